@@ -1,0 +1,49 @@
+"""Every error Linnaea raises on purpose: what was given, what was expected, how to mend it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LinnaeaError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns for it."""
+
+    exit_code = 2
+
+
+class UsageError(LinnaeaError, ValueError):
+    """An argument has a value the verb cannot use."""
+
+
+class DataError(LinnaeaError, ValueError):
+    """The data cannot be used as asked."""
+
+
+class UnreadableImageError(DataError):
+    """One image file cannot be decoded; the message is the reason written to the manifest."""
+
+
+class BundleError(LinnaeaError):
+    """A saved classifier is incomplete, changed since it was saved, or of an unknown kind."""
+
+
+class RunError(LinnaeaError):
+    """A run folder is missing, half written, or was made with other arguments."""
+
+
+class MissingExtraError(LinnaeaError, ImportError):
+    """An optional library is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed: it comes with `pip install 'linnaea[{extra}]'`.")
+
+
+class CheckFailedError(LinnaeaError):
+    """A check that the user asked for ran to its end and did not hold."""
+
+    exit_code = 1
+
+
+def suggest(given: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,56 @@
+"""A finding is what a watcher reports: a figure, a table, pictures and how serious it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SEVERITIES = ("info", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval, the number of images behind it and how the interval was made."""
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    n: int
+    method: str
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "not defined"
+        if self.lo is None or self.hi is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation about data, a model or a deployment; JSON in and out.
+
+    `name` says which check spoke, `summary` is one plain sentence, `severity` is one of `SEVERITIES`, `count` how
+    many images it concerns, `rows` a table with one mapping per image or class, `images` paths worth looking at.
+    """
+
+    name: str
+    summary: str
+    severity: str = "info"
+    count: int = 0
+    figure: Estimate | None = None
+    rows: Sequence[Mapping[str, Any]] = ()
+    images: Sequence[str] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity is {self.severity!r}; expected one of {', '.join(SEVERITIES)}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON types, readable by `from_json`."""
+        return asdict(self) | {"rows": [dict(row) for row in self.rows], "images": list(self.images)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Finding":
+        """The inverse of `to_json`."""
+        figure = content.get("figure")
+        return cls(**{**content, "figure": Estimate(**figure) if figure else None})

@@ -1,0 +1,117 @@
+"""Predictions: a table with a row per image, from which every figure is computed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from linnaea.errors import DataError, RunError
+from linnaea.runtime.files import write_atomically
+from linnaea.task import TASKS, Task
+
+REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier said about each image.
+
+    `table` has the columns `id`, `truth` (null when unknown), `logits` and `probabilities` (lists of K floats, null
+    for an unreadable image), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one of
+    `REASONS`), `detail` (why an image is unreadable), and `group` where the data has groups.
+    """
+
+    table: pa.Table
+    classes: tuple[str, ...]
+    task: str
+
+    @classmethod
+    def from_columns(cls, columns: dict[str, Sequence[Any]], classes: tuple[str, ...], task: str) -> "Predictions":
+        """Build from columns given as sequences; `logits` and `probabilities` are arrays (N, K), NaN where unread."""
+        arrays = {name: _as_array(name, values, len(classes)) for name, values in columns.items()}
+        return cls(pa.table(arrays), classes, task)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def rules(self) -> Task:
+        """The task's rules, by name from the registry."""
+        return TASKS[self.task]
+
+    def column(self, name: str) -> list[Any]:
+        """The values of one column as a list."""
+        if name not in self.table.column_names:
+            raise DataError(f"the predictions have no column {name!r}; they have {', '.join(self.table.column_names)}.")
+        values: list[Any] = self.table.column(name).to_pylist()
+        return values
+
+    def scores(self, name: str = "probabilities") -> npt.NDArray[np.float64]:
+        """`probabilities` or `logits` as an array (N, K); rows of unreadable images are NaN."""
+        column = self.table.column(name).combine_chunks()
+        flat = column.flatten().to_numpy(zero_copy_only=False) if len(column) else np.zeros(0)
+        values = np.full((len(self), len(self.classes)), np.nan)
+        values[column.is_valid().to_numpy(zero_copy_only=False)] = flat.reshape(-1, len(self.classes))
+        return values
+
+    @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """Truth as class indices (N,); raises DataError where an image has no truth."""
+        index = {name: number for number, name in enumerate(self.classes)}
+        truth = self.column("truth")
+        unknown = [label for label in truth if label not in index]
+        if unknown:
+            raise DataError(f"{len(unknown)} images have no truth among the classes: first {unknown[0]!r}.")
+        return np.array([index[label] for label in truth], dtype=np.int64)
+
+    @property
+    def answers(self) -> npt.NDArray[np.int64]:
+        """Answered labels as class indices (N,); -1 for an unreadable image."""
+        index = {name: number for number, name in enumerate(self.classes)}
+        return np.array([index.get(label, -1) for label in self.column("label")], dtype=np.int64)
+
+    @property
+    def readable(self) -> npt.NDArray[np.bool_]:
+        """Whether each image could be read (N,)."""
+        return np.array([reason != "unreadable" for reason in self.column("reason")], dtype=bool)
+
+    def write(self, path: Path) -> Path:
+        """Write as Parquet, with the classes and the task in the file's metadata; atomic."""
+        facts = {b"linnaea": json.dumps({"classes": self.classes, "task": self.task}).encode()}
+        table = self.table.replace_schema_metadata(facts)
+        return write_atomically(path, lambda partial: pq.write_table(table, partial, compression="zstd"))
+
+    @classmethod
+    def read(cls, path: Path) -> "Predictions":
+        """Read what `write` wrote; raises RunError when the file is absent, cut off or of another kind."""
+        try:
+            table = pq.read_table(path)
+        except FileNotFoundError:
+            raise RunError(f"{path} does not exist: evaluate the run first.") from None
+        except pa.ArrowInvalid as error:
+            raise RunError(f"{path} is not a readable Parquet file ({error}): evaluate the run again.") from None
+        facts = (table.schema.metadata or {}).get(b"linnaea")
+        if facts is None:
+            raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
+        content = json.loads(facts)
+        return cls(table, tuple(content["classes"]), content["task"])
+
+
+def _as_array(name: str, values: Sequence[Any], classes: int) -> pa.Array:
+    if name in ("logits", "probabilities"):
+        scores = np.asarray(values, dtype=np.float32).reshape(-1, classes)
+        unread = np.isnan(scores).any(axis=1)
+        return pa.FixedSizeListArray.from_arrays(pa.array(scores.ravel()), classes, mask=pa.array(unread))
+    if name == "prediction_set":
+        return pa.array(values, type=pa.list_(pa.string()))
+    if name in ("confidence", "ood_score"):
+        numbers = np.asarray(values, dtype=np.float32)
+        return pa.array(numbers, mask=np.isnan(numbers))
+    array = pa.array(values)
+    return array.cast(pa.string()) if pa.types.is_null(array.type) else array

@@ -1,0 +1,1 @@
+"""What the machine offers: files written safely, seeds, threads, devices, and a measured execution plan."""

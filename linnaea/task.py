@@ -1,0 +1,59 @@
+"""A task decides how scores become answers: activation, loss, decision and the metrics that fit."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from linnaea.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The contract of a task.
+
+    `metric` is the figure that models are chosen by; higher is better. `multilabel` says whether an image may
+    carry several labels (truth is then a list) or exactly one.
+    """
+
+    name: str
+    metric: str
+    multilabel: bool = False
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """Logits (N, K) to probabilities (N, K), each row summing to one (softmax)."""
+        from scipy.special import softmax
+
+        values: Floats = softmax(logits, axis=1)
+        return values
+
+    def activation(self, logits: "torch.Tensor") -> "torch.Tensor":
+        """The same as `probabilities`, on tensors, differentiable and exportable."""
+        return logits.softmax(dim=1)
+
+    def loss(self, logits: "torch.Tensor", targets: "torch.Tensor", label_smoothing: float = 0.0) -> "torch.Tensor":
+        """Mean cross-entropy of logits (N, K) against class indices (N,) or class weights (N, K)."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+
+    def decide(self, probabilities: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Probabilities (N, K) to the index of the answer (N,) and its confidence in [0, 1] (N,)."""
+        answers = probabilities.argmax(axis=1)
+        return answers, np.take_along_axis(probabilities, answers[:, None], axis=1)[:, 0]
+
+
+TASKS: Registry[Task] = Registry("task")
+TASKS.register("multiclass")(Task("multiclass", metric="accuracy"))
+TASKS.register("binary")(Task("binary", metric="accuracy"))
+
+
+def infer_task(classes: tuple[str, ...]) -> str:
+    """The task that the labels ask for: two classes are binary, more are multiclass."""
+    return "binary" if len(classes) == 2 else "multiclass"

@@ -1,0 +1,1 @@
+"""What is seen: sources, pixels, duplicates, splits and the audit."""

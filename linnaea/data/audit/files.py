@@ -1,0 +1,23 @@
+"""Checks on the files: what was left out."""
+
+from collections import Counter
+
+from linnaea.data.audit import CHECKS, Inspection
+from linnaea.finding import Finding
+
+
+@CHECKS.register("left_out")
+def left_out(inspection: Inspection) -> Finding | None:
+    """Files that are not used, with the reason; hidden files alone are no reason to worry."""
+    excluded = inspection.dataset.excluded
+    if not excluded:
+        return None
+    reasons = Counter(entry.reason for entry in excluded)
+    listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
+    return Finding(
+        "left_out",
+        f"{len(excluded)} files are not used: {listed}.",
+        severity="info" if set(reasons) <= {"hidden"} else "warning",
+        count=len(excluded),
+        rows=[{"path": entry.path, "label": entry.label, "reason": entry.reason} for entry in excluded],
+    )

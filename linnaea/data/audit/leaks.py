@@ -1,0 +1,95 @@
+"""Checks on images that appear more than once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from linnaea.data.audit import CHECKS, Inspection
+from linnaea.finding import Finding
+
+
+@CHECKS.register("duplicates")
+def duplicates(inspection: Inspection) -> Finding | None:
+    """Images that show the same picture as another one."""
+    groups = _duplicate_groups(inspection)
+    if not groups:
+        return None
+    extra = sum(len(rows) - 1 for rows in groups)
+    return Finding(
+        "duplicates",
+        f"{extra} images repeat another image, in {len(groups)} groups; each group stays in one split unless the "
+        "splits were given.",
+        count=extra,
+        rows=_table(inspection, groups),
+        images=_pictures(inspection, groups),
+    )
+
+
+@CHECKS.register("duplicates_across_splits")
+def duplicates_across_splits(inspection: Inspection) -> Finding | None:
+    """The same picture in two splits, which makes the figures too good."""
+    return _straddling(
+        inspection, "split", "{count} pictures appear in more than one of the given splits: figures will be too good."
+    )
+
+
+@CHECKS.register("duplicates_across_classes")
+def duplicates_across_classes(inspection: Inspection) -> Finding | None:
+    """The same picture under two labels, of which one at least is wrong."""
+    return _straddling(inspection, "label", "{count} pictures carry different labels: one of them at least is wrong.")
+
+
+@CHECKS.register("groups_across_splits")
+def groups_across_splits(inspection: Inspection) -> Finding | None:
+    """The same `group` (patient, board, site) in two splits."""
+    if not inspection.dataset.has("group"):
+        return None
+    splits: dict[str, set[str]] = defaultdict(set)
+    for group, split in zip(inspection.dataset.column("group"), inspection.dataset.column("split"), strict=True):
+        if group is not None:
+            splits[group].add(split)
+    torn = sorted(group for group, found in splits.items() if len(found) > 1)
+    if not torn:
+        return None
+    return Finding(
+        "groups_across_splits",
+        f"{len(torn)} groups lie in more than one of the given splits: figures will be too good.",
+        severity="warning",
+        count=len(torn),
+        rows=[{"group": group, "splits": ", ".join(sorted(splits[group]))} for group in torn],
+    )
+
+
+def _duplicate_groups(inspection: Inspection) -> list[list[int]]:
+    members: dict[int, list[int]] = defaultdict(list)
+    for row, group in enumerate(inspection.duplicates.tolist()):
+        members[group].append(row)
+    return [rows for rows in members.values() if len(rows) > 1]
+
+
+def _straddling(inspection: Inspection, column: str, sentence: str) -> Finding | None:
+    values = inspection.dataset.column(column)
+    groups = [rows for rows in _duplicate_groups(inspection) if len({values[row] for row in rows}) > 1]
+    if not groups:
+        return None
+    return Finding(
+        f"duplicates_across_{'splits' if column == 'split' else 'classes'}",
+        sentence.format(count=len(groups)),
+        severity="warning",
+        count=len(groups),
+        rows=_table(inspection, groups),
+        images=_pictures(inspection, groups),
+    )
+
+
+def _table(inspection: Inspection, groups: Sequence[Sequence[int]]) -> list[dict[str, object]]:
+    ids, labels, splits = (inspection.dataset.column(name) for name in ("path", "label", "split"))
+    return [
+        {"group": number, "path": ids[row], "label": labels[row], "split": splits[row]}
+        for number, rows in enumerate(groups, 1)
+        for row in rows
+    ]
+
+
+def _pictures(inspection: Inspection, groups: Sequence[Sequence[int]]) -> list[str]:
+    ids = inspection.dataset.ids
+    return [ids[row] for rows in groups[:6] for row in rows[:2]]

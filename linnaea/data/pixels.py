@@ -1,0 +1,128 @@
+"""Decoded images: a recipe, and the pixels of many files made by it."""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from linnaea.data.decoding import FITS, UnreadableError, decode
+from linnaea.dataset import Excluded
+from linnaea.errors import UnreadableImageError, UsageError
+from linnaea.runtime.progress import track
+
+Images = npt.NDArray[np.uint8]
+IN_MEMORY_BYTES = 2 * 2**30
+MAX_FILE_BYTES = 512 * 2**20
+PROBE = 32
+QUICK_SECONDS = 0.001
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a file becomes pixels: `size` is the side of the square in pixels, `fit` crop, pad or stretch."""
+
+    size: int
+    fit: str = "crop"
+
+    def __post_init__(self) -> None:
+        if self.size < 8 or self.size > 2048:
+            raise UsageError(f"the image size is {self.size}; expected 8 to 2048 pixels.")
+        if self.fit not in FITS:
+            raise UsageError(f"fit is {self.fit!r}; expected one of {', '.join(FITS)}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON types."""
+        return asdict(self)
+
+    def decode(self, source: Path | bytes) -> tuple[Images, str]:
+        """Pixels of shape (size, size, 3) and the SHA-256 of the file's bytes; raises UnreadableImageError."""
+        try:
+            content = source if isinstance(source, bytes) else _read(source)
+            return decode(content, self.size, self.fit), hashlib.sha256(content).hexdigest()
+        except UnreadableError as error:
+            raise UnreadableImageError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The pixels of a list of files: `images` (N, size, size, 3), `sha256` per file, and what failed and why.
+
+    Rows of files that failed are zero in `images` and empty in `sha256`; `failed` maps their position to the reason.
+    """
+
+    images: Images
+    sha256: list[str]
+    failed: dict[int, str]
+
+    def excluded(self, ids: Sequence[str]) -> list[Excluded]:
+        """The failures as entries for the dataset's list of what was left out."""
+        return [Excluded(ids[row], reason) for row, reason in self.failed.items()]
+
+    def kept(self) -> "Decoded":
+        """The rows that were read."""
+        if not self.failed:
+            return self
+        rows = [row for row in range(len(self.sha256)) if row not in self.failed]
+        return Decoded(self.images[rows], [self.sha256[row] for row in rows], {})
+
+
+def decode_files(paths: Sequence[Path], recipe: Recipe) -> Decoded:
+    """Decode every file once, on all cores; large sets lie in a temporary memory-mapped file."""
+    images = _allocate((len(paths), recipe.size, recipe.size, 3))
+    sha256, failed = [""] * len(paths), {}
+
+    def fill(row: int) -> None:
+        try:
+            images[row], sha256[row] = recipe.decode(paths[row])
+        except UnreadableImageError as error:
+            failed[row] = str(error)
+
+    for _ in track(_run(fill, len(paths)), "decoding", len(paths)):
+        pass
+    return Decoded(images, sha256, dict(sorted(failed.items())))
+
+
+def _run(fill: Callable[[int], None], count: int) -> Iterator[None]:
+    """Fill every row; threads help only where an image takes longer than the interpreter lock's to and fro."""
+    started = time.perf_counter()
+    yield from map(fill, range(min(PROBE, count)))
+    if time.perf_counter() - started < min(PROBE, count) * QUICK_SECONDS:
+        yield from map(fill, range(PROBE, count))
+        return
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield from pool.map(fill, range(PROBE, count))
+
+
+def decode_in_batches(paths: Sequence[Path], recipe: Recipe, batch_size: int = 256) -> Iterator[Decoded]:
+    """The same, a batch at a time, for sets that need not be kept."""
+    for start in range(0, len(paths), batch_size):
+        yield decode_files(paths[start : start + batch_size], recipe)
+
+
+def _allocate(shape: tuple[int, ...]) -> Images:
+    if np.prod(shape, dtype=np.int64) <= IN_MEMORY_BYTES:
+        return np.zeros(shape, dtype=np.uint8)
+    with tempfile.TemporaryFile(prefix="linnaea-pixels-") as handle:  # the mapping outlives the handle, then vanishes
+        return np.memmap(handle, dtype=np.uint8, mode="w+", shape=shape)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UnreadableError(f"file of more than {MAX_FILE_BYTES:,} bytes")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UnreadableError("file not found") from None
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}") from None
+    if not content:
+        raise UnreadableError("empty file (0 bytes)")
+    return content

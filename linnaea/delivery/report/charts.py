@@ -1,0 +1,219 @@
+"""Charts as inline SVG that takes its ink from the page, so that light, dark and paper all work.
+
+matplotlib knows no CSS variables: each ink is drawn in a stand-in colour, replaced once the SVG is text.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from linnaea.delivery.report.words import duration
+
+INK, MUTED, ACCENT, RULE, PAPER = "#010203", "#020304", "#030405", "#040506", "#050607"
+COLOURS = {
+    INK: "currentColor",
+    MUTED: "var(--muted)",
+    ACCENT: "var(--accent)",
+    RULE: "var(--rule)",
+    PAPER: "var(--paper)",
+}
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "linnaea",
+    "font.size": 11,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 1,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "lines.linewidth": 1.8,
+}
+NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+DECADES = (0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A point of the ladder chart: a figure in [0, 1], its interval or None, and seconds of training."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+    seconds: float
+    chosen: bool
+
+
+def ladder_chart(rungs: Sequence[Rung], metric: str, as_percent: bool) -> str:
+    """The metric of each rung, with its interval, against its training time on a logarithmic axis."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.2, 3.7), layout="constrained")
+        axes = figure.add_subplot()
+        times = [max(rung.seconds, DECADES[0]) for rung in rungs]
+        for rung, seconds in zip(rungs, times, strict=True):
+            _draw_rung(axes, rung, seconds)
+        _time_axis(axes, times, clipped=any(rung.seconds < DECADES[0] for rung in rungs))
+        axes.margins(y=0.12)
+        axes.set_ylabel(metric)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        if as_percent:
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        _name_rungs(axes, rungs, times)
+        return _svg(figure, "ladder", f"{metric} with its interval against training time, for {len(rungs)} rungs")
+
+
+def _draw_rung(axes: Axes, rung: Rung, seconds: float) -> None:
+    colour = ACCENT if rung.chosen else MUTED
+    if rung.interval:
+        axes.plot([seconds, seconds], rung.interval, color=colour, linewidth=2.4 if rung.chosen else 1.6)
+    axes.plot([seconds], [rung.value], marker="o", markersize=8 if rung.chosen else 6, color=colour)
+
+
+def _time_axis(axes: Axes, times: Sequence[float], clipped: bool) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(min(times) / 2.5, max(times) * 2.5)
+    axes.xaxis.set_major_locator(FixedLocator(DECADES))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(" 00 min", "")))
+    label = "training time, logarithmic"
+    axes.set_xlabel(f"{label}; shorter than {DECADES[0]} s is drawn there" if clipped else label)
+
+
+def _name_rungs(axes: Axes, rungs: Sequence[Rung], times: Sequence[float]) -> None:
+    """Write each name beside its point, on the first side where it covers nothing."""
+    axes.figure.draw_without_rendering()
+    points = [tuple(axes.transData.transform((x, rung.value))) for x, rung in zip(times, rungs, strict=True)]
+    taken: list[Box] = [_stem(axes, x, rung) for x, rung in zip(times, rungs, strict=True)]
+    inside: Box = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
+    for rung, (x, y) in zip(rungs, points, strict=True):
+        width = 9.5 * len(rung.name)
+        boxes: dict[str, Box] = {
+            "left": (x + 10, y - 8, x + 10 + width, y + 8),
+            "right": (x - 10 - width, y - 8, x - 10, y + 8),
+        }
+        free = [side for side, box in boxes.items() if _holds(inside, box) and not any(_meet(box, t) for t in taken)]
+        side = free[0] if free else "left"
+        taken.append(boxes[side])
+        axes.annotate(
+            rung.name,
+            (axes.transData.inverted().transform((x, y))),
+            xytext=(8 if side == "left" else -8, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            color=ACCENT if rung.chosen else INK,
+            fontweight="bold" if rung.chosen else "normal",
+        )
+
+
+def _stem(axes: Axes, x: float, rung: Rung) -> Box:
+    lo, hi = rung.interval or (rung.value, rung.value)
+    (left, low), (_, high) = axes.transData.transform((x, lo)), axes.transData.transform((x, hi))
+    return (left - 6, low - 6, left + 6, high + 6)
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _holds(outer: Box, inner: Box) -> bool:
+    return outer[0] <= inner[0] and inner[2] <= outer[2]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bin of the reliability diagram: mean confidence, accuracy, its interval or None, and images."""
+
+    confidence: float
+    accuracy: float
+    interval: tuple[float, float] | None
+    n: float
+
+
+def reliability_chart(bins: Sequence[Bin]) -> str:
+    """Accuracy against stated confidence with the diagonal of perfect honesty, and how many images stand behind."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 5.0), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        for entry in bins:
+            if entry.interval:
+                upper.plot([entry.confidence] * 2, entry.interval, color=ACCENT, linewidth=1.6)
+        upper.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=ACCENT, marker="o", markersize=5)
+        upper.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel="share that was right")
+        upper.text(0.04, 0.95, "above: too modest", color=MUTED, fontsize=9)
+        upper.text(0.98, 0.05, "below: too sure", color=MUTED, fontsize=9, ha="right")
+        lower.bar([b.confidence for b in bins], [b.n for b in bins], width=0.03, color=ACCENT)
+        lower.set(ylabel="images", xlabel="stated confidence")
+        lower.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+        for axes in (upper, lower):
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        return _svg(figure, "reliability", "share of right answers against stated confidence, in bins")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a learning curve; values are None in epochs without one."""
+
+    name: str
+    values: Sequence[float | None]
+    accented: bool
+
+
+def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequence[Curve], as_percent: bool) -> str:
+    """Values per epoch, each line named at its end; `name` keeps the ids of several charts apart."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 2.9), layout="constrained")
+        axes = figure.add_subplot()
+        for curve in curves:
+            kept = [(x, y) for x, y in zip(epochs, curve.values, strict=True) if y is not None]
+            colour = ACCENT if curve.accented else MUTED
+            dash = "-" if curve.accented else (0, (4, 2))
+            axes.plot(*zip(*kept, strict=True), color=colour, linestyle=dash, marker="o", markersize=3.5)
+            axes.annotate(curve.name, kept[-1], (7, 0), textcoords="offset points", va="center", color=colour)
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
+        if as_percent:
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        return _svg(figure, name, f"{title} by epoch, {len(epochs)} epochs")
+
+
+def _svg(figure: Figure, name: str, label: str) -> str:
+    """The figure as an <svg> element for HTML: no prolog, its own ids, the page's colours and font."""
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    buffer = io.StringIO()
+    with warnings.catch_warnings():
+        # The reader's own fonts draw the text: it does not matter what matplotlib's can show.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=NO_METADATA)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    for stand_in, colour in COLOURS.items():
+        text = text.replace(stand_in, colour)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    text = re.sub(r"'DejaVu Sans'[^\";]*", "inherit", text)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    return re.sub(r"^<svg", f'<svg class="chart" role="img" aria-label="{escape(label)}"', text)

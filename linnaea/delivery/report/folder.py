@@ -1,0 +1,142 @@
+"""What lies in a run folder, each piece either read or missing with a reason."""
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linnaea.errors import RunError
+from linnaea.finding import Finding
+from linnaea.runtime.files import read_json
+
+EXPECTED = {
+    "run.json": "arguments, versions, plan, timings",
+    "ladder.csv": "a row per rung: accuracy and cost",
+    "history.csv": "a row per epoch",
+    "metrics.json": "every figure with its interval",
+    "manifest.csv": "every file seen, used or not",
+    "findings/audit.json": "what the data audit saw",
+    "findings/val.json": "tables on the validation images",
+    "findings/test.json": "tables on the test images",
+    "findings/export.json": "whether the exported file answers the same",
+    "predictions/val.parquet": "a row per validation image",
+    "predictions/test.parquet": "a row per test image",
+    "model/classifier.json": "classes, preprocessing, calibration, policy",
+    "model/README.md": "the model card, to be filled in by the owner",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a report: its content, or the sentence that says why it is missing."""
+
+    content: Any = None
+    missing: str = ""
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The value when it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def listing(value: Any) -> list[Any]:
+    """The value when it is a JSON array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+class Folder:
+    """A run folder; `run` is the content of run.json. Raises RunError when that is absent or not a JSON object."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run: dict[str, Any] = read_json(path / "run.json")
+        if not isinstance(self.run, dict):
+            raise RunError(f"{path / 'run.json'} holds no JSON object: it was changed or cut off; run it again.")
+        self.dataset = mapping(self.run.get("dataset"))
+        self.status = str(self.run.get("status") or "of unknown status")
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+    def why(self, otherwise: str = "") -> str:
+        """Why something may be missing, from the run's status; `otherwise` is the reason in a finished run."""
+        if self.status == "running":
+            return "The run had not come to an end when this report was written."
+        if self.status == "interrupted":
+            return "The run was interrupted before it was written."
+        if self.status == "failed":
+            error = self.run.get("error")
+            return f"The run failed before it was written: {error}" if error else "The run failed before it was written."
+        return otherwise or "The run finished, so the file was removed later or never asked for."
+
+    def read(self, name: str, parse: Callable[[Path], Any], otherwise: str = "") -> Part:
+        """Parse one file; a file that is absent, or that `parse` refuses, gives a missing part."""
+        path = self.path / name
+        if not path.is_file():
+            return Part(missing=f"{name} is not in the run folder. {self.why(otherwise)}")
+        try:
+            return Part(parse(path))
+        except (RunError, OSError, csv.Error, TypeError, ValueError) as error:
+            return Part(missing=f"{name} cannot be read, so nothing of it is shown: {error}")
+
+    def json(self, name: str) -> Part:
+        """A JSON object."""
+        return self.read(name, _read_object)
+
+    def csv(self, name: str, otherwise: str = "") -> Part:
+        """A CSV file with a header as a list of dictionaries; one without rows counts as missing."""
+        part = self.read(name, _read_rows, otherwise)
+        if part.content == []:
+            return Part(missing=f"{name} has no rows. {self.why(otherwise)}")
+        return part
+
+    def findings(self, name: str, otherwise: str = "") -> Part:
+        """A list of findings from `findings/<name>.json`."""
+        return self.read(f"findings/{name}.json", _read_findings, otherwise)
+
+    def other_findings(self) -> list[str]:
+        """The names of finding files that this report has no own section for, such as a stress report."""
+        known = {"audit", "test", "val", "export"}
+        return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
+
+    def contents(self) -> list[dict[str, Any]]:
+        """The files that a finished run holds and whether each is there."""
+        return [
+            {"name": name, "what": what, "there": (self.path / name).is_file()} for name, what in EXPECTED.items()
+        ]
+
+
+def pick(findings: Part, name: str, where: str) -> Part:
+    """The finding of this name; missing when the file is, or when it holds none or one without rows."""
+    if findings.missing:
+        return findings
+    found: Sequence[Finding] = [finding for finding in findings.content if finding.name == name]
+    if not found:
+        return Part(missing=f"{where} holds no finding named {name!r}: the evaluation did not write one.")
+    return Part(found[0])
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise TypeError("it holds no JSON object")
+    return content
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    return [{key: value or "" for key, value in row.items() if key is not None} for row in rows]
+
+
+def _read_findings(path: Path) -> list[Finding]:
+    content = read_json(path)
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise TypeError("it holds no list of findings")
+    findings = [Finding.from_json(entry) for entry in content]
+    if not all(isinstance(row, dict) for finding in findings for row in finding.rows):
+        raise TypeError("a finding's rows are not JSON objects")
+    return findings

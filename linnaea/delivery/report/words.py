@@ -1,0 +1,142 @@
+"""Numbers as people read them, and what each metric means in one plain line."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SPACE = "\N{NO-BREAK SPACE}"
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is called and explained; `share` is shown in percent, `bounded` lies in [0, 1] and gets a bar."""
+
+    title: str
+    meaning: str
+    share: bool = False
+    bounded: bool = True
+
+
+METRICS = {
+    "accuracy": Metric("Accuracy", "Share of images named correctly.", share=True),
+    "balanced_accuracy": Metric(
+        "Balanced accuracy", "Accuracy averaged over classes: a rare class counts as much as a common one.", share=True
+    ),
+    "f1_macro": Metric("Macro F1", "Balance of precision and recall, averaged over classes; 1 is perfect."),
+    "top5_accuracy": Metric("Top-5 accuracy", "Share of images with the truth among the five likeliest.", share=True),
+    "roc_auc_ovr": Metric("ROC AUC", "Chance that an image of a class outranks one that is not; 0.5 is guessing."),
+    "map": Metric("Mean average precision", "Ranking quality, averaged over labels; 1 is perfect."),
+    "nll": Metric(
+        "Log loss", "Surprise at the truth, in nats; 0 is perfect, one sure mistake costs a lot.", bounded=False
+    ),
+    "brier": Metric("Brier score", "Squared distance from probabilities to truth; lower is better.", bounded=False),
+    "ece": Metric(
+        "Calibration error", "How far stated confidence lies from the share that is right; lower is better.", share=True
+    ),
+    "aurc": Metric(
+        "Risk over coverage", "Error left when the least sure answers are set aside first; lower is better."
+    ),
+    "answered_accuracy": Metric("Accuracy when it answers", "Share correct among images not declined.", share=True),
+    "unsure_rate": Metric("Unsure", "Share of images declined because the answer was not sure enough.", share=True),
+    "unfamiliar_rate": Metric("Unfamiliar", "Share declined because they look unlike the training images.", share=True),
+    "coverage": Metric("Coverage of the prediction set", "Share of images whose set holds the truth.", share=True),
+    "mean_set_size": Metric(
+        "Size of the prediction set", "Classes named per image, on average; 1 is the most decisive.", bounded=False
+    ),
+}
+
+
+def metric_named(name: str) -> Metric:
+    """The description of a metric; an unknown one keeps its name and says that nothing is known of it."""
+    plain = Metric(name.replace("_", " ").capitalize(), "This version has no plain description of it.", bounded=False)
+    return METRICS.get(name, plain)
+
+
+def number(value: Any) -> float | None:
+    """A finite float from JSON or CSV; None for what is empty, not a number or infinite."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def whole(value: Any) -> str:
+    """A count with its thousands set apart."""
+    count = number(value)
+    return NOTHING if count is None else f"{count:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def percent(value: Any, unit: bool = True) -> str:
+    """A share as a percentage with one decimal, never rounded to a certainty that it is not."""
+    share = number(value)
+    if share is None:
+        return NOTHING
+    text = f"{100 * share:.1f}"
+    if text == "100.0" and share < 1:
+        text = f">{SPACE}99.9"
+    elif text == "0.0" and share > 0:
+        text = f"<{SPACE}0.1"
+    return f"{text}{SPACE}%" if unit else text
+
+
+def decimal(value: Any, digits: int = 3) -> str:
+    """A number with a fixed number of decimals."""
+    result = number(value)
+    return NOTHING if result is None else f"{result:.{digits}f}"
+
+
+def figure(value: Any, metric: Metric) -> str:
+    """A metric's value alone."""
+    if number(value) is None:
+        return "not defined"
+    return percent(value) if metric.share else decimal(value)
+
+
+def bounds(entry: Mapping[str, Any], metric: Metric) -> str:
+    """A metric's interval as `91.0 to 96.3`, empty when there is none."""
+    lo, hi = number(entry.get("lo")), number(entry.get("hi"))
+    if lo is None or hi is None:
+        return ""
+    return f"{percent(lo, unit=False)} to {percent(hi, unit=False)}" if metric.share else f"{lo:.3f} to {hi:.3f}"
+
+
+def estimate(entry: Mapping[str, Any], metric: Metric) -> str:
+    """A metric with its interval as `94.1 % (91.0 to 96.3)`."""
+    interval = bounds(entry, metric)
+    return figure(entry.get("value"), metric) + (f" ({interval})" if interval else "")
+
+
+def duration(value: Any) -> str:
+    """Seconds as people say them: `0.42 s`, `8.1 s`, `3 min 12 s`, `2 h 05 min`."""
+    seconds = number(value)
+    if seconds is None:
+        return NOTHING
+    if seconds < 59.5:
+        return f"{seconds:.{2 if seconds < 1 else 1 if seconds < 10 else 0}f}{SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{SPACE}min" + (f" {rest}{SPACE}s" if rest else "")
+    return f"{minutes // 60}{SPACE}h {minutes % 60:02d}{SPACE}min"
+
+
+def counted(count: float, noun: str, plural: str = "") -> str:
+    """A count with its noun in the right number: `1 image`, `3 images`, `2 classes`."""
+    return f"{whole(count)} {noun if count == 1 else plural or noun + 's'}"
+
+
+def cell(value: Any) -> str:
+    """Any JSON value as the text of a table cell."""
+    if value is None or value == "":
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {cell(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(item) for item in value) or NOTHING
+    return str(value)

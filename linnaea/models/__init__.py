@@ -1,0 +1,23 @@
+"""What sees: every model maps pixels in [0, 1], shape (N, 3, H, W), to logits (N, K).
+
+Normalisation and any resizing lie inside the model, so attacks, explanations and exports all speak pixels. A member
+of the family subclasses `Model` and registers itself in `MODELS`; `build` makes one from its saved description.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from linnaea.errors import BundleError
+from linnaea.models.model import MODELS, Model
+
+__all__ = ["MODELS", "Model", "build"]
+
+
+def build(kind: str, arguments: Mapping[str, Any]) -> Model:
+    """Make an untrained model of a registered kind; raises BundleError when the arguments do not fit it."""
+    from linnaea.models import compact, hog, majority, network  # noqa: F401  members register themselves
+
+    try:
+        return MODELS[kind](**arguments)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise BundleError(f"cannot build the model {kind!r} with {dict(arguments)}: {error}") from error

@@ -1,0 +1,77 @@
+"""A compact residual network for training from scratch in minutes on a CPU.
+
+The ingredients are those of the fast CIFAR-10 recipes: a fixed stem that whitens patches of the training pictures
+(Page 2019, "How to train your ResNet"), few wide layers, pooling early, scaled logits (Jordan 2024, "94 % on CIFAR-10
+in 3.29 seconds on a single GPU"), here with residual second convolutions.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from linnaea.models.model import MODELS, Model
+
+GRID = 32
+COMPONENTS = 12
+LOGIT_SCALE = 1 / 9
+WIDTHS = (64, 128, 256)
+
+
+@MODELS.register("compact")
+class Compact(Model):
+    """Whitening stem, three pooled residual blocks, global maximum, linear head.
+
+    `size` is the side of the pictures, of which the stem makes a grid of about 32 x 32; `widths` the channels of the
+    blocks. Call `whiten` once with training pictures before training.
+    """
+
+    kind = "compact"
+
+    def __init__(self, classes: int, size: int, widths: Sequence[int] = WIDTHS) -> None:
+        super().__init__(classes=classes, size=size, widths=list(widths))
+        stride = max(1, size // GRID)
+        self.stem = nn.Conv2d(3, 2 * COMPONENTS, 2 * stride, stride, bias=False)
+        self.stem.weight.requires_grad = False
+        channels = [2 * COMPONENTS, *widths]
+        self.blocks = nn.Sequential(*(Block(before, after) for before, after in zip(channels, widths, strict=False)))
+        self.classifier = nn.Linear(widths[-1], classes, bias=False)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """The strongest response of each channel anywhere in the picture, shape (N, 256)."""
+        maps: Tensor = self.blocks(functional.relu(self.stem(pixels)))
+        return maps.amax(dim=(2, 3))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Features (N, 256) to logits (N, K), scaled down to start gently."""
+        logits: Tensor = self.classifier(features) * LOGIT_SCALE
+        return logits
+
+    @torch.no_grad()
+    def whiten(self, pixels: Tensor, epsilon: float = 5e-4) -> None:
+        """Set the stem to the leading principal directions of patches of `pixels` (N, 3, H, W), and their negatives."""
+        kernel, stride = self.stem.kernel_size[0], self.stem.stride[0]
+        patches = functional.unfold(pixels, kernel, stride=stride).transpose(1, 2).reshape(-1, 3 * kernel * kernel)
+        centred = (patches - patches.mean(dim=0)).double()
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+        values, vectors = values[-COMPONENTS:], vectors[:, -COMPONENTS:]
+        filters = (vectors / torch.sqrt(values + epsilon)).T.reshape(-1, 3, kernel, kernel).float()
+        self.stem.weight.copy_(torch.cat([filters, -filters]))
+
+
+class Block(nn.Module):
+    """Convolution, pooling, then a residual convolution."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(after)
+        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(after)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, before, H, W) to (N, after, H // 2, W // 2)."""
+        pooled = functional.max_pool2d(self.first(inputs), 2)
+        middle = functional.relu(self.first_norm(pooled))
+        return middle + functional.relu(self.second_norm(self.second(middle)))

@@ -1,0 +1,47 @@
+"""The contract of a model."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from linnaea.registry import Registry
+
+
+class Model(nn.Module):
+    """Pixels (N, 3, H, W) in [0, 1] to logits (N, K), by way of features (N, D).
+
+    `kind` is its name in `MODELS`; `arguments` the JSON-typed arguments that build it anew; `head` must be linear in
+    the features or constant.
+    """
+
+    kind: str
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Pixels (N, 3, H, W) to features (N, D): what a frozen head, a familiarity score or a search reads."""
+        raise NotImplementedError
+
+    def head(self, features: Tensor) -> Tensor:
+        """Features (N, D) to logits (N, K)."""
+        raise NotImplementedError
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels (N, 3, H, W) to logits (N, K)."""
+        return self.head(self.features(pixels))
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the weights and buffers in 10^6 bytes."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.state_dict().values()) / 1e6
+
+
+MODELS: Registry[type[Model]] = Registry("model")
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Images (N, H, W, 3) of uint8 to pixels (N, 3, H, W) in [0, 1], float32, laid out channels last."""
+    return images.permute(0, 3, 1, 2).to(torch.float32) / 255.0

@@ -1,0 +1,88 @@
+"""Any timm network as a body with a linear head."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from linnaea.errors import UsageError, suggest
+from linnaea.models.model import MODELS, Model
+
+
+@MODELS.register("network")
+class Network(Model):
+    """A timm body, pooled to features, and a linear classifier; `mean` and `std` normalise per channel.
+
+    `arguments_of_body` goes to `timm.create_model` (`{"pad_type": "same"}`); `size` is the side of the pictures.
+    """
+
+    kind = "network"
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        classes: int,
+        size: int,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        arguments_of_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        extra = dict(arguments_of_body or {})
+        super().__init__(
+            name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra
+        )
+        self.body = create_body(name, size, extra)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        self.classifier = nn.Linear(_feature_length(self.body, size), classes)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Pooled features of the body, shape (N, D)."""
+        pooled: Tensor = self.body((pixels - self.mean) / self.std)
+        return pooled
+
+    def head(self, features: Tensor) -> Tensor:
+        """Features (N, D) to logits (N, K)."""
+        logits: Tensor = self.classifier(features)
+        return logits
+
+
+def known_network(name: str) -> bool:
+    """Whether timm has a network of this name (a pretraining tag such as `.a1_in1k` may follow)."""
+    import timm
+
+    return bool(timm.is_model(name.split(".")[0]))
+
+
+def require_network(name: str, also: Sequence[str] = ()) -> None:
+    """Raise UsageError with a suggestion unless timm knows the network; `also` are further names to suggest."""
+    import timm
+
+    if not known_network(name):
+        hint = suggest(name, [*also, *timm.list_models()])
+        raise UsageError(f"unknown model {name!r}: expected {', '.join(also)} or the name of a timm network.{hint}")
+
+
+def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
+    """A timm network without its classifier; networks that fix their picture size are told it."""
+    import timm
+
+    require_network(name)
+    entry = timm.model_entrypoint(name.split(".")[0])
+    known = dict(extra)
+    if "vit" in name and "img_size" not in inspect.signature(entry).parameters:
+        known.setdefault("img_size", size)
+    body: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **known)
+    return body
+
+
+def _feature_length(body: nn.Module, size: int) -> int:
+    training = body.training
+    with torch.no_grad():
+        length = int(body.eval()(torch.zeros(1, 3, size, size)).shape[-1])
+    body.train(training)
+    return length

@@ -34,6 +34,11 @@ class Model(nn.Module):
         return self.head(self.features(pixels))
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights and buffers lie."""
+        return next(iter(self.state_dict().values())).device
+
+    @property
     def megabytes(self) -> float:
         """Size of the weights and buffers in 10^6 bytes."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self.state_dict().values()) / 1e6

@@ -9,14 +9,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-
-from linnaea.delivery.report.words import duration
 
 INK, MUTED, ACCENT, RULE, PAPER = "#010203", "#020304", "#030405", "#040506", "#050607"
 COLOURS = {
@@ -26,7 +25,7 @@ COLOURS = {
     RULE: "var(--rule)",
     PAPER: "var(--paper)",
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "linnaea",
     "font.size": 11,
@@ -34,6 +33,7 @@ STYLE = {
     "text.color": INK,
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,
+    "axes.titlecolor": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 1,
@@ -44,6 +44,8 @@ STYLE = {
     "lines.linewidth": 1.8,
 }
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+STEPS = (1, 2, 2.5, 5, 10)
+UNITS = ((24 * 3600, "d"), (3600, "h"), (60, "min"), (1, "s"))
 DECADES = (0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 Box = tuple[float, float, float, float]
 
@@ -60,21 +62,22 @@ class Rung:
 
 
 def ladder_chart(rungs: Sequence[Rung], metric: str, as_percent: bool) -> str:
-    """The metric of each rung, with its interval, against its training time on a logarithmic axis."""
+    """The metric of each rung, with its interval, against training time on a logarithmic axis from 0.1 s."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 3.7), layout="constrained")
+        figure = Figure(figsize=(5.6, 3.5), layout="constrained")
         axes = figure.add_subplot()
         times = [max(rung.seconds, DECADES[0]) for rung in rungs]
         for rung, seconds in zip(rungs, times, strict=True):
             _draw_rung(axes, rung, seconds)
-        _time_axis(axes, times, clipped=any(rung.seconds < DECADES[0] for rung in rungs))
+        _time_axis(axes, times)
         axes.margins(y=0.12)
-        axes.set_ylabel(metric)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.set_title(metric, loc="left", fontsize=11)
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
         if as_percent:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
+        figure.draw_without_rendering()
         _name_rungs(axes, rungs, times)
         return _svg(figure, "ladder", f"{metric} with its interval against training time, for {len(rungs)} rungs")
 
@@ -86,23 +89,27 @@ def _draw_rung(axes: Axes, rung: Rung, seconds: float) -> None:
     axes.plot([seconds], [rung.value], marker="o", markersize=8 if rung.chosen else 6, color=colour)
 
 
-def _time_axis(axes: Axes, times: Sequence[float], clipped: bool) -> None:
+def _time_axis(axes: Axes, times: Sequence[float]) -> None:
     axes.set_xscale("log")
-    axes.set_xlim(min(times) / 2.5, max(times) * 2.5)
+    room = max(4.0, (max(times) / min(times)) ** 0.25)  # for the name of the last rung
+    axes.set_xlim(min(times) / 2, max(times) * room)
     axes.xaxis.set_major_locator(FixedLocator(DECADES))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(" 00 min", "")))
-    label = "training time, logarithmic"
-    axes.set_xlabel(f"{label}; shorter than {DECADES[0]} s is drawn there" if clipped else label)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.set_xlabel("training time, logarithmic")
+
+
+def _short(seconds: float) -> str:
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= size or size == 1)
+    return f"{seconds / size:g} {unit}"
 
 
 def _name_rungs(axes: Axes, rungs: Sequence[Rung], times: Sequence[float]) -> None:
     """Write each name beside its point, on the first side where it covers nothing."""
-    axes.figure.draw_without_rendering()
-    points = [tuple(axes.transData.transform((x, rung.value))) for x, rung in zip(times, rungs, strict=True)]
+    points = [axes.transData.transform((x, rung.value)) for x, rung in zip(times, rungs, strict=True)]
     taken: list[Box] = [_stem(axes, x, rung) for x, rung in zip(times, rungs, strict=True)]
     inside: Box = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
-    for rung, (x, y) in zip(rungs, points, strict=True):
+    for rung, seconds, (x, y) in zip(rungs, times, points, strict=True):
         width = 9.5 * len(rung.name)
         boxes: dict[str, Box] = {
             "left": (x + 10, y - 8, x + 10 + width, y + 8),
@@ -113,14 +120,14 @@ def _name_rungs(axes: Axes, rungs: Sequence[Rung], times: Sequence[float]) -> No
         taken.append(boxes[side])
         axes.annotate(
             rung.name,
-            (axes.transData.inverted().transform((x, y))),
+            (seconds, rung.value),
             xytext=(8 if side == "left" else -8, 0),
             textcoords="offset points",
             ha=side,
             va="center",
             color=ACCENT if rung.chosen else INK,
             fontweight="bold" if rung.chosen else "normal",
-        )
+        ).set_in_layout(False)
 
 
 def _stem(axes: Axes, x: float, rung: Rung) -> Box:
@@ -150,18 +157,20 @@ class Bin:
 def reliability_chart(bins: Sequence[Bin]) -> str:
     """Accuracy against stated confidence with the diagonal of perfect honesty, and how many images stand behind."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 5.0), layout="constrained")
+        figure = Figure(figsize=(4.6, 4.9), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         for entry in bins:
             if entry.interval:
                 upper.plot([entry.confidence] * 2, entry.interval, color=ACCENT, linewidth=1.6)
         upper.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=ACCENT, marker="o", markersize=5)
-        upper.set(xlim=(0, 1.02), ylim=(0, 1.02), ylabel="share that was right")
+        upper.set(xlim=(0, 1.02), ylim=(0, 1.02))
+        upper.set_title("share that was right", loc="left", fontsize=11)
         upper.text(0.04, 0.95, "above: too modest", color=MUTED, fontsize=9)
         upper.text(0.98, 0.05, "below: too sure", color=MUTED, fontsize=9, ha="right")
         lower.bar([b.confidence for b in bins], [b.n for b in bins], width=0.03, color=ACCENT)
-        lower.set(ylabel="images", xlabel="stated confidence")
+        lower.set_title("images", loc="left", fontsize=11)
+        lower.set_xlabel("stated confidence")
         lower.yaxis.set_major_locator(MaxNLocator(2, integer=True))
         for axes in (upper, lower):
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
@@ -179,20 +188,24 @@ class Curve:
 
 
 def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequence[Curve], as_percent: bool) -> str:
-    """Values per epoch, each line named at its end; `name` keeps the ids of several charts apart."""
+    """One or two lines of values per epoch, named at their ends; `name` keeps the ids of several charts apart."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.add_subplot()
+        ends: list[tuple[tuple[float, float], str, str]] = []
         for curve in curves:
             kept = [(x, y) for x, y in zip(epochs, curve.values, strict=True) if y is not None]
             colour = ACCENT if curve.accented else MUTED
             dash = "-" if curve.accented else (0, (4, 2))
             axes.plot(*zip(*kept, strict=True), color=colour, linestyle=dash, marker="o", markersize=3.5)
-            axes.annotate(curve.name, kept[-1], (7, 0), textcoords="offset points", va="center", color=colour)
+            ends.append((kept[-1], curve.name, colour))
+        for place, (end, label, colour) in enumerate(sorted(ends, key=lambda item: item[0][1])):
+            va = "center" if len(ends) == 1 else ("top", "bottom")[place]  # two ends may lie at one height
+            axes.annotate(label, end, (7, 0), textcoords="offset points", va=va, color=colour)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         if as_percent:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
@@ -208,12 +221,15 @@ def _svg(figure: Figure, name: str, label: str) -> str:
     with warnings.catch_warnings():
         # The reader's own fonts draw the text: it does not matter what matplotlib's can show.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=NO_METADATA)
+        FigureCanvasSVG(figure)
+        figure.savefig(buffer, format="svg", metadata=NO_METADATA)
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]
+    text = re.sub(r"<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
     for stand_in, colour in COLOURS.items():
         text = text.replace(stand_in, colour)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
     text = re.sub(r"'DejaVu Sans'[^\";]*", "inherit", text)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
-    return re.sub(r"^<svg", f'<svg class="chart" role="img" aria-label="{escape(label)}"', text)
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    opening = f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}"'
+    return f'{opening} style="max-width: {1.25 * width:.0f}px">' + text[text.index(">") + 1 :]

@@ -1,7 +1,7 @@
 """What lies in a run folder, each piece either read or missing with a reason."""
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a report: its content, or the sentence that says why it is missing."""
+    """A piece of a report: its content, or the sentence that says why it is missing; `expected` when that is no gap."""
 
     content: Any = None
     missing: str = ""
+    expected: bool = False
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -68,15 +69,14 @@ class Folder:
         if self.status == "interrupted":
             return "The run was interrupted before it was written."
         if self.status == "failed":
-            error = self.run.get("error")
-            return f"The run failed before it was written: {error}" if error else "The run failed before it was written."
+            return f"The run failed before it was written: {self.run.get('error') or 'run.json does not say why.'}"
         return otherwise or "The run finished, so the file was removed later or never asked for."
 
     def read(self, name: str, parse: Callable[[Path], Any], otherwise: str = "") -> Part:
         """Parse one file; a file that is absent, or that `parse` refuses, gives a missing part."""
         path = self.path / name
         if not path.is_file():
-            return Part(missing=f"{name} is not in the run folder. {self.why(otherwise)}")
+            return self._absent(f"{name} is not in the run folder.", otherwise)
         try:
             return Part(parse(path))
         except (RunError, OSError, csv.Error, TypeError, ValueError) as error:
@@ -88,10 +88,13 @@ class Folder:
 
     def csv(self, name: str, otherwise: str = "") -> Part:
         """A CSV file with a header as a list of dictionaries; one without rows counts as missing."""
-        part = self.read(name, _read_rows, otherwise)
+        part = self.read(name, lambda path: list(rows_of(path)), otherwise)
         if part.content == []:
-            return Part(missing=f"{name} has no rows. {self.why(otherwise)}")
+            return self._absent(f"{name} has no rows.", otherwise)
         return part
+
+    def _absent(self, what: str, otherwise: str) -> Part:
+        return Part(missing=f"{what} {self.why(otherwise)}", expected=bool(otherwise) and self.status == "finished")
 
     def findings(self, name: str, otherwise: str = "") -> Part:
         """A list of findings from `findings/<name>.json`."""
@@ -104,9 +107,7 @@ class Folder:
 
     def contents(self) -> list[dict[str, Any]]:
         """The files that a finished run holds and whether each is there."""
-        return [
-            {"name": name, "what": what, "there": (self.path / name).is_file()} for name, what in EXPECTED.items()
-        ]
+        return [{"name": name, "what": what, "there": (self.path / name).is_file()} for name, what in EXPECTED.items()]
 
 
 def pick(findings: Part, name: str, where: str) -> Part:
@@ -126,10 +127,11 @@ def _read_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file with a header, one at a time; cells that a short row lacks are empty."""
     with path.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    return [{key: value or "" for key, value in row.items() if key is not None} for row in rows]
+        for row in csv.DictReader(handle):
+            yield {key: value or "" for key, value in row.items() if key is not None}
 
 
 def _read_findings(path: Path) -> list[Finding]:
@@ -137,6 +139,9 @@ def _read_findings(path: Path) -> list[Finding]:
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise TypeError("it holds no list of findings")
     findings = [Finding.from_json(entry) for entry in content]
-    if not all(isinstance(row, dict) for finding in findings for row in finding.rows):
-        raise TypeError("a finding's rows are not JSON objects")
+    for finding in findings:
+        if not isinstance(finding.name, str) or not isinstance(finding.images, list | tuple):
+            raise TypeError("a finding's name is no text or its images are no list")
+        if not all(isinstance(row, dict) for row in finding.rows):
+            raise TypeError("a finding's rows are not JSON objects")
     return findings

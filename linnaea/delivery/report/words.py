@@ -3,10 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "–"
+MONTHS = (  # strftime would use the machine's language
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def bounds(entry: Mapping[str, Any], metric: Metric) -> str:
     lo, hi = number(entry.get("lo")), number(entry.get("hi"))
     if lo is None or hi is None:
         return ""
-    return f"{percent(lo, unit=False)} to {percent(hi, unit=False)}" if metric.share else f"{lo:.3f} to {hi:.3f}"
+    low, high = (percent(end, unit=False) if metric.share else decimal(end) for end in (lo, hi))
+    return f"{low}{SPACE}to{SPACE}{high}"
 
 
 def estimate(entry: Mapping[str, Any], metric: Metric) -> str:
@@ -120,6 +126,24 @@ def duration(value: Any) -> str:
     if minutes < 60:
         return f"{minutes}{SPACE}min" + (f" {rest}{SPACE}s" if rest else "")
     return f"{minutes // 60}{SPACE}h {minutes % 60:02d}{SPACE}min"
+
+
+def size(value: Any) -> str:
+    """Megabytes with one decimal."""
+    megabytes = number(value)
+    if megabytes is None:
+        return NOTHING
+    return f"<{SPACE}0.1{SPACE}MB" if 0 < megabytes < 0.05 else f"{megabytes:.1f}{SPACE}MB"
+
+
+def moment(value: Any) -> str:
+    """A time from ISO 8601 as `2 March 2026, 09:22 UTC`; anything else is shown as it stands."""
+    try:
+        time = datetime.fromisoformat(str(value))
+    except ValueError:
+        return cell(value)
+    zone = f" {time.tzname()}" if time.tzinfo else ""
+    return f"{time.day} {MONTHS[time.month - 1]} {time.year}, {time:%H:%M}{zone}"
 
 
 def counted(count: float, noun: str, plural: str = "") -> str:

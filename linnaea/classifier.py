@@ -1,0 +1,191 @@
+"""A classifier is what a run leaves behind: a model with its preprocessing, class names, calibration and policy."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from linnaea.data.pixels import Decoded, Recipe, decode_in_batches
+from linnaea.dataset import Dataset
+from linnaea.errors import DataError
+from linnaea.models.familiarity import Familiarity
+from linnaea.models.model import Model, to_pixels
+from linnaea.predictions import Predictions
+from linnaea.task import TASKS, Task
+
+Images = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+PIXELS_PER_BATCH = 16 * 224 * 224
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to answer, and with what.
+
+    A label belongs to the prediction set when its probability reaches `set_threshold`, or is the highest; the set
+    then holds the truth in at least `coverage` of pictures like those it was fitted on (split conformal prediction).
+    An answer is `unsure` below `confidence_threshold` and `unfamiliar` above `ood_threshold`; the thresholds were set
+    to reject these shares, `unsure_rate` and `unfamiliar_rate`, of the `n` calibration pictures.
+    """
+
+    coverage: float = 0.9
+    set_threshold: float = 0.0
+    unsure_rate: float = 0.05
+    confidence_threshold: float = 0.0
+    unfamiliar_rate: float = 0.05
+    ood_threshold: float | None = None
+    n: int = 0
+
+
+class Answering(nn.Module):
+    """The whole of a classifier after decoding: images (N, S, S, 3) of uint8 to logits, probabilities and OOD score.
+
+    This one graph predicts here and is what an export carries.
+    """
+
+    def __init__(self, model: Model, familiarity: Familiarity | None, temperature: float, task: Task) -> None:
+        super().__init__()
+        self.model, self.familiarity, self.temperature, self.task = model, familiarity, temperature, task
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,), zero without a familiarity score."""
+        features = self.model.features(to_pixels(images))
+        logits = self.model.head(features) / self.temperature
+        scores = self.familiarity(features) if self.familiarity is not None else features[:, 0] * 0
+        return logits, self.task.activation(logits), scores
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Maps image files to answers; immutable, so that makers return a new one.
+
+    `model` maps pixels to logits, `recipe` files to pixels; `temperature` calibrates; `familiarity` and `policy`
+    decide when not to answer; `provenance` says where all of it came from.
+    """
+
+    model: Model
+    classes: tuple[str, ...]
+    task: str
+    recipe: Recipe
+    temperature: float = 1.0
+    familiarity: Familiarity | None = None
+    policy: Policy = field(default_factory=Policy)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, images: "str | Path | Dataset | Sequence[str | Path]") -> Predictions:
+        """Answer for a file, several files, or a dataset (whose labels become the truth).
+
+        Returns a row per image, also for one that cannot be read: its reason is `unreadable` and nothing else is
+        answered. Raises DataError when there is nothing to predict.
+        """
+        paths, columns = _inputs(images)
+        if not paths:
+            raise DataError("there are no images to predict: give at least one file.")
+        parts = [(decoded, self.score(decoded.images)) for decoded in decode_in_batches(paths, self.recipe)]
+        decoded = [part for part, _ in parts]
+        logits, probabilities, scores = (np.concatenate(values) for values in zip(*(s for _, s in parts), strict=True))
+        failed = list(_failures(decoded))
+        return self.answer(logits, probabilities, scores, columns, failed)
+
+    def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Path]") -> npt.NDArray[np.float64]:
+        """Calibrated probabilities (N, K) in the order of `classes`; NaN in the row of an unreadable image."""
+        return self.predict(images).scores()
+
+    def graph(self) -> Answering:
+        """Everything after decoding as one module, in evaluation mode."""
+        return Answering(self.model, self.familiarity, self.temperature, TASKS[self.task]).eval()
+
+    @torch.no_grad()
+    def score(self, images: Images) -> tuple[Floats, Floats, Floats]:
+        """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,) of decoded images (N, S, S, 3)."""
+        graph = self.graph().to(memory_format=torch.channels_last)
+        step = max(1, PIXELS_PER_BATCH // self.recipe.size**2)
+        batches = (torch.from_numpy(images[start : start + step]) for start in range(0, len(images), step))
+        outputs = [graph(batch.to(self.model.device)) for batch in batches]
+        logits, probabilities, scores = (torch.cat(parts).cpu().numpy() for parts in zip(*outputs, strict=True))
+        return logits, probabilities, scores
+
+    def answer(
+        self,
+        logits: Floats,
+        probabilities: Floats,
+        scores: Floats,
+        columns: dict[str, Sequence[Any]],
+        failed: Sequence[str | None],
+    ) -> Predictions:
+        """Turn scores into answers by the task's rule and the policy; `failed` says why an image was not read."""
+        answers, confidence = TASKS[self.task].decide(probabilities)
+        unread = np.array([reason is not None for reason in failed])
+        table: dict[str, Any] = {
+            **columns,
+            "logits": np.where(unread[:, None], np.nan, logits),
+            "probabilities": np.where(unread[:, None], np.nan, probabilities),
+            "label": [None if gone else self.classes[row] for row, gone in zip(answers, unread, strict=True)],
+            "confidence": np.where(unread, np.nan, confidence),
+            "prediction_set": self._sets(probabilities, unread),
+            "ood_score": np.where(unread | (self.familiarity is None), np.nan, scores),
+            "reason": [
+                self._reason(bool(gone), float(sure), float(score))
+                for gone, sure, score in zip(unread, confidence, scores, strict=True)
+            ],
+            "detail": list(failed),
+        }
+        return Predictions.from_columns(table, self.classes, self.task)
+
+    def with_(self, **changes: Any) -> "Classifier":
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the bundle `classifier.json`, `weights.safetensors`, `README.md` into `folder`."""
+        from linnaea.bundle import save
+
+        return save(self, Path(folder))
+
+    def _reason(self, unread: bool, confidence: float, score: float) -> str:
+        if unread:
+            return "unreadable"
+        if self.familiarity is not None and self.policy.ood_threshold is not None and score > self.policy.ood_threshold:
+            return "unfamiliar"
+        return "unsure" if confidence < self.policy.confidence_threshold else "ok"
+
+    def _sets(self, probabilities: Floats, unread: npt.NDArray[np.bool_]) -> list[list[str] | None]:
+        chosen = probabilities >= np.minimum(self.policy.set_threshold, probabilities.max(axis=1, keepdims=True))
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        return [
+            None if gone else [self.classes[k] for k in ranks if row[k]]
+            for row, ranks, gone in zip(chosen, order, unread, strict=True)
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """What `classifier.json` holds, apart from the hashes."""
+        return {
+            "classes": list(self.classes),
+            "task": self.task,
+            "model": {"kind": self.model.kind, "arguments": self.model.arguments},
+            "recipe": self.recipe.to_json(),
+            "calibration": {"method": "temperature", "temperature": self.temperature},
+            "familiarity": list(self.familiarity.directions.shape) if self.familiarity is not None else None,
+            "policy": asdict(self.policy),
+            "provenance": self.provenance,
+        }
+
+
+def _inputs(images: "str | Path | Dataset | Sequence[str | Path]") -> tuple[list[Path], dict[str, Sequence[Any]]]:
+    if isinstance(images, Dataset):
+        columns: dict[str, Sequence[Any]] = {"id": images.ids, "truth": images.labels}
+        if images.has("group"):
+            columns["group"] = images.column("group")
+        return images.paths, columns
+    paths = [Path(images)] if isinstance(images, str | Path) else [Path(image) for image in images]
+    return paths, {"id": [str(path) for path in paths], "truth": [None] * len(paths)}
+
+
+def _failures(batches: Sequence[Decoded]) -> Iterator[str | None]:
+    for batch in batches:
+        yield from (batch.failed.get(row) for row in range(len(batch.sha256)))

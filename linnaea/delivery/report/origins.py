@@ -1,0 +1,182 @@
+"""Where things come from: the data, the settings, and how the classifier decides, put in words."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from linnaea.delivery.report.folder import Folder, Part, listing, mapping, rows_of
+from linnaea.delivery.report.words import NOTHING, cell, decimal, number, percent, whole
+
+SPLITS = ("train", "val", "test")
+MOST_NAMES = 5
+
+
+@dataclass
+class Group:
+    """Files that were left out for one reason: how many, and the first few names."""
+
+    reason: str
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """Count one more file."""
+        self.count += 1
+        if len(self.first) < MOST_NAMES:
+            self.first.append(name)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Counts of the used images by (label, split), and what was left out by reason, the commonest first."""
+
+    used: Counter[tuple[str, str]]
+    left_out: Sequence[Group]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Count a manifest row by row; what follows a colon in a reason tells single files apart."""
+    used: Counter[tuple[str, str]] = Counter()
+    groups: dict[str, Group] = {}
+    for row in rows_of(path):
+        if excluded := row.get("excluded"):
+            reason, _, detail = excluded.partition(": ")
+            name = row.get("path", "") + (f" ({detail})" if detail else "")
+            groups.setdefault(reason, Group(reason)).add(name)
+        else:
+            used[row.get("label", ""), row.get("split") or "no split"] += 1
+    if not used and not groups:
+        raise ValueError("it has no rows")
+    return Manifest(used, sorted(groups.values(), key=lambda group: (-group.count, group.reason)))
+
+
+def split_table(folder: Folder, manifest: Part, most: int) -> dict[str, Any]:
+    """Images per split and, from the manifest, per class and split; at most `most` classes, the rarest first."""
+    used: Counter[tuple[str, str]] = manifest.content.used if manifest.content else Counter()
+    per_label, per_split = Counter[str](), Counter[str]()
+    for (label, split), count in used.items():
+        per_label[label] += count
+        per_split[split] += count
+    stated = mapping(folder.dataset.get("splits")) or dict(per_split)
+    splits = [split for split in SPLITS if split in stated] + sorted(set(stated) - set(SPLITS))
+    labels = sorted(per_label, key=lambda label: (per_label[label], label))
+    totals = [number(stated[split]) or 0 for split in splits]
+    listed, total = used.total(), sum(totals)
+    differs = f"run.json counts {whole(total)} images, manifest.csv lists {whole(listed)}: one of them was changed."
+    return {
+        "splits": splits,
+        "totals": totals,
+        "total": total,
+        "rows": [
+            {"label": label, "total": per_label[label], "counts": [used[label, split] for split in splits]}
+            for label in labels[:most]
+        ],
+        "classes": len(labels),
+        "differs": differs if listed and total != listed else "",
+    }
+
+
+def policy_sentences(classifier: Mapping[str, Any]) -> Iterator[str]:
+    """How the classifier comes to an answer, a sentence per step."""
+    recipe, calibration = mapping(classifier.get("recipe")), mapping(classifier.get("calibration"))
+    policy = mapping(classifier.get("policy"))
+    size, fit = recipe.get("size"), recipe.get("fit")
+    yield "A file that cannot be decoded is answered “unreadable”, never guessed at and never skipped."
+    if size:
+        yield f"Each image is brought to {cell(size)} pixels{f' (fit: {cell(fit)})' if fit else ''}, as in training."
+    yield _calibration_sentence(calibration)
+    yield from _threshold_sentences(policy)
+    if number(policy.get("conformal_threshold")) is not None:
+        yield (
+            f"Beside its one answer it names a prediction set, made so that it holds the truth for at least "
+            f"{percent(policy.get('coverage'))} of images like the validation images "
+            f"(conformal threshold {decimal(policy.get('conformal_threshold'))})."
+        )
+    else:
+        yield "No prediction set is made: the policy holds no conformal threshold."
+
+
+def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
+    temperature = number(calibration.get("temperature"))
+    if not calibration.get("method"):
+        return "Its probabilities are not calibrated."
+    if temperature is None:
+        return f"Its probabilities are calibrated by the method “{cell(calibration['method'])}”."
+    effect = "less sure" if temperature > 1 else "more sure" if temperature < 1 else "neither more nor less sure"
+    return f"Scores are divided by a temperature of {temperature:.3g}, which makes it {effect} than the raw model."
+
+
+def _threshold_sentences(policy: Mapping[str, Any]) -> Iterator[str]:
+    if number(policy.get("ood_threshold")) is not None:
+        yield (
+            f"An image whose unfamiliarity score passes {decimal(policy['ood_threshold'])} is answered “unfamiliar”; "
+            f"the threshold turns away {percent(policy.get('unfamiliar_rate'))} of ordinary validation images."
+        )
+    else:
+        yield "It never answers “unfamiliar”: the policy holds no threshold for it."
+    if number(policy.get("confidence_threshold")) is not None:
+        yield (
+            f"If the likeliest class has a probability under {percent(policy['confidence_threshold'])}, the answer is "
+            f"“unsure”; the threshold declines {percent(policy.get('unsure_rate'))} of validation images."
+        )
+    else:
+        yield "It never answers “unsure”: the policy holds no confidence threshold."
+
+
+def classes_of(folder: Folder, classifier: Mapping[str, Any]) -> list[str]:
+    """The names of the classes in their own order, from run.json or else from the classifier."""
+    stated = listing(folder.dataset.get("classes")) or listing(classifier.get("classes"))
+    return [str(name) for name in stated]
+
+
+def facts(content: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Nested settings as pairs of a dotted name and its value."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in content.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping) and value:
+            pairs += facts(value, f"{name}.")
+        else:
+            pairs.append((name, cell(value)))
+    return pairs
+
+
+def seal_sentence(folder: Folder) -> str:
+    """How often the sealed test split was opened."""
+    opened = listing(folder.run.get("test_opened"))
+    if not opened:
+        return "The sealed test split has not been opened."
+    times = "once" if len(opened) == 1 else f"{len(opened)} times"
+    return f"The sealed test split was opened {times}."
+
+
+def limits(folder: Folder, classifier: Mapping[str, Any], small: Sequence[str]) -> list[str]:
+    """What the classifier cannot do, in honest general sentences joined with this run's facts."""
+    classes = classes_of(folder, classifier)
+    known = f"It knows {whole(len(classes))} classes" if classes else "It knows only the classes it was trained on"
+    validation = number(mapping(folder.dataset.get("splits")).get("val"))
+    chosen_on = f"{whole(validation)} validation images" if validation is not None else "the validation images"
+    return [
+        f"{known}. Images of anything else should come back “unfamiliar” or “unsure”; some will be named wrongly.",
+        "The figures hold for images like these: the same cameras, places and habits of labelling. Measure again "
+        "wherever those change.",
+        f"Rung, temperature and thresholds were fitted on {chosen_on}: the fewer, the more they owe to chance.",
+        "A high confidence is a statement about many images, never a proof about one.",
+        *small,
+    ]
+
+
+def provenance(folder: Folder) -> list[tuple[str, str]]:
+    """The data's origin as pairs of a name and a value."""
+    data = folder.dataset
+    classes = listing(data.get("classes"))
+    return [
+        ("folder", cell(data.get("root"))),
+        ("images used", whole(data.get("images"))),
+        ("images left out", whole(data.get("excluded"))),
+        ("classes", whole(len(classes)) if classes else NOTHING),
+        ("task", cell(data.get("task"))),
+        ("fingerprint", cell(data.get("fingerprint"))),
+    ]

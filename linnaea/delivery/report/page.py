@@ -1,0 +1,82 @@
+"""The page: the sections of a report put into the template."""
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from linnaea.delivery.report import origins, sections, tables, words
+from linnaea.delivery.report.folder import Folder, Part, mapping
+from linnaea.delivery.report.verdict import verdict_of
+
+SECTIONS = {
+    "ladder": "The ladder",
+    "metrics": "The figures",
+    "classes": "Class by class",
+    "confusion": "What it confuses",
+    "reliability": "Confidence",
+    "curves": "How it learned",
+    "mistakes": "Worst mistakes",
+    "answers": "How it answers",
+    "splits": "The data",
+    "audit": "Data audit",
+    "left_out": "Left out",
+    "export": "Export",
+    "made": "How it was made",
+    "card": "Model card",
+}
+
+
+def render(run: Path) -> str:
+    """The report of a run folder as HTML; raises RunError when there is no run.json in it."""
+    folder = Folder(run)
+    evaluation = tables.evaluation_of(folder)
+    ladder, manifest = folder.csv("ladder.csv"), folder.read("manifest.csv", origins.read_manifest)
+    audit = folder.findings("audit")
+    export = folder.findings("export", "The classifier was not exported, or not from this run folder.")
+    classifier = folder.json("model/classifier.json")
+    verdict = verdict_of(folder, evaluation, ladder, audit, export)
+    parts = {
+        "ladder": sections.ladder_section(ladder),
+        "metrics": sections.metrics_section(evaluation),
+        **sections.evaluated_sections(folder, evaluation, classifier),
+        "curves": sections.curves_section(folder),
+        "answers": sections.answers_section(evaluation, classifier),
+        "splits": sections.splits_section(folder, manifest),
+        "audit": sections.findings_section(folder, audit),
+        "left_out": manifest if manifest.missing else Part(manifest.content.left_out),
+        "export": sections.findings_section(folder, export),
+        "made": Part(sections.made_section(folder)),
+        "card": Part(sections.card_section(folder, evaluation, mapping(classifier.content), verdict.headline)),
+    }
+    further = sections.further_findings(folder, evaluation)
+    gaps = [name for name, part in parts.items() if part.missing and not part.expected]
+    holes = {"answers": [classifier, evaluation.finding("answers")], "splits": [manifest], "card": [classifier]}
+    partly = [name for name, pieces in holes.items() if name not in gaps and any(piece.missing for piece in pieces)]
+    context = {"folder": folder, "evaluation": evaluation, "verdict": verdict, "parts": parts, "further": further}
+    return (
+        _environment()
+        .get_template("template.html")
+        .render(
+            **context,
+            titles=SECTIONS,
+            gaps=gaps,
+            partly=partly,
+            made=parts["made"].content,
+            card=parts["card"].content,
+            classifier=classifier,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"words": words, "tables": tables}
+    return environment

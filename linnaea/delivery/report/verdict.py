@@ -1,0 +1,145 @@
+"""The verdict: what was chosen, how good it is and what to be wary of, each sentence made from a fact."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linnaea.delivery.report.folder import Folder, Part, listing, mapping
+from linnaea.delivery.report.tables import Evaluation, declined_share, images_in, split_words
+from linnaea.delivery.report.words import bounds, counted, estimate, metric_named, number, percent
+
+FEW_IMAGES = 100
+FEW_OF_A_CLASS = 10
+WIDE = 0.1
+POOR_CALIBRATION = 0.05
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The headline, the sentences under it, and the cautions with the gravest first."""
+
+    headline: str
+    sentences: Sequence[str]
+    cautions: Sequence[str]
+
+
+def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part, export: Part) -> Verdict:
+    """Judge a run by its files alone."""
+    rungs = ladder.content or []
+    chosen = str(folder.run.get("chosen") or "")
+    name = headline_metric(evaluation, rungs, chosen)
+    sentences = [*_why_chosen(folder, rungs, chosen), *_declines(evaluation)] if chosen else []
+    cautions = [
+        *_about_run(folder),
+        *_about_split(folder, evaluation),
+        *_about_findings(export, "The export check"),
+        *_about_findings(audit, "The data audit"),
+        *_about_baseline(rungs, chosen),
+        *_about_figure(evaluation, name),
+    ]
+    return Verdict(_headline(folder, evaluation, name, chosen), sentences, cautions)
+
+
+def headline_metric(evaluation: Evaluation, rungs: Sequence[Row], chosen: str) -> str:
+    """The metric that the rungs were chosen by when it was evaluated, else accuracy, else the first one."""
+    measured = mapping(evaluation.metrics.content)
+    by_ladder = [str(row.get("metric")) for row in rungs if row.get("rung") == chosen]
+    wanted = [*by_ladder, "accuracy", *measured]
+    return next((name for name in wanted if name in measured), "accuracy")
+
+
+def _headline(folder: Folder, evaluation: Evaluation, name: str, chosen: str) -> str:
+    entry = evaluation.entry(name)
+    who = f"The {chosen} rung" if chosen else "The classifier"
+    if not entry:
+        state = "has chosen no rung" if not chosen else f"chose {chosen}"
+        return f"There is no verdict yet: the run is {folder.status}, {state} and holds no figures."
+    metric, images = metric_named(name), images_in(entry, evaluation.split)
+    figure = estimate(entry, metric)
+    if name == "accuracy":
+        return f"{who} names {figure} of {images} correctly."
+    return f"{who} reaches {metric.title.lower() if name != 'map' else metric.title} {figure} on {images}."
+
+
+def _why_chosen(folder: Folder, rungs: Sequence[Row], chosen: str) -> Iterator[str]:
+    because = str(folder.run.get("chosen_because") or "").strip()
+    if because:
+        yield f"Why {chosen}: {because.rstrip('.')}."
+    else:
+        yield f"run.json does not say why {chosen} was chosen."
+    rows = {str(row.get("rung")): row for row in rungs}
+    if chosen == "majority":
+        yield "That rung always answers the commonest class: nothing on the ladder was worth more."
+    elif chosen in rows and number(rows.get("majority", {}).get("value")) is not None:
+        metric = metric_named(str(rows[chosen].get("metric")))
+        ours, base = (estimate(rows[rung], metric) for rung in (chosen, "majority"))
+        yield f"On the ladder it reaches {ours}; always answering the commonest class reaches {base}."
+
+
+def _declines(evaluation: Evaluation) -> Iterator[str]:
+    share = declined_share(evaluation)
+    if share is None:
+        return
+    entry = evaluation.entry("answered_accuracy")
+    when = f"; when it answers, {estimate(entry, metric_named('answered_accuracy'))} are right" if entry else ""
+    if share == 0:
+        yield f"It answers every one of these images{when}."
+    else:
+        yield f"It declines to answer {percent(share)} of these images{when}."
+
+
+def _about_run(folder: Folder) -> Iterator[str]:
+    if folder.status == "finished":
+        return
+    error = folder.run.get("error")
+    yield f"The run is {folder.status}, not finished" + (f": {error}" if error else ".")
+
+
+def _about_split(folder: Folder, evaluation: Evaluation) -> Iterator[str]:
+    opened = len(listing(folder.run.get("test_opened")))
+    if evaluation.split == "val" and evaluation.metrics.content:
+        yield (
+            "These figures come from the validation images, which were also used to choose the rung and to "
+            "calibrate: they are optimistic. Only sealed test images give a figure to defend."
+        )
+    elif opened > 1:
+        yield f"The test split was opened {opened} times: each look makes its figures a little more flattering."
+
+
+def _about_findings(part: Part, who: str) -> Iterator[str]:
+    raised = [finding for finding in part.content or [] if finding.severity != "info"]
+    if not raised:
+        return
+    worst = next((finding for finding in raised if finding.severity == "error"), raised[0])
+    parts = [(severity, sum(finding.severity == severity for finding in raised)) for severity in ("error", "warning")]
+    said = " and ".join(counted(count, severity) for severity, count in parts if count)
+    yield f"{who} raised {said}. {'First' if len(raised) > 1 else 'It says'}: {worst.summary}"
+
+
+def _about_baseline(rungs: Sequence[Row], chosen: str) -> Iterator[str]:
+    rows = {str(row.get("rung")): row for row in rungs}
+    lo, hi = number(rows.get(chosen, {}).get("lo")), number(rows.get("majority", {}).get("hi"))
+    if chosen != "majority" and lo is not None and hi is not None and lo <= hi:
+        yield f"The intervals of {chosen} and of always answering the commonest class overlap: it may know nothing."
+
+
+def _about_figure(evaluation: Evaluation, name: str) -> Iterator[str]:
+    entry, metric, images = evaluation.entry(name), metric_named(name), split_words(evaluation.split)
+    n, lo, hi = (number(entry.get(key)) for key in ("n", "lo", "hi"))
+    few = n is not None and n < FEW_IMAGES
+    if lo is not None and hi is not None and hi - lo > WIDE and metric.bounded:
+        because = f": only {images_in(entry, evaluation.split)} stand behind it" if few else ""
+        yield f"The interval is wide, {bounds(entry, metric)}{f'{chr(160)}%' if metric.share else ''}{because}."
+    elif few:
+        yield f"Only {images_in(entry, evaluation.split)} stand behind these figures."
+    per_class = evaluation.finding("per_class")
+    rows = [] if per_class.missing else per_class.content.rows
+    rare = [row for row in rows if (number(row.get("n")) or 0) < FEW_OF_A_CLASS]
+    if rare:
+        have = "has" if len(rare) == 1 else "have"
+        yield f"{counted(len(rare), 'class', 'classes')} of {len(rows)} {have} fewer than {FEW_OF_A_CLASS} {images}."
+    ece = number(evaluation.entry("ece").get("value"))
+    if ece is not None and ece > POOR_CALIBRATION:
+        yield f"Stated confidence is off by {percent(ece)} on average: do not read it as a probability yet."

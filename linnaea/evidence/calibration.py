@@ -1,0 +1,83 @@
+"""Calibration: probabilities that mean something, sets that cover, and thresholds with a stated rejection rate."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from linnaea.classifier import Classifier
+from linnaea.errors import UsageError
+from linnaea.task import TASKS
+
+Floats = npt.NDArray[np.floating]
+Targets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Aims:
+    """What the policy is asked for: coverage of the sets, and the shares of known pictures to reject, each in (0, 1)."""
+
+    coverage: float = 0.9
+    unsure_rate: float = 0.05
+    unfamiliar_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 < value < 1:
+                raise UsageError(f"{name} is {value}; expected a share between 0 and 1, such as 0.05.")
+
+
+def calibrate(
+    classifier: Classifier, logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
+) -> Classifier:
+    """Fit the temperature, then the policy, on pictures that the model was not trained on.
+
+    `logits` (N, K) and OOD `scores` (N,) are what `classifier.score` said of them, `targets` (N,) the truth. Returns
+    a new classifier.
+    """
+    aims = aims or Aims()
+    raw = logits * classifier.temperature
+    temperature = fit_temperature(raw, targets)
+    probabilities = TASKS[classifier.task].probabilities(raw / temperature)
+    _, confidence = TASKS[classifier.task].decide(probabilities)
+    known = classifier.familiarity is not None
+    policy = replace(
+        classifier.policy,
+        coverage=aims.coverage,
+        set_threshold=conformal_threshold(probabilities, targets, aims.coverage),
+        unsure_rate=aims.unsure_rate,
+        confidence_threshold=-rejection_threshold(-confidence, aims.unsure_rate),
+        unfamiliar_rate=aims.unfamiliar_rate,
+        ood_threshold=rejection_threshold(scores, aims.unfamiliar_rate) if known else None,
+        n=len(targets),
+    )
+    return classifier.with_(temperature=temperature, policy=policy)
+
+
+def fit_temperature(logits: Floats, targets: Targets) -> float:
+    """The temperature in [0.05, 20] that minimises the negative log-likelihood (Guo et al. 2017)."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float(np.take_along_axis(scaled, targets[:, None], axis=1).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def conformal_threshold(probabilities: Floats, targets: Targets, coverage: float) -> float:
+    """The lowest probability that a label of the set may have (Sadinle et al. 2019), exact for finite samples.
+
+    0 (every label belongs to the set) when there are too few pictures for the coverage asked for.
+    """
+    truth = np.sort(np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0])
+    rank = int(np.floor((len(truth) + 1) * (1 - coverage)))
+    return float(truth[rank - 1]) if rank >= 1 else 0.0
+
+
+def rejection_threshold(strangeness: Floats, rate: float) -> float:
+    """The value that at most `rate` of new known pictures exceed on average; the largest seen when there are too few."""
+    ordered = np.sort(strangeness)
+    rank = int(np.ceil((len(ordered) + 1) * (1 - rate)))
+    return float(ordered[min(rank, len(ordered)) - 1])

@@ -1,0 +1,84 @@
+"""Evaluation: every figure of one set of predictions with its interval, and the tables a report draws."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from linnaea.evidence.intervals import Sample, Statistic, estimate
+from linnaea.evidence.metrics import METRICS, Scores
+from linnaea.evidence.metrics.scores import Flags
+from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
+from linnaea.evidence.tables import findings
+from linnaea.finding import Estimate, Finding
+from linnaea.predictions import Predictions
+from linnaea.runtime.files import read_json, write_json
+from linnaea.task import Floats
+
+__all__ = ["Evaluation", "figures", "findings", "write_evaluation"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known about one set of predictions: the figures by name, and the findings with their tables."""
+
+    predictions: Predictions
+    figures: Mapping[str, Estimate]
+    findings: Sequence[Finding]
+
+    def __str__(self) -> str:
+        rows = [(name, str(figure), f"n = {figure.n}", figure.method) for name, figure in self.figures.items()]
+        name, figure, images = (max(len(row[column]) for row in rows) for column in range(3))
+        return "\n".join(f"{row[0]:<{name}}  {row[1]:<{figure}}  {row[2]:<{images}}  {row[3]}" for row in rows)
+
+
+def figures(predictions: Predictions, seed: int = 0, replicates: int = 1000) -> dict[str, Estimate]:
+    """Every metric that applies, and what the decision policy did, each with its 95 % interval.
+
+    Beside the metrics: `coverage` (share of prediction sets that hold the truth), `mean_set_size`, `unsure_rate`,
+    `unfamiliar_rate`, `answered_accuracy` (accuracy where the reason is "ok"). Whole groups are resampled where the
+    predictions have a `group`. Raises DataError where an image has no truth.
+    """
+    scores, sample = Scores.of(predictions), sample_of(predictions)
+    statistics = {name: of_metric(metric, scores, sample) for name, metric in METRICS.items() if metric.needs(scores)}
+    statistics |= _of_policy(predictions, scores, sample)
+    return estimate(statistics, sample, seed=seed, replicates=replicates)
+
+
+def write_evaluation(
+    predictions: Predictions, folder: Path, name: str, *, seed: int = 0, replicates: int = 1000
+) -> Evaluation:
+    """Evaluate and write `predictions/<name>.parquet`, `findings/<name>.json` and the entry `name` of `metrics.json`.
+
+    Each file is written atomically; entries of other names in `metrics.json` stay as they are.
+    """
+    evaluation = Evaluation(predictions, figures(predictions, seed, replicates), findings(predictions))
+    path = folder / "metrics.json"
+    known = read_json(path) if path.exists() else {}
+    predictions.write(folder / "predictions" / f"{name}.parquet")
+    write_json(folder / "findings" / f"{name}.json", [finding.to_json() for finding in evaluation.findings])
+    write_json(path, known | {name: {key: asdict(figure) for key, figure in evaluation.figures.items()}})
+    return evaluation
+
+
+def _of_policy(predictions: Predictions, scores: Scores, sample: Sample) -> dict[str, Statistic]:
+    reasons = np.array(predictions.column("reason"), dtype=object)
+    everything = np.ones(len(scores), dtype=bool)
+    given, holds, sizes = _prediction_sets(predictions)
+    return {
+        "coverage": of_share(holds, given, sample, "no prediction sets"),
+        "mean_set_size": of_mean(sizes, given, "no prediction sets"),
+        "unsure_rate": of_share(reasons == "unsure", everything, sample, "no images"),
+        "unfamiliar_rate": of_share(reasons == "unfamiliar", everything, sample, "no images"),
+        "answered_accuracy": of_share(scores.hits, reasons == "ok", sample, 'no images with the reason "ok"'),
+    }
+
+
+def _prediction_sets(predictions: Predictions) -> tuple[Flags, Flags, Floats]:
+    """Whether each image has a prediction set, whether it holds the truth, and its size; arrays (n,)."""
+    known = "prediction_set" in predictions.table.column_names
+    sets = predictions.column("prediction_set") if known else [None] * len(predictions)
+    given = np.array([members is not None for members in sets], dtype=bool)
+    holds = [truth in (members or ()) for truth, members in zip(predictions.column("truth"), sets, strict=True)]
+    return given, np.array(holds, dtype=bool), np.array([len(members or ()) for members in sets], dtype=np.float64)

@@ -1,0 +1,45 @@
+"""The contract of a metric: a figure for many weightings of the images at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from linnaea.evidence.metrics.scores import Flags, Scores
+from linnaea.registry import Registry
+from linnaea.task import Floats
+
+Function = Callable[[Scores, Floats], Floats]
+Parts = Callable[[Scores], tuple[Floats, Floats]]
+
+
+def _always(_: Scores) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A pure function with what is known about it.
+
+    `function(scores, weights)` takes non-negative weights (B, n), such as the counts of a resample, and returns the
+    figure for each weighting (B,), NaN where it is not defined; an integer weight means that often the same image.
+    `needs` says for which scores the metric applies, `readable_only` that unreadable images play no part. `flags`,
+    for a plain share of images, returns which images count (n,). `parts`, for a mean of figures in [0, 1], returns
+    these (C,), NaN for those left out, and the number of images behind each (C,). `bias` is how far
+    the figure tends to lie above the truth at this number of images. `sorts_every_class` says that its cost grows
+    with n times K.
+    """
+
+    function: Function
+    higher_is_better: bool
+    needs: Callable[[Scores], bool] = _always
+    readable_only: bool = False
+    flags: Callable[[Scores], Flags] | None = None
+    parts: Parts | None = None
+    bias: Callable[[Scores], float] | None = None
+    sorts_every_class: bool = False
+
+    def __call__(self, scores: Scores, weights: Floats) -> Floats:
+        """The figure for each of the weightings (B, n), shape (B,)."""
+        return self.function(scores, weights)
+
+
+METRICS: Registry[Metric] = Registry("metric")

@@ -1,0 +1,77 @@
+"""Metrics of the order that scores put images in, over the readable images; ties count exactly."""
+
+import numpy as np
+from scipy.special import digamma
+
+from linnaea.evidence.metrics.contract import METRICS, Metric
+from linnaea.evidence.metrics.scores import Scores, mean_of_defined, ratio, totals
+from linnaea.task import Floats
+
+_COLUMNS = 16
+
+
+def roc_auc_ovr(scores: Scores, weights: Floats) -> Floats:
+    """The mean over classes of the chance that an image of the class has a higher probability of it than another.
+
+    0 to 1, one class against the rest, ties count half (Fawcett 2006). A class without images or without others is
+    left out. Of two classes only the second is used, as both tell the same.
+    """
+    return mean_of_defined(_areas(scores, weights))
+
+
+def aurc(scores: Scores, weights: Floats) -> Floats:
+    """The area under the risk-coverage curve, 0 to 1, lower is better (Geifman and El-Yaniv 2017).
+
+    The mean over j of the share of mistakes among the j most confident images. Images of equal confidence come in
+    random order, and the expectation over these orders is returned.
+    """
+    scores, weights = scores.readable_part(weights)
+    levels, places = np.unique(-scores.confidence, return_inverse=True)
+    seen = totals(weights, places, len(levels))
+    wrong = totals(weights, places, len(levels), ~scores.hits)
+    ends = np.pad(seen.cumsum(axis=1), ((0, 0), (1, 0)))
+    before, wrong_before = ends[:, :-1], wrong.cumsum(axis=1) - wrong
+    # Sum over j of (wrong_before + j * rate) / (before + j), j from 1 to seen, by harmonic numbers.
+    rate = np.divide(wrong, seen, out=np.zeros_like(wrong), where=seen > 0)
+    harmonic = np.diff(digamma(ends + 1), axis=1)
+    areas = wrong + (wrong_before - rate * before) * harmonic
+    # Cancellation may leave a trace below zero where there is no mistake at all.
+    return ratio(np.maximum(areas.sum(axis=1), 0.0), weights.sum(axis=1))
+
+
+def _areas(scores: Scores, weights: Floats) -> Floats:
+    scores, weights = scores.readable_part(weights)
+    numbers = [1] if scores.classes == 2 else range(scores.classes)
+    # A few columns at a time stay in the processor's cache.
+    blocks = (np.ascontiguousarray(weights[start : start + _COLUMNS].T) for start in range(0, len(weights), _COLUMNS))
+    return np.concatenate([np.stack([_area(scores, block, k) for k in numbers], axis=1) for block in blocks])
+
+
+def _area(scores: Scores, columns: Floats, number: int) -> Floats:
+    ranking = scores.rankings[number]
+    if not 0 < len(ranking.positives) < len(scores):
+        return np.full(columns.shape[1], np.nan)
+    negatives = np.zeros((len(scores) + 1, columns.shape[1]))
+    np.take(columns, ranking.order, axis=0, out=negatives[1:])
+    positives = negatives[ranking.positives + 1]
+    negatives[ranking.positives + 1] = 0
+    np.cumsum(negatives, axis=0, out=negatives)
+    below = (negatives[ranking.first] + negatives[ranking.behind]) / 2
+    return ratio((positives * below).sum(axis=0), positives.sum(axis=0) * negatives[-1])
+
+
+def _area_parts(scores: Scores) -> tuple[Floats, Floats]:
+    read = scores.take(scores.readable)
+    ones = np.ones((1, len(read)))
+    areas, images = _areas(read, ones)[0], totals(ones, read.targets, read.classes)[0]
+    return areas, np.minimum(images, len(read) - images)[-len(areas) :]
+
+
+def _aurc_parts(scores: Scores) -> tuple[Floats, Floats]:
+    return aurc(scores, np.ones((1, len(scores)))), np.array([float(scores.readable.sum())])
+
+
+METRICS.register("roc_auc_ovr")(
+    Metric(roc_auc_ovr, True, readable_only=True, parts=_area_parts, sorts_every_class=True)
+)
+METRICS.register("aurc")(Metric(aurc, False, readable_only=True, parts=_aurc_parts))

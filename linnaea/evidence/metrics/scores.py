@@ -1,0 +1,151 @@
+"""What metrics read: the arrays of a predictions table, derived once."""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.special import logsumexp
+
+from linnaea.errors import DataError
+from linnaea.predictions import Predictions
+from linnaea.task import Floats
+
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The images by rising probability of one class, and where in that order its own images are.
+
+    `order` (n,) sorts; `positives` (P,) are places in that order; `first` and `behind` (P,) are the places where
+    the run of equal probabilities around each positive starts and has ended.
+    """
+
+    order: npt.NDArray[np.int32]
+    positives: Integers
+    first: Integers
+    behind: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What was answered about n images of K classes.
+
+    `targets` and `answers` (n,) are class indices, an answer is -1 for an unreadable image; `probabilities` (n, K),
+    `confidence` and `log_likelihood` (the logarithm of the true class's probability) (n,) are NaN there.
+    """
+
+    targets: Integers
+    answers: Integers
+    probabilities: Floats
+    confidence: Floats
+    log_likelihood: Floats
+    readable: Flags
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> "Scores":
+        """Derive the arrays; raises DataError for an image without truth or a readable one without probabilities."""
+        targets, readable = predictions.targets, predictions.readable
+        probabilities = predictions.scores()
+        confidence = predictions.table.column("confidence").to_numpy().astype(np.float64)
+        absent = readable & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
+        if absent.any():
+            first = predictions.column("id")[int(absent.argmax())]
+            raise DataError(
+                f"{absent.sum()} readable images have no finite probabilities or confidence (first {first!r}): "
+                "check the model's outputs for NaN, or mark these images as unreadable."
+            )
+        likelihood = _log_likelihood(predictions, targets, probabilities)
+        return cls(targets, predictions.answers, probabilities, confidence, likelihood, readable)
+
+    @property
+    def classes(self) -> int:
+        """K, the number of classes."""
+        return int(self.probabilities.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, rows: Integers | Flags) -> "Scores":
+        """The scores of some images: positions (m,) or a mask (n,)."""
+        return Scores(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def readable_part(self, weights: Floats) -> "tuple[Scores, Floats]":
+        """The readable images and their columns of `weights` (B, n)."""
+        return (self, weights) if self.readable.all() else (self._read, weights[:, self.readable])
+
+    @cached_property
+    def _read(self) -> "Scores":
+        return self.take(self.readable)
+
+    @cached_property
+    def hits(self) -> Flags:
+        """Whether each answer is right (n,)."""
+        return np.asarray(self.answers == self.targets)
+
+    @cached_property
+    def squared_error(self) -> Floats:
+        """The sum over classes of squared distances between probability and truth (n,), 0 to 2."""
+        distances = self.probabilities.copy()
+        distances[np.arange(len(self)), self.targets] -= 1
+        return np.asarray(np.square(distances).sum(axis=1))
+
+    @cached_property
+    def bins(self) -> Integers:
+        """The bin of each confidence (n,) among `BINS` of equal width, closed above."""
+        return np.digitize(self.confidence, np.linspace(0, 1, BINS + 1)[1:-1], right=True).astype(np.int64)
+
+    @cached_property
+    def rankings(self) -> list[Ranking]:
+        """A ranking per class; orders are int32, so all of them take half of what the probabilities take."""
+        return [self._ranking(number) for number in range(self.classes)]
+
+    def _ranking(self, number: int) -> Ranking:
+        order = self.probabilities[:, number].argsort(kind="stable").astype(np.int32)
+        ordered = self.probabilities[order, number]
+        positives = np.flatnonzero(self.targets[order] == number)
+        first = ordered.searchsorted(ordered[positives], side="left")
+        behind = ordered.searchsorted(ordered[positives], side="right")
+        return Ranking(order, positives, first, behind)
+
+
+def totals(weights: Floats, places: Integers, count: int, values: Floats | Flags | None = None) -> Floats:
+    """Sum `weights` (B, n), times `values` (n,), into (B, count) by `places` (n,); a place of -1 goes nowhere."""
+    data = (places >= 0).astype(np.float64) if values is None else values * (places >= 0)
+    indicator = sparse.csr_array(
+        (np.asarray(data, dtype=np.float64), np.maximum(places, 0), np.arange(len(places) + 1)),
+        shape=(len(places), count),
+    )
+    return np.asarray(weights @ indicator)
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """`part / whole`, NaN where `whole` is 0."""
+    quotient: Floats = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
+    np.divide(part, whole, out=quotient, where=whole > 0)
+    return quotient
+
+
+def mean_of_defined(values: Floats) -> Floats:
+    """Mean over the last axis of (B, C) that leaves out NaN; NaN where nothing is left."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(np.float64))
+
+
+def _log_likelihood(predictions: Predictions, targets: Integers, probabilities: Floats) -> Floats:
+    rows = np.arange(len(targets))
+    chosen = probabilities[rows, targets]
+    floor = float(np.finfo(np.float32).tiny)
+    likelihood: Floats = np.log(np.maximum(chosen, floor))
+    if "logits" not in predictions.table.column_names or not len(targets):
+        return likelihood
+    logits = predictions.scores("logits")
+    stable: Floats = logits[rows, targets] - logsumexp(logits, axis=1)
+    # Calibrated probabilities are not the softmax of the logits: then the probabilities are what was said.
+    agree = np.allclose(np.exp(stable), chosen, rtol=1e-3, atol=1e-5, equal_nan=True)
+    return stable if agree else likelihood

@@ -1,0 +1,150 @@
+"""The tables a report draws from predictions, each a finding with one plain sentence."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from linnaea.evidence.intervals import wilson
+from linnaea.evidence.metrics.scores import BINS, Scores, ratio, totals
+from linnaea.evidence.statistics import sample_of
+from linnaea.finding import Finding
+from linnaea.predictions import REASONS, Predictions
+from linnaea.task import Floats
+
+MOST_MISTAKES = 48
+_GROUPED = " The intervals take images for independent although they come in groups: they are too narrow."
+
+
+def findings(predictions: Predictions) -> list[Finding]:
+    """The findings `per_class`, `confusion`, `reliability`, `mistakes`, `answers`, and `unreadable` if any is.
+
+    Raises DataError where an image has no truth.
+    """
+    scores = Scores.of(predictions)
+    caution = "" if sample_of(predictions).groups is None else _GROUPED
+    tables = [
+        _per_class(predictions, scores, caution),
+        _confusion(predictions, scores),
+        _reliability(scores, caution),
+        _mistakes(predictions, scores),
+        _answers(predictions),
+    ]
+    return tables if scores.readable.all() else [*tables, _unreadable(predictions, scores)]
+
+
+def _per_class(predictions: Predictions, scores: Scores, caution: str) -> Finding:
+    ones = np.ones((1, len(scores)))
+    truths = totals(ones, scores.targets, scores.classes)[0]
+    answered = totals(ones, scores.answers, scores.classes)[0]
+    right = totals(ones, scores.targets, scores.classes, scores.hits)[0]
+    columns: dict[str, list[Any]] = {
+        "class": list(predictions.classes),
+        "n": truths.astype(int).tolist(),
+        **_with_limits("precision", right, answered),
+        **_with_limits("recall", right, truths),
+        "f1": _or_none(ratio(2 * right, truths + answered)),
+    }
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return Finding("per_class", _weakest(rows) + caution, count=len(scores), rows=rows)
+
+
+def _weakest(rows: list[dict[str, Any]]) -> str:
+    seen = [row for row in rows if row["n"]]
+    if not seen:
+        return "No class has any image."
+    weakest = min(seen, key=lambda row: (row["recall"], -row["n"]))
+    if weakest["recall"] == 1:
+        least = min(seen, key=lambda row: row["n"])
+        return f"No class has an image that was answered wrongly; {least['class']} has the fewest, n = {least['n']}."
+    return f"The weakest class is {weakest['class']}: recall {percent(weakest['recall'])}, n = {weakest['n']}."
+
+
+def _confusion(predictions: Predictions, scores: Scores) -> Finding:
+    names = [*predictions.classes, "no answer", "unreadable"]
+    answers = np.where(scores.answers >= 0, scores.answers, scores.classes)
+    answers = np.where(scores.readable, answers, scores.classes + 1)
+    cells = sorted(Counter(zip(scores.targets.tolist(), answers.tolist(), strict=True)).items())
+    rows = [{"truth": names[truth], "answer": names[answer], "count": count} for (truth, answer), count in cells]
+    confused = [row for row in rows if row["truth"] != row["answer"] and row["answer"] in predictions.classes]
+    mistakes = sum(row["count"] for row in confused)
+    if not confused:
+        return Finding("confusion", "No image was taken for another class.", rows=rows)
+    worst = max(confused, key=lambda row: row["count"])
+    summary = f"Most often {worst['truth']} was taken for {worst['answer']}: {worst['count']} of {mistakes} confusions."
+    return Finding("confusion", summary, count=mistakes, rows=rows)
+
+
+def _reliability(scores: Scores, caution: str) -> Finding:
+    read = scores.take(scores.readable)
+    ones = np.ones((1, len(read)))
+    images, right = totals(ones, read.bins, BINS)[0], totals(ones, read.bins, BINS, read.hits)[0]
+    edges = np.linspace(0, 1, BINS + 1)
+    columns = {
+        "lo": edges[:-1].tolist(),
+        "hi": edges[1:].tolist(),
+        "confidence": _or_none(ratio(totals(ones, read.bins, BINS, read.confidence)[0], images)),
+        **_with_limits("accuracy", right, images),
+        "n": images.astype(int).tolist(),
+    }
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    if not len(read):
+        return Finding("reliability", "No image could be read.")
+    confidence, accuracy = read.confidence.mean(), read.hits.mean()
+    summary = f"The mean confidence is {percent(confidence)} where {percent(accuracy)} of the answers are right."
+    return Finding("reliability", summary + caution, count=len(read), rows=[row for row in rows if row["n"]])
+
+
+def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
+    wrong = np.flatnonzero(scores.readable & ~scores.hits)
+    worst = wrong[np.argsort(-scores.confidence[wrong], kind="stable")][:MOST_MISTAKES]
+    ids, truths, labels = (predictions.column(name) for name in ("id", "truth", "label"))
+    rows = [
+        {
+            "id": ids[row],
+            "truth": truths[row],
+            "label": labels[row],
+            "confidence": float(scores.confidence[row]),
+            "truth_probability": float(scores.probabilities[row, scores.targets[row]]),
+        }
+        for row in worst.tolist()
+    ]
+    if not rows:
+        return Finding("mistakes", f"None of {scores.readable.sum():,} readable images was answered wrongly.")
+    first = rows[0]
+    summary = (
+        f"{len(wrong):,} of {scores.readable.sum():,} readable images were answered wrongly; the surest mistake is "
+        f"{first['truth']} taken for {first['label']} with confidence {first['confidence']:.3f}."
+    )
+    return Finding("mistakes", summary, count=len(wrong), rows=rows, images=[row["id"] for row in rows])
+
+
+def _answers(predictions: Predictions) -> Finding:
+    counts = Counter(predictions.column("reason"))
+    n = len(predictions)
+    rows = [{"reason": name, "count": counts[name], "share": counts[name] / n if n else None} for name in REASONS]
+    summary = f"{percent(counts['ok'] / n)} of {n:,} images got a plain answer." if n else "There are no images."
+    return Finding("answers", summary, count=n, rows=rows)
+
+
+def _unreadable(predictions: Predictions, scores: Scores) -> Finding:
+    ids = predictions.column("id")
+    known = "detail" in predictions.table.column_names
+    details = predictions.column("detail") if known else [None] * len(ids)
+    rows = [{"id": ids[row], "detail": details[row]} for row in np.flatnonzero(~scores.readable).tolist()]
+    summary = f"{len(rows):,} of {len(ids):,} images could not be read; each counts as answered wrongly."
+    return Finding("unreadable", summary, "warning", len(rows), rows=rows, images=[row["id"] for row in rows])
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] as text, such as "94.1 %"."""
+    return f"{100 * share:.1f} %"
+
+
+def _with_limits(name: str, successes: Floats, n: Floats) -> dict[str, list[Any]]:
+    lo, hi = wilson(successes, n)
+    return {name: _or_none(ratio(successes, n)), f"{name}_lo": _or_none(lo), f"{name}_hi": _or_none(hi)}
+
+
+def _or_none(values: Floats) -> list[float | None]:
+    return [None if np.isnan(value) else value for value in values.tolist()]

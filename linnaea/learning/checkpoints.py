@@ -1,0 +1,49 @@
+"""Checkpoints: all that training needs to go on as if it had never stopped, in one safetensors file each."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from linnaea.errors import RunError
+from linnaea.runtime.files import write_atomically
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None, state: Any) -> Path:
+    """Write weights, optimizer state and `state` (JSON types) to `path`; the previous file stays until this is whole."""
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    if optimizer is not None:
+        for number, slots in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{number}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    facts = {"state": json.dumps(state)}
+    return write_atomically(path, lambda partial: save_file(whole, partial, metadata=facts))
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Any:
+    """Fill the model and the optimizer from `path` and return its state; raises RunError when it cannot be read."""
+    tensors, state = _read(path)
+    model.load_state_dict(_below("model/", tensors))
+    if optimizer is not None:
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below("optimizer/", tensors).items():
+            number, slot = name.split("/")
+            slots.setdefault(int(number), {})[slot] = value
+        optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    return state
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Any]:
+    try:
+        with safe_open(path, framework="pt") as handle:
+            return {name: handle.get_tensor(name) for name in handle.keys()}, json.loads(handle.metadata()["state"])  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"the checkpoint {path} cannot be read ({error}): delete it to train this step anew.") from None
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

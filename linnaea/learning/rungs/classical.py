@@ -1,0 +1,47 @@
+"""The rungs without a network: the majority class, and HOG with colour histograms and a linear SVM."""
+
+import numpy as np
+import torch
+
+from linnaea.learning.embedding import embed
+from linnaea.learning.heads import LinearHead, choose, fit_path, squared_hinge
+from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
+from linnaea.models.hog import Hog
+from linnaea.models.majority import Majority
+
+MOST_IMAGES = 20_000
+SVM_STRENGTHS = (0.0001, 0.001, 0.01, 0.1)
+
+
+def fit_majority(job: Job) -> Fitted:
+    """Count the classes of the training split."""
+    model = Majority(job.classes)
+    counts = np.bincount(job.train.targets, minlength=job.classes)
+    model.prior.copy_(torch.from_numpy(np.log((counts + 1) / (counts.sum() + job.classes))))
+    return Fitted(model)
+
+
+def fit_hog(job: Job) -> Fitted:
+    """Linear SVM on HOG and colour histograms (Dalal and Triggs 2005); its strength is chosen on the validation split."""
+    model = Hog(job.classes, job.size)
+    train = job.subset(MOST_IMAGES)
+    heads = fit_path(
+        embed(model, train.images), train.targets, job.classes, loss=squared_hinge, strengths=SVM_STRENGTHS
+    )
+    best = choose(heads, embed(model, job.val.images), job.val.targets)
+    install(best, model.classifier)
+    notes = [f"The SVM's strength C = {best.strength} was chosen on val."]
+    if len(train) < len(job.train):
+        notes.append(f"It was fitted on {len(train)} of {len(job.train)} training images, drawn at random.")
+    return Fitted(model, notes=notes)
+
+
+def install(head: LinearHead, layer: torch.nn.Linear) -> None:
+    """Copy a fitted head into a linear layer."""
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(head.weight))
+        layer.bias.copy_(torch.from_numpy(head.bias))
+
+
+RUNGS.register("majority")(Rung(fit_majority, pretrained=None))
+RUNGS.register("hog")(Rung(fit_hog, pretrained=None))

@@ -1,0 +1,129 @@
+"""The contract of a rung."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linnaea.errors import UsageError
+from linnaea.learning.training import Examples
+from linnaea.models.model import Model
+from linnaea.models.network import require_network
+from linnaea.models.weights import Weights, find_weights
+from linnaea.registry import Registry
+from linnaea.task import Task
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may say about training; None means that the rung knows best."""
+
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    augmentations: tuple[str, ...] | None = None
+    device: str = "cpu"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`."""
+
+    train: Examples
+    val: Examples
+    classes: int
+    task: Task
+    options: Options
+    weights: Weights | None = None
+    network: str | None = None
+    deadline: float = float("inf")
+    checkpoints: Path | None = None
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in pixels."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+    def subset(self, most: int) -> Examples:
+        """At most this many training examples, drawn at random by the seed."""
+        if len(self.train) <= most:
+            return self.train
+        rows = np.sort(np.random.default_rng(self.options.seed).permutation(len(self.train))[:most])
+        return Examples(self.train.images[rows], self.train.targets[rows])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model, how it got there, and what is worth writing down about it."""
+
+    model: Model
+    history: Sequence[dict[str, Any]] = ()
+    notes: Sequence[str] = ()
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A registered rung: `fit`, and whether it builds on pretrained weights (None: it has no use for them).
+
+    In the automatic ladder stand the rungs without use for weights, then those that need them or, where there are
+    none, those that do without.
+    """
+
+    fit: Callable[[Job], Fitted]
+    pretrained: bool | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a ladder: a rung under the name it has in the run, with the network and weights it uses."""
+
+    name: str
+    rung: Rung
+    network: str | None = None
+    weights: Weights | None = None
+
+
+RUNGS: Registry[Rung] = Registry("rung")
+
+
+def steps_for(model: str, weights: str | Path = "auto") -> tuple[list[Step], list[str]]:
+    """The steps that `--model` and `--weights` ask for, the cheapest first, and notes on the weights found.
+
+    `model` is "auto" (every rung that can be had) or names joined by commas, each a rung or a timm network; a network
+    is fine-tuned when its weights are there and trained from scratch when not. Raises UsageError for an unknown name,
+    and for a rung whose weights cannot be had.
+    """
+    if model == "auto":
+        found, note = find_weights(weights, None)
+        fitting = [(name, rung) for name, rung in RUNGS.items() if rung.pretrained in (None, found is not None)]
+        return [Step(name, rung, weights=found if rung.pretrained else None) for name, rung in fitting], [note]
+    steps, notes = [], []
+    for name in (part.strip() for part in model.split(",")):
+        step, note = _step(name, weights)
+        steps.append(step)
+        notes += [note] if note else []
+    return steps, notes
+
+
+def _step(name: str, given: str | Path) -> tuple[Step, str]:
+    if name in RUNGS:
+        if not RUNGS[name].pretrained:
+            return Step(name, RUNGS[name]), ""
+        found, note = find_weights(given, None)
+        if found is None:
+            raise UsageError(f"the rung {name!r} needs pretrained weights. {note} Give a file with --weights.")
+        return Step(name, RUNGS[name], weights=found), note
+    require_network(name, also=["auto", *RUNGS])
+    found, note = find_weights(given, name)
+    return Step(name, RUNGS["finetune" if found else "scratch"], name, found), note

@@ -1,0 +1,55 @@
+"""The rung for when no pretrained weights can be had: a compact residual network, or a named one, from scratch."""
+
+import torch
+
+from linnaea.learning.mirror import choose_augmentations
+from linnaea.learning.rungs.finetune import measure_training
+from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
+from linnaea.learning.training import Schedule, fit
+from linnaea.models.compact import Compact
+from linnaea.models.model import Model
+from linnaea.models.network import Network
+
+EXAMPLES_SEEN = 450_000
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
+WHITENING_IMAGES = 2_000
+
+
+def fit_scratch(job: Job) -> Fitted:
+    """Nesterov momentum with a triangular learning rate and label smoothing, whitened stem for the compact network."""
+    torch.manual_seed(job.options.seed)
+    model = _network(job)
+    augmentations, notes = choose_augmentations(job, ("shift", "flip"))
+    batch_size = job.options.batch_size or max(16, min(512, len(job.train) // 20))
+    rate = job.options.learning_rate or 0.6 * (batch_size / 512) ** 0.5
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=rate, momentum=0.85, nesterov=True, weight_decay=1e-3)
+    epochs = job.options.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, EXAMPLES_SEEN // len(job.train)))
+    plan = measure_training(job, model, batch_size)
+    history = fit(
+        model,
+        optimizer,
+        job.train,
+        job.val,
+        Schedule(epochs, batch_size, rate, patience=max(5, epochs // 2), deadline=job.deadline),
+        job.task,
+        plan=plan,
+        augmentations=augmentations,
+        label_smoothing=0.2,
+        seed=job.options.seed,
+        checkpoints=job.checkpoints,
+        on_epoch=job.on_epoch,
+    )
+    return Fitted(model, history, notes, plan.to_json())
+
+
+def _network(job: Job) -> Model:
+    if job.network is not None:
+        return Network(job.network, job.classes, job.size)
+    model = Compact(job.classes, job.size)
+    pictures = torch.from_numpy(job.subset(WHITENING_IMAGES).images).permute(0, 3, 1, 2)
+    model.whiten(pictures.float() / 255)
+    return model
+
+
+RUNGS.register("scratch")(Rung(fit_scratch, pretrained=False))

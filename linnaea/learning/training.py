@@ -1,0 +1,178 @@
+"""The training loop, from top to bottom."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from linnaea.errors import LinnaeaError
+from linnaea.learning.augmentation import augment
+from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.models.model import Model
+from linnaea.runtime.plan import Plan
+from linnaea.task import Task
+
+Images = npt.NDArray[np.uint8]
+Targets = npt.NDArray[np.int64]
+WARM_UP = 0.15
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Decoded pictures (N, S, S, 3) of uint8 and their class indices (N,)."""
+
+    images: Images
+    targets: Targets
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, S, S) of uint8, laid out channels last, and targets (B,)."""
+        return torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2), torch.from_numpy(self.targets[rows])
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    The learning rate rises linearly over the first 15 % of the training, then falls linearly to zero (Goyal et al.
+    2017; Li et al. 2020, "Budgeted training"). `deadline` is a time of `time.monotonic`: progress is whatever is
+    further, epochs or time, so that a training that is stopped by its deadline has come to the end of its schedule.
+    `patience` is the number of epochs without a better validation loss after which training stops.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int = 10
+    deadline: float = math.inf
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at a progress of 0 to 1."""
+        rising, falling = progress / WARM_UP, (1 - progress) / (1 - WARM_UP)
+        return self.learning_rate * max(0.0, min(rising, falling))
+
+
+class DivergedError(LinnaeaError):
+    """The loss is no longer a number."""
+
+
+def fit(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    train: Examples,
+    val: Examples,
+    schedule: Schedule,
+    task: Task,
+    *,
+    plan: Plan,
+    augmentations: tuple[str, ...] = (),
+    label_smoothing: float = 0.0,
+    seed: int = 0,
+    checkpoints: Path | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> list[dict[str, Any]]:
+    """Train `model` in place, leave in it the weights of its best epoch, and return the history, a row per epoch.
+
+    Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that training resumed from
+    `checkpoints` (`last.safetensors`, written after every epoch) goes on exactly as it would have. Raises
+    DivergedError when the loss becomes infinite or NaN.
+    """
+    fabric = Fabric(accelerator=plan.device, devices=1, precision="bf16-mixed" if plan.precision == "bfloat16" else "32-true")
+    network, optimizer = fabric.setup(model.to(memory_format=torch.channels_last), optimizer)
+    history: list[dict[str, Any]] = []
+    started, steps = time.monotonic(), math.ceil(len(train) / schedule.batch_size)
+    last, best = (checkpoints / "last.safetensors", checkpoints / "best.safetensors") if checkpoints else (None, None)
+    best_loss, best_weights = math.inf, _copy(model)
+    if last is not None and best is not None and last.exists():
+        load_checkpoint(best, model, None)
+        best_weights = _copy(model)
+        history = load_checkpoint(last, model, optimizer)["history"]
+        best_loss = min(row["val_loss"] for row in history)
+        started -= history[-1]["seconds"]
+    for epoch in range(len(history), schedule.epochs):
+        torch.manual_seed(seed + 1_000_003 * epoch)
+        generator = torch.Generator().manual_seed(seed + 1_000_003 * epoch)
+        order = torch.randperm(len(train), generator=generator).numpy()
+        network.train()
+        losses = []
+        for step in range(steps):
+            progress = _progress(epoch + step / steps, schedule, started)
+            if progress >= 1:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(progress) * group.get("rate_scale", 1.0)
+            images, targets = train.batch(order[step * schedule.batch_size : (step + 1) * schedule.batch_size])
+            images = augment(images, augmentations, generator)
+            pixels, targets = fabric.to_device((images.float().div_(255), targets))
+            loss = task.loss(network(pixels.contiguous(memory_format=torch.channels_last)), targets, label_smoothing)
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            optimizer.step()
+            losses.append(loss.detach())
+        if not losses:
+            break
+        train_loss = torch.stack(losses).mean().item()
+        if not math.isfinite(train_loss):
+            raise DivergedError(
+                f"the training loss became {train_loss} in epoch {epoch + 1}: expected a number; use a smaller --lr."
+            )
+        val_loss, val_accuracy = judge(network, val, task, schedule.batch_size, plan.device)
+        row = {
+            "epoch": epoch + 1,
+            "seconds": round(time.monotonic() - started, 3),
+            "learning_rate": schedule.rate(_progress(epoch + 1, schedule, started)),
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+        }
+        history.append(row)
+        on_epoch(row)
+        if val_loss < best_loss:
+            best_loss, best_weights = val_loss, _copy(model)
+            if best is not None:
+                save_checkpoint(best, model, None, {"epoch": epoch + 1})
+        if last is not None:
+            save_checkpoint(last, model, optimizer, {"history": history})
+        if len(history) - _best_epoch(history) >= schedule.patience or row["learning_rate"] == 0:
+            break
+    model.load_state_dict(best_weights)
+    return history
+
+
+@torch.no_grad()
+def judge(network: nn.Module, examples: Examples, task: Task, batch_size: int, device: str) -> tuple[float, float]:
+    """Mean loss and accuracy over `examples`; the network is left in evaluation mode."""
+    network.eval()
+    loss, right = 0.0, 0
+    for start in range(0, len(examples), batch_size):
+        images, targets = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
+        logits = network(images.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)).cpu().float()
+        loss += float(task.loss(logits, targets)) * len(targets)
+        right += int((logits.argmax(dim=1) == targets).sum())
+    return loss / len(examples), right / len(examples)
+
+
+def _progress(epochs_done: float, schedule: Schedule, started: float) -> float:
+    by_epochs = epochs_done / schedule.epochs
+    if schedule.deadline == math.inf:
+        return by_epochs
+    return max(by_epochs, (time.monotonic() - started) / max(schedule.deadline - started, 1e-9))
+
+
+def _best_epoch(history: list[dict[str, Any]]) -> int:
+    losses = [row["val_loss"] for row in history]
+    return losses.index(min(losses)) + 1
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,216 @@
+"""Intervals hold what they claim: reference values, coverage by simulation, and honesty at the edges."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from scipy.stats import binomtest
+
+from linnaea.errors import UsageError
+from linnaea.evidence.evaluation import figures
+from linnaea.evidence.intervals import Sample, Statistic, estimate, resample, slack_of_parts, unvaried, wilson
+from linnaea.evidence.metrics import METRICS, Scores
+from linnaea.evidence.statistics import most_replicates, of_metric
+
+Z2 = 1.959963984540054**2
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (3, 10), (181, 200), (1, 1)])
+def test_wilson_agrees_with_scipy(successes, n):
+    expected = binomtest(successes, n).proportion_ci(method="wilson")
+    lo, hi = wilson(successes, n)
+    assert (float(lo), float(hi)) == pytest.approx((expected.low, expected.high))
+
+
+def test_wilson_works_on_columns_and_is_not_defined_for_no_images():
+    lo, hi = wilson(np.array([0.0, 3.0]), np.array([0.0, 4.0]))
+    assert np.isnan(lo[0])
+    assert np.isnan(hi[0])
+    assert 0 < lo[1] < 0.75 < hi[1] < 1
+
+
+def test_a_resample_draws_n_of_n_and_repeats_with_its_seed():
+    weights = np.concatenate(list(resample(50, 200, seed=1)))
+    assert weights.shape == (200, 50)
+    assert (weights.sum(axis=1) == 50).all()
+    assert (weights == np.concatenate(list(resample(50, 200, seed=1)))).all()
+    assert (weights != np.concatenate(list(resample(50, 200, seed=2)))).any()
+    assert weights.var() == pytest.approx(1 - 1 / 50, rel=0.05)
+
+
+def test_large_samples_come_in_small_chunks():
+    chunks = list(resample(400_000, 5, seed=0))
+    assert sum(len(chunk) for chunk in chunks) == 5
+    assert max(chunk.nbytes for chunk in chunks) <= 2**23
+
+
+def test_groups_are_drawn_whole_and_images_without_one_are_their_own():
+    weights = np.concatenate(list(resample(6, 300, seed=0, groups=["a", "a", "b", "b", None, None])))
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 2] == weights[:, 3]).all()
+    assert (weights[:, 4] != weights[:, 5]).any()
+    assert (weights[:, [0, 2, 4, 5]].sum(axis=1) == 4).all()
+
+
+def test_groups_of_one_image_each_are_no_groups():
+    assert Sample.of(3, ["a", "b", "c"]).groups is None
+    assert Sample.of(3, None).units == 3
+
+
+SIMULATED = ("accuracy", "balanced_accuracy", "f1_macro", "nll", "brier", "roc_auc_ovr")
+
+
+def simulated(random, n):
+    """Scores of `n` images drawn anew, four classes of unequal size."""
+    targets = random.choice(4, n, p=[0.4, 0.3, 0.2, 0.1])
+    logits = random.normal(size=(n, 4))
+    logits[np.arange(n), targets] += 2.0
+    probabilities = softmax(logits, axis=1)
+    rows, everything = np.arange(n), np.ones(n, dtype=bool)
+    answers, likelihood = probabilities.argmax(axis=1), np.log(probabilities[rows, targets])
+    return Scores(targets, answers, probabilities, probabilities.max(axis=1), likelihood, everything)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say():
+    random = np.random.default_rng(7)
+    large = simulated(random, 200_000)
+    truth = {name: METRICS[name](large, np.ones((1, len(large))))[0] for name in SIMULATED}
+    covered = dict.fromkeys(SIMULATED, 0)
+    for seed in range(400):
+        scores, sample = simulated(random, 200), Sample(200)
+        statistics = {name: of_metric(METRICS[name], scores, sample) for name in SIMULATED}
+        for name, found in estimate(statistics, sample, seed=seed, replicates=200).items():
+            covered[name] += found.lo <= truth[name] <= found.hi
+    for name in SIMULATED:
+        assert 0.92 <= covered[name] / 400 <= 0.98, (name, covered[name] / 400)
+
+
+def test_the_calibration_error_of_a_calibrated_classifier_may_be_none():
+    random, reached = np.random.default_rng(2), 0
+    for seed in range(100):
+        scores, sample = simulated(random, 200), Sample(200)
+        probabilities = scores.probabilities
+        targets = (probabilities.cumsum(axis=1) < random.random((200, 1))).sum(axis=1)
+        answers, likelihood = probabilities.argmax(axis=1), np.log(probabilities[np.arange(200), targets])
+        scores = Scores(targets, answers, probabilities, probabilities.max(axis=1), likelihood, scores.readable)
+        found = estimate({"ece": of_metric(METRICS["ece"], scores, sample)}, sample, seed=seed, replicates=100)["ece"]
+        reached += found.lo == 0 < found.value <= found.hi
+    assert reached / 100 >= 0.9
+    assert found.method.startswith("bootstrap, 100 replicates, bias removed")
+
+
+def test_the_calibration_error_of_an_overconfident_classifier_is_above_none(random_ones):
+    found = figures(random_ones(400, 3, skill=0.0), replicates=100)["ece"]
+    assert 0.1 < found.lo < found.value
+
+
+def test_a_loss_that_rests_on_few_mistakes_says_so(from_logits):
+    targets = np.arange(60) % 2
+    logits = 4 * np.eye(2)[targets]
+    logits[:2] = logits[:2, ::-1]
+    found = figures(from_logits(logits, targets), replicates=50)
+    assert found["nll"].method == "bootstrap, 50 replicates, too narrow: only 2 mistakes seen"
+
+
+def test_intervals_over_groups_cover_where_images_of_a_group_are_alike():
+    random, covered, naive = np.random.default_rng(3), 0, 0
+    for seed in range(200):
+        flags = np.repeat(random.random(40) < 0.7, 5)
+        function = {"share": Statistic(lambda weights, flags=flags: weights @ flags / weights.sum(axis=1), 200)}
+        groups = np.repeat(np.arange(40), 5).tolist()
+        wide = estimate(function, Sample.of(200, groups), seed=seed, replicates=200)["share"]
+        narrow = estimate(function, Sample(200), seed=seed, replicates=200)["share"]
+        covered += wide.lo <= 0.7 <= wide.hi
+        naive += narrow.lo <= 0.7 <= narrow.hi
+    assert 0.9 <= covered / 200 <= 0.99
+    assert naive / 200 < 0.75
+
+
+def test_no_mistake_seen_is_not_no_mistake(from_logits):
+    perfect = from_logits(20 * np.eye(4)[np.arange(40) % 4], np.arange(40) % 4)
+    found = figures(perfect, replicates=50)
+    for name in ("accuracy", "balanced_accuracy", "f1_macro"):
+        assert (found[name].value, found[name].hi) == (1.0, 1.0)
+        assert found[name].lo == pytest.approx(1 - Z2 / (40 + Z2))
+    assert found["roc_auc_ovr"].lo < 0.95
+    assert found["aurc"].value == pytest.approx(0)
+    assert found["aurc"].hi == pytest.approx(Z2 / (40 + Z2))
+    assert found["accuracy"].method == "Wilson"
+    assert found["balanced_accuracy"].method == "bootstrap, 50 replicates, widened by Wilson where nothing varied"
+    for name in ("nll", "brier", "ece"):
+        assert found[name].method.endswith("blind to mistakes not seen yet")
+
+
+def test_no_mistake_seen_in_groups_counts_the_groups(from_logits):
+    groups = [f"animal {row // 10}" for row in range(40)]
+    found = figures(from_logits(20 * np.eye(4)[np.arange(40) % 4], np.arange(40) % 4, group=groups), replicates=50)
+    assert found["accuracy"].lo == pytest.approx(1 - Z2 / (4 + Z2))
+    assert found["accuracy"].method == "bootstrap over 4 groups, 50 replicates, widened by Wilson where nothing varied"
+    assert found["balanced_accuracy"].lo < 0.55
+
+
+def test_a_small_flawless_class_widens_a_balanced_figure(from_logits):
+    targets = np.array([0] * 190 + [1] * 10)
+    logits = 5 * np.eye(2)[targets]
+    logits[:5] = logits[:5, ::-1]
+    found = figures(from_logits(logits, targets), replicates=200)["balanced_accuracy"]
+    assert found.lo < found.value - Z2 / (10 + Z2) / 2
+    assert found.hi < 1.0
+
+
+def test_parts_that_are_one_or_zero_are_where_a_figure_may_be_off():
+    down, up = slack_of_parts(np.array([1.0, 0.0, 0.5, np.nan]), np.array([10.0, 20.0, 5.0, 1.0]))
+    assert down == pytest.approx(Z2 / (10 + Z2) / 3)
+    assert up == pytest.approx(Z2 / (20 + Z2) / 3)
+    assert unvaried(np.array([np.nan]), np.array([9.0]), 1) == 0
+
+
+def test_the_interval_holds_the_value_and_stays_in_range(random_ones):
+    for seed in range(10):
+        for name, found in figures(random_ones(12, 3, seed=seed), replicates=60).items():
+            assert found.lo <= found.value <= found.hi, name
+            assert found.lo >= 0
+            assert name in ("nll", "brier", "mean_set_size") or found.hi <= 1
+
+
+def test_what_is_not_defined_says_why(random_ones, from_logits):
+    nothing = figures(random_ones(4, 3, unreadable=range(4)), replicates=50)
+    assert nothing["nll"].value is None
+    assert (nothing["nll"].n, nothing["nll"].method) == (0, "not defined: no readable images")
+    assert (nothing["accuracy"].value, nothing["accuracy"].lo) == (0.0, 0.0)
+    assert nothing["accuracy"].hi > 0.4
+    one_class = figures(from_logits(np.eye(3)[[0, 1, 0]], [0, 0, 0]), replicates=50)
+    assert one_class["roc_auc_ovr"].method == "not defined: all images are of one class"
+    empty = figures(random_ones(0, 3), replicates=50)
+    assert all(found.value is None and found.n == 0 and "not defined" in found.method for found in empty.values())
+
+
+def test_one_image_or_one_group_gives_no_bootstrap_interval(random_ones):
+    one = figures(random_ones(1, 3), replicates=50)
+    assert (one["nll"].lo, one["nll"].method) == (None, "no interval: one image")
+    assert one["accuracy"].lo is not None
+    group = figures(random_ones(10, 3, group=["g"] * 10), replicates=50)
+    assert (group["accuracy"].lo, group["accuracy"].method) == (None, "no interval: all images are of one group")
+
+
+def test_a_figure_that_most_resamples_do_not_define_gets_no_interval():
+    rarely = Statistic(lambda weights: np.where((weights >= 1).all(axis=1), 1.0, np.nan), 8)
+    found = estimate({"rarely": rarely}, Sample(8), replicates=100)["rarely"]
+    assert (found.value, found.lo, found.method) == (
+        1.0,
+        None,
+        "no interval: most resamples do not define the figure",
+    )
+
+
+def test_too_few_replicates_are_refused(random_ones):
+    with pytest.raises(UsageError, match="replicates is 10: an interval of 95 % needs at least 40"):
+        figures(random_ones(10, 3), replicates=10)
+
+
+def test_a_slow_metric_gets_fewer_resamples_and_says_so(random_ones, monkeypatch):
+    scores = Scores.of(random_ones(30, 3))
+    assert most_replicates(METRICS["nll"], scores) is None
+    monkeypatch.setattr("linnaea.evidence.statistics._SORTED_WEIGHTS", 90 * 120)
+    found = figures(random_ones(30, 3), replicates=200)
+    assert found["roc_auc_ovr"].method.startswith("bootstrap, 120 replicates")
+    assert found["nll"].method.startswith("bootstrap, 200 replicates")

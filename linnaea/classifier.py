@@ -10,9 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from linnaea.bundle import read_bundle, write_bundle
 from linnaea.data.pixels import Decoded, Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
+from linnaea.models import build
 from linnaea.models.familiarity import Familiarity
 from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
@@ -142,10 +144,11 @@ class Classifier:
         return replace(self, **changes)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the bundle `classifier.json`, `weights.safetensors`, `README.md` into `folder`."""
-        from linnaea.bundle import save
-
-        return save(self, Path(folder))
+        """Write the bundle, `classifier.json` and `weights.safetensors`, into `folder`."""
+        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        if self.familiarity is not None:
+            tensors |= {f"familiarity/{name}": value for name, value in self.familiarity.state_dict().items()}
+        return write_bundle(Path(folder), self.describe(), tensors)
 
     def _reason(self, unread: bool, confidence: float, score: float) -> str:
         if unread:
@@ -189,3 +192,33 @@ def _inputs(images: "str | Path | Dataset | Sequence[str | Path]") -> tuple[list
 def _failures(batches: Sequence[Decoded]) -> Iterator[str | None]:
     for batch in batches:
         yield from (batch.failed.get(row) for row in range(len(batch.sha256)))
+
+
+def load(folder: str | Path) -> Classifier:
+    """Load a classifier from its bundle, or from the run folder around it.
+
+    Raises BundleError when a file is missing or differs from what was saved. Nothing in a bundle is executed.
+    """
+    content, tensors = read_bundle(Path(folder))
+
+    def below(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    classes = tuple(content["classes"])
+    model = build(content["model"]["kind"], content["model"]["arguments"])
+    model.load_state_dict(below("model/"))
+    familiarity = None
+    if content["familiarity"] is not None:
+        rank, length = content["familiarity"]
+        familiarity = Familiarity(len(classes), length, rank)
+        familiarity.load_state_dict(below("familiarity/"))
+    return Classifier(
+        model=model.eval(),
+        classes=classes,
+        task=content["task"],
+        recipe=Recipe(**content["recipe"]),
+        temperature=content["calibration"]["temperature"],
+        familiarity=familiarity,
+        policy=Policy(**content["policy"]),
+        provenance=content["provenance"],
+    )

@@ -5,7 +5,6 @@ from typing import Generic, TypeVar
 
 from linnaea.errors import UsageError, suggest
 
-
 Member = TypeVar("Member")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 FITS = ("crop", "pad", "stretch")
@@ -39,7 +39,7 @@ def decode(source: str | Path | bytes, size: int, fit: str = "crop") -> npt.NDAr
         raise UnreadableError(f"more than {limit:,} pixels: too large to decode safely") from None
     except UnreadableError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UnreadableError(f"not an image in a known format ({', '.join(FORMATS)})") from None
     except (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, MemoryError) as error:
         raise UnreadableError(f"damaged image: {error}") from None  # Pillow's plugins raise all of these

@@ -10,14 +10,21 @@ import numpy.typing as npt
 from linnaea.dataset import SPLITS, Dataset
 from linnaea.errors import DataError, UsageError
 
-FRACTIONS = {"train": 0.7, "val": 0.15, "test": 0.15}
+SHARE = 0.15
+MOST_IMAGES = 5_000  # pins an accuracy down to half a point; more would only be lost to training
+
+
+def default_fractions(images: int) -> dict[str, float]:
+    """15 % each for val and test, at most 5,000 images, the rest for train."""
+    share = min(SHARE, MOST_IMAGES / max(images, 1))
+    return {"train": 1 - 2 * share, "val": share, "test": share}
 
 
 def split(
     dataset: Dataset,
     groups: npt.NDArray[np.int64] | None = None,
     *,
-    fractions: Mapping[str, float] = FRACTIONS,
+    fractions: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Fill the `split` column: stratified by class, equal `groups` (N,) never apart, the same for any file order.
@@ -25,6 +32,7 @@ def split(
     A dataset that has splits keeps them: a missing val part is taken out of train, nothing else moves. Fractions are
     of the images and sum to 1. Raises DataError when a class would be left out of train altogether.
     """
+    fractions = default_fractions(len(dataset)) if fractions is None else fractions
     if any(share < 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
         raise UsageError(f"split fractions are {dict(fractions)}; expected shares of at least 0 that sum to 1.")
     if groups is None:
@@ -34,9 +42,7 @@ def split(
     return _complete(dataset, groups, fractions, seed)
 
 
-def _complete(
-    dataset: Dataset, groups: npt.NDArray[np.int64], fractions: Mapping[str, float], seed: int
-) -> Dataset:
+def _complete(dataset: Dataset, groups: npt.NDArray[np.int64], fractions: Mapping[str, float], seed: int) -> Dataset:
     """Keep the given splits; when none is val, take val out of train."""
     given = dataset.column("split")
     if None in given:
@@ -46,7 +52,7 @@ def _complete(
     if "val" in given:
         return dataset
     rows = np.array([row for row, value in enumerate(given) if value == "train"])
-    share = fractions["val"] / (fractions["train"] + fractions["val"])
+    share = min(SHARE, fractions["val"] * len(dataset) / len(rows))
     parts = _assign(dataset, groups, rows, {"train": 1 - share, "val": share}, seed)
     for row, part in zip(rows.tolist(), parts, strict=True):
         given[row] = part

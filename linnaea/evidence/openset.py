@@ -18,8 +18,12 @@ def fit_familiarity(features: Floats, targets: npt.NDArray[np.int64], classes: i
     pictures in many dimensions do not make it singular.
     """
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    means = np.stack([unit[targets == number].mean(axis=0) if (targets == number).any() else unit.mean(axis=0)
-                      for number in range(classes)])
+    means = np.stack(
+        [
+            unit[targets == number].mean(axis=0) if (targets == number).any() else unit.mean(axis=0)
+            for number in range(classes)
+        ]
+    )
     centred = unit - means[targets]
     rank = max(1, min(RANK, (len(features) - 1) // 2, features.shape[1] // 2))
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)

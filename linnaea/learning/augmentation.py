@@ -50,7 +50,10 @@ def _crop_randomly(images: Tensor, margin: int, generator: torch.Generator) -> T
     padded = functional.pad(images.float(), (margin,) * 4, mode="reflect").to(images.dtype)
     moves = torch.randint(2 * margin + 1, (count, 2), generator=generator).tolist()
     return torch.stack(
-        [picture[:, top : top + height, left : left + width] for picture, (top, left) in zip(padded, moves, strict=True)]
+        [
+            picture[:, top : top + height, left : left + width]
+            for picture, (top, left) in zip(padded, moves, strict=True)
+        ]
     )
 
 

@@ -1,5 +1,6 @@
 """The training loop, from top to bottom."""
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from linnaea.models.model import Model
 from linnaea.runtime.plan import Plan
 from linnaea.task import Task
 
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
 Images = npt.NDArray[np.uint8]
 Targets = npt.NDArray[np.int64]
 WARM_UP = 0.15
@@ -87,7 +89,9 @@ def fit(
     `checkpoints` (`last.safetensors`, written after every epoch) goes on exactly as it would have. Raises
     DivergedError when the loss becomes infinite or NaN.
     """
-    fabric = Fabric(accelerator=plan.device, devices=1, precision="bf16-mixed" if plan.precision == "bfloat16" else "32-true")
+    fabric = Fabric(
+        accelerator=plan.device, devices=1, precision="bf16-mixed" if plan.precision == "bfloat16" else "32-true"
+    )
     network, optimizer = fabric.setup(model.to(memory_format=torch.channels_last), optimizer)
     history: list[dict[str, Any]] = []
     started, steps = time.monotonic(), math.ceil(len(train) / schedule.batch_size)
@@ -156,7 +160,9 @@ def judge(network: nn.Module, examples: Examples, task: Task, batch_size: int, d
     loss, right = 0.0, 0
     for start in range(0, len(examples), batch_size):
         images, targets = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
-        logits = network(images.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)).cpu().float()
+        logits = (
+            network(images.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)).cpu().float()
+        )
         loss += float(task.loss(logits, targets)) * len(targets)
         right += int((logits.argmax(dim=1) == targets).sum())
     return loss / len(examples), right / len(examples)

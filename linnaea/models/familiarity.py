@@ -27,9 +27,7 @@ class Familiarity(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features (N, D) to scores (N,)."""
         unit = torch.nn.functional.normalize(features, dim=1)
-        squared = (
-            unit.square().sum(dim=1, keepdim=True) - 2 * unit @ self.classes.T + self.classes.square().sum(dim=1)
-        )
+        squared = unit.square().sum(dim=1, keepdim=True) - 2 * unit @ self.classes.T + self.classes.square().sum(dim=1)
         along = (unit @ self.directions.T).unsqueeze(1) - self.classes @ self.directions.T
         weighted = (along.square() * (self.precisions - self.residual_precision)).sum(dim=2)
         distance = (weighted + squared * self.residual_precision).amin(dim=1)

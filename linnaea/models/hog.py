@@ -17,6 +17,7 @@ CELLS = 8
 ORIENTATIONS = 9
 COLOURS = 16
 LARGEST = 96
+STEEPEST = 1e-12
 
 
 @MODELS.register("hog")
@@ -61,7 +62,8 @@ def oriented_gradients(pixels: Tensor) -> Tensor:
     """HOG of pixels (N, 3, S, S), S a multiple of 8: shape (N, 1764), blocks normalised by L2-Hys."""
     across, down = _strongest_gradients(pixels)
     magnitude = torch.sqrt(across**2 + down**2)
-    angle = torch.remainder(torch.atan2(down, across) / math.pi, 1.0) * ORIENTATIONS - 0.5
+    slope = down / torch.where(across.abs() < STEEPEST, STEEPEST, across)  # exported atan2 is NaN where both are 0
+    angle = torch.remainder(torch.atan(slope) / math.pi, 1.0) * ORIENTATIONS - 0.5
     bins = torch.arange(ORIENTATIONS, device=pixels.device, dtype=pixels.dtype).view(1, -1, 1, 1)
     distance = (angle.unsqueeze(1) - bins).abs()
     distance = torch.minimum(distance, ORIENTATIONS - distance)

@@ -32,9 +32,7 @@ class Network(Model):
         arguments_of_body: Mapping[str, Any] | None = None,
     ) -> None:
         extra = dict(arguments_of_body or {})
-        super().__init__(
-            name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra
-        )
+        super().__init__(name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra)
         self.body = create_body(name, size, extra)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)

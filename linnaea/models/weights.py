@@ -77,7 +77,9 @@ def read_weights(path: Path, network: str | None = None) -> Weights:
     except FileNotFoundError:
         raise UsageError(f"the weights file {path} does not exist.") from None
     except (SafetensorError, OSError) as error:
-        raise UsageError(f"{path} is not a readable safetensors file ({error}): pickled weights are not loaded.") from None
+        raise UsageError(
+            f"{path} is not a readable safetensors file ({error}): pickled weights are not loaded."
+        ) from None
     name = facts.get("architecture") or network
     if name is None:
         raise UsageError(f"{path} does not say which network it is for: name it with --model.")

@@ -66,7 +66,9 @@ def build(rows: list[dict[str, str]], excluded: list[Excluded], root: Path) -> D
     if not rows:
         reasons = sorted({entry.reason for entry in excluded})
         seen = f"; {len(excluded)} files were left out ({', '.join(reasons[:3])})" if excluded else ""
-        raise DataError(f"{root} holds no images{seen}: expected files ending in {' '.join(SUFFIXES)} in class folders.")
+        raise DataError(
+            f"{root} holds no images{seen}: expected files ending in {' '.join(SUFFIXES)} in class folders."
+        )
     rows.sort(key=lambda row: row["path"])
     trained = {row["label"] for row in rows if row.get("split", "train") == "train"}
     classes = (*sorted(trained), *sorted({row["label"] for row in rows} - trained))

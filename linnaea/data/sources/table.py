@@ -32,7 +32,9 @@ def read(path: Path) -> Dataset:
         raise DataError(f"{path} is neither a CSV nor a Parquet file.")
     records = _load(file)
     path_column, label_column = _find(records, PATH_NAMES, file), _find(records, LABEL_NAMES, file)
-    rows, excluded, seen = [], [], set()
+    rows: list[dict[str, Any]] = []
+    excluded: list[Excluded] = []
+    seen: set[str] = set()
     for number, record in enumerate(records.to_pylist(), 2):
         name = str(record.pop(path_column) or "")
         reason = _reason_to_skip(name, record.get(label_column), file.parent, seen)
@@ -65,7 +67,9 @@ def _find(records: pa.Table, names: tuple[str, ...], file: Path) -> str:
     found = next((name for name in names if name in records.column_names), None)
     if found is None:
         hint = suggest(names[0], records.column_names)
-        raise DataError(f"{file} has the columns {', '.join(records.column_names)}; expected {names[0]!r} among them.{hint}")
+        raise DataError(
+            f"{file} has the columns {', '.join(records.column_names)}; expected {names[0]!r} among them.{hint}"
+        )
     return found
 
 

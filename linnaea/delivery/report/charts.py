@@ -46,6 +46,7 @@ STYLE: dict[Any, Any] = {
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 STEPS = (1, 2, 2.5, 5, 10)
 UNITS = ((24 * 3600, "d"), (3600, "h"), (60, "min"), (1, "s"))
+LINE = 17.0  # pixels between the names of two rungs
 DECADES = (0.1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 Box = tuple[float, float, float, float]
 
@@ -91,7 +92,7 @@ def _draw_rung(axes: Axes, rung: Rung, seconds: float) -> None:
 
 def _time_axis(axes: Axes, times: Sequence[float]) -> None:
     axes.set_xscale("log")
-    room = max(4.0, (max(times) / min(times)) ** 0.25)  # for the name of the last rung
+    room = max(4.0, (max(times) / min(times)) ** 0.33)  # for the name of the last rung
     axes.set_xlim(min(times) / 2, max(times) * room)
     axes.xaxis.set_major_locator(FixedLocator(DECADES))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -105,29 +106,46 @@ def _short(seconds: float) -> str:
 
 
 def _name_rungs(axes: Axes, rungs: Sequence[Rung], times: Sequence[float]) -> None:
-    """Write each name beside its point, on the first side where it covers nothing."""
-    points = [axes.transData.transform((x, rung.value)) for x, rung in zip(times, rungs, strict=True)]
-    taken: list[Box] = [_stem(axes, x, rung) for x, rung in zip(times, rungs, strict=True)]
-    inside: Box = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1)
-    for rung, seconds, (x, y) in zip(rungs, times, points, strict=True):
-        width = 9.5 * len(rung.name)
-        boxes: dict[str, Box] = {
-            "left": (x + 10, y - 8, x + 10 + width, y + 8),
-            "right": (x - 10 - width, y - 8, x - 10, y + 8),
-        }
-        free = [side for side, box in boxes.items() if _holds(inside, box) and not any(_meet(box, t) for t in taken)]
-        side = free[0] if free else "left"
-        taken.append(boxes[side])
+    """Write each name at the nearest place to its point where it covers nothing, with a thin line to it if far."""
+    taken = [_stem(axes, seconds, rung) for rung, seconds in zip(rungs, times, strict=True)]
+    inside: Box = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1 + LINE)
+    points_per_pixel = 72 / axes.figure.get_dpi()
+    for rung, seconds in sorted(zip(rungs, times, strict=True), key=lambda item: not item[0].chosen):
+        x, y = axes.transData.transform((seconds, rung.value))
+        spots = _spots(float(x), float(y), 9.5 * len(rung.name))
+        free = [spot for spot in spots if _holds(inside, spot.box) and not any(_meet(spot.box, box) for box in taken)]
+        spot = (free or spots)[0]
+        taken.append(spot.box)
         axes.annotate(
             rung.name,
             (seconds, rung.value),
-            xytext=(8 if side == "left" else -8, 0),
+            xytext=(spot.dx * points_per_pixel, spot.dy * points_per_pixel),
             textcoords="offset points",
-            ha=side,
+            ha=spot.side,
             va="center",
             color=ACCENT if rung.chosen else INK,
             fontweight="bold" if rung.chosen else "normal",
+            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.6, "shrinkB": 4} if spot.dy else None,
         ).set_in_layout(False)
+
+
+@dataclass(frozen=True)
+class _Spot:
+    side: str
+    dx: float
+    dy: float
+    box: Box
+
+
+def _spots(x: float, y: float, width: float) -> list[_Spot]:
+    """Places for a name of this width around a point, in pixels, the nearest first."""
+    spots = []
+    for steps in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5):
+        dx, dy = 11 + 3 * abs(steps), steps * LINE
+        low, high = y + dy - LINE / 2, y + dy + LINE / 2
+        spots.append(_Spot("left", dx, dy, (x + dx, low, x + dx + width, high)))
+        spots.append(_Spot("right", -dx, dy, (x - dx - width, low, x - dx, high)))
+    return spots
 
 
 def _stem(axes: Axes, x: float, rung: Rung) -> Box:
@@ -141,7 +159,7 @@ def _meet(one: Box, other: Box) -> bool:
 
 
 def _holds(outer: Box, inner: Box) -> bool:
-    return outer[0] <= inner[0] and inner[2] <= outer[2]
+    return outer[0] <= inner[0] and inner[2] <= outer[2] and outer[1] <= inner[1] and inner[3] <= outer[3]
 
 
 @dataclass(frozen=True)

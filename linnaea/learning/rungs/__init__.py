@@ -7,4 +7,16 @@ the pipeline does that, with intervals, on the validation split.
 from linnaea.learning.rungs import classical, finetune, frozen, scratch
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Options, Rung, Step, steps_for
 
-__all__ = ["RUNGS", "Fitted", "Job", "Options", "Rung", "Step", "classical", "finetune", "frozen", "scratch", "steps_for"]
+__all__ = [
+    "RUNGS",
+    "Fitted",
+    "Job",
+    "Options",
+    "Rung",
+    "Step",
+    "classical",
+    "finetune",
+    "frozen",
+    "scratch",
+    "steps_for",
+]

@@ -1,0 +1,1 @@
+"""How it ships: the model card, the report and the exports."""

@@ -1,0 +1,92 @@
+"""One ONNX file: from decoded pixels to probabilities, with class names and the decoding recipe in its metadata."""
+
+import importlib.util
+import json
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+
+from linnaea.classifier import Classifier
+from linnaea.data import decoding
+from linnaea.delivery.exporters import predict_onnx
+from linnaea.delivery.exporters.exporter import EXPORTERS, Answer, Exporter
+from linnaea.errors import MissingExtraError
+from linnaea.runtime.files import write_atomically, write_text
+
+OPSET = 18
+
+
+def write(classifier: Classifier, folder: Path) -> Path:
+    """Write `model.onnx`, `decoding.py` and `predict.py` into `folder` and return the first.
+
+    Input `images` (N, S, S, 3) of uint8; outputs `logits`, `probabilities` (N, K) and `ood_score` (N,).
+    """
+    if importlib.util.find_spec("onnxscript") is None or importlib.util.find_spec("onnx") is None:
+        raise MissingExtraError("onnx", "export")
+    file = write_atomically(folder / "model.onnx", lambda partial: _convert(classifier, partial))
+    write_text(folder / "decoding.py", Path(str(decoding.__file__)).read_text(encoding="utf-8"))
+    write_text(folder / "predict.py", Path(str(predict_onnx.__file__)).read_text(encoding="utf-8"))
+    return file
+
+
+def open_session(file: Path) -> Answer:
+    """Answer by the `predict.py` beside the file, as its user will."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise MissingExtraError("onnxruntime", "export")
+    script = _import_script(file.parent / "predict.py")
+    predictor = script.Predictor(file)
+
+    def answer(image: Path) -> tuple[np.ndarray, float]:
+        probabilities, score = predictor.score(image)
+        return probabilities, float(score)
+
+    return answer
+
+
+def _convert(classifier: Classifier, file: Path) -> None:
+    import onnx
+
+    size = classifier.recipe.size
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter's own deprecations; the parity check judges the outcome
+        program = torch.onnx.export(
+            classifier.graph().cpu(),
+            (example,),
+            dynamo=True,
+            input_names=["images"],
+            output_names=["logits", "probabilities", "ood_score"],
+            dynamic_shapes=({0: torch.export.Dim("images", min=1)},),
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    description = classifier.describe()
+    facts = {"classes": description["classes"], "task": description["task"], "recipe": description["recipe"]}
+    facts |= {"policy": description["policy"], "provenance": description["provenance"]}
+    for key, value in facts.items():
+        model.metadata_props.add(key=f"linnaea.{key}", value=json.dumps(value))
+    onnx.checker.check_model(model)
+    onnx.save_model(model, file)
+
+
+def _import_script(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"linnaea_export_{abs(hash(path))}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    try:
+        sys.modules.pop("decoding", None)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+        sys.modules.pop("decoding", None)
+    return module
+
+
+EXPORTERS.register("onnx")(Exporter(write, open_session))

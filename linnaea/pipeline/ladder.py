@@ -1,0 +1,200 @@
+"""The ladder: fit every rung, judge it on val with an interval, time it, and choose."""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from linnaea.classifier import Classifier, load
+from linnaea.data.pixels import Recipe
+from linnaea.dataset import Dataset
+from linnaea.errors import LinnaeaError
+from linnaea.evidence.intervals import wilson
+from linnaea.learning.rungs import Fitted, Job, Step
+from linnaea.run import Run
+from linnaea.runtime.files import read_json, write_json
+
+logger = logging.getLogger("linnaea")
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """One rung after its turn: the row for `ladder.csv` and, when it finished, its classifier and its val scores."""
+
+    row: dict[str, Any]
+    classifier: Classifier | None = None
+    right: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the step."""
+        return str(self.row["rung"])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The rung that was chosen, and why, in one sentence."""
+
+    climbed: Climbed
+    because: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def climb(run: Run, steps: Sequence[Step], job: Job, dataset: Dataset, recipe: Recipe) -> Choice:
+    """Fit and judge each step in turn until the deadline, and choose among those that finished.
+
+    A rung that fails is recorded with its reason and the ladder goes on; raises LinnaeaError when none finished.
+    """
+    climbed: list[Climbed] = []
+    for position, step in enumerate(steps):
+        done = _resume(run, step) or _climb_one(run, step, job, dataset, recipe, first=position == 0)
+        climbed.append(done)
+        run.write_rows("ladder.csv", [entry.row for entry in climbed])
+        logger.info(_describe(done.row))
+    choice = choose(climbed)
+    run.write_rows("ladder.csv", choice.rows)
+    return choice
+
+
+def choose(climbed: Sequence[Climbed]) -> Choice:
+    """The first (cheapest) rung whose accuracy on val is within one standard error of the best rung's.
+
+    The standard error is that of the paired difference over the same images: the one-standard-error rule (Breiman et
+    al. 1984). Raises LinnaeaError when no rung finished.
+    """
+    finished = [entry for entry in climbed if entry.right is not None]
+    if not finished:
+        reasons = "; ".join(f"{entry.name}: {entry.row['note']}" for entry in climbed)
+        raise LinnaeaError(f"no rung of the ladder finished ({reasons}).")
+    best = max(finished, key=lambda entry: float(_right(entry).mean()))
+    chosen = next(entry for entry in finished if _not_worse(_right(entry), _right(best)))
+    for entry in climbed:
+        entry.row["chosen"] = "yes" if entry is chosen else ""
+    return Choice(chosen, _because(chosen, best, len(finished)), [entry.row for entry in climbed])
+
+
+def _right(entry: Climbed) -> npt.NDArray[np.bool_]:
+    assert entry.right is not None
+    return entry.right
+
+
+def _not_worse(right: npt.NDArray[np.bool_], best: npt.NDArray[np.bool_]) -> bool:
+    difference = best.astype(float) - right
+    return bool(difference.mean() <= difference.std() / math.sqrt(len(difference)))
+
+
+def _because(chosen: Climbed, best: Climbed, finished: int) -> str:
+    count = len(_right(best))
+    if finished == 1:
+        return f"{chosen.name} is the only rung that finished."
+    if chosen is best:
+        return (
+            f"{chosen.name} has the highest accuracy on val, {_right(best).mean():.1%} of {count} images, and every "
+            "cheaper rung is behind it by more than one standard error."
+        )
+    return (
+        f"{chosen.name} is the cheapest rung within one standard error of the best: {_right(chosen).mean():.1%} of "
+        f"{count} val images against {_right(best).mean():.1%} for {best.name}."
+    )
+
+
+def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe, *, first: bool) -> Climbed:
+    if job.seconds_left <= 0 and not first:
+        return Climbed(_row(step, status="skipped", note="the time limit was reached"))
+    started = time.perf_counter()
+    own = replace(
+        job,
+        weights=step.weights,
+        network=step.network,
+        checkpoints=run.folder / "checkpoints" / step.name,
+        on_epoch=lambda row: _on_epoch(run, step.name, row),
+    )
+    try:
+        fitted = step.rung.fit(own)
+    except LinnaeaError as error:
+        return Climbed(_row(step, status="failed", note=str(error), seconds=time.perf_counter() - started))
+    seconds = time.perf_counter() - started
+    classifier = Classifier(
+        fitted.model.cpu().eval(), dataset.classes, dataset.task, recipe, provenance=_provenance(step, fitted)
+    )
+    logits, speed = _timed_score(classifier, own.val.images)
+    right = logits.argmax(axis=1) == own.val.targets
+    lo, hi = wilson(np.array([right.sum()]), np.array([len(right)]))
+    row = _row(
+        step,
+        metric=own.task.metric,
+        value=float(right.mean()),
+        lo=float(lo[0]),
+        hi=float(hi[0]),
+        n=len(right),
+        seconds=seconds,
+        megabytes=fitted.model.megabytes,
+        images_per_second=speed,
+        note=" ".join(fitted.notes),
+    )
+    _keep(run, step, classifier, row, right, fitted)
+    return Climbed(row, classifier, right)
+
+
+def _timed_score(classifier: Classifier, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], float]:
+    classifier.score(images[:8])
+    started = time.perf_counter()
+    logits, _, _ = classifier.score(images)
+    return logits, len(images) / (time.perf_counter() - started)
+
+
+def _row(step: Step, *, status: str = "finished", note: str = "", **figures: Any) -> dict[str, Any]:
+    names = ("metric", "value", "lo", "hi", "n", "seconds", "megabytes", "images_per_second")
+    return {
+        "rung": step.name,
+        **{name: figures.get(name) for name in names},
+        "status": status,
+        "chosen": "",
+        "note": note,
+    }
+
+
+def _describe(row: dict[str, Any]) -> str:
+    if row["status"] != "finished":
+        return f"{row['rung']}: {row['status']}, {row['note']}"
+    return (
+        f"{row['rung']}: {float(row['value']):.1%} ({float(row['lo']):.1%} to {float(row['hi']):.1%}) of {row['n']} "
+        f"val images, {float(row['seconds']):.1f} s"
+    )
+
+
+def _provenance(step: Step, fitted: Fitted) -> dict[str, Any]:
+    weights = step.weights.provenance() if step.weights is not None else None
+    return {"rung": step.name, "weights": weights, "plan": fitted.plan, "notes": list(fitted.notes)}
+
+
+def _on_epoch(run: Run, name: str, row: dict[str, Any]) -> None:
+    """Append an epoch to `history.csv`; after a resumed epoch, later rows of the broken-off try are dropped."""
+    kept = [old for old in run.read_rows("history.csv") if old["rung"] != name or int(old["epoch"]) < row["epoch"]]
+    run.write_rows("history.csv", [*kept, {"rung": name, **row}])
+    logger.info(
+        f"{name}: epoch {row['epoch']}, {row['seconds']:.0f} s, training loss {row['train_loss']:.3f}, "
+        f"val accuracy {row['val_accuracy']:.1%}"
+    )
+
+
+def _keep(
+    run: Run, step: Step, classifier: Classifier, row: dict[str, Any], right: npt.NDArray[np.bool_], fitted: Fitted
+) -> None:
+    """Keep a finished rung, so that a resumed run need not fit it again."""
+    folder = run.folder / "checkpoints" / step.name / "finished"
+    classifier.save(folder)
+    write_json(folder / "rung.json", {"row": row, "right": right.astype(int).tolist()})
+
+
+def _resume(run: Run, step: Step) -> Climbed | None:
+    folder = run.folder / "checkpoints" / step.name / "finished"
+    if not (folder / "rung.json").exists():
+        return None
+    kept = read_json(folder / "rung.json")
+    return Climbed(kept["row"], load(folder), np.array(kept["right"], dtype=bool))

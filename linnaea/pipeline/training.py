@@ -1,0 +1,242 @@
+"""`train`: read, decode, audit, split, climb the ladder, calibrate, evaluate, report."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from linnaea.classifier import Classifier
+from linnaea.data.pixels import Recipe
+from linnaea.data.sources import read
+from linnaea.dataset import Dataset
+from linnaea.delivery.card import write_card
+from linnaea.delivery.report import write_report
+from linnaea.errors import RunError, UsageError
+from linnaea.evidence import write_evaluation
+from linnaea.evidence.calibration import Aims, calibrate
+from linnaea.evidence.openset import fit_familiarity
+from linnaea.learning.augmentation import AUGMENTATIONS
+from linnaea.learning.embedding import embed
+from linnaea.learning.rungs import Job, Options, Step, steps_for
+from linnaea.learning.training import Examples
+from linnaea.pipeline.ladder import climb
+from linnaea.pipeline.preparation import Prepared, prepare
+from linnaea.run import Run, command_line, now
+from linnaea.runtime.duration import parse_duration
+from linnaea.runtime.plan import available_threads, pick_device
+from linnaea.task import TASKS
+
+logger = logging.getLogger("linnaea")
+FAMILIARITY_IMAGES = 5_000
+FINISHING_SHARE = 0.12  # of the time limit is kept for calibration, evaluation and the report
+SIZE_FROM_SCRATCH = (32, 128)
+
+
+def train(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path | None = None,
+    model: str = "auto",
+    weights: str | Path = "auto",
+    time_limit: str | float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    img_size: int | None = None,
+    fit: str = "crop",
+    augment: Sequence[str] | None = None,
+    coverage: float = 0.9,
+    unsure_rate: float = 0.05,
+    unfamiliar_rate: float = 0.05,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+) -> Classifier:
+    """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`.
+
+    `data` is what `linnaea.read` takes, or a dataset. `model` is "auto" for the ladder of rungs, or names of rungs
+    and timm networks joined by commas; `weights` "auto", "none" or a safetensors file. `time_limit` is in seconds or
+    like "10m". `img_size` is in pixels (None: what the weights or the images suggest); `fit` crop, pad or stretch.
+    `augment` names augmentations (None: chosen by evidence). `coverage`, `unsure_rate` and `unfamiliar_rate` are
+    shares in (0, 1). `resume` continues a run that was stopped, with the same arguments. `out` None makes a new
+    folder below `runs`. Raises DataError, UsageError or RunError, each saying how to mend it.
+    """
+    started = time.monotonic()
+    arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
+    aims = Aims(coverage, unsure_rate, unfamiliar_rate)
+    limit = parse_duration(time_limit)
+    options = _options(epochs, learning_rate, batch_size, augment, pick_device(device), seed)
+    torch.set_num_threads(available_threads())
+    dataset = data if isinstance(data, Dataset) else read(data)
+    steps, weight_notes = steps_for(model, weights)
+    recipe = Recipe(img_size or _size(dataset, steps), fit)
+    run = _open_run(Path(out) if out is not None else _new_folder(dataset), dataset, arguments, resume=resume)
+    with _recorded(run):
+        run.note(*weight_notes)
+        with _timed(run, "decode, audit, split"):
+            prepared = prepare(dataset, recipe, seed=seed, keep_splits=run.dataset() if _has_data(run) else None)
+            run.write_findings("audit", prepared.findings)
+            run.write_dataset(prepared.dataset)
+        job = _job(prepared, options, started + limit * (1 - FINISHING_SHARE) if limit else math.inf)
+        with _timed(run, "ladder"):
+            choice = climb(run, steps, job, prepared.dataset, recipe)
+        logger.info(choice.because)
+        assert choice.climbed.classifier is not None
+        run.update(
+            chosen=choice.climbed.name,
+            chosen_because=choice.because,
+            plan=choice.climbed.classifier.provenance["plan"] | {"device": options.device},
+        )
+        with _timed(run, "calibrate"):
+            classifier = finish(choice.climbed.classifier, prepared, aims, run)
+        with _timed(run, "evaluate"):
+            _evaluate(classifier, prepared, run)
+        run.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
+        write_card(run.folder)
+    write_report(run.folder)
+    return classifier
+
+
+def finish(classifier: Classifier, prepared: Prepared, aims: Aims, run: Run) -> Classifier:
+    """Fit familiarity on training features and calibration on val, record provenance, and save the bundle."""
+    rows = prepared.rows("train")
+    if len(rows) > FAMILIARITY_IMAGES:
+        rows = np.sort(np.random.default_rng(0).permutation(rows)[:FAMILIARITY_IMAGES])
+    features = embed(classifier.model, prepared.decoded.images[rows])
+    if features.shape[1] > 1:
+        targets = prepared.dataset.targets[rows]
+        classifier = classifier.with_(familiarity=fit_familiarity(features, targets, len(classifier.classes)))
+    rows = prepared.rows("val")
+    logits, _, scores = classifier.score(prepared.decoded.images[rows])
+    classifier = calibrate(classifier, logits, scores, prepared.dataset.targets[rows], aims)
+    record = run.record()
+    facts = {"linnaea": record["linnaea"], "dataset": record["dataset"]["fingerprint"], "trained": record["started"]}
+    classifier = classifier.with_(provenance={**classifier.provenance, **facts, "run": run.folder.name})
+    classifier.save(run.model_folder)
+    return classifier
+
+
+def _evaluate(classifier: Classifier, prepared: Prepared, run: Run) -> None:
+    for name in ("val", "test"):
+        rows = prepared.rows(name)
+        if not len(rows):
+            run.note(f"There is no {name} split: figures on val were also used to choose, and are too good.")
+            continue
+        part = prepared.dataset.take(rows.tolist())
+        columns = {"id": part.ids, "truth": part.labels}
+        if part.has("group"):
+            columns["group"] = part.column("group")
+        scores = classifier.score(prepared.decoded.images[rows])
+        predictions = classifier.answer(*scores, columns, [None] * len(rows))
+        write_evaluation(predictions, run.folder, name)
+        if name == "test":
+            run.count_test("train")
+
+
+def _job(prepared: Prepared, options: Options, deadline: float) -> Job:
+    def examples(name: str) -> Examples:
+        rows = prepared.rows(name)
+        return Examples(prepared.decoded.images[rows], prepared.dataset.targets[rows])
+
+    dataset = prepared.dataset
+    return Job(
+        examples("train"), examples("val"), len(dataset.classes), TASKS[dataset.task], options, deadline=deadline
+    )
+
+
+def _options(
+    epochs: int | None,
+    learning_rate: float | None,
+    batch_size: int | None,
+    augment: Sequence[str] | None,
+    device: str,
+    seed: int,
+) -> Options:
+    for name, value in {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}.items():
+        if value is not None and value <= 0:
+            raise UsageError(f"{name} is {value}; expected a number above 0.")
+    for name in augment or ():
+        AUGMENTATIONS[name]
+    return Options(epochs, learning_rate, batch_size, tuple(augment) if augment is not None else None, device, seed)
+
+
+def _size(dataset: Dataset, steps: Sequence[Step]) -> int:
+    """The size of the weights' pictures; without weights, that of the images, from 32 to 128, by steps of 32."""
+    sizes = [step.weights.size for step in steps if step.weights is not None]
+    if sizes:
+        return max(sizes)
+    from PIL import Image
+
+    sides = []
+    for path in dataset.paths[:: max(1, len(dataset) // 50)]:
+        try:
+            with Image.open(path) as image:
+                sides.append(min(image.size))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            continue  # the decoder lists it with its reason
+    smallest, largest = SIZE_FROM_SCRATCH
+    usual = float(np.median(sides)) if sides else smallest
+    return int(min(largest, max(smallest, math.ceil(usual / 32) * 32)))
+
+
+def _new_folder(dataset: Dataset) -> Path:
+    name = dataset.root.resolve().name or "run"
+    return next(
+        folder
+        for number in range(1, 10_000)
+        if not (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists()
+    )
+
+
+def _open_run(folder: Path, dataset: Dataset, arguments: dict[str, Any], *, resume: bool) -> Run:
+    frozen = {
+        name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+        for name, value in {"data": str(dataset.root), **arguments, "out": str(folder)}.items()
+    }
+    if not resume:
+        return Run.create(folder, frozen, command_line())
+    if not folder.exists():
+        logger.warning(f"{folder} does not exist yet: there is nothing to resume, a new run begins.")
+        return Run.create(folder, frozen, command_line())
+    run = Run.open(folder)
+    given = run.record()["arguments"]
+    differing = [
+        name for name in frozen if name not in ("time_limit", "device", "out") and frozen[name] != given.get(name)
+    ]
+    if differing:
+        listed = "; ".join(f"{name} was {given.get(name)!r} and is now {frozen[name]!r}" for name in differing)
+        raise RunError(f"{folder} cannot be resumed with other arguments: {listed}.")
+    if run.record()["status"] == "finished":
+        raise RunError(f"{folder} is finished already: there is nothing to resume.")
+    run.update(status="running", error=None)
+    return run
+
+
+def _has_data(run: Run) -> bool:
+    return "dataset" in run.record()
+
+
+@contextmanager
+def _recorded(run: Run) -> Iterator[None]:
+    """Leave the truth in run.json however the run ends."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.update(status="interrupted", finished=now())
+        raise
+    except BaseException as error:
+        run.update(status="failed", error=str(error) or type(error).__name__, finished=now())
+        raise
+
+
+@contextmanager
+def _timed(run: Run, stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    run.timed(stage, time.perf_counter() - started)

@@ -1,0 +1,182 @@
+"""A run is a folder: the frozen arguments, what happened, the classifier and the evidence."""
+
+import csv
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from linnaea.dataset import Dataset, Excluded
+from linnaea.errors import RunError
+from linnaea.finding import Finding
+from linnaea.predictions import Predictions
+from linnaea.runtime.files import read_json, write_json, write_text
+
+RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; every method reads or writes one of its files, atomically."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path, arguments: Mapping[str, Any], command: str) -> "Run":
+        """Start a run in an empty or absent folder; raises RunError where there is one already."""
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} is there already: choose another --out, or continue it with --resume.")
+        run = cls(folder)
+        content = {
+            "linnaea": version("linnaea"),
+            "status": "running",
+            "command": command,
+            "arguments": dict(arguments),
+            "versions": {name: version(name) for name in RECORDED_LIBRARIES} | {"python": platform.python_version()},
+            "machine": {"system": platform.platform(), "processor": platform.machine()},
+            "started": now(),
+            "timings": {},
+            "notes": [],
+            "test_opened": [],
+        }
+        write_json(run.record_file, content)
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Open a run that exists; raises RunError when the folder holds none."""
+        run = cls(Path(folder))
+        if not run.folder.is_dir():
+            raise RunError(f"{folder} does not exist: expected the folder of a run, such as runs/birds.")
+        run.record()
+        return run
+
+    @property
+    def record_file(self) -> Path:
+        """`run.json`."""
+        return self.folder / "run.json"
+
+    @property
+    def model_folder(self) -> Path:
+        """The bundle of the finished classifier."""
+        return self.folder / "model"
+
+    def record(self) -> dict[str, Any]:
+        """The content of `run.json`."""
+        content = read_json(self.record_file)
+        if not isinstance(content, dict) or "status" not in content:
+            raise RunError(f"{self.record_file} is no record of a run: the folder belongs to something else.")
+        return content
+
+    def update(self, **changes: Any) -> None:
+        """Replace entries of `run.json`."""
+        write_json(self.record_file, self.record() | changes)
+
+    def note(self, *sentences: str) -> None:
+        """Append sentences to the notes, each once."""
+        known = self.record()["notes"]
+        self.update(notes=[*known, *(sentence for sentence in dict.fromkeys(sentences) if sentence not in known)])
+
+    def timed(self, stage: str, seconds: float) -> None:
+        """Record how long a stage took."""
+        self.update(timings=self.record()["timings"] | {stage: round(seconds, 2)})
+
+    def count_test(self, by: str) -> None:
+        """Record that the sealed test split was opened."""
+        self.update(test_opened=[*self.record()["test_opened"], {"when": now(), "by": by}])
+
+    def require_finished(self) -> None:
+        """Raise RunError, saying how to go on, unless the run has come to its end."""
+        status = self.record()["status"]
+        if status != "finished":
+            raise RunError(
+                f"the run {self.folder} is {status}, not finished: continue it with its command and --resume "
+                f"({self.record()['command']} --resume)."
+            )
+
+    def write_findings(self, name: str, findings: list[Finding]) -> Path:
+        """Write `findings/<name>.json`."""
+        return write_json(self.folder / "findings" / f"{name}.json", [finding.to_json() for finding in findings])
+
+    def write_dataset(self, dataset: Dataset) -> None:
+        """Write `manifest.csv`, and what identifies the data into `run.json`."""
+        write_text(self.folder / "manifest.csv", dataset.manifest())
+        splits = dataset.column("split")
+        self.update(
+            dataset={
+                "root": str(dataset.root.resolve()),
+                "fingerprint": dataset.fingerprint,
+                "images": len(dataset),
+                "classes": list(dataset.classes),
+                "task": dataset.task,
+                "splits": {name: splits.count(name) for name in dict.fromkeys(splits)},
+                "excluded": len(dataset.excluded),
+            }
+        )
+
+    def dataset(self) -> Dataset:
+        """The dataset as the manifest has it."""
+        facts = self.record().get("dataset")
+        manifest = self.folder / "manifest.csv"
+        if facts is None or not manifest.exists():
+            raise RunError(f"{self.folder} has no manifest: the run stopped before its data was read.")
+        with manifest.open(encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        used = [row for row in rows if not row["excluded"]]
+        names = [name for name in ("path", "label", "split", "group", "sha256") if any(row[name] for row in used)]
+        table = pa.table({name: [row[name] or None for row in used] for name in names})
+        left = tuple(
+            Excluded(row["path"], row["excluded"], row["label"] or None, row["split"] or None)
+            for row in rows
+            if row["excluded"]
+        )
+        return Dataset(table, tuple(facts["classes"]), facts["task"], Path(facts["root"]), left)
+
+    def predictions(self, name: str) -> Predictions:
+        """Read `predictions/<name>.parquet`."""
+        return Predictions.read(self.folder / "predictions" / f"{name}.parquet")
+
+    def write_rows(self, name: str, rows: list[dict[str, Any]]) -> Path:
+        """Write a CSV file with the keys of the first row as header."""
+        lines = [",".join(rows[0])] if rows else []
+        lines += [",".join(_cell(value) for value in row.values()) for row in rows]
+        return write_text(self.folder / name, "\n".join(lines) + "\n")
+
+    def read_rows(self, name: str) -> list[dict[str, str]]:
+        """Read a CSV file of the run; no rows when it is not there yet."""
+        path = self.folder / name
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8", newline="") as handle:
+            return list(csv.DictReader(handle))
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def command_line() -> str:
+    """The command that started this process, for the record."""
+    import shlex
+
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def stopwatch() -> float:
+    """A time to subtract from a later one, in seconds."""
+    return time.perf_counter()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text

@@ -1,0 +1,20 @@
+"""Durations as people write them."""
+
+import re
+
+from linnaea.errors import UsageError
+
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(text: str | float | None) -> float | None:
+    """Seconds in "90", "90s", "10m", "1h30m" or a number; None stays None. Raises UsageError for anything else."""
+    if text is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", str(text).strip().lower())
+    if not parts or "".join(number + unit for number, unit in parts) != str(text).strip().lower():
+        raise UsageError(f"the duration is {text!r}; expected something like 90s, 10m or 1h30m.")
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise UsageError(f"the duration is {text!r}; expected more than zero seconds.")
+    return seconds

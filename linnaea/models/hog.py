@@ -18,6 +18,7 @@ ORIENTATIONS = 9
 COLOURS = 16
 LARGEST = 96
 STEEPEST = 1e-12
+FAINTEST = 1e-5
 
 
 @MODELS.register("hog")
@@ -73,10 +74,10 @@ def oriented_gradients(pixels: Tensor) -> Tensor:
     return _l2_hys(torch.cat(corners, dim=1)).flatten(1)
 
 
-def _l2_hys(blocks: Tensor, epsilon: float = 1e-5) -> Tensor:
-    """Normalise over dim 1, cut at 0.2, normalise again."""
-    cut = (blocks / torch.sqrt((blocks**2).sum(dim=1, keepdim=True) + epsilon**2)).clamp(max=0.2)
-    return cut / torch.sqrt((cut**2).sum(dim=1, keepdim=True) + epsilon**2)
+def _l2_hys(blocks: Tensor) -> Tensor:
+    """Normalise over dim 1, cut at 0.2, normalise again; a block without gradients stays zero."""
+    cut = functional.normalize(blocks, dim=1, eps=FAINTEST).clamp(max=0.2)
+    return functional.normalize(cut, dim=1, eps=FAINTEST)
 
 
 def _strongest_gradients(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,17 +29,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 def train(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ by default.")] = None,
-    model: Annotated[
-        str, typer.Option(help="auto (the ladder), or rungs and timm networks by commas.")
-    ] = "auto",
+    model: Annotated[str, typer.Option(help="auto (the ladder), or rungs and timm networks by commas.")] = "auto",
     weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file of pretrained weights.")] = "auto",
     time_limit: Annotated[str | None, typer.Option(help="Such as 90s, 10m or 1h30m.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Images per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr", help="The highest learning rate.")] = None,
-    img_size: Annotated[
-        int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")
-    ] = None,
+    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
     fit: Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.")] = "crop",
     augment: Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")] = None,
     coverage: Annotated[float, typer.Option(help="Share of images whose prediction set holds the truth.")] = 0.9,

@@ -6,14 +6,26 @@ model: change it and every answer changes, so exports keep the copy they were ma
 
 import io
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (  # the plugins register themselves in Image.OPEN
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 FITS = ("crop", "pad", "stretch")
 PAD_GREY = (128, 128, 128)
+MOST_PIXELS = 178_956_970  # where Pillow refuses by default; a number here, so that no setting of Pillow moves it
 
 
 class UnreadableError(ValueError):
@@ -30,19 +42,34 @@ def decode(source: str | Path | bytes, size: int, fit: str = "crop") -> npt.NDAr
     if fit not in FITS:
         raise ValueError(f"fit is {fit!r}; expected one of {', '.join(FITS)}.")
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
-            return np.array(_square(_to_rgb(opened), size, fit))
-    except FileNotFoundError:
-        raise UnreadableError("file not found") from None
-    except Image.DecompressionBombError:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise UnreadableError(f"more than {limit:,} pixels: too large to decode safely") from None
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as stream:
+            return np.array(square(_to_rgb(_open(stream)), size, fit))
     except UnreadableError:
         raise
-    except UnidentifiedImageError:
-        raise UnreadableError(f"not an image in a known format ({', '.join(FORMATS)})") from None
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, MemoryError) as error:
-        raise UnreadableError(f"damaged image: {error}") from None  # Pillow's plugins raise all of these
+    except FileNotFoundError:
+        raise UnreadableError("file not found") from None
+    except Exception as error:  # noqa: BLE001  on damaged bytes Pillow's plugins raise whatever they trip over
+        if isinstance(error, OSError) and error.strerror:
+            raise UnreadableError(f"cannot be read: {error.strerror}") from None
+        raise UnreadableError(f"damaged image: {error or type(error).__name__}") from None
+
+
+def _open(stream: IO[bytes]) -> ImageFile.ImageFile:
+    """As `Image.open`, but large pictures are held to our own limit: its warning cannot be silenced within a thread."""
+    prefix = stream.read(16)
+    for name in FORMATS:
+        make, accepts = Image.OPEN[name]
+        if accepts is None or accepts(prefix) is True:
+            stream.seek(0)
+            return _within_limit(make(stream, ""))
+    raise UnreadableError(f"not an image in a known format ({', '.join(FORMATS)})")
+
+
+def _within_limit(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise UnreadableError(f"{width:,} x {height:,} pixels: more than {MOST_PIXELS:,} are not decoded")
+    return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -64,7 +91,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def _square(image: Image.Image, size: int, fit: str) -> Image.Image:
+def square(image: Image.Image, size: int, fit: str) -> Image.Image:
+    """An RGB image as a square of `size` pixels, by one of `FITS`."""
     width, height = image.size
     if fit == "stretch":
         return image.resize((size, size), Image.Resampling.BICUBIC)

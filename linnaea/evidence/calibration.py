@@ -17,7 +17,7 @@ Targets = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Aims:
-    """What the policy is asked for: coverage of the sets, and the shares of known pictures to reject, each in (0, 1)."""
+    """What the policy is asked for: coverage of the sets, and the shares of known pictures to reject; all in (0, 1)."""
 
     coverage: float = 0.9
     unsure_rate: float = 0.05
@@ -77,7 +77,7 @@ def conformal_threshold(probabilities: Floats, targets: Targets, coverage: float
 
 
 def rejection_threshold(strangeness: Floats, rate: float) -> float:
-    """The value that at most `rate` of new known pictures exceed on average; the largest seen when there are too few."""
+    """The value that at most `rate` of new known pictures exceed on average; the largest seen if there are too few."""
     ordered = np.sort(strangeness)
     rank = int(np.ceil((len(ordered) + 1) * (1 - rate)))
     return float(ordered[min(rank, len(ordered)) - 1])

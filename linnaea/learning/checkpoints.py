@@ -14,7 +14,7 @@ from linnaea.runtime.files import write_atomically
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None, state: Any) -> Path:
-    """Write weights, optimizer state and `state` (JSON types) to `path`; the previous file stays until this is whole."""
+    """Write weights, optimizer state and `state` (JSON types); the previous file stays until the new one is whole."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     if optimizer is not None:
         for number, slots in optimizer.state_dict()["state"].items():

@@ -5,17 +5,35 @@ import numpy.typing as npt
 import torch
 
 from linnaea.models.model import Model, to_pixels
+from linnaea.runtime.plan import Plan, measure
 from linnaea.runtime.progress import track
+
+Images = npt.NDArray[np.uint8]
+PIXELS_PER_BATCH = 16 * 224 * 224
+WORTH_MEASURING = 256
 
 
 @torch.no_grad()
-def embed(model: Model, images: npt.NDArray[np.uint8], batch_size: int = 64) -> npt.NDArray[np.float32]:
-    """Features (N, D) of images (N, S, S, 3) of uint8, in float32 as at prediction time."""
-    model.eval().to(memory_format=torch.channels_last)
-    device = model.device
-    starts = range(0, len(images), batch_size)
-    batches = (
-        model.features(to_pixels(torch.from_numpy(images[start : start + batch_size]).to(device))).cpu().numpy()
-        for start in track(starts, "embedding", len(starts))
-    )
-    return np.concatenate(list(batches)).astype(np.float32)
+def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray[np.float32]:
+    """Features (N, D) of images (N, S, S, 3) of uint8, in float32 unless the plan says otherwise."""
+    model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plan = plan or Plan(str(model.device))
+    step = batch_size(images)
+    batches = []
+    for start in track(range(0, len(images), step), "embedding", -(-len(images) // step)):
+        pixels = to_pixels(torch.from_numpy(images[start : start + step]).to(model.device))
+        with plan.autocast():
+            batches.append(model.features(pixels).float().cpu().numpy())
+    return np.concatenate(batches)
+
+
+def measure_embedding(model: Model, images: Images) -> Plan:
+    """The fastest plan for `embed`, measured on one batch; float32 where there is too little to gain."""
+    if len(images) < WORTH_MEASURING:
+        return Plan(str(model.device), threads=torch.get_num_threads())
+    return measure(str(model.device), lambda plan: embed(model, images[: batch_size(images)], plan))
+
+
+def batch_size(images: Images) -> int:
+    """Images per batch such that their activations stay in the processor's cache."""
+    return int(max(1, PIXELS_PER_BATCH // (images.shape[1] * images.shape[2])))

@@ -83,9 +83,10 @@ def fit(
     checkpoints: Path | None = None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> list[dict[str, Any]]:
-    """Train `model` in place, leave in it the weights of its best epoch, and return the history, a row per epoch.
+    """Train `model` in place, leave in it its best weights, and return the history, a row per epoch.
 
-    Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that training resumed from
+    The best weights are those of the epoch with the lowest validation loss, or those it came with when no epoch beats
+    them. Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that training resumed from
     `checkpoints` (`last.safetensors`, written after every epoch) goes on exactly as it would have. Raises
     DivergedError when the loss becomes infinite or NaN.
     """
@@ -96,13 +97,16 @@ def fit(
     history: list[dict[str, Any]] = []
     started, steps = time.monotonic(), math.ceil(len(train) / schedule.batch_size)
     last, best = (checkpoints / "last.safetensors", checkpoints / "best.safetensors") if checkpoints else (None, None)
-    best_loss, best_weights = math.inf, _copy(model)
     if last is not None and best is not None and last.exists():
-        load_checkpoint(best, model, None)
+        best_loss = load_checkpoint(best, model, None)["val_loss"]
         best_weights = _copy(model)
         history = load_checkpoint(last, model, optimizer)["history"]
-        best_loss = min(row["val_loss"] for row in history)
         started -= history[-1]["seconds"]
+    else:
+        best_loss, _ = judge(network, val, task, schedule.batch_size, plan.device)
+        best_weights = _copy(model)
+        if best is not None:
+            save_checkpoint(best, model, None, {"val_loss": best_loss})
     for epoch in range(len(history), schedule.epochs):
         torch.manual_seed(seed + 1_000_003 * epoch)
         generator = torch.Generator().manual_seed(seed + 1_000_003 * epoch)
@@ -144,7 +148,7 @@ def fit(
         if val_loss < best_loss:
             best_loss, best_weights = val_loss, _copy(model)
             if best is not None:
-                save_checkpoint(best, model, None, {"epoch": epoch + 1})
+                save_checkpoint(best, model, None, {"val_loss": val_loss})
         if last is not None:
             save_checkpoint(last, model, optimizer, {"history": history})
         if len(history) - _best_epoch(history) >= schedule.patience or row["learning_rate"] == 0:

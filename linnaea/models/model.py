@@ -36,12 +36,14 @@ class Model(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights and buffers lie."""
-        return next(iter(self.state_dict().values())).device
+        tensors: dict[str, Tensor] = self.state_dict()
+        return next(iter(tensors.values())).device
 
     @property
     def megabytes(self) -> float:
         """Size of the weights and buffers in 10^6 bytes."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.state_dict().values()) / 1e6
+        tensors: dict[str, Tensor] = self.state_dict()
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 1e6
 
 
 MODELS: Registry[type[Model]] = Registry("model")

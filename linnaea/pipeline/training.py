@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from linnaea.classifier import Classifier
 from linnaea.data.pixels import Recipe
@@ -29,7 +28,7 @@ from linnaea.pipeline.ladder import climb
 from linnaea.pipeline.preparation import Prepared, prepare
 from linnaea.run import Run, command_line, now
 from linnaea.runtime.duration import parse_duration
-from linnaea.runtime.plan import available_threads, pick_device
+from linnaea.runtime.plan import pick_device
 from linnaea.task import TASKS
 
 logger = logging.getLogger("linnaea")
@@ -72,7 +71,6 @@ def train(
     aims = Aims(coverage, unsure_rate, unfamiliar_rate)
     limit = parse_duration(time_limit)
     options = _options(epochs, learning_rate, batch_size, augment, pick_device(device), seed)
-    torch.set_num_threads(available_threads())
     dataset = data if isinstance(data, Dataset) else read(data)
     steps, weight_notes = steps_for(model, weights)
     recipe = Recipe(img_size or _size(dataset, steps), fit)
@@ -129,7 +127,7 @@ def _evaluate(classifier: Classifier, prepared: Prepared, run: Run) -> None:
             run.note(f"There is no {name} split: figures on val were also used to choose, and are too good.")
             continue
         part = prepared.dataset.take(rows.tolist())
-        columns = {"id": part.ids, "truth": part.labels}
+        columns: dict[str, Sequence[Any]] = {"id": part.ids, "truth": part.labels}
         if part.has("group"):
             columns["group"] = part.column("group")
         scores = classifier.score(prepared.decoded.images[rows])

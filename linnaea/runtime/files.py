@@ -21,7 +21,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         write(partial)
         with partial.open("rb+") as handle:
             os.fsync(handle.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return path

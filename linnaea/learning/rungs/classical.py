@@ -22,7 +22,7 @@ def fit_majority(job: Job) -> Fitted:
 
 
 def fit_hog(job: Job) -> Fitted:
-    """Linear SVM on HOG and colour histograms (Dalal and Triggs 2005); its strength is chosen on the validation split."""
+    """Linear SVM on HOG and colour histograms (Dalal and Triggs 2005), its strength chosen on the validation split."""
     model = Hog(job.classes, job.size)
     train = job.subset(MOST_IMAGES)
     heads = fit_path(

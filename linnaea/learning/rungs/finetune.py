@@ -58,7 +58,7 @@ def measure_training(job: Job, model: torch.nn.Module, batch_size: int) -> Plan:
     def step(plan: Plan) -> None:
         with plan.autocast():
             logits = model(pixels)
-        job.task.loss(logits, targets).backward()
+        torch.autograd.backward(job.task.loss(logits, targets))
 
     plan = measure(job.options.device, step)
     model.zero_grad(set_to_none=True)

@@ -1,0 +1,32 @@
+# Each target makes its own .venv first; nothing is needed but Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: install demo test lint bench clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+demo: install
+	rm -rf runs/demo
+	$(BIN)/linnaea demo --out runs/demo
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv runs dist

@@ -1,0 +1,1 @@
+"""How it learns: rungs, the training loop, heads on fixed features, augmentation, checkpoints."""

@@ -1,0 +1,31 @@
+"""What every test has: torch on one thread, and the photo sets where `LINNAEA_DATA` names them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def photo_sets() -> Path:
+    """The folder of real photo sets; the test is skipped, with the reason, where there is none."""
+    folder = os.environ.get("LINNAEA_DATA")
+    if not folder:
+        pytest.skip("LINNAEA_DATA names no folder of real photo sets")
+    return Path(folder)
+
+
+@pytest.fixture
+def imagenet_weights() -> Path:
+    """A file of real ImageNet weights; the test is skipped, with the reason, where there is none."""
+    path = os.environ.get("LINNAEA_WEIGHTS")
+    if not path:
+        pytest.skip("LINNAEA_WEIGHTS names no file of ImageNet weights")
+    return Path(path)

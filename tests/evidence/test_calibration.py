@@ -1,0 +1,77 @@
+"""Calibration and policy, checked by simulation and against an independent fit."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from linnaea.errors import UsageError
+from linnaea.evidence.calibration import Aims, conformal_threshold, fit_temperature, rejection_threshold
+
+
+def simulated(count, classes=5, temperature=1.0, seed=0):
+    """Logits whose softmax, at `temperature`, is the true distribution of the targets."""
+    generator = np.random.default_rng(seed)
+    logits = 2 * generator.normal(size=(count, classes))
+    draws = generator.random((count, 1))
+    targets = (softmax(logits, axis=1).cumsum(axis=1) < draws).sum(axis=1)
+    return logits * temperature, targets.clip(max=classes - 1)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_temperature_is_recovered(temperature):
+    logits, targets = simulated(20_000, temperature=temperature)
+    assert fit_temperature(logits, targets) == pytest.approx(temperature, rel=0.05)
+
+
+def test_temperature_minimises_the_loss_as_torch_sees_it():
+    logits, targets = simulated(500, temperature=2.0)
+    fitted = fit_temperature(logits, targets)
+
+    def loss(temperature):
+        scaled = torch.from_numpy(logits / temperature)
+        return float(torch.nn.functional.cross_entropy(scaled, torch.from_numpy(targets)))
+
+    assert loss(fitted) <= min(loss(fitted * 1.02), loss(fitted / 1.02))
+
+
+def test_sets_cover_what_they_claim_over_many_splits():
+    logits, targets = simulated(4_000)
+    probabilities = softmax(logits, axis=1)
+    generator, covered = np.random.default_rng(1), []
+    for _ in range(400):
+        order = generator.permutation(len(targets))
+        fit, new = order[:200], order[200:]
+        threshold = conformal_threshold(probabilities[fit], targets[fit], 0.9)
+        covered.append((probabilities[new, targets[new]] >= threshold).mean())
+    assert 0.9 <= np.mean(covered) + 0.003
+    assert np.mean(covered) < 0.91
+
+
+def test_rejection_rate_is_kept_over_many_splits():
+    generator = np.random.default_rng(0)
+    rejected = []
+    for _ in range(400):
+        scores = generator.gamma(2.0, size=600)
+        rejected.append((scores[200:] > rejection_threshold(scores[:200], 0.05)).mean())
+    assert np.mean(rejected) == pytest.approx(0.05, abs=0.006)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=50), st.floats(0.01, 0.5))
+def test_a_rejection_threshold_rejects_no_more_than_its_share(values, rate):
+    scores = np.array(values)
+    assert (scores > rejection_threshold(scores, rate)).mean() <= rate
+
+
+def test_too_few_pictures_put_every_label_in_the_set():
+    assert conformal_threshold(np.full((5, 2), 0.5), np.zeros(5, dtype=int), 0.9) == 0.0
+
+
+@pytest.mark.parametrize("aim", ["coverage", "unsure_rate", "unfamiliar_rate"])
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 90])
+def test_impossible_aims_are_refused(aim, value):
+    with pytest.raises(UsageError, match=aim):
+        Aims(**{aim: value})

@@ -1,0 +1,80 @@
+"""Linear heads against scikit-learn's own."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from linnaea.learning.heads import choose, fit_path, log_loss, squared_hinge
+
+
+def data(classes=4, seed=0, count=400):
+    features, targets = make_classification(
+        count, 20, n_informative=8, n_classes=classes, class_sep=0.8, random_state=seed
+    )
+    return (3 * features + 7).astype(np.float32), targets.astype(np.int64)
+
+
+@pytest.mark.parametrize("strength", [0.01, 1.0])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_logistic_head_equals_scikit_learn(strength, classes):
+    features, targets = data(classes)
+    (head,) = fit_path(features, targets, classes, loss=log_loss, strengths=[strength], iterations=1000)
+    reference = LogisticRegression(C=strength, max_iter=5000, tol=1e-8)
+    scaled = StandardScaler().fit_transform(features)
+    if classes == 2:  # scikit-learn fits one weight vector for two classes: two opposite ones share the penalty
+        reference.set_params(C=2 * strength)
+    expected = reference.fit(scaled, targets).predict_proba(scaled)
+    logits = head.logits(features).astype(float)
+    found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_svm_head_minimises_the_one_against_the_rest_squared_hinge():
+    features, targets = data(3)
+    (head,) = fit_path(features, targets, 3, loss=squared_hinge, strengths=[0.1], iterations=1000)
+    scale = features.std(axis=0)
+
+    def objective(weight, bias):
+        margins = features @ weight.T + bias
+        signs = np.where(np.eye(3)[targets] > 0, 1, -1)
+        return 0.5 * ((weight * scale) ** 2).sum() + 0.1 * (np.maximum(0, 1 - signs * margins) ** 2).sum()
+
+    best = objective(head.weight, head.bias)
+    generator = np.random.default_rng(0)
+    for size in (0.003, 0.03, 0.3):
+        for _ in range(20):
+            moved = head.weight + size * generator.normal(size=head.weight.shape) / scale
+            assert objective(moved, head.bias) >= best * (1 - 1e-4)
+
+
+def test_path_is_ordered_and_choice_prefers_right_answers():
+    features, targets = data()
+    heads = fit_path(features[:200], targets[:200], 4, strengths=[1.0, 0.001, 0.1])
+    assert [head.strength for head in heads] == [0.001, 0.1, 1.0]
+    chosen = choose(heads, features[200:], targets[200:])
+    right = [(head.logits(features[200:]).argmax(axis=1) == targets[200:]).sum() for head in heads]
+    assert (chosen.logits(features[200:]).argmax(axis=1) == targets[200:]).sum() == max(right)
+
+
+@settings(max_examples=10, deadline=None)
+@given(scale=st.floats(0.01, 100), shift=st.floats(-100, 100))
+def test_answers_do_not_depend_on_the_units_of_the_features(scale, shift):
+    features, targets = data(3, count=120)
+    (plain,) = fit_path(features, targets, 3, strengths=[0.1])
+    (moved,) = fit_path((features * scale + shift).astype(np.float32), targets, 3, strengths=[0.1])
+    agreement = plain.logits(features).argmax(axis=1) == moved.logits(
+        (features * scale + shift).astype(np.float32)
+    ).argmax(axis=1)
+    assert agreement.mean() > 0.97
+
+
+def test_constant_features_do_no_harm():
+    features, targets = data(3)
+    features[:, 5] = 2.0
+    (head,) = fit_path(features, targets, 3, strengths=[1.0])
+    assert np.isfinite(head.weight).all()
+    assert np.isfinite(head.bias).all()

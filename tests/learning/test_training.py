@@ -1,0 +1,123 @@
+"""The training loop: it learns, it resumes as if never stopped, and it says so when it cannot go on."""
+
+import time
+
+import pytest
+import torch
+
+from linnaea.errors import RunError
+from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.learning.training import DivergedError, Schedule, fit, judge
+from linnaea.models.compact import Compact
+from linnaea.runtime.plan import Plan
+from linnaea.task import TASKS
+
+PLAN = Plan("cpu")
+TASK = TASKS["binary"]
+
+
+def network(widths=(8, 8, 8)):
+    torch.manual_seed(0)
+    model = Compact(2, 16, widths)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return model, torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True)
+
+
+def learn(make_bars, schedule, **options):
+    model, optimizer = network()
+    history = fit(model, optimizer, make_bars(160), make_bars(80, seed=1), schedule, TASK, plan=PLAN, **options)
+    return model, history
+
+
+def test_it_learns_and_writes_a_row_per_epoch(make_bars):
+    rows = []
+    model, history = learn(make_bars, Schedule(6, 16, 0.2), on_epoch=rows.append)
+    assert rows == history
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
+    assert judge(model, make_bars(80, seed=1), TASK, 32, "cpu")[1] > 0.9
+
+
+def test_the_best_epoch_is_what_remains(make_bars):
+    model, history = learn(make_bars, Schedule(6, 16, 0.5))
+    loss, _ = judge(model, make_bars(80, seed=1), TASK, 16, "cpu")
+    assert loss == pytest.approx(min(row["val_loss"] for row in history), rel=1e-4)
+
+
+def test_resumed_training_ends_where_unbroken_training_does(make_bars, tmp_path):
+    schedule = Schedule(4, 16, 0.1)
+    whole, history = learn(make_bars, schedule, augmentations=("shift", "flip"), label_smoothing=0.1)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(row):
+        if row["epoch"] == 3:
+            raise StoppedError  # epoch 3 ran, but its checkpoint was not written
+
+    options = {"augmentations": ("shift", "flip"), "label_smoothing": 0.1, "checkpoints": tmp_path}
+    with pytest.raises(StoppedError):
+        learn(make_bars, schedule, on_epoch=stop, **options)
+    resumed, again = learn(make_bars, schedule, **options)
+    for (name, expected), found in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(expected, found), name
+    assert [row["train_loss"] for row in again] == [row["train_loss"] for row in history]
+
+
+def test_early_stopping_waits_for_its_patience(make_bars):
+    _, history = learn(make_bars, Schedule(50, 160, 1e-9, patience=3))
+    assert len(history) < 50
+    best = min(range(len(history)), key=lambda row: history[row]["val_loss"])
+    assert len(history) - (best + 1) == 3
+
+
+def test_a_deadline_ends_the_schedule_and_the_training(make_bars):
+    deadline = time.monotonic() + 1.0
+    _, history = learn(make_bars, Schedule(100_000, 16, 0.1, patience=100_000, deadline=deadline))
+    assert 1 <= len(history) < 100_000
+    assert history[-1]["learning_rate"] == 0
+
+
+def test_divergence_is_an_error_that_says_what_to_change(make_bars):
+    with pytest.raises(DivergedError, match="--lr"):
+        learn(make_bars, Schedule(4, 16, 1e12))
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.05, 0.15, 0.5, 1.0])
+def test_rate_rises_then_falls_to_zero(progress):
+    schedule = Schedule(10, 32, 0.4)
+    assert 0 <= schedule.rate(progress) <= 0.4
+    assert schedule.rate(0.15) == pytest.approx(0.4)
+    assert schedule.rate(1.0) == 0
+
+
+def test_a_checkpoint_brings_everything_back(tmp_path):
+    model, optimizer = network()
+    model(torch.rand(4, 3, 16, 16)).sum().backward()
+    optimizer.step()
+    save_checkpoint(tmp_path / "last.safetensors", model, optimizer, {"epoch": 3})
+    other, fresh = network((8, 8, 8))
+    torch.nn.init.zeros_(other.classifier.weight)
+    assert load_checkpoint(tmp_path / "last.safetensors", other, fresh) == {"epoch": 3}
+    assert torch.equal(other.classifier.weight, model.classifier.weight)
+    found, expected = (chosen.state_dict()["state"] for chosen in (fresh, optimizer))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key]["momentum_buffer"], expected[key]["momentum_buffer"]) for key in expected)
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
+    model, _ = network()
+    path = save_checkpoint(tmp_path / "last.safetensors", model, None, {})
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RunError, match=r"last\.safetensors"):
+        load_checkpoint(path, model, None)
+
+
+def test_judge_gives_mean_loss_and_accuracy(make_bars):
+    model, _ = network()
+    examples = make_bars(50)
+    loss, accuracy = judge(model, examples, TASK, 7, "cpu")
+    with torch.no_grad():
+        logits = model(torch.from_numpy(examples.images).permute(0, 3, 1, 2).float() / 255)
+    targets = torch.from_numpy(examples.targets)
+    assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, targets)), rel=1e-5)
+    assert accuracy == pytest.approx(float((logits.argmax(1) == targets).float().mean()))

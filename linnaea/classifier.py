@@ -15,6 +15,7 @@ from linnaea.data.pixels import Decoded, Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.models import build
+from linnaea.models.embedding import embed
 from linnaea.models.familiarity import Familiarity
 from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
@@ -22,7 +23,6 @@ from linnaea.task import TASKS, Task
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-PIXELS_PER_BATCH = 16 * 224 * 224
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,10 @@ class Answering(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,), zero without a familiarity score."""
-        features = self.model.features(to_pixels(images))
+        return self.from_features(self.model.features(to_pixels(images)))
+
+    def from_features(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same from the model's features (N, D)."""
         logits = self.model.head(features) / self.temperature
         scores = self.familiarity(features) if self.familiarity is not None else features[:, 0] * 0
         return logits, self.task.activation(logits), scores
@@ -102,14 +105,17 @@ class Classifier:
         """Everything after decoding as one module, in evaluation mode."""
         return Answering(self.model, self.familiarity, self.temperature, TASKS[self.task]).eval()
 
-    @torch.no_grad()
     def score(self, images: Images) -> tuple[Floats, Floats, Floats]:
         """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,) of decoded images (N, S, S, 3)."""
-        graph = self.graph().to(memory_format=torch.channels_last)
-        step = max(1, PIXELS_PER_BATCH // self.recipe.size**2)
-        batches = (torch.from_numpy(images[start : start + step]) for start in range(0, len(images), step))
-        outputs = [graph(batch.to(self.model.device)) for batch in batches]
-        logits, probabilities, scores = (torch.cat(parts).cpu().numpy() for parts in zip(*outputs, strict=True))
+        return self.score_features(embed(self.model, images))
+
+    @torch.no_grad()
+    def score_features(self, features: Floats) -> tuple[Floats, Floats, Floats]:
+        """The same of features (N, D) that `embed` made by this classifier's model."""
+        graph, step = self.graph(), 4096
+        parts = [torch.from_numpy(features[start : start + step]) for start in range(0, len(features), step)]
+        outputs = [graph.from_features(part.to(self.model.device)) for part in parts]
+        logits, probabilities, scores = (torch.cat(columns).cpu().numpy() for columns in zip(*outputs, strict=True))
         return logits, probabilities, scores
 
     def answer(

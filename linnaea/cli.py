@@ -1,14 +1,17 @@
 """The command line: one command per stage, its flags the keyword arguments of the verb."""
 
+import errno
 import json
 import logging
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from linnaea.errors import LinnaeaError, UsageError
+from linnaea.errors import LinnaeaError
 
 app = typer.Typer(
     name="linnaea",
@@ -18,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+GOES_ON = "A training goes on where it was with the same command and --resume."
 
 Data = Annotated[Path, typer.Argument(help="Class folders, train/val/test folders, or a CSV or Parquet file of paths.")]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.")]
@@ -142,8 +147,6 @@ def predict(
     from linnaea import pipeline
     from linnaea.delivery.answers import render
 
-    if output_format == "parquet" and out is None:
-        raise UsageError("--format parquet needs a file: add --out answers.parquet.")
     text = render(pipeline.predict(run, list(images)), output_format, out)
     typer.echo(text if out is None else f"The answers are in {out}.")
 
@@ -216,14 +219,34 @@ def main() -> None:
     except LinnaeaError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("Stopped. A training goes on where it was with the same command and --resume.", err=True)
+    except (KeyboardInterrupt, SystemExit) as stop:  # typer answers Ctrl-C with an exit of its own, in silence
+        if isinstance(stop, SystemExit) and stop.code != 130:
+            raise
+        typer.echo(f"Stopped. {GOES_ON}", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
-    except OSError as error:
-        typer.echo(f"Error: {error.strerror}: {error.filename or ''}. Nothing half-written was left behind.", err=True)
+    except Exception as error:
+        number = _system_error(error)
+        if number is None:
+            raise
+        typer.echo(f"Error: {_what_the_system_said(number, error)}", err=True)
         sys.exit(2)
+
+
+def _system_error(error: Exception) -> int | None:
+    """The system's number of an error; safetensors tells it in words only."""
+    if isinstance(error, OSError):
+        return error.errno
+    told = re.search(r"\(os error (\d+)\)$", str(error)) if type(error).__name__ == "SafetensorError" else None
+    return int(told[1]) if told else None
+
+
+def _what_the_system_said(number: int, error: Exception) -> str:
+    named = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
+    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    mend = f"Make room. {GOES_ON}" if full else "Check the path and its permissions."
+    return f"{os.strerror(number)}{named}. Nothing half-written was left behind. {mend}"
 
 
 def _verdict(folder: Path) -> str:

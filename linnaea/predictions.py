@@ -1,7 +1,7 @@
 """Predictions: a table with a row per image, from which every figure is computed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from linnaea.errors import DataError, RunError
 from linnaea.runtime.files import write_atomically
 from linnaea.task import TASKS, Task
 
+ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
 REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
 
 
@@ -39,6 +40,24 @@ class Predictions:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """The answer for one image: the columns of `ANSWER` by name."""
+        answer: dict[str, Any] = self.table.select(list(ANSWER)).slice(range(len(self))[row], 1).to_pylist()[0]
+        return answer
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The answers in order."""
+        return iter(self.table.select(list(ANSWER)).to_pylist())
+
+    def __str__(self) -> str:
+        header = ["image", "label", "confidence", "set", "ood score", "reason"]
+        lines = [header, *(_as_cells(answer) for answer in self)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+        padded = (
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+        return "\n".join(padded)
 
     @property
     def rules(self) -> Task:
@@ -101,6 +120,17 @@ class Predictions:
             raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
         content = json.loads(facts)
         return cls(table, tuple(content["classes"]), content["task"])
+
+
+def _as_cells(answer: dict[str, Any]) -> list[str]:
+    return [
+        answer["id"],
+        answer["label"] or "-",
+        "-" if answer["confidence"] is None else f"{answer['confidence']:.3f}",
+        ", ".join(answer["prediction_set"] or ()) or "-",
+        "-" if answer["ood_score"] is None else f"{answer['ood_score']:.2f}",
+        answer["reason"] + (f": {answer['detail']}" if answer["detail"] else ""),
+    ]
 
 
 def _as_array(name: str, values: Sequence[Any], classes: int) -> pa.Array:

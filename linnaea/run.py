@@ -94,11 +94,12 @@ class Run:
 
     def require_finished(self) -> None:
         """Raise RunError, saying how to go on, unless the run has come to its end."""
-        status = self.record()["status"]
-        if status != "finished":
+        record = self.record()
+        if record["status"] != "finished":
+            command = f" ({record['command'].removesuffix(' --resume')} --resume)" if "command" in record else ""
             raise RunError(
-                f"the run {self.folder} is {status}, not finished: continue it with its command and --resume "
-                f"({self.record()['command']} --resume)."
+                f"the run {self.folder} is {record['status']}, not finished: continue it with its command and --resume"
+                f"{command}."
             )
 
     def write_findings(self, name: str, findings: list[Finding]) -> Path:
@@ -127,8 +128,7 @@ class Run:
         manifest = self.folder / "manifest.csv"
         if facts is None or not manifest.exists():
             raise RunError(f"{self.folder} has no manifest: the run stopped before its data was read.")
-        with manifest.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
+        rows = self._manifest_rows(manifest)
         used = [row for row in rows if not row["excluded"]]
         names = [name for name in ("path", "label", "split", "group", "sha256") if any(row[name] for row in used)]
         table = pa.table({name: [row[name] or None for row in used] for name in names})
@@ -138,6 +138,18 @@ class Run:
             if row["excluded"]
         )
         return Dataset(table, tuple(facts["classes"]), facts["task"], Path(facts["root"]), left)
+
+    def _manifest_rows(self, manifest: Path) -> list[dict[str, str]]:
+        expected = ["path", "label", "split", "group", "sha256", "excluded"]
+        try:
+            with manifest.open(encoding="utf-8", newline="") as handle:
+                reader = csv.DictReader(handle, strict=True)
+                rows = list(reader)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise RunError(f"{manifest} cannot be read ({error}): it was changed; start a new run.") from None
+        if reader.fieldnames != expected or any(None in row.values() or None in row for row in rows):
+            raise RunError(f"{manifest} has not the columns {','.join(expected)}: it was changed; start a new run.")
+        return rows
 
     def predictions(self, name: str) -> Predictions:
         """Read `predictions/<name>.parquet`."""

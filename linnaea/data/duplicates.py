@@ -70,7 +70,8 @@ def _thumbnails(images: Images) -> npt.NDArray[np.float32]:
 
 
 def _near(thumbnails: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
-    small = thumbnails.reshape(-1, THUMBNAIL, 2, THUMBNAIL, 2).mean(axis=(2, 4)).reshape(len(thumbnails), -1)
+    halved = thumbnails.reshape(-1, THUMBNAIL, 2, THUMBNAIL, 2).mean(axis=(2, 4))
+    small = halved.reshape(-1, THUMBNAIL * THUMBNAIL)
     structured = small.std(axis=1) > FLAT
     pairs: list[tuple[int, int]] = []
     for bucket in _buckets(_hashes(thumbnails), structured):

@@ -1,7 +1,7 @@
 """Decoded images: a recipe, and the pixels of many files made by it."""
 
 import hashlib
-import os
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from linnaea.data.decoding import FITS, UnreadableError, decode
 from linnaea.dataset import Excluded
 from linnaea.errors import UnreadableImageError, UsageError
+from linnaea.runtime.plan import available_threads
 from linnaea.runtime.progress import track
 
 Images = npt.NDArray[np.uint8]
@@ -97,7 +98,7 @@ def _run(fill: Callable[[int], None], count: int) -> Iterator[None]:
     if time.perf_counter() - started < min(PROBE, count) * QUICK_SECONDS:
         yield from map(fill, range(PROBE, count))
         return
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(available_threads()) as pool:
         yield from pool.map(fill, range(PROBE, count))
 
 
@@ -116,7 +117,10 @@ def _allocate(shape: tuple[int, ...]) -> Images:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise UnreadableError("not a file" if not stat.S_ISDIR(about.st_mode) else "a folder, not a file")
+        if about.st_size > MAX_FILE_BYTES:
             raise UnreadableError(f"file of more than {MAX_FILE_BYTES:,} bytes")
         content = path.read_bytes()
     except FileNotFoundError:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from linnaea.learning.embedding import embed
 from linnaea.learning.heads import fit_path, squared_hinge
 from linnaea.learning.rungs.rung import Job
+from linnaea.models.embedding import embed
 from linnaea.models.hog import Hog
 
 MOST_IMAGES = 3_000

@@ -110,16 +110,16 @@ def fit(
     for epoch in range(len(history), schedule.epochs):
         torch.manual_seed(seed + 1_000_003 * epoch)
         generator = torch.Generator().manual_seed(seed + 1_000_003 * epoch)
-        order = torch.randperm(len(train), generator=generator).numpy()
+        batches = np.array_split(torch.randperm(len(train), generator=generator).numpy(), steps)  # none of size one
         network.train()
         losses = []
-        for step in range(steps):
+        for step, rows in enumerate(batches):
             progress = _progress(epoch + step / steps, schedule, started)
             if progress >= 1:
                 break
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(progress) * group.get("rate_scale", 1.0)
-            images, targets = train.batch(order[step * schedule.batch_size : (step + 1) * schedule.batch_size])
+            images, targets = train.batch(rows)
             images = augment(images, augmentations, generator)
             pixels, targets = fabric.to_device((images.float().div_(255), targets))
             loss = task.loss(network(pixels.contiguous(memory_format=torch.channels_last)), targets, label_smoothing)

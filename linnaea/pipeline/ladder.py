@@ -16,19 +16,26 @@ from linnaea.dataset import Dataset
 from linnaea.errors import LinnaeaError
 from linnaea.evidence.intervals import wilson
 from linnaea.learning.rungs import Fitted, Job, Step
+from linnaea.models.embedding import embed
 from linnaea.run import Run
 from linnaea.runtime.files import read_json, write_json
 
+Features = npt.NDArray[np.float32]
 logger = logging.getLogger("linnaea")
 
 
 @dataclass(frozen=True)
 class Climbed:
-    """One rung after its turn: the row for `ladder.csv` and, when it finished, its classifier and its val scores."""
+    """One rung after its turn: the row for `ladder.csv` and, when it finished, its classifier and its hits on val.
+
+    `val_features` and `train_features` are what the model made of those images, where that is known.
+    """
 
     row: dict[str, Any]
     classifier: Classifier | None = None
     right: npt.NDArray[np.bool_] | None = None
+    val_features: Features | None = None
+    train_features: Features | None = None
 
     @property
     def name(self) -> str:
@@ -122,8 +129,8 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
     classifier = Classifier(
         fitted.model.cpu().eval(), dataset.classes, dataset.task, recipe, provenance=_provenance(step, fitted)
     )
-    logits, speed = _timed_score(classifier, own.val.images)
-    right = logits.argmax(axis=1) == own.val.targets
+    features, speed = _timed_features(classifier, own.val.images)
+    right = classifier.score_features(features)[0].argmax(axis=1) == own.val.targets
     lo, hi = wilson(np.array([right.sum()]), np.array([len(right)]))
     row = _row(
         step,
@@ -138,14 +145,14 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         note=" ".join(fitted.notes),
     )
     _keep(run, step, classifier, row, right, fitted)
-    return Climbed(row, classifier, right)
+    return Climbed(row, classifier, right, features, fitted.features)
 
 
-def _timed_score(classifier: Classifier, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], float]:
-    classifier.score(images[:8])
+def _timed_features(classifier: Classifier, images: npt.NDArray[np.uint8]) -> tuple[Features, float]:
+    embed(classifier.model, images[:8])
     started = time.perf_counter()
-    logits, _, _ = classifier.score(images)
-    return logits, len(images) / (time.perf_counter() - started)
+    features = embed(classifier.model, images)
+    return features, len(images) / (time.perf_counter() - started)
 
 
 def _row(step: Step, *, status: str = "finished", note: str = "", **figures: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def prepare(
     """Decode, leave out what cannot be used, group duplicates, split, audit.
 
     `keep_splits` is the dataset of a run that is resumed: its rows and splits are taken over. Raises DataError when
-    fewer than two classes remain or the data differs from that of the run.
+    fewer than two classes or no val images remain, or the data differs from that of the run.
     """
     if keep_splits is not None:
         dataset = keep_splits
@@ -63,6 +63,8 @@ def prepare(
         columns = [duplicates.tolist(), *([dataset.column("group")] if dataset.has("group") else [])]
         dataset = split(dataset, merge_groups(*columns), fractions=fractions, seed=seed)
     dataset, decoded, duplicates = _without_untrained(dataset, decoded, duplicates)
+    if fractions is None:
+        _require_val(dataset)
     findings = audit(Inspection(dataset, duplicates))
     for finding in findings:
         if finding.severity != "info":
@@ -77,6 +79,15 @@ def _require_classes(dataset: Dataset) -> None:
         raise DataError(
             f"{dataset.root} has {len(dataset)} usable images of {len(present)} class(es) "
             f"({', '.join(list(present)[:3]) or 'none'}): expected at least two classes to tell apart.{left}"
+        )
+
+
+def _require_val(dataset: Dataset) -> None:
+    if not len(dataset.split("val")):
+        raise DataError(
+            f"{dataset.root} leaves no image for the val split, by which models are chosen and calibrated: "
+            f"{len(dataset)} usable images are too few, or the val images given are of other classes; expected at "
+            "least 3 images of a class."
         )
 
 

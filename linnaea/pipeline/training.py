@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from linnaea.classifier import Classifier
 from linnaea.data.pixels import Recipe
@@ -21,18 +22,18 @@ from linnaea.evidence import write_evaluation
 from linnaea.evidence.calibration import Aims, calibrate
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.learning.augmentation import AUGMENTATIONS
-from linnaea.learning.embedding import embed
 from linnaea.learning.rungs import Job, Options, Step, steps_for
 from linnaea.learning.training import Examples
-from linnaea.pipeline.ladder import climb
-from linnaea.pipeline.preparation import Prepared, prepare
+from linnaea.models.embedding import embed
+from linnaea.pipeline.ladder import Climbed, climb
+from linnaea.pipeline.preparation import Prepared, Rows, prepare
 from linnaea.run import Run, command_line, now
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device
 from linnaea.task import TASKS
 
 logger = logging.getLogger("linnaea")
-FAMILIARITY_IMAGES = 5_000
+FAMILIARITY_IMAGES = 2_000
 FINISHING_SHARE = 0.12  # of the time limit is kept for calibration, evaluation and the report
 SIZE_FROM_SCRATCH = (32, 128)
 
@@ -91,50 +92,76 @@ def train(
             chosen_because=choice.because,
             plan=choice.climbed.classifier.provenance["plan"] | {"device": options.device},
         )
-        with _timed(run, "calibrate"):
-            classifier = finish(choice.climbed.classifier, prepared, aims, run)
-        with _timed(run, "evaluate"):
-            _evaluate(classifier, prepared, run)
+        classifier = finish(choice.climbed, prepared, aims, run)
         run.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
         write_card(run.folder)
     write_report(run.folder)
     return classifier
 
 
-def finish(classifier: Classifier, prepared: Prepared, aims: Aims, run: Run) -> Classifier:
-    """Fit familiarity on training features and calibration on val, record provenance, and save the bundle."""
-    rows = prepared.rows("train")
-    if len(rows) > FAMILIARITY_IMAGES:
-        rows = np.sort(np.random.default_rng(0).permutation(rows)[:FAMILIARITY_IMAGES])
-    features = embed(classifier.model, prepared.decoded.images[rows])
-    if features.shape[1] > 1:
-        targets = prepared.dataset.targets[rows]
-        classifier = classifier.with_(familiarity=fit_familiarity(features, targets, len(classifier.classes)))
-    rows = prepared.rows("val")
-    logits, _, scores = classifier.score(prepared.decoded.images[rows])
-    classifier = calibrate(classifier, logits, scores, prepared.dataset.targets[rows], aims)
-    record = run.record()
-    facts = {"linnaea": record["linnaea"], "dataset": record["dataset"]["fingerprint"], "trained": record["started"]}
-    classifier = classifier.with_(provenance={**classifier.provenance, **facts, "run": run.folder.name})
-    classifier.save(run.model_folder)
+def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run) -> Classifier:
+    """Fit familiarity on training features and calibration on val, evaluate, and save the bundle.
+
+    No image is embedded twice: the features that the ladder made are used again.
+    """
+    assert climbed.classifier is not None, "only a finished rung is chosen"
+    classifier, targets = climbed.classifier, prepared.dataset.targets
+    val = prepared.rows("val")
+    with _timed(run, "calibrate"):
+        rows = _familiarity_rows(prepared)
+        features = _features(climbed, prepared, rows)
+        if features.shape[1] > 1:
+            classifier = classifier.with_(familiarity=fit_familiarity(features, targets[rows], len(classifier.classes)))
+        val_features = climbed.val_features
+        if val_features is None:
+            val_features = embed(classifier.model, prepared.decoded.images[val])
+        logits, _, scores = classifier.score_features(val_features)
+        classifier = calibrate(classifier, logits, scores, targets[val], aims)
+        record = run.record()
+        facts = {
+            "linnaea": record["linnaea"],
+            "dataset": record["dataset"]["fingerprint"],
+            "trained": record["started"],
+        }
+        classifier = classifier.with_(provenance={**classifier.provenance, **facts, "run": run.folder.name})
+        classifier.save(run.model_folder)
+    with _timed(run, "evaluate"):
+        _evaluate(classifier, val_features, prepared, run, "val")
+        test = prepared.rows("test")
+        if len(test):
+            run.count_test("train")
+            _evaluate(classifier, embed(classifier.model, prepared.decoded.images[test]), prepared, run, "test")
+        else:
+            run.note("There is no test split: figures on val were also used to choose, and are too good.")
     return classifier
 
 
-def _evaluate(classifier: Classifier, prepared: Prepared, run: Run) -> None:
-    for name in ("val", "test"):
-        rows = prepared.rows(name)
-        if not len(rows):
-            run.note(f"There is no {name} split: figures on val were also used to choose, and are too good.")
-            continue
-        part = prepared.dataset.take(rows.tolist())
-        columns: dict[str, Sequence[Any]] = {"id": part.ids, "truth": part.labels}
-        if part.has("group"):
-            columns["group"] = part.column("group")
-        scores = classifier.score(prepared.decoded.images[rows])
-        predictions = classifier.answer(*scores, columns, [None] * len(rows))
-        write_evaluation(predictions, run.folder, name)
-        if name == "test":
-            run.count_test("train")
+def _familiarity_rows(prepared: Prepared) -> Rows:
+    rows = prepared.rows("train")
+    return (
+        rows
+        if len(rows) <= FAMILIARITY_IMAGES
+        else np.sort(np.random.default_rng(0).permutation(rows)[:FAMILIARITY_IMAGES])
+    )
+
+
+def _features(climbed: Climbed, prepared: Prepared, rows: Rows) -> npt.NDArray[np.float32]:
+    """Features of these training rows, from the ladder where it has them."""
+    assert climbed.classifier is not None
+    if climbed.train_features is not None:
+        return climbed.train_features[np.searchsorted(prepared.rows("train"), rows)]
+    return embed(climbed.classifier.model, prepared.decoded.images[rows])
+
+
+def _evaluate(
+    classifier: Classifier, features: npt.NDArray[np.float32], prepared: Prepared, run: Run, name: str
+) -> None:
+    part = prepared.dataset.take(prepared.rows(name).tolist())
+    columns: dict[str, Sequence[Any]] = {"id": part.ids, "truth": part.labels}
+    if part.has("group"):
+        columns["group"] = part.column("group")
+    predictions = classifier.answer(*classifier.score_features(features), columns, [None] * len(part))
+    write_evaluation(predictions, run.folder, name)
 
 
 def _job(prepared: Prepared, options: Options, deadline: float) -> Job:

@@ -1,12 +1,14 @@
 """The other verbs: each a stage of the pipeline on its own."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from linnaea.classifier import Classifier, load
 from linnaea.data.pixels import Recipe
 from linnaea.data.sources import read
-from linnaea.dataset import Dataset
+from linnaea.data.sources.folders import SUFFIXES, images_in
+from linnaea.dataset import SPLITS, Dataset
 from linnaea.delivery.exporters import Exported
 from linnaea.delivery.exporters import export as export_classifier
 from linnaea.delivery.report import write_report
@@ -20,6 +22,7 @@ from linnaea.pipeline.preparation import prepare
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 
+logger = logging.getLogger("linnaea")
 AUDIT_SIZE = 64
 
 
@@ -52,7 +55,7 @@ def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Datas
         name, dataset = _own(run)
     else:
         dataset = data if isinstance(data, Dataset) else read(data)
-        name = dataset.root.resolve().name
+        name = _name_apart(dataset.root.resolve())
     loaded = load(run.model_folder)
     evaluation = write_evaluation(loaded.predict(_known(dataset, loaded.classes)), run.folder, name)
     if data is None and name == "test":
@@ -61,14 +64,19 @@ def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Datas
 
 
 def predict(classifier: Classifier | str | Path, images: str | Path | Dataset | Sequence[str | Path]) -> Predictions:
-    """Answer for image files; folders among them stand for the images in them."""
-    loaded = classifier if isinstance(classifier, Classifier) else load(classifier)
-    return loaded.predict(images)
+    """Answer for image files; folders among them stand for the images in them, hidden ones apart.
+
+    Raises DataError for a path that does not exist and a folder without images.
+    """
+    loaded = classifier if isinstance(classifier, Classifier) else _load_finished(Path(classifier))
+    return loaded.predict(images if isinstance(images, Dataset) else _image_files(images))
 
 
 def compare(first: str | Path, second: str | Path) -> Comparison:
     """Compare two runs on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
     runs = Run.open(first), Run.open(second)
+    for run in runs:
+        run.require_finished()
     names = [_common_split(run) for run in runs]
     if names[0] != names[1]:
         raise DataError(
@@ -96,8 +104,38 @@ def report(run: str | Path) -> Path:
     return write_report(Run.open(run).folder)
 
 
+def _load_finished(folder: Path) -> Classifier:
+    """The classifier of a bundle, or of a run that came to its end."""
+    if (folder / "run.json").exists():
+        Run.open(folder).require_finished()
+    return load(folder)
+
+
+def _image_files(images: str | Path | Sequence[str | Path]) -> list[Path]:
+    paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of the paths do not exist: {', '.join(missing[:3])}; expected image files or folders of "
+            "them."
+        )
+    return [file for path in paths for file in (_in_folder(path) if path.is_dir() else [path])]
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    found = images_in(folder)
+    if not found:
+        raise DataError(f"{folder} holds no images: expected files ending in {' '.join(SUFFIXES)} in it or below.")
+    return found
+
+
+def _name_apart(root: Path) -> str:
+    """The name of other data, never that of the run's own splits, whose evidence it would overwrite."""
+    return f"{root.parent.name}-{root.name}" if root.name in SPLITS else root.name
+
+
 def _known(data: str | Path | Dataset, classes: Sequence[str]) -> Dataset:
-    """The images whose label the classifier knows; the others are left out, which is an error when none remain."""
+    """The images whose label the classifier knows; the others are left out with a warning, an error if none remain."""
     dataset = data if isinstance(data, Dataset) else read(data)
     rows = [row for row, label in enumerate(dataset.labels) if label in set(classes)]
     if not rows:
@@ -105,6 +143,12 @@ def _known(data: str | Path | Dataset, classes: Sequence[str]) -> Dataset:
             f"no image of {dataset.root} has a class that the classifier knows: the data has "
             f"{', '.join(dataset.classes[:5])}; the classifier knows {', '.join(classes[:5])}."
         )
+    unknown, left_out = len(dataset) - len(rows), [entry for entry in dataset.excluded if entry.reason != "hidden"]
+    if unknown:
+        logger.warning(f"{unknown} images are not judged: the classifier does not know their classes.")
+    if left_out:
+        first = left_out[0]
+        logger.warning(f"{len(left_out)} files are not judged: first {first.path}, {first.reason}.")
     return dataset.take(rows)
 
 

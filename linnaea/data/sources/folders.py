@@ -31,9 +31,9 @@ def visible_folders(root: Path) -> list[Path]:
 
 
 def detects_splits(root: Path) -> bool:
-    """Train folder plus a val or test folder; a lone class called "train" among others is no split."""
+    """Train folder alone or with a val or test folder; a class called "train" among other classes is no split."""
     found = {SPLIT_OF.get(folder.name.lower()) for folder in visible_folders(root)} if root.is_dir() else set()
-    return "train" in found and bool(found & {"val", "test"})
+    return "train" in found and (bool(found & {"val", "test"}) or found == {"train"})
 
 
 def detects_classes(root: Path) -> bool:
@@ -80,6 +80,7 @@ def build(rows: list[dict[str, str]], excluded: list[Excluded], root: Path) -> D
 def _read_classes(folder: Path, root: Path) -> tuple[list[dict[str, str]], list[Excluded]]:
     rows, excluded = [], list(_loose_files(folder, root))
     for class_folder in visible_folders(folder):
+        images = 0
         for file in _files(class_folder):
             path = _relative(file, root)
             reason = _reason_to_skip(file, class_folder)
@@ -87,6 +88,9 @@ def _read_classes(folder: Path, root: Path) -> tuple[list[dict[str, str]], list[
                 excluded.append(Excluded(path, reason, class_folder.name))
             else:
                 rows.append({"path": path, "label": class_folder.name})
+                images += 1
+        if not images:
+            excluded.append(Excluded(_relative(class_folder, root), "class folder without images", class_folder.name))
     return rows, excluded
 
 
@@ -99,8 +103,16 @@ def _loose_files(folder: Path, root: Path | None = None) -> Iterator[Excluded]:
             yield Excluded(path, "not in a class folder")
 
 
+def images_in(folder: Path) -> list[Path]:
+    """Every image file in a folder and below it, sorted, apart from hidden ones."""
+    return [file for file in _files(folder) if _reason_to_skip(file, folder) is None]
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in sorted(os.walk(folder, followlinks=True)):
+    visited: set[str] = set()
+    for parent, below, names in os.walk(folder, followlinks=True):
+        visited.add(os.path.realpath(parent))
+        below[:] = sorted(name for name in below if os.path.realpath(os.path.join(parent, name)) not in visited)  # noqa: PTH118
         yield from (Path(parent) / name for name in sorted(names))
 
 

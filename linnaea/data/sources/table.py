@@ -31,6 +31,7 @@ def read(path: Path) -> Dataset:
     if file is None:
         raise DataError(f"{path} is neither a CSV nor a Parquet file.")
     records = _load(file)
+    _require_distinct(records.column_names, file)
     path_column, label_column = _find(records, PATH_NAMES, file), _find(records, LABEL_NAMES, file)
     rows: list[dict[str, Any]] = []
     excluded: list[Excluded] = []
@@ -42,7 +43,7 @@ def read(path: Path) -> Dataset:
         if reason:
             excluded.append(Excluded(name or f"row {number}", reason))
             continue
-        rows.append(_row(name, str(record.pop(label_column)), record, file, number))
+        rows.append(_row(name, str(record.pop(label_column)).strip(), record, file, number))
     return build(rows, excluded, file.parent)
 
 
@@ -61,6 +62,12 @@ def _load(file: Path) -> pa.Table:
         return pa.csv.read_csv(file, convert_options=as_text)
     except pa.ArrowInvalid as error:
         raise DataError(f"{file} cannot be read as a table ({error}): expected a header such as path,label.") from None
+
+
+def _require_distinct(names: list[str], file: Path) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{file} has the column {twice[0]!r} twice: rename or remove one of them.")
 
 
 def _find(records: pa.Table, names: tuple[str, ...], file: Path) -> str:
@@ -92,8 +99,10 @@ def _row(name: str, label: str, rest: dict[str, Any], file: Path, number: int) -
             "label per image, since classifiers with several labels per image are not part of this version."
         )
     row = {"path": name, "label": label, **{key: value for key, value in rest.items() if value not in (None, "")}}
+    if "group" in row:
+        row["group"] = str(row["group"])
     if "split" in row:
-        split = SPLIT_OF.get(str(row["split"]).lower())
+        split = SPLIT_OF.get(str(row["split"]).strip().lower())
         if split is None:
             raise DataError(f"{file}, row {number}: the split is {row['split']!r}; expected train, val or test.")
         row["split"] = split

@@ -7,17 +7,16 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import torch
 
 from linnaea.classifier import Classifier
 from linnaea.data import decoding
-from linnaea.delivery.exporters import predict_onnx
 from linnaea.delivery.exporters.exporter import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
 from linnaea.runtime.files import write_atomically, write_text
 
 OPSET = 18
+SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnxruntime is an extra
 
 
 def write(classifier: Classifier, folder: Path) -> Path:
@@ -29,7 +28,8 @@ def write(classifier: Classifier, folder: Path) -> Path:
         raise MissingExtraError("onnx", "export")
     file = write_atomically(folder / "model.onnx", lambda partial: _convert(classifier, partial))
     write_text(folder / "decoding.py", Path(str(decoding.__file__)).read_text(encoding="utf-8"))
-    write_text(folder / "predict.py", Path(str(predict_onnx.__file__)).read_text(encoding="utf-8"))
+    script = SCRIPT.read_text(encoding="utf-8").replace("from linnaea.data.decoding import", "from decoding import")
+    write_text(folder / "predict.py", script)
     return file
 
 
@@ -37,13 +37,7 @@ def open_session(file: Path) -> Answer:
     """Answer by the `predict.py` beside the file, as its user will."""
     if importlib.util.find_spec("onnxruntime") is None:
         raise MissingExtraError("onnxruntime", "export")
-    script = _import_script(file.parent / "predict.py")
-    predictor = script.Predictor(file)
-
-    def answer(image: Path) -> tuple[np.ndarray, float]:
-        probabilities, score = predictor.score(image)
-        return probabilities, float(score)
-
+    answer: Answer = _import_script(file.parent / "predict.py").Predictor(file).score
     return answer
 
 
@@ -67,10 +61,8 @@ def _convert(classifier: Classifier, file: Path) -> None:
     assert program is not None
     model = program.model_proto
     description = classifier.describe()
-    facts = {"classes": description["classes"], "task": description["task"], "recipe": description["recipe"]}
-    facts |= {"policy": description["policy"], "provenance": description["provenance"]}
-    for key, value in facts.items():
-        model.metadata_props.add(key=f"linnaea.{key}", value=json.dumps(value))
+    for key in ("classes", "task", "recipe", "familiarity", "policy", "provenance"):
+        model.metadata_props.add(key=f"linnaea.{key}", value=json.dumps(description[key]))
     onnx.checker.check_model(model)
     onnx.save_model(model, file)
 

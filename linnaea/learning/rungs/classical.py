@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from linnaea.learning.embedding import embed
 from linnaea.learning.heads import LinearHead, choose, fit_path, squared_hinge
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
+from linnaea.models.embedding import embed
 from linnaea.models.hog import Hog
 from linnaea.models.majority import Majority
 

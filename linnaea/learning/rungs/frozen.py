@@ -1,9 +1,9 @@
 """The rung that trains nothing but a head: a pretrained backbone with logistic regression on its features."""
 
-from linnaea.learning.embedding import embed, measure_embedding
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs.classical import install
-from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
+from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
+from linnaea.models.embedding import embed, measure_embedding
 from linnaea.models.network import Network
 
 MOST_IMAGES = 50_000
@@ -13,15 +13,22 @@ def fit_frozen(job: Job) -> Fitted:
     """Embed every image once, then fit multinomial logistic regression along its regularisation path."""
     assert job.weights is not None, "steps_for gives this rung its weights"
     model: Network = job.weights.build(job.classes, job.size).to(job.options.device)
-    train = job.subset(MOST_IMAGES)
-    plan = measure_embedding(model, train.images)
-    heads = fit_path(embed(model, train.images, plan), train.targets, job.classes)
-    best = choose(heads, embed(model, job.val.images, plan), job.val.targets)
+    if job.weights.source not in job.features:
+        job.features[job.weights.source] = _features(job, model)
+    known = job.features[job.weights.source]
+    best = choose(fit_path(known.train, known.targets, job.classes), known.val, job.val.targets)
     install(best, model.classifier)
     notes = [f"The head's strength C = {best.strength} was chosen on val."]
-    if len(train) < len(job.train):
-        notes.append(f"It was fitted on {len(train)} of {len(job.train)} training images, drawn at random.")
-    return Fitted(model, notes=notes, plan=plan.to_json())
+    if len(known.train) < len(job.train):
+        notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")
+    exact = known.plan.precision == "float32" and len(known.train) == len(job.train)
+    return Fitted(model, notes=notes, plan=known.plan.to_json(), features=known.train if exact else None)
+
+
+def _features(job: Job, model: Network) -> Features:
+    train = job.subset(MOST_IMAGES)
+    plan = measure_embedding(model, train.images)
+    return Features(embed(model, train.images, plan), train.targets, embed(model, job.val.images, plan), plan)
 
 
 RUNGS.register("frozen")(Rung(fit_frozen, pretrained=True))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from linnaea.errors import UsageError
 from linnaea.learning.training import Examples
@@ -14,7 +15,18 @@ from linnaea.models.model import Model
 from linnaea.models.network import require_network
 from linnaea.models.weights import Weights, find_weights
 from linnaea.registry import Registry
+from linnaea.runtime.plan import Plan
 from linnaea.task import Task
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features (N, D) of the training and the validation images, made by `plan`, and the training images' classes."""
+
+    train: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.int64]
+    val: npt.NDArray[np.float32]
+    plan: Plan
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Job:
-    """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`."""
+    """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
+
+    `features` remembers, for as long as the ladder is climbed, what frozen backbones made of the images.
+    """
 
     train: Examples
     val: Examples
@@ -43,6 +58,7 @@ class Job:
     deadline: float = float("inf")
     checkpoints: Path | None = None
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
+    features: dict[str, Features] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -64,12 +80,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model, how it got there, and what is worth writing down about it."""
+    """A fitted model, how it got there, and what is worth writing down about it.
+
+    `features` are the model's own features (N, D) of all training images in float32, where the rung has them anyway.
+    """
 
     model: Model
     history: Sequence[dict[str, Any]] = ()
     notes: Sequence[str] = ()
     plan: dict[str, Any] = field(default_factory=dict)
+    features: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

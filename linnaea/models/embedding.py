@@ -16,7 +16,7 @@ WORTH_MEASURING = 256
 @torch.no_grad()
 def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray[np.float32]:
     """Features (N, D) of images (N, S, S, 3) of uint8, in float32 unless the plan says otherwise."""
-    model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.eval().to(memory_format=torch.channels_last)
     plan = plan or Plan(str(model.device))
     step = batch_size(images)
     batches = []

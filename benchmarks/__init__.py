@@ -1,0 +1,1 @@
+"""Benchmarks: each script measures, prints a table, and keeps it under `benchmarks/results/`."""

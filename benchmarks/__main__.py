@@ -1,0 +1,27 @@
+"""`python -m benchmarks [NAME ...]` runs all benchmarks, or those named, and writes docs/benchmarks.md."""
+
+import sys
+from pathlib import Path
+
+from benchmarks import cifar10, photos, startup
+from benchmarks.table import RESULTS
+
+ALL = {"startup": startup, "photos": photos, "cifar10": cifar10}
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+HEAD = """# Benchmarks
+
+Every table on this page is printed by a script in `benchmarks/` and kept, with its JSON, in `benchmarks/results/`.
+Run them all with `make bench`; those on photos need `LINNAEA_DATA` and `LINNAEA_WEIGHTS`.
+"""
+
+
+def write_page() -> None:
+    """Put the kept tables together."""
+    tables = [(RESULTS / f"{name}.md").read_text() for name in ALL if (RESULTS / f"{name}.md").exists()]
+    PAGE.write_text("\n".join([HEAD, *tables]))
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ALL:
+        ALL[name].main()
+    write_page()

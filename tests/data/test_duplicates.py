@@ -1,0 +1,85 @@
+"""The same picture is found again; different pictures are left alone."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from linnaea.data.decoding import decode
+from linnaea.data.duplicates import duplicate_groups
+
+
+def scene(number, size=64):
+    """A smooth picture with structure, different for every number."""
+    coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def pixels(*images, size=64):
+    return np.stack([np.asarray(image.resize((size, size))) for image in images])
+
+
+def groups_of(images, sha256=None):
+    return duplicate_groups(images, sha256 or [str(number) for number in range(len(images))])
+
+
+def recompressed(image, quality):
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return Image.fromarray(decode(out.getvalue(), image.width))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: recompressed(image, 60),
+        lambda image: image.resize((40, 40)).resize((64, 64)),
+        lambda image: Image.fromarray(np.clip(np.asarray(image).astype(int) + 1, 0, 255).astype(np.uint8)),
+    ],
+    ids=["recompressed", "shrunk", "a little brighter"],
+)
+def test_nearly_the_same_picture_is_a_duplicate(change):
+    found = groups_of(pixels(scene(0), scene(1), change(scene(0))))
+    assert found[0] == found[2] != found[1]
+
+
+def test_equal_bytes_are_duplicates_even_of_flat_pictures():
+    flat = np.zeros((3, 32, 32, 3), dtype=np.uint8)
+    found = groups_of(flat, ["x", "y", "x"])
+    assert found[0] == found[2] != found[1]
+
+
+def test_flat_pictures_are_not_all_one():
+    grey = np.stack([np.full((32, 32, 3), value, dtype=np.uint8) for value in range(100, 140)])
+    assert len(set(groups_of(grey).tolist())) == 40
+
+
+@pytest.mark.parametrize("size", [8, 17, 32, 64, 100])
+def test_different_pictures_are_no_duplicates(size):
+    images = pixels(*[scene(number) for number in range(120)], size=size)
+    assert len(set(groups_of(images).tolist())) == 120
+
+
+def test_mirrored_and_turned_pictures_are_different():
+    image = np.asarray(scene(0))
+    found = groups_of(np.stack([image, image[:, ::-1], image[::-1], np.rot90(image)]))
+    assert len(set(found.tolist())) == 4
+
+
+def test_groups_do_not_depend_on_order():
+    images = pixels(*[scene(number % 15) for number in range(45)])
+    order = np.random.default_rng(0).permutation(45)
+    straight, mixed = groups_of(images), groups_of(images[order])
+    same = straight[:, None] == straight[None]
+    assert (same[np.ix_(order, order)] == (mixed[:, None] == mixed[None])).all()
+    assert len(set(straight.tolist())) == 15
+
+
+def test_a_crowd_of_one_picture_is_one_group():
+    assert len(set(groups_of(pixels(*[scene(3)] * 200)).tolist())) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_nothing_and_one_picture(count):
+    assert groups_of(np.zeros((count, 32, 32, 3), dtype=np.uint8)).tolist() == list(range(count))

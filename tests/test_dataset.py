@@ -1,0 +1,84 @@
+"""The dataset: immutable, identified by its content, and the same after a way through a run's files."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linnaea.dataset import Dataset, Excluded
+from linnaea.errors import DataError, RunError
+from linnaea.run import Run
+
+ROWS = [
+    ("a/1.png", "a", "train", "p1", "00"),
+    ("a/2, with comma.png", "a", "val", None, "11"),
+    ("b/3.png", 'b "quoted"', "train", "p2", "22"),
+    ("b/4\nline.png", 'b "quoted"', "test", "p1", "33"),
+]
+NAMES = ("path", "label", "split", "group", "sha256")
+
+
+def dataset_of(rows=ROWS, excluded=(), root=Path()):
+    columns = {name: [row[number] for row in rows] for number, name in enumerate(NAMES)}
+    return Dataset(pa.table(columns), ("a", 'b "quoted"'), "binary", root, tuple(excluded))
+
+
+@given(order=st.permutations(range(len(ROWS))))
+def test_the_fingerprint_does_not_depend_on_row_order(order):
+    assert dataset_of().take(order).fingerprint == dataset_of().fingerprint
+
+
+@pytest.mark.parametrize("column", NAMES)
+def test_the_fingerprint_depends_on_every_column(column):
+    dataset = dataset_of()
+    values = dataset.column(column)
+    changed = dataset.with_column(column, [*values[:-1], "other"])
+    assert changed.fingerprint != dataset.fingerprint
+    assert dataset.column(column) == values
+
+
+def test_the_manifest_goes_through_a_run_and_back(tmp_path):
+    excluded = [Excluded("a/x.png", "damaged image: a, b", "a", "train"), Excluded(".DS_Store", "hidden")]
+    dataset = dataset_of(excluded=excluded, root=tmp_path)
+    run = Run.create(tmp_path / "run", {}, "linnaea train")
+    run.write_dataset(dataset)
+    again = run.dataset()
+    assert again.fingerprint == dataset.fingerprint == run.record()["dataset"]["fingerprint"]
+    assert again.table.select(list(NAMES)).to_pylist() == dataset.table.to_pylist()
+    assert again.excluded == dataset.excluded
+    assert (again.classes, again.task, again.root) == (dataset.classes, dataset.task, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"path,label\na,b\n", b"path,label,split,group,sha256,excluded\na,b\n", b"\xff\xfe"]
+)
+def test_a_manifest_that_was_changed_is_named(tmp_path, content):
+    run = Run.create(tmp_path / "run", {}, "linnaea train")
+    run.write_dataset(dataset_of(root=tmp_path))
+    (tmp_path / "run" / "manifest.csv").write_bytes(content)
+    with pytest.raises(RunError, match=r"manifest\.csv .* was changed; start a new run"):
+        run.dataset()
+
+
+def test_a_run_without_a_manifest_says_so(tmp_path):
+    with pytest.raises(RunError, match="stopped before its data was read"):
+        Run.create(tmp_path / "run", {}, "linnaea train").dataset()
+
+
+def test_what_is_taken_out_is_remembered():
+    dataset = dataset_of().without([Excluded("a/1.png", "truncated")])
+    assert len(dataset) == 3
+    assert dataset.excluded == (Excluded("a/1.png", "truncated", "a", "train"),)
+    assert "truncated" in dataset.manifest()
+
+
+def test_columns_splits_and_targets():
+    dataset = dataset_of(root=Path("photos"))
+    assert dataset.targets.tolist() == [0, 0, 1, 1]
+    assert dataset.split("train").ids == ["a/1.png", "b/3.png"]
+    assert len(dataset.split("nothing")) == 0
+    assert dataset.paths[0] == Path("photos/a/1.png")
+    with pytest.raises(DataError, match="no column 'site'; it has path, label"):
+        dataset.column("site")

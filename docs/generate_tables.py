@@ -48,7 +48,12 @@ def _needs_weights(rung: Any) -> str:
 
 FAMILIES = (
     Family(
-        "Sources", "linnaea.data.sources", "SOURCES", "every verb that takes data", lambda name, source: source.read
+        "Sources, in the order they are tried",
+        "linnaea.data.sources",
+        "SOURCES",
+        "Used by every verb that takes data.",
+        lambda name, source: source.read,
+        ranked=True,
     ),
     Family("Audit checks", "linnaea.data.audit", "CHECKS", "Used by `linnaea audit` and `linnaea train`."),
     Family("Augmentations", "linnaea.learning.augmentation", "AUGMENTATIONS", "Chosen with `linnaea train --augment`."),

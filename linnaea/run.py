@@ -144,10 +144,10 @@ class Run:
         try:
             with manifest.open(encoding="utf-8", newline="") as handle:
                 reader = csv.DictReader(handle, strict=True)
-                rows = list(reader)
+                names, rows = reader.fieldnames, list(reader)
         except (csv.Error, UnicodeDecodeError) as error:
             raise RunError(f"{manifest} cannot be read ({error}): it was changed; start a new run.") from None
-        if reader.fieldnames != expected or any(None in row.values() or None in row for row in rows):
+        if names != expected or any(None in row.values() or None in row for row in rows):
             raise RunError(f"{manifest} has not the columns {','.join(expected)}: it was changed; start a new run.")
         return rows
 

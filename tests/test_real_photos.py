@@ -9,9 +9,7 @@ from linnaea.run import Run
 
 
 def test_hymenoptera_with_frozen_weights(photo_sets, imagenet_weights, tmp_path):
-    ln.train(
-        photo_sets / "hymenoptera", out=tmp_path / "run", model="majority,hog,frozen", weights=imagenet_weights
-    )
+    ln.train(photo_sets / "hymenoptera", out=tmp_path / "run", model="majority,hog,frozen", weights=imagenet_weights)
     figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert "test" not in figures
     assert figures["val"]["accuracy"]["value"] >= 0.9

@@ -25,6 +25,8 @@ def duplicate_groups(images: Images, sha256: Sequence[str]) -> npt.NDArray[np.in
     (Zauner 2010, DCT) agree in one of four bands and whose 16 x 16 thumbnails differ by less than 2.5 of 255 grey
     levels on average. Groups are transitive and independent of the order of the images up to numbering.
     """
+    if len(images) < 2:
+        return np.arange(len(images))
     thumbnails = _thumbnails(images)
     pairs = [*_equal(sha256), *_near(thumbnails)]
     if not pairs:
@@ -70,8 +72,7 @@ def _thumbnails(images: Images) -> npt.NDArray[np.float32]:
 
 
 def _near(thumbnails: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
-    halved = thumbnails.reshape(-1, THUMBNAIL, 2, THUMBNAIL, 2).mean(axis=(2, 4))
-    small = halved.reshape(-1, THUMBNAIL * THUMBNAIL)
+    small = thumbnails.reshape(-1, THUMBNAIL, 2, THUMBNAIL, 2).mean(axis=(2, 4)).reshape(len(thumbnails), -1)
     structured = small.std(axis=1) > FLAT
     pairs: list[tuple[int, int]] = []
     for bucket in _buckets(_hashes(thumbnails), structured):

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from linnaea.errors import BundleError
+from linnaea.models import compact, hog, majority, network
 from linnaea.models.model import MODELS, Model
 
-__all__ = ["MODELS", "Model", "build"]
+__all__ = ["MODELS", "Model", "build", "compact", "hog", "majority", "network"]
 
 
 def build(kind: str, arguments: Mapping[str, Any]) -> Model:
     """Make an untrained model of a registered kind; raises BundleError when the arguments do not fit it."""
-    from linnaea.models import compact, hog, majority, network  # noqa: F401  members register themselves
-
     try:
         return MODELS[kind](**arguments)
     except (TypeError, RuntimeError, ValueError) as error:

@@ -71,7 +71,7 @@ class Block(nn.Module):
         self.second_norm = nn.BatchNorm2d(after)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, after, H // 2, W // 2)."""
-        pooled = functional.max_pool2d(self.first(inputs), 2)
+        """(N, before, H, H) to (N, after, H // 2, H // 2); a single pixel stays one."""
+        pooled = functional.max_pool2d(self.first(inputs), min(2, inputs.shape[-1]))
         middle = functional.relu(self.first_norm(pooled))
         return middle + functional.relu(self.second_norm(self.second(middle)))

@@ -62,7 +62,9 @@ def colour_length() -> int:
 def oriented_gradients(pixels: Tensor) -> Tensor:
     """HOG of pixels (N, 3, S, S), S a multiple of 8: shape (N, 1764), blocks normalised by L2-Hys."""
     across, down = _strongest_gradients(pixels)
-    magnitude = torch.sqrt(across**2 + down**2)
+    squared = across**2 + down**2
+    flat = squared == 0  # where the root has no derivative
+    magnitude = torch.sqrt(squared.masked_fill(flat, 1)).masked_fill(flat, 0)
     slope = down / torch.where(across.abs() < STEEPEST, STEEPEST, across)  # exported atan2 is NaN where both are 0
     angle = torch.remainder(torch.atan(slope) / math.pi, 1.0) * ORIENTATIONS - 0.5
     bins = torch.arange(ORIENTATIONS, device=pixels.device, dtype=pixels.dtype).view(1, -1, 1, 1)

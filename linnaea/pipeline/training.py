@@ -34,7 +34,7 @@ from linnaea.task import TASKS
 
 logger = logging.getLogger("linnaea")
 FAMILIARITY_IMAGES = 2_000
-FINISHING_SHARE = 0.12  # of the time limit is kept for calibration, evaluation and the report
+FINISHING_SHARE = 0.08  # of the time limit is kept for calibration, evaluation and the report
 SIZE_FROM_SCRATCH = (32, 128)
 
 

@@ -13,7 +13,9 @@ from linnaea.finding import Finding
 
 def inspection(labels, splits=None, *, duplicates=None, excluded=(), **columns):
     paths = [f"{number}.png" for number in range(len(labels))]
-    table = pa.table({"path": paths, "label": list(labels), "split": list(splits or ["train"] * len(labels)), **columns})
+    table = pa.table(
+        {"path": paths, "label": list(labels), "split": list(splits or ["train"] * len(labels)), **columns}
+    )
     dataset = Dataset(table, tuple(sorted(set(labels))), "binary", Path(), tuple(excluded))
     return Inspection(dataset, np.arange(len(labels)) if duplicates is None else np.array(duplicates))
 

@@ -16,6 +16,7 @@ from linnaea.errors import MissingExtraError
 from linnaea.runtime.files import write_atomically, write_text
 
 OPSET = 18
+LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnxruntime is an extra
 
 
@@ -24,8 +25,9 @@ def write(classifier: Classifier, folder: Path) -> Path:
 
     Input `images` (N, S, S, 3) of uint8; outputs `logits`, `probabilities` (N, K) and `ood_score` (N,).
     """
-    if importlib.util.find_spec("onnxscript") is None or importlib.util.find_spec("onnx") is None:
-        raise MissingExtraError("onnx", "export")
+    for library in LIBRARIES:
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtraError(library, "export")
     file = write_atomically(folder / "model.onnx", lambda partial: _convert(classifier, partial))
     write_text(folder / "decoding.py", Path(str(decoding.__file__)).read_text(encoding="utf-8"))
     script = SCRIPT.read_text(encoding="utf-8").replace("from linnaea.data.decoding import", "from decoding import")
@@ -35,8 +37,6 @@ def write(classifier: Classifier, folder: Path) -> Path:
 
 def open_session(file: Path) -> Answer:
     """Answer by the `predict.py` beside the file, as its user will."""
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise MissingExtraError("onnxruntime", "export")
     answer: Answer = _import_script(file.parent / "predict.py").Predictor(file).score
     return answer
 
@@ -69,7 +69,8 @@ def _convert(classifier: Classifier, file: Path) -> None:
 
 def _import_script(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"linnaea_export_{abs(hash(path))}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
     try:

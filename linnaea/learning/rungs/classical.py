@@ -9,7 +9,7 @@ from linnaea.models.embedding import embed
 from linnaea.models.hog import Hog
 from linnaea.models.majority import Majority
 
-MOST_IMAGES = 20_000
+MOST_IMAGES = 10_000
 SVM_STRENGTHS = (0.0001, 0.001, 0.01, 0.1)
 
 

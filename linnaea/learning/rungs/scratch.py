@@ -1,5 +1,7 @@
 """The rung for when no pretrained weights can be had: a compact residual network, or a named one, from scratch."""
 
+import math
+
 import torch
 
 from linnaea.learning.mirror import choose_augmentations
@@ -24,7 +26,7 @@ def fit_scratch(job: Job) -> Fitted:
     rate = job.options.learning_rate or 0.6 * (batch_size / 512) ** 0.5
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=rate, momentum=0.85, nesterov=True, weight_decay=1e-3)
-    epochs = job.options.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, EXAMPLES_SEEN // len(job.train)))
+    epochs = job.options.epochs or _epochs(job)
     plan = measure_training(job, model, batch_size)
     history = fit(
         model,
@@ -41,6 +43,13 @@ def fit_scratch(job: Job) -> Fitted:
         on_epoch=job.on_epoch,
     )
     return Fitted(model, history, notes, plan.to_json())
+
+
+def _epochs(job: Job) -> int:
+    """As many as the time limit admits; without one, enough to see 450,000 examples."""
+    if math.isfinite(job.deadline):
+        return MOST_EPOCHS
+    return max(FEWEST_EPOCHS, min(MOST_EPOCHS, EXAMPLES_SEEN // len(job.train)))
 
 
 def _network(job: Job) -> Model:

@@ -1,0 +1,305 @@
+"""Every kind of classifier leaves as a file that answers the same, and an export that does not is refused."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from linnaea.classifier import Classifier, Policy
+from linnaea.data.decoding import decode
+from linnaea.data.pixels import Recipe, decode_files
+from linnaea.delivery.exporters import EXPORTERS, Exporter, export
+from linnaea.delivery.exporters.predict_onnx import Predictor
+from linnaea.errors import CheckFailedError, DataError, MissingExtraError, UsageError
+from linnaea.evidence.calibration import calibrate
+from linnaea.evidence.openset import fit_familiarity
+from linnaea.models import MODELS, build
+from linnaea.models.embedding import embed
+
+SIZE = 48
+CLASSES = ("ant", "bee", "größte Wespe")
+ARGUMENTS = {
+    "majority": {"classes": 3},
+    "hog": {"classes": 3, "size": SIZE},
+    "compact": {"classes": 3, "size": SIZE, "widths": [8, 16, 32]},
+    "network": {"name": "mobilenetv3_small_050", "classes": 3, "size": SIZE, "mean": [0.4, 0.5, 0.6]},
+}
+THRESHOLDS = ("set_threshold", "confidence_threshold", "ood_threshold")
+NEEDED = ("onnxruntime", "numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffers", "google", "packaging")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Twelve pictures of all shapes: coloured patches, and flat, black, white and transparent ones."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(8):
+        patches = random.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        Image.fromarray(patches).resize((60 + 9 * number, 100 - 8 * number)).save(folder / f"patches {number}.jpg")
+    for name, colour in {"black": (0, 0, 0), "grey": (128, 128, 128), "white": (255, 255, 255)}.items():
+        Image.new("RGB", (70, 50), colour).save(folder / f"{name}.png")
+    Image.new("RGBA", (20, 90), (200, 0, 0, 90)).save(folder / "transparent.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def classifiers(photos):
+    """A calibrated classifier of every kind of model, untrained but not indifferent."""
+    return {kind: make_classifier(kind, photos) for kind in ARGUMENTS}
+
+
+def make_classifier(kind, photos):
+    torch.manual_seed(0)
+    model = build(kind, ARGUMENTS[kind]).eval()
+    for tensor in (tensor for name, tensor in model.state_dict().items() if name in ("prior", "classifier.bias")):
+        tensor.copy_(torch.tensor([0.3, 0.0, -0.4]))
+    classifier = Classifier(model, CLASSES, "multiclass", Recipe(SIZE, "pad"), provenance={"rung": kind})
+    images, targets = decode_files(photos, classifier.recipe).images, np.arange(len(photos)) % 3
+    features = embed(model, images)
+    if features.shape[1] > 1:
+        classifier = classifier.with_(familiarity=fit_familiarity(features, targets, 3))
+    logits, _, scores = classifier.score(images)
+    calibrated = calibrate(classifier, logits, scores, targets)
+    limits = {name: getattr(calibrated.policy, name) for name in THRESHOLDS}
+    # calibrated on the very pictures that are compared, some would lie on a threshold: move it off them
+    moved = {name: limit * 1.001 for name, limit in limits.items() if limit is not None}
+    return calibrated.with_(policy=replace(calibrated.policy, **moved))
+
+
+@pytest.fixture(scope="module")
+def exports(classifiers, photos, tmp_path_factory):
+    """What `export` made of each."""
+    folder = tmp_path_factory.mktemp("exports")
+    return {kind: export(classifier, "onnx", folder / kind, photos) for kind, classifier in classifiers.items()}
+
+
+def test_every_kind_of_model_is_tried():
+    assert set(ARGUMENTS) == set(MODELS)
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_export_writes_three_files_and_passes_parity(exports, kind):
+    exported = exports[kind]
+    assert {path.name for path in exported.file.parent.iterdir()} == {"model.onnx", "decoding.py", "predict.py"}
+    assert exported.megabytes == pytest.approx(exported.file.stat().st_size / 1e6)
+    parity = exported.parity
+    assert (parity.name, parity.severity, parity.count) == ("export_parity", "info", 12)
+    assert parity.figure.value < 1e-3
+    assert len(parity.rows) == 12
+    assert "on 12 images" in str(exported)
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+@pytest.mark.parametrize("count", [1, 2, 7, 12])
+def test_file_takes_batches_of_any_size(classifiers, exports, photos, kind, count):
+    session = onnxruntime.InferenceSession(str(exports[kind].file), providers=["CPUExecutionProvider"])
+    images = decode_files(photos[:count], classifiers[kind].recipe).images
+    theirs = session.run(["logits", "probabilities", "ood_score"], {"images": images})
+    for ours, exported in zip(classifiers[kind].score(images), theirs, strict=True):
+        assert exported.shape == ours.shape
+        np.testing.assert_allclose(exported, ours, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_metadata_says_what_the_classifier_says(classifiers, exports, kind):
+    model = onnx.load(exports[kind].file)
+    onnx.checker.check_model(model, full_check=True)
+    facts = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    described = json.loads(json.dumps(classifiers[kind].describe()))
+    for key in ("classes", "task", "recipe", "familiarity", "policy", "provenance"):
+        assert facts[f"linnaea.{key}"] == described[key]
+    assert facts["linnaea.policy"]["n"] == 12
+
+
+@pytest.fixture
+def export_changed(classifiers, exports, tmp_path, monkeypatch):
+    """Export again, but take the files from the first time, and change them or what they answer."""
+
+    def again(kind, images, *, classifier=None, files=lambda folder: None, answers=lambda *answer: answer):
+        def write(_, folder):
+            shutil.copytree(exports[kind].file.parent, folder)
+            files(folder)
+            return folder / "model.onnx"
+
+        def open_changed(file):
+            answer = honest.open(file)
+            return lambda image: answers(*answer(image))
+
+        honest = EXPORTERS["onnx"]
+        monkeypatch.setitem(EXPORTERS._members, "onnx", Exporter(write, open_changed))
+        return export(classifier or classifiers[kind], "onnx", tmp_path / "export", images)
+
+    return again
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (
+            lambda probabilities, score: (probabilities + np.array([0.002, -0.002, 0]), score),
+            r"at most 2\.00e-03.* 0 answers",
+        ),
+        (lambda probabilities, score: (probabilities[::-1], score), "12 answers differ"),
+        (lambda probabilities, score: (probabilities * np.nan, score), "at most nan"),
+        (lambda probabilities, score: (probabilities, score + 0.01), r"at most 1\.00e-02.* 0 answers"),
+        (lambda probabilities, score: (probabilities, np.nan), "at most nan"),
+    ],
+)
+def test_a_file_that_answers_differently_is_refused(export_changed, photos, tmp_path, answers, message):
+    with pytest.raises(CheckFailedError, match=message):
+        export_changed("majority", photos, answers=answers)
+    assert (tmp_path / "export" / "model.onnx").exists(), "it can be looked at"
+
+
+def test_an_answer_that_changes_within_the_tolerance_is_refused(classifiers, export_changed, photos):
+    majority = build("majority", ARGUMENTS["majority"])
+    majority.prior.copy_(torch.tensor([0.0, 1e-4, 0.0]))
+    nearly_equal = classifiers["majority"].with_(model=majority, temperature=1.0)
+    _, (first, *_), _ = nearly_equal.score(np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8))
+    with pytest.raises(CheckFailedError, match=r"at most \d\.\d\de-05.*12 answers differ"):
+        export_changed("majority", photos, classifier=nearly_equal, answers=lambda _, score: (first[[1, 0, 2]], score))
+
+
+def test_a_changed_temperature_is_noticed(classifiers, export_changed, photos):
+    warmer = classifiers["hog"].with_(temperature=classifiers["hog"].temperature * 1.1)
+    with pytest.raises(CheckFailedError, match=" 0 answers differ"):
+        export_changed("hog", photos, classifier=warmer)
+
+
+def test_other_decoding_is_noticed(export_changed, photos):
+    def sample_coarsely(folder):
+        script = (folder / "decoding.py").read_text(encoding="utf-8")
+        (folder / "decoding.py").write_text(script.replace("Resampling.BICUBIC", "Resampling.NEAREST"))
+
+    with pytest.raises(CheckFailedError):
+        export_changed("hog", photos, files=sample_coarsely)
+
+
+def test_unreadable_images_are_left_aside(export_changed, photos, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    for images in ([broken], []):
+        with pytest.raises(DataError, match="none of the images"):
+            export_changed("majority", images)
+    assert not (tmp_path / "export").exists(), "nothing is written that cannot be checked"
+    exported = export_changed("majority", [broken, photos[0], tmp_path / "absent.png"])
+    assert [row["image"] for row in exported.parity.rows] == [str(photos[0])]
+
+
+def test_at_most_64_images_are_compared(export_changed, photos):
+    exported = export_changed("majority", [photos[number % 12] for number in range(200)])
+    assert 32 < exported.parity.count <= 64
+
+
+def test_unknown_format_names_the_known(classifiers, photos, tmp_path):
+    with pytest.raises(UsageError, match="unknown export format 'onxn': one of onnx"):
+        export(classifiers["majority"], "onxn", tmp_path, photos)
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_library_names_its_extra(classifiers, photos, tmp_path, monkeypatch, library):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: find(name, *rest) if name != library else None)
+    with pytest.raises(MissingExtraError, match=rf"^{library} is not installed.*linnaea\[export\]"):
+        export(classifiers["majority"], "onnx", tmp_path, photos)
+    assert not list(tmp_path.iterdir())
+
+
+def test_exporters_are_imported_without_their_libraries():
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('onnx', 'onnxruntime', 'onnxscript')));"
+        "import linnaea.delivery.exporters"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """A Python that has onnxruntime, numpy and Pillow, with what onnxruntime requires, and nothing else."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    where = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
+    installed = Path(np.__file__).parents[1]
+    for name in NEEDED:
+        if (installed / name).exists():
+            (Path(where) / name).symlink_to(installed / name)
+    return python
+
+
+def run(python, *arguments, folder=None):
+    """Run it as a user would, without this process's settings, on a terminal that knows ASCII only."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    kept["PYTHONIOENCODING"] = "ascii"
+    finished = subprocess.run(
+        [python, *map(str, arguments)], cwd=folder, env=kept, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished
+
+
+def test_bare_python_is_bare(bare_python, tmp_path):
+    code = (
+        "import importlib.util as u; print([n for n in ('torch', 'linnaea', 'scipy', 'onnx') if u.find_spec(n)]);"
+        "import numpy, onnxruntime, PIL"
+    )
+    assert run(bare_python, "-c", code, folder=tmp_path).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", ["majority", "hog", "network"])
+def test_predict_script_answers_the_same_in_a_bare_python(classifiers, exports, bare_python, photos, tmp_path, kind):
+    broken = tmp_path / "broken ü.png"
+    broken.write_bytes(b"\x89PNG broken")
+    images = [*photos, broken, tmp_path / "absent.png"]
+    script = exports[kind].file.with_name("predict.py")
+    lines = run(bare_python, script, *images, folder=tmp_path).stdout.splitlines()
+    ours = classifiers[kind].predict(images).table.drop_columns(["truth", "logits", "probabilities"]).to_pylist()
+    assert len(lines) == len(images)
+    for line, expected in zip(map(json.loads, lines), ours, strict=True):
+        assert set(line) == set(expected)
+        for key in ("id", "label", "prediction_set", "reason"):
+            assert line[key] == expected[key]
+        for key in ("confidence", "ood_score"):
+            assert line[key] == (None if expected[key] is None else pytest.approx(expected[key], abs=1e-3))
+    assert [json.loads(line)["reason"] for line in lines[-2:]] == ["unreadable", "unreadable"]
+    assert json.loads(lines[-1])["detail"] == "file not found"
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason", "answers"),
+    [
+        (Policy(set_threshold=0.9), "ok", 1),
+        (Policy(set_threshold=0.0), "ok", 3),
+        (Policy(confidence_threshold=1.0), "unsure", 3),
+        (Policy(confidence_threshold=1.0, ood_threshold=0.0), "unfamiliar", 3),
+    ],
+)
+def test_predict_script_follows_the_policy(classifiers, exports, photos, policy, reason, answers):
+    predictor = Predictor(exports["hog"].file)
+    predictor.policy = asdict(policy)
+    answer = predictor.predict(photos[0])
+    assert (answer["reason"], len(answer["prediction_set"])) == (reason, answers)
+    (ours,) = classifiers["hog"].with_(policy=policy).predict(photos[0]).table.to_pylist()
+    assert (ours["reason"], ours["prediction_set"]) == (reason, answer["prediction_set"])
+
+
+def test_predict_script_without_images_says_how_to_use_it(exports):
+    script = exports["majority"].file.with_name("predict.py")
+    finished = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert finished.returncode == 1
+    assert "python predict.py photo.jpg" in finished.stderr
+
+
+def test_decoding_travels_verbatim(exports):
+    copy = exports["hog"].file.with_name("decoding.py")
+    assert copy.read_bytes() == Path(sys.modules[decode.__module__].__file__).read_bytes()

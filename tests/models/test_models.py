@@ -1,0 +1,307 @@
+"""One contract for every model, HOG beside two other implementations, and the familiarity score beside its formula."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from skimage.feature import hog as skimage_hog
+from torch import nn
+
+from linnaea.errors import BundleError, UsageError
+from linnaea.evidence.openset import fit_familiarity
+from linnaea.models import MODELS, build
+from linnaea.models.compact import Compact
+from linnaea.models.familiarity import Familiarity
+from linnaea.models.hog import CELLS, COLOURS, ORIENTATIONS, Hog, colour_histograms, hog_length, oriented_gradients
+from linnaea.models.model import to_pixels
+from linnaea.models.network import Network
+
+CLASSES, SIZE = 5, 40
+ARGUMENTS = {
+    "majority": {"classes": CLASSES},
+    "hog": {"classes": CLASSES, "size": SIZE},
+    "compact": {"classes": CLASSES, "size": SIZE, "widths": [8, 16, 24]},
+    "network": {"name": "test_resnet", "classes": CLASSES, "size": SIZE, "mean": [0.4, 0.5, 0.6]},
+}
+LENGTHS = {"majority": 1, "hog": 1764 + 192, "compact": 24}
+
+
+@pytest.fixture(params=list(MODELS))
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def model(kind):
+    """A model in evaluation mode with weights that tell pictures apart."""
+    torch.manual_seed(0)
+    made = build(kind, ARGUMENTS[kind])
+    if kind == "majority":
+        made.prior.copy_(torch.randn(CLASSES))
+    return made.eval()
+
+
+@pytest.fixture
+def pixels():
+    """Six pictures (6, 3, 40, 40) in [0, 1]: four of noise, one black, one white."""
+    noise = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    return torch.cat([noise, torch.zeros(1, 3, SIZE, SIZE), torch.ones(1, 3, SIZE, SIZE)])
+
+
+def bytes_as_pixels(values):
+    """Images (N, S, S) of grey brightness, 0 to 255, as pixels."""
+    return to_pixels(torch.from_numpy(np.repeat(values[..., None], 3, axis=3).astype(np.uint8)))
+
+
+@torch.no_grad()
+def test_forward_is_the_head_on_the_features(model, kind, pixels):
+    features = model.features(pixels)
+    logits = model(pixels)
+    assert features.shape == (6, LENGTHS.get(kind, features.shape[1]))
+    assert logits.shape == (6, CLASSES)
+    assert features.dtype == logits.dtype == torch.float32
+    assert torch.isfinite(features).all()
+    torch.testing.assert_close(model.head(features), logits, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_head_is_linear_or_constant(model, pixels):
+    features = model.features(pixels)
+    first, second = features[:3], features[3:]
+    middle = (model.head(first) + model.head(second)) / 2
+    torch.testing.assert_close(model.head((first + second) / 2), middle, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_an_answer_does_not_depend_on_the_batch(model, pixels):
+    together = model(pixels)
+    alone = torch.cat([model(picture[None]) for picture in pixels])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model(pixels.flip(0)).flip(0), together, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_memory_layout_does_not_matter(model, pixels):
+    torch.testing.assert_close(
+        model(pixels.contiguous(memory_format=torch.channels_last)), model(pixels), rtol=1e-4, atol=1e-5
+    )
+
+
+@torch.no_grad()
+def test_a_description_and_weights_make_it_anew(model, kind, pixels):
+    description = json.loads(json.dumps({"kind": model.kind, "arguments": model.arguments}))
+    assert description["kind"] == kind
+    again = build(**description)
+    again.load_state_dict({name: value.clone() for name, value in model.state_dict().items()})
+    assert again.arguments == model.arguments
+    torch.testing.assert_close(again.eval()(pixels), model(pixels), rtol=0, atol=0)
+
+
+def test_gradients_reach_the_pixels(model, kind, pixels):
+    pixels.requires_grad_()
+    model(pixels)[:, 0].sum().backward()
+    assert torch.isfinite(pixels.grad).all(), "also where a picture is flat"
+    assert kind == "majority" or (pixels.grad[:4].abs().amax(dim=(1, 2, 3)) > 0).all()
+
+
+@torch.no_grad()
+def test_pixels_are_left_as_they_were(model, pixels):
+    before = pixels.clone()
+    model(pixels)
+    assert torch.equal(pixels, before)
+
+
+@torch.no_grad()
+def test_it_can_be_traced_for_export(model, pixels):
+    program = torch.export.export(model, (pixels,), dynamic_shapes={"pixels": {0: torch.export.Dim("n", min=1)}})
+    torch.testing.assert_close(program.module()(pixels[:3]), model(pixels[:3]), rtol=1e-4, atol=1e-5)
+
+
+def test_it_knows_where_it_lies_and_how_large_it_is(model):
+    assert model.device == torch.device("cpu")
+    assert model.megabytes == pytest.approx(sum(value.nbytes for value in model.state_dict().values()) / 1e6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [8, 9, 20, 100, 224])
+@pytest.mark.parametrize("name", ["hog", "compact"])
+def test_own_models_take_pictures_of_any_size(name, size):
+    model = build(name, {"classes": 2, "size": size}).eval()
+    features = model.features(torch.rand(2, 3, size, size))
+    assert features.shape == (2, 1956 if name == "hog" else 256)
+    assert torch.isfinite(model.head(features)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("hog", {"classes": 2}, "cannot build the model 'hog'.*size"),
+        ("hog", {"classes": 2, "size": 16, "colour": 1}, "cannot build the model 'hog'.*colour"),
+        ("network", {"name": "test_resnet", "classes": -1, "size": 32}, "cannot build the model 'network'"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(name, arguments, message):
+    with pytest.raises(BundleError, match=message):
+        build(name, arguments)
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError, match="unknown model 'hgo': one of .*Did you mean 'hog'"):
+        build("hgo", {})
+
+
+@torch.no_grad()
+def test_network_normalises_by_itself(pixels):
+    plain = Network("test_resnet", 2, SIZE, (0, 0, 0), (1, 1, 1)).eval()
+    shifted = Network("test_resnet", 2, SIZE, (0.5, 0.4, 0.3), (0.5, 0.2, 0.1)).eval()
+    shifted.load_state_dict(plain.state_dict())
+    mean, std = torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1), torch.tensor([0.5, 0.2, 0.1]).view(3, 1, 1)
+    torch.testing.assert_close(shifted(pixels), plain((pixels - mean) / std))
+
+
+@torch.no_grad()
+def test_whitening_makes_responses_of_unit_variance():
+    smooth = nn.functional.interpolate(torch.rand(200, 3, 8, 8), size=32, mode="bilinear")
+    model = Compact(3, 32)
+    model.whiten(smooth, epsilon=0)
+    responses = model.stem(smooth).transpose(0, 1).flatten(1)[:12]
+    covariance = torch.cov(responses)
+    torch.testing.assert_close(covariance, torch.eye(12), rtol=0, atol=0.02)
+    torch.testing.assert_close(model.stem.weight[:12], -model.stem.weight[12:])
+
+
+def loop_hog(picture):
+    """HOG of one picture (3, S, S), pixel by pixel, vote by vote, in double precision."""
+    side = picture.shape[-1]
+    cell = side // CELLS
+    histograms = np.zeros((CELLS, CELLS, ORIENTATIONS))
+    for row in range(side):
+        for column in range(side):
+            across = down = 0.0
+            for channel in picture:
+                right = channel[row, column + 1] - channel[row, column - 1] if 0 < column < side - 1 else 0.0
+                below = channel[row + 1, column] - channel[row - 1, column] if 0 < row < side - 1 else 0.0
+                if np.hypot(right, below) > np.hypot(across, down):
+                    across, down = right, below
+            position = np.degrees(np.arctan2(down, across)) % 180 / 20 - 0.5  # bin k has its centre at 10 + 20 k
+            lower, share = int(np.floor(position)), position - np.floor(position)
+            votes = histograms[row // cell, column // cell]
+            votes[lower % ORIENTATIONS] += (1 - share) * np.hypot(across, down) / cell**2
+            votes[(lower + 1) % ORIENTATIONS] += share * np.hypot(across, down) / cell**2
+    return np.array(
+        [
+            [l2_hys(histograms[row : row + 2, column : column + 2]) for column in range(CELLS - 1)]
+            for row in range(CELLS - 1)
+        ]
+    )
+
+
+def l2_hys(block):
+    cut = np.minimum(block / max(np.linalg.norm(block), 1e-5), 0.2)
+    return cut / max(np.linalg.norm(cut), 1e-5)
+
+
+def as_blocks(features):
+    """HOG features (N, 1764) as (N, 7, 7, 2, 2, 9): rows and columns of blocks, of cells, and orientations."""
+    return features.reshape(-1, 2, 2, ORIENTATIONS, CELLS - 1, CELLS - 1).permute(0, 4, 5, 1, 2, 3).numpy()
+
+
+@pytest.mark.parametrize("side", [16, 32])
+def test_hog_equals_a_plain_loop(side):
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (3, 3, side, side)).astype(np.float32) / 255
+    pictures[2, :, : side // 2] = 0.5  # half of it flat
+    blocks = as_blocks(oriented_gradients(torch.from_numpy(pictures)))
+    for picture, ours in zip(pictures, blocks, strict=True):
+        np.testing.assert_allclose(ours, loop_hog(picture.astype(np.float64)), atol=2e-4)
+
+
+@pytest.mark.parametrize("degrees", range(10, 180, 20))
+def test_hog_equals_scikit_image_where_gradients_lie_on_bin_centres(degrees):
+    # scikit-image gives a whole vote to one bin, we share it between two: at bin centres both do the same. Central
+    # differences of a parabola over a slanted line point along that line exactly, with lengths that vary.
+    row, column = np.mgrid[:64, :64] / 64
+    angle = np.radians(degrees)
+    along = column * np.cos(angle) + row * np.sin(angle) + 0.8
+    picture = along**2 / 8
+    expected = skimage_hog(
+        picture, ORIENTATIONS, (8, 8), (2, 2), block_norm="L2-Hys", transform_sqrt=False, feature_vector=False
+    )
+    pixels = torch.from_numpy(picture.astype(np.float32)).expand(1, 3, -1, -1)
+    inner = slice(1, -1)  # at the border, where one difference is set to zero, gradients point elsewhere
+    ours = as_blocks(oriented_gradients(pixels))[0, inner, inner]
+    assert ours.max() > 0.3
+    np.testing.assert_allclose(ours, expected[inner, inner], atol=1e-3)
+
+
+@torch.no_grad()
+def test_hog_hardly_moves_when_pixels_hardly_move(pixels):
+    model = Hog(2, SIZE)
+    moved = (pixels[:4] + 1e-5 * torch.randn(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    assert (model.features(moved) - model.features(pixels[:4])).abs().max() < 1e-3
+
+
+def test_hog_of_flat_pictures_is_zero(pixels):
+    assert not oriented_gradients(pixels[4:]).any()
+    assert oriented_gradients(pixels).shape == (6, hog_length())
+
+
+def test_colour_histograms_equal_numpy_at_bin_centres():
+    levels = np.random.default_rng(0).integers(0, COLOURS, (2, 3, 16, 16))
+    ours = colour_histograms(torch.from_numpy(levels / (COLOURS - 1)).float()).view(2, COLOURS, 3, 2, 2).numpy()
+    for number, channel, top, left in np.ndindex(2, 3, 2, 2):
+        quarter = levels[number, channel, 8 * top : 8 * top + 8, 8 * left : 8 * left + 8]
+        expected = np.bincount(quarter.ravel(), minlength=COLOURS) / 64
+        np.testing.assert_allclose(ours[number, :, channel, top, left], expected, atol=1e-5)
+
+
+def test_colour_histograms_share_every_pixel_out(pixels):
+    shares = colour_histograms(pixels).view(6, COLOURS, 12).sum(dim=1)
+    torch.testing.assert_close(shares, torch.ones(6, 12))
+
+
+def test_bytes_become_pixels():
+    pixels = bytes_as_pixels(np.array([[[0, 255], [51, 102]]]))
+    assert pixels.shape == (1, 3, 2, 2)
+    torch.testing.assert_close(pixels[0, 1], torch.tensor([[0.0, 1.0], [0.2, 0.4]]))
+    assert pixels.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("length", "rank"), [(6, 2), (20, 20), (40, 7)])
+def test_familiarity_is_the_mahalanobis_distance_of_the_whole_covariance(length, rank):
+    random = np.random.default_rng(0)
+    directions = np.linalg.qr(random.normal(size=(length, length)))[0][:, :rank]
+    variances, rest, means = random.uniform(0.5, 2, rank), 0.1, random.normal(size=(3, length)) / 4
+    covariance = directions @ np.diag(variances) @ directions.T
+    covariance += rest * (np.eye(length) - directions @ directions.T)
+    score = Familiarity(3, length, rank)
+    for buffer, values in {
+        score.directions: directions.T,
+        score.precisions: 1 / variances,
+        score.residual_precision: np.array(1 / rest),
+        score.classes: means,
+    }.items():
+        buffer.copy_(torch.from_numpy(values))
+    features = random.normal(size=(10, length))
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    apart = unit[:, None] - means
+    squared = np.einsum("nkd,de,nke->nk", apart, np.linalg.inv(covariance), apart)
+    expected = np.sqrt(squared.min(axis=1) / length)
+    np.testing.assert_allclose(score(torch.from_numpy(features).float()).numpy(), expected, rtol=1e-4)
+
+
+def test_familiarity_grows_with_distance():
+    random = np.random.default_rng(0)
+    targets = np.arange(300) % 3
+    means = np.eye(3, 30)[targets] * 4
+    features = (means + random.normal(size=(300, 30)) * 0.3).astype(np.float32)
+    score = fit_familiarity(features, targets, 3)
+    strange = torch.zeros(1, 30)
+    strange[0, 20] = 4.0
+    known = torch.from_numpy(features)
+    along = [score((1 - share) * known[:50] + share * strange).mean().item() for share in (0, 0.25, 0.5, 0.75, 1)]
+    assert along == sorted(along)
+    assert along[0] == pytest.approx(1, abs=0.2), "about 1 for pictures like those of training"
+    assert score(strange).item() > score(known).max().item()
+    torch.testing.assert_close(score(known * 7), score(known), rtol=1e-4, atol=1e-4)  # only the direction counts

@@ -1,0 +1,545 @@
+"""Bad input through the command line: never a traceback, never silence, always the thing's name and how to mend it."""
+
+import csv
+import errno
+import json
+import os
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from linnaea import cli, pipeline
+from linnaea.learning.rungs import RUNGS
+
+CHEAP = ("--model", "majority,hog", "--weights", "none")
+USAGE, STOPPED = 2, 130
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit code, what it printed, and what it said on the side."""
+
+    code: int
+    out: str
+    err: str
+
+
+def picture(shape, number, size=32):
+    """A red disc or a blue square somewhere on noise."""
+    random = np.random.default_rng(2 * number + (shape == "disc"))
+    rows, columns = np.mgrid[:size, :size]
+    top, left = random.uniform(10, 22, 2)
+    distances = abs(rows - top), abs(columns - left)
+    inside = np.hypot(*distances) < 8 if shape == "disc" else np.maximum(*distances) < 7
+    pixels = random.integers(0, 128, (size, size, 3))
+    pixels[inside] = (220, 40, 40) if shape == "disc" else (40, 40, 220)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def draw(folder, *, each=16, classes=("disc", "square"), first=0):
+    for shape in classes:
+        (folder / shape).mkdir(parents=True, exist_ok=True)
+        for number in range(first, first + each):
+            picture(shape, number).save(folder / shape / f"{number}.png")
+    return folder
+
+
+def huge_png():
+    """A file of a few bytes that claims 50,000 x 50,000 pixels."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    return draw(tmp_path_factory.mktemp("data") / "shapes")
+
+
+@pytest.fixture(scope="module")
+def finished(shapes, tmp_path_factory):
+    """A finished run; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    pipeline.train(shapes, out=folder, model="majority,hog", weights="none")
+    return folder
+
+
+@pytest.fixture
+def linnaea(monkeypatch, capsys, caplog, tmp_path):
+    """Run the command line in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        caplog.clear()
+        monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Outcome(code, printed.out, printed.err + caplog.text)
+
+    return run
+
+
+@pytest.fixture
+def refused(linnaea):
+    """Run a command that must end with an exit code and one error that says all of `words`."""
+
+    def run(*arguments, words, code=USAGE):
+        outcome = linnaea(*arguments)
+        assert outcome.code == code, outcome
+        assert outcome.err.count("Error: ") == 1
+        for word in words:
+            assert word in outcome.err
+        return outcome
+
+    return run
+
+
+def status(folder):
+    return json.loads((folder / "run.json").read_text())["status"]
+
+
+def manifest(folder):
+    with (folder / "manifest.csv").open(newline="") as handle:
+        return {row["path"]: row for row in csv.DictReader(handle)}
+
+
+# Data that cannot be used
+
+
+def test_an_empty_folder(refused, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for verb in ("train", "audit", "split"):
+        refused(verb, "empty", words=["empty holds no labelled images", "expected a folder per class"])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_data_folder_that_is_a_file_or_absent(refused, tmp_path):
+    (tmp_path / "data").write_text("text")
+    refused("train", "data", words=["data holds no labelled images", "CSV"])
+    refused("train", "nothing", words=["nothing does not exist", "expected a folder"])
+
+
+def test_one_class_only(refused, tmp_path):
+    draw(tmp_path / "one", classes=["disc"])
+    refused("train", "one", "--out", "run", *CHEAP, words=["1 class(es) (disc)", "at least two classes"])
+    assert status(tmp_path / "run") == "failed"
+
+
+def test_too_few_images_for_a_val_split(refused, tmp_path):
+    draw(tmp_path / "few", each=2)
+    refused("train", "few", "--out", "run", *CHEAP, words=["no image for the val split", "at least 3 images"])
+
+
+def test_a_class_of_two_images_is_used_and_warned_about(linnaea, tmp_path):
+    draw(draw(tmp_path / "data"), each=2, classes=["ring"])
+    outcome = linnaea("train", "data", "--out", "run", *CHEAP)
+    assert outcome.code == 0
+    assert "fewer than 10 images in a split" in outcome.err
+    assert sum(row["label"] == "ring" and not row["excluded"] for row in manifest(tmp_path / "run").values()) == 2
+
+
+def test_a_class_only_in_val_is_listed(linnaea, tmp_path):
+    draw(tmp_path / "data" / "train")
+    draw(tmp_path / "data" / "val", each=6, classes=["disc", "square", "ring"], first=100)
+    outcome = linnaea("train", "data", "--out", "run", *CHEAP)
+    assert outcome.code == 0
+    assert "6 class 'ring' has no image in train" in outcome.err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["dataset"]["classes"] == ["disc", "square"]
+    assert manifest(tmp_path / "run")["val/ring/100.png"]["excluded"] == "class 'ring' has no image in train"
+
+
+def test_a_table_that_names_a_missing_file(linnaea, tmp_path, shapes):
+    shutil.copytree(shapes, tmp_path / "data")
+    files = sorted((tmp_path / "data").rglob("*.png"))
+    rows = [f"{file.relative_to(tmp_path / 'data')},{file.parent.name}" for file in files]
+    (tmp_path / "data" / "photos.csv").write_text("\n".join(["path,label", *rows, "disc/gone.png,disc"]))
+    outcome = linnaea("train", "data/photos.csv", "--out", "run", *CHEAP)
+    assert outcome.code == 0
+    assert "1 file not found" in outcome.err
+    assert manifest(tmp_path / "run")["disc/gone.png"]["excluded"] == "file not found"
+
+
+# Images of every kind among good ones
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A run on good images with odd, damaged and hidden files among them, and what was said while it trained."""
+    root = draw(tmp_path_factory.mktemp("mixed") / "mélange of files")
+    folder = root / "disc"
+    picture("disc", 50).convert("CMYK").save(folder / "cmyk.jpg")
+    picture("disc", 51).quantize(16).save(folder / "palette.png")
+    picture("disc", 52).convert("RGBA").save(folder / "alpha.webp")
+    ramp = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 64
+    Image.fromarray(ramp).save(folder / "sixteen bits.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture("disc", 53).save(folder / "rotated.jpg", exif=exif)
+    picture("disc", 54).save(folder / "animated.gif", save_all=True, append_images=[picture("square", 55)])
+    picture("disc", 56).save(folder / "ünïcode 猫.png")
+    content = (folder / "0.png").read_bytes()
+    (folder / "truncated.png").write_bytes(content[: len(content) // 2])
+    (folder / "zero.png").touch()
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "huge.png").write_bytes(huge_png())
+    (folder / "broken link.png").symlink_to("nowhere.png")
+    (folder / ".DS_Store").touch()
+    (root / ".ipynb_checkpoints").mkdir()
+    (root / "square" / ".ipynb_checkpoints").mkdir()
+    shutil.copy(folder / "0.png", root / "square" / ".ipynb_checkpoints" / "0-checkpoint.png")
+    run = root.parent / "the run"
+    pipeline.train(root, out=run, model="majority,hog", weights="none")
+    return run
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cmyk.jpg", "palette.png", "alpha.webp", "sixteen bits.png", "rotated.jpg", "animated.gif", "ünïcode 猫.png"],
+)
+def test_odd_images_are_used(mixed, name):
+    row = manifest(mixed)[f"disc/{name}"]
+    assert row["excluded"] == ""
+    assert len(row["sha256"]) == 64
+    assert row["split"] in ("train", "val", "test")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("disc/truncated.png", "damaged image: "),
+        ("disc/zero.png", "empty file (0 bytes)"),
+        ("disc/text.jpg", "not an image in a known format"),
+        ("disc/huge.png", "50,000 x 50,000 pixels"),
+        ("disc/broken link.png", "file not found"),
+        ("disc/.DS_Store", "hidden"),
+        (".ipynb_checkpoints", "hidden"),
+        ("square/.ipynb_checkpoints/0-checkpoint.png", "hidden"),
+    ],
+)
+def test_damaged_and_hidden_files_are_listed_with_the_reason(mixed, path, reason):
+    assert manifest(mixed)[path]["excluded"].startswith(reason)
+
+
+def test_training_went_on_and_the_audit_tells(mixed):
+    assert status(mixed) == "finished"
+    findings = json.loads((mixed / "findings" / "audit.json").read_text())
+    assert [finding["count"] for finding in findings if finding["name"] == "left_out"] == [8]
+
+
+def test_the_strict_audit_of_such_data_fails_its_check(linnaea, mixed):
+    outcome = linnaea("audit", mixed.parent / "mélange of files", "--strict")
+    assert outcome.code == 1
+    assert "8 files are not used" in outcome.out
+
+
+# Flags and names
+
+
+def test_an_unknown_flag_and_command(linnaea, tmp_path):
+    outcome = linnaea("train", "data", "--modle", "hog")
+    assert outcome.code == USAGE
+    assert "--modle" in outcome.err
+    assert "--model" in outcome.err.replace("--modle", "")
+    outcome = linnaea("trian", "data")
+    assert outcome.code == USAGE
+    assert "'train'" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--model", "resnet81"], ["unknown model 'resnet81'", "Did you mean 'resnet"]),
+        (["--model", "hogg"], ["unknown model 'hogg'", "Did you mean 'hog'"]),
+        (["--model", "frozen", "--weights", "none"], ["'frozen' needs pretrained weights", "--weights"]),
+        (["--model", "resnet18", "--weights", "gone.safetensors"], ["gone.safetensors does not exist"]),
+        (["--augment", "flop"], ["unknown augmentation 'flop'", "Did you mean 'flip'"]),
+        (["--img-size", "4"], ["image size is 4", "8 to 2048"]),
+        (["--fit", "bend"], ["'bend'", "crop, pad, stretch"]),
+        (["--coverage", "1.5"], ["coverage is 1.5", "between 0 and 1"]),
+        (["--epochs", "0"], ["epochs is 0", "above 0"]),
+        (["--time-limit", "soon"], ["'soon'", "10m"]),
+        (["--device", "tpu"], ["'tpu'", "auto, cpu"]),
+    ],
+)
+def test_values_that_cannot_be_used(refused, shapes, tmp_path, flags, words):
+    defaults = [] if "--model" in flags else CHEAP
+    refused("train", shapes, "--out", "run", *defaults, *flags, words=words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_numbers_that_are_none(linnaea, shapes):
+    outcome = linnaea("train", shapes, "--epochs", "many")
+    assert outcome.code == USAGE
+    assert "Invalid value for '--epochs'" in outcome.err
+
+
+def test_an_unknown_export_format(refused, finished):
+    refused("export", finished, "--to", "onyx", words=["unknown export format 'onyx'", "Did you mean 'onnx'"])
+
+
+def test_an_unknown_output_format(refused, finished, shapes):
+    image = shapes / "disc" / "0.png"
+    refused("predict", finished, image, "--format", "yaml", words=["unknown output format 'yaml'", "table"])
+    refused("predict", finished, image, "--format", "parquet", words=["needs a file", "--out"])
+
+
+# Run folders
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict", "compare", "report", "export"])
+def test_a_run_folder_that_is_absent_or_something_else(refused, linnaea, tmp_path, shapes, finished, verb):
+    more = {"predict": [shapes], "compare": [finished]}.get(verb, [])
+    outcome = refused(verb, "nothing", *more, words=["nothing"])
+    assert "does not exist" in outcome.err
+    (tmp_path / "other").mkdir()
+    refused(verb, "other", *more, words=["other", "not a Linnaea folder"])
+
+
+def half_written(finished, folder, *, only_json=False):
+    """A run that stopped before its classifier was made."""
+    shutil.copytree(finished, folder)
+    for name in ("model", "predictions", "findings", "checkpoints"):
+        shutil.rmtree(folder / name)
+    for name in ("metrics.json", "report.html", *(["manifest.csv", "ladder.csv"] if only_json else [])):
+        (folder / name).unlink()
+    record = json.loads((folder / "run.json").read_text())
+    record |= {"status": "running", "command": "linnaea train shapes --out half"}
+    for name in ("chosen", "chosen_because", "plan", "finished", "seconds", *(["dataset"] if only_json else [])):
+        del record[name]
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.mark.parametrize("only_json", [False, True])
+def test_a_half_written_run(refused, linnaea, finished, shapes, tmp_path, only_json):
+    half = half_written(finished, tmp_path / "half", only_json=only_json)
+    words = ["is running, not finished", "linnaea train shapes --out half --resume"]
+    refused("evaluate", half, words=words)
+    refused("predict", half, shapes, words=words)
+    refused("compare", half, finished, words=words)
+    refused("compare", finished, half, words=words)
+    refused("export", half, words=words)
+    outcome = linnaea("report", half)
+    assert outcome.code == 0
+    assert "running" in (half / "report.html").read_text()
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict", "report"])
+@pytest.mark.parametrize("content", [b"", b'{"status": "fini', b"[]"])
+def test_a_run_json_that_was_cut_off(refused, finished, shapes, tmp_path, verb, content):
+    shutil.copytree(finished, tmp_path / "cut")
+    (tmp_path / "cut" / "run.json").write_bytes(content)
+    refused(verb, "cut", *([shapes] if verb == "predict" else []), words=["run.json"])
+
+
+def test_a_run_folder_that_is_there_already(refused, finished, shapes):
+    before = (finished / "run.json").read_bytes()
+    refused("train", shapes, "--out", finished, *CHEAP, words=[str(finished), "--out", "--resume"])
+    assert (finished / "run.json").read_bytes() == before
+
+
+def test_predictions_that_were_cut_off(refused, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "cut")
+    (tmp_path / "cut" / "predictions" / "test.parquet").write_bytes(b"PAR1 half")
+    refused("compare", "cut", finished, words=["test.parquet", "evaluate the run again"])
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "classifier.json"])
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
+def test_a_bundle_with_a_flipped_byte(refused, finished, shapes, tmp_path, name, share):
+    shutil.copytree(finished, tmp_path / "flipped")
+    file = tmp_path / "flipped" / "model" / name
+    content = bytearray(file.read_bytes())
+    spaces = b" \n"
+    position = max(i for i in range(int(len(content) * share)) if content[i] not in spaces)
+    content[position] ^= 1
+    file.write_bytes(content)
+    for verb, more in {"predict": [shapes], "evaluate": []}.items():
+        refused(verb, "flipped", *more, words=[name])
+
+
+def test_a_bundle_without_its_weights(refused, finished, shapes, tmp_path):
+    shutil.copytree(finished, tmp_path / "bare")
+    (tmp_path / "bare" / "model" / "weights.safetensors").unlink()
+    refused("predict", "bare", shapes, words=["weights.safetensors is missing", "train again"])
+
+
+# Predicting and evaluating
+
+
+def test_a_folder_stands_for_its_images(linnaea, finished, tmp_path):
+    draw(tmp_path / "new", each=2)
+    (tmp_path / "new" / ".DS_Store").touch()
+    (tmp_path / "new" / "notes.txt").write_text("notes")
+    shutil.copytree(tmp_path / "new" / "disc", tmp_path / "new" / ".thumbnails")
+    outcome = linnaea("predict", finished, "new", "--format", "csv")
+    assert outcome.code == 0
+    rows = list(csv.DictReader(outcome.out.splitlines()))
+    assert [row["id"] for row in rows] == [f"new/{shape}/{n}.png" for shape in ("disc", "square") for n in (0, 1)]
+
+
+def test_there_must_be_images(refused, linnaea, finished, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".hidden.png").touch()
+    refused("predict", finished, "empty", words=["empty holds no images", ".png"])
+    refused("predict", finished, "gone.png", words=["1 of the paths do not exist: gone.png", "expected image files"])
+    outcome = linnaea("predict", finished)
+    assert outcome.code == USAGE
+    assert "images" in outcome.err
+
+
+def test_an_unreadable_image_is_answered_with_its_reason(linnaea, finished, tmp_path):
+    picture("disc", 0).save(tmp_path / "good.png")
+    (tmp_path / "huge.png").write_bytes(huge_png())
+    outcome = linnaea("predict", finished, "good.png", "huge.png", "--format", "json")
+    assert outcome.code == 0
+    good, huge = json.loads(outcome.out)
+    assert good["label"] is not None
+    assert (huge["label"], huge["reason"], huge["confidence"]) == (None, "unreadable", None)
+    assert "50,000 x 50,000" in huge["detail"]
+
+
+def test_evaluating_on_other_classes(refused, linnaea, finished, tmp_path):
+    draw(tmp_path / "rings", each=3, classes=["ring", "line"])
+    words = ["no image", "has line, ring", "knows disc, square"]
+    refused("evaluate", finished, "--data", "rings", words=[words[0], words[2]])
+    draw(tmp_path / "rings", each=3, classes=["disc"])
+    shutil.copytree(finished, tmp_path / "run")
+    outcome = linnaea("evaluate", "run", "--data", "rings")
+    assert outcome.code == 0
+    assert "6 images are not judged" in outcome.err
+
+
+def test_evaluating_on_a_folder_called_test_keeps_the_runs_own_evidence(linnaea, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    before = (tmp_path / "run" / "predictions" / "test.parquet").read_bytes()
+    draw(tmp_path / "photos" / "test", each=3)
+    assert linnaea("evaluate", "run", "--data", "photos/test").code == 0
+    assert (tmp_path / "run" / "predictions" / "test.parquet").read_bytes() == before
+    assert (tmp_path / "run" / "predictions" / "photos-test.parquet").exists()
+
+
+# Stopped, and a full disk
+
+
+def replace_rung(monkeypatch, name, fit):
+    monkeypatch.setitem(RUNGS._members, name, replace(RUNGS[name], fit=fit))
+
+
+def test_ctrl_c_and_resume(linnaea, shapes, tmp_path, monkeypatch):
+    def stop(job):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        replace_rung(patched, "hog", stop)
+        outcome = linnaea("train", shapes, "--out", "run", *CHEAP)
+    assert outcome.code == STOPPED
+    assert "Stopped." in outcome.err
+    assert "--resume" in outcome.err
+    assert status(tmp_path / "run") == "interrupted"
+    outcome = linnaea("train", shapes, "--out", "run", "--model", "majority", "--weights", "none", "--resume")
+    assert outcome.code == USAGE
+    assert "model was 'majority,hog' and is now 'majority'" in outcome.err
+    assert linnaea("train", shapes, "--out", "run", *CHEAP, "--resume").code == 0
+    assert status(tmp_path / "run") == "finished"
+    outcome = linnaea("train", shapes, "--out", "run", *CHEAP, "--resume")
+    assert outcome.code == USAGE
+    assert "is finished already" in outcome.err
+
+
+def test_resuming_on_images_that_changed(linnaea, refused, shapes, tmp_path, monkeypatch):
+    def stop(job):
+        raise KeyboardInterrupt
+
+    shutil.copytree(shapes, tmp_path / "data")
+    with monkeypatch.context() as patched:
+        replace_rung(patched, "hog", stop)
+        linnaea("train", "data", "--out", "run", *CHEAP)
+    picture("disc", 999).save(tmp_path / "data" / "disc" / "0.png")
+    words = ["1 images have changed or gone", "disc/0.png", "start a new run"]
+    refused("train", "data", "--out", "run", *CHEAP, "--resume", words=words)
+
+
+def test_a_disk_that_is_full(refused, linnaea, shapes, tmp_path, monkeypatch):
+    def full(tensors, path, metadata=None):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("safetensors.torch.save_file", full)
+        refused("train", shapes, "--out", "run", *CHEAP, words=["No space left on device", "Make room", "--resume"])
+    assert status(tmp_path / "run") == "failed"
+    assert not list((tmp_path / "run").rglob("*.partial"))
+    assert linnaea("train", shapes, "--out", "run", *CHEAP, "--resume").code == 0
+
+
+def test_a_checkpoint_the_system_refuses_to_write(refused, linnaea, shapes, tmp_path):
+    """The library that writes checkpoints reports a full disk with an error of its own kind."""
+    flags = ("--out", "run", "--model", "scratch", "--weights", "none", "--epochs", "1", "--augment", "none")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        refused("train", shapes, *flags, words=["File too large", "Make room", "--resume"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status(tmp_path / "run") == "failed"
+    assert not list((tmp_path / "run").rglob("*.partial"))
+    assert linnaea("train", shapes, *flags, "--resume").code == 0
+
+
+def test_a_folder_that_cannot_be_written(refused, shapes, tmp_path):
+    (tmp_path / "file").touch()
+    refused("train", shapes, "--out", "file/run", *CHEAP, words=["Not a directory", "file/run", "Check the path"])
+
+
+# The same in a process of its own
+
+
+def start(*arguments, folder):
+    command = [sys.executable, "-m", "linnaea", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_exit_code_of_a_process(tmp_path):
+    process = start("train", "nothing", folder=tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == USAGE
+    assert out == ""
+    assert err == "Error: nothing does not exist: expected a folder of images or a CSV or Parquet file.\n"
+
+
+def test_a_real_signal_stops_a_training_that_then_goes_on(linnaea, shapes, tmp_path):
+    flags = ("--out", "run", "--model", "scratch", "--weights", "none", "--epochs", "100000", "--augment", "none")
+    process = start("train", shapes, *flags, folder=tmp_path)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "history.csv").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == STOPPED
+    assert "Traceback" not in err
+    assert "--resume" in err
+    assert status(tmp_path / "run") == "interrupted"
+    assert linnaea("train", shapes, *flags, "--resume", "--time-limit", "3s").code == 0
+    assert status(tmp_path / "run") == "finished"

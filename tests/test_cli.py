@@ -1,0 +1,301 @@
+"""The command line: flags are the verbs' arguments, output is for people or machines, and it starts fast."""
+
+import inspect
+import json
+import logging
+import subprocess
+import sys
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+import linnaea
+from linnaea import cli, pipeline
+
+VERBS = ("train", "audit", "split", "evaluate", "predict", "compare", "export", "report")
+COMMANDS = (*VERBS, "doctor", "demo")
+FLAG_NAMES = {"learning_rate": "lr"}
+NAMES_IN_PYTHON = {"evaluate": {"run": "classifier"}, "predict": {"run": "classifier"}}
+ONLY_ON_THE_COMMAND_LINE = {
+    "audit": {"as_json", "strict"},
+    "split": {"out"},
+    "evaluate": {"as_json"},
+    "predict": {"output_format", "out"},
+    "compare": {"as_json"},
+}
+ONLY_IN_PYTHON = {"split": {"fractions"}}
+DEFAULTS_THAT_DIFFER = {"split": {"out"}, "predict": {"output_format", "out"}}
+
+
+@pytest.fixture(scope="session")
+def colour_photos(tmp_path_factory):
+    """Thirty dark and thirty bright pictures, with a file that is no picture and one that is broken."""
+    folder, random = tmp_path_factory.mktemp("cli") / "photos", np.random.default_rng(0)
+    for label, lowest in {"dark": 0, "bright": 150}.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(30):
+            pixels = random.integers(lowest, lowest + 100, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number:02}.png")
+    (folder / "dark" / "notes.txt").write_text("no picture")
+    (folder / "bright" / "broken.png").write_bytes(b"\x89PNG broken")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cli_run(colour_photos, tmp_path_factory):
+    """A tiny finished run."""
+    folder = tmp_path_factory.mktemp("cli-runs") / "tones"
+    linnaea.train(colour_photos, out=folder, model="majority,hog", weights="none")
+    return folder
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process, in an empty folder: returns the exit code and what went where."""
+    monkeypatch.chdir(tmp_path)
+    logger = logging.getLogger("linnaea")
+    level = logger.level
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code or 0, captured.out, captured.err
+
+    yield run
+    logger.setLevel(level)
+
+
+def parameters_of(command):
+    group = typer.main.get_command(cli.app)
+    return {parameter.name: parameter for parameter in group.commands[command].params if parameter.name != "help"}
+
+
+def strict_json(text):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_every_verb_is_a_command():
+    assert set(typer.main.get_command(cli.app).commands) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_signature_is_the_schema(verb):
+    renamed = NAMES_IN_PYTHON.get(verb, {})
+    flags = {renamed.get(name, name) for name in parameters_of(verb)} - ONLY_ON_THE_COMMAND_LINE.get(verb, set())
+    arguments = set(inspect.signature(getattr(pipeline, verb)).parameters) - ONLY_IN_PYTHON.get(verb, set())
+    assert flags == arguments
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_defaults_are_the_same(verb):
+    arguments = inspect.signature(getattr(pipeline, verb)).parameters
+    for name, parameter in parameters_of(verb).items():
+        if name not in arguments or name in DEFAULTS_THAT_DIFFER.get(verb, set()):
+            continue
+        expected = arguments[name].default
+        default = parameter.default.value if isinstance(parameter.default, Enum) else parameter.default
+        if expected is not inspect.Parameter.empty:
+            assert default == expected, name
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_flags_are_spelled_as_arguments(verb):
+    for name, parameter in parameters_of(verb).items():
+        if name in ONLY_ON_THE_COMMAND_LINE.get(verb, set()) or parameter.param_type_name == "argument":
+            continue
+        assert f"--{FLAG_NAMES.get(name, name).replace('_', '-')}" in parameter.opts
+
+
+@pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)], ids=lambda words: words[:1] or "linnaea")
+def test_help_is_there(words, call):
+    code, out, _ = call(*words, "--help")
+    assert code == 0
+    assert "Usage: linnaea" in out
+
+
+@pytest.mark.parametrize("words", [("--help",), ("train", "--help"), ("trian",)], ids=" ".join)
+def test_help_imports_nothing_heavy(words):
+    assert imported_by(f"import linnaea.cli\nsys.argv[1:] = {list(words)!r}\nlinnaea.cli.main()") == []
+
+
+def test_the_package_imports_nothing_heavy():
+    assert imported_by("import linnaea\ndir(linnaea)") == []
+
+
+def imported_by(source):
+    heavy = ("torch", "numpy", "pyarrow", "sklearn", "scipy", "timm", "PIL", "matplotlib")
+    watched = f"import sys\ntry:\n  exec({source!r})\nexcept SystemExit:\n  pass\n"
+    watched += f"print('heavy:', *[name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", watched], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+def test_train_says_where_it_wrote_and_what_comes_next(colour_photos, call):
+    code, out, _ = call("train", colour_photos, "--model", "majority", "--out", "runs/new")
+    assert code == 0
+    assert out.splitlines()[-2:] == [
+        "The run is in runs/new, its report in runs/new/report.html.",
+        "Next: linnaea predict runs/new PHOTO.jpg",
+    ]
+    assert Path("runs/new/report.html").is_file()
+
+
+def test_train_makes_a_new_folder_each_time(colour_photos, call):
+    for folder in ("runs/photos", "runs/photos-2"):
+        _, out, _ = call("train", colour_photos, "--model", "majority")
+        assert f"The run is in {folder}," in out
+
+
+def test_audit_prints_findings_and_what_comes_next(colour_photos, call):
+    code, out, _ = call("audit", colour_photos)
+    assert code == 0
+    assert "left_out" in out
+    assert out.splitlines()[-1] == f"Next: linnaea train {colour_photos}"
+    assert call("audit", colour_photos, "--strict")[0] == 1
+
+
+def test_split_says_where_it_wrote(colour_photos, call):
+    code, out, _ = call("split", colour_photos, "--out", "who.csv")
+    assert code == 0
+    assert "images, in who.csv." in out
+    assert "Next: linnaea train" in out
+    assert Path("who.csv").read_text().startswith("path,label,split,group,sha256,excluded\n")
+
+
+def test_evaluate_says_where_it_wrote(cli_run, call):
+    code, out, _ = call("evaluate", cli_run)
+    assert code == 0
+    assert out.splitlines()[-2:] == [
+        f"The figures are in {cli_run / 'metrics.json'}.",
+        f"Next: linnaea report {cli_run}",
+    ]
+
+
+def test_predict_says_where_it_wrote(cli_run, colour_photos, call):
+    for name in ("csv", "json", "parquet"):
+        code, out, _ = call("predict", cli_run, colour_photos / "dark", "--format", name, "--out", f"answers.{name}")
+        assert code == 0
+        assert out == f"The answers are in answers.{name}.\n"
+        assert Path(f"answers.{name}").stat().st_size > 0
+
+
+def test_parquet_needs_a_file(cli_run, colour_photos, call):
+    code, out, err = call("predict", cli_run, colour_photos / "dark", "--format", "parquet")
+    assert (code, out) == (2, "")
+    assert "--out" in err
+
+
+def test_export_says_where_it_wrote(cli_run, call):
+    code, out, _ = call("export", cli_run, "--out", "shipped")
+    assert code == 0
+    assert out.startswith("shipped/model.onnx")
+    assert out.splitlines()[-1] == "Next: python shipped/predict.py PHOTO.jpg"
+
+
+def test_report_says_where_it_wrote(cli_run, call):
+    code, out, _ = call("report", cli_run)
+    assert code == 0
+    assert f"The report is in {cli_run / 'report.html'}." in out
+
+
+def test_compare_says_what_was_shown(cli_run, call):
+    code, out, _ = call("compare", cli_run, cli_run)
+    assert code == 0
+    assert out.startswith("It was not shown that tones and tones differ")
+
+
+def test_audit_json(colour_photos, call):
+    _, out, _ = call("audit", colour_photos, "--json")
+    names = [finding["name"] for finding in strict_json(out)]
+    assert "left_out" in names
+
+
+def test_evaluate_json(cli_run, call):
+    _, out, _ = call("evaluate", cli_run, "--json")
+    assert set(strict_json(out)["accuracy"]) == {"value", "lo", "hi", "n", "method"}
+
+
+def test_compare_json(cli_run, call):
+    _, out, _ = call("compare", cli_run, cli_run, "--json")
+    content = strict_json(out)
+    assert content["better"] is None
+    assert content["metric"] == "accuracy"
+
+
+def test_doctor_json(call):
+    _, out, _ = call("doctor", "--json")
+    assert strict_json(out)["linnaea"]
+
+
+def test_predict_json_names_what_cannot_be_read(cli_run, colour_photos, call):
+    broken = colour_photos / "bright" / "broken.png"
+    code, out, _ = call("predict", cli_run, colour_photos / "dark" / "00.png", broken, "--format", "json")
+    fine, unread = strict_json(out)
+    assert code == 0
+    assert sum(fine["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert unread["reason"] == "unreadable"
+    assert unread["label"] is None
+    assert unread["probabilities"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("audit", "nowhere"), "nowhere does not exist"),
+        (("evaluate", "nowhere"), "nowhere does not exist"),
+        (("train", "nowhere"), "nowhere does not exist"),
+        (("train", "{photos}", "--model", "hgo"), "Did you mean 'hog'?"),
+        (("train", "{photos}", "--modl", "hog"), "--modl"),
+        (("train", "{photos}", "--fit", "squash"), "expected one of crop, pad, stretch"),
+        (("train", "{photos}", "--augment", "flp"), "Did you mean 'flip'?"),
+        (("train", "{photos}", "--coverage", "90"), "expected a share between 0 and 1"),
+        (("train", "{photos}", "--time-limit", "soon"), "90s, 10m or 1h30m"),
+        (("train", "{photos}", "--out", "{run}"), "is there already"),
+        (("export", "{run}", "--to", "onx"), "Did you mean 'onnx'?"),
+        (("predict", "{run}", "nothing.jpg"), "nothing.jpg"),
+        (("predict", "{run}", "{photos}", "--format", "cvs"), "Did you mean 'csv'?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_gives_one_line_and_exit_code_two(words, said, call, colour_photos, cli_run):
+    code, out, err = call(*(word.format(photos=colour_photos, run=cli_run) for word in words))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert not Path("runs").exists()
+
+
+def test_public_names_resolve():
+    assert [name for name in linnaea.__all__ if not hasattr(linnaea, name)] == []
+    assert sorted(linnaea.__all__) == linnaea.__all__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = linnaea.trian
+
+
+def test_everything_public_has_a_docstring():
+    without = []
+    for name in linnaea.__all__:
+        member = getattr(linnaea, name)
+        parts = {name: member}
+        if inspect.isclass(member):
+            parts |= {f"{name}.{part}": value for part, value in vars(member).items() if is_documented(part, value)}
+        without += [part for part, value in parts.items() if not inspect.getdoc(value)]
+    assert without == []
+
+
+def is_documented(name, value):
+    described = inspect.isfunction(value) or isinstance(value, property | classmethod | staticmethod)
+    return described and not name.startswith("_")

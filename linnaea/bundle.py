@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnaea.errors import BundleError, RunError
-from linnaea.runtime.files import read_json, sha256_of, write_atomically, write_json
+from linnaea.runtime.files import read_json, sha256_of, write_json, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,10 +17,7 @@ DESCRIPTION, WEIGHTS = "classifier.json", "weights.safetensors"
 
 def write_bundle(folder: Path, description: dict[str, Any], tensors: "dict[str, Tensor]") -> Path:
     """Write `classifier.json` and `weights.safetensors`; the former carries the SHA-256 of both."""
-    from safetensors.torch import save_file
-
-    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    weights = write_atomically(folder / WEIGHTS, lambda partial: save_file(whole, partial))
+    weights = write_tensors(folder / WEIGHTS, tensors)
     content = {"format": FORMAT, **description, "files": {WEIGHTS: sha256_of(weights)}}
     write_json(folder / DESCRIPTION, content | {"sha256": _digest(content)})
     return folder

@@ -3,8 +3,6 @@
 import errno
 import json
 import logging
-import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -145,9 +143,10 @@ def predict(
 ) -> None:
     """Answer for image files: label, confidence, prediction set, OOD score and a reason."""
     from linnaea import pipeline
-    from linnaea.delivery.answers import render
+    from linnaea.delivery.answers import FORMATS
 
-    text = render(pipeline.predict(run, list(images)), output_format, out)
+    write = FORMATS[output_format]  # an unknown format is refused before any work is done
+    text = write(pipeline.predict(run, list(images)), out)
     typer.echo(text if out is None else f"The answers are in {out}.")
 
 
@@ -226,27 +225,16 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception as error:
-        number = _system_error(error)
-        if number is None:
-            raise
-        typer.echo(f"Error: {_what_the_system_said(number, error)}", err=True)
+    except OSError as error:
+        typer.echo(f"Error: {_what_the_system_said(error)}", err=True)
         sys.exit(2)
 
 
-def _system_error(error: Exception) -> int | None:
-    """The system's number of an error; safetensors tells it in words only."""
-    if isinstance(error, OSError):
-        return error.errno
-    told = re.search(r"\(os error (\d+)\)$", str(error)) if type(error).__name__ == "SafetensorError" else None
-    return int(told[1]) if told else None
-
-
-def _what_the_system_said(number: int, error: Exception) -> str:
-    named = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
-    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+def _what_the_system_said(error: OSError) -> str:
+    named = f": {error.filename}" if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     mend = f"Make room. {GOES_ON}" if full else "Check the path and its permissions."
-    return f"{os.strerror(number)}{named}. Nothing half-written was left behind. {mend}"
+    return f"{error.strerror or error}{named}. Nothing half-written was left behind. {mend}"
 
 
 def _verdict(folder: Path) -> str:

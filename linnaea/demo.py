@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from linnaea import pipeline
-from linnaea.delivery.answers import render
 from linnaea.errors import UsageError
 from linnaea.finding import Estimate
 from linnaea.runtime.files import read_json
@@ -32,7 +31,7 @@ def demonstrate(out: Path, say: Callable[[str], object]) -> None:
     say("5. Answers for three digits and a photograph of a flower, which is no digit:")
     chosen = [path for path, split in zip(*_test_images(run), strict=True) if split == "test"][:3]
     predictions = classifier.predict([*chosen, write_photo(out / "flower.jpg")])
-    say(render(predictions, "table"))
+    say(str(predictions))
     pipeline.report(run)
     figures = {name: Estimate(**figure) for name, figure in read_json(run / "metrics.json")["test"].items()}
     say("\nOn the sealed test split, with 95 % intervals:")

@@ -11,13 +11,8 @@ from linnaea.predictions import ANSWER, Predictions
 from linnaea.registry import Registry
 from linnaea.runtime.files import write_text
 
-Writer = Callable[[Predictions, Path | None], str]
+Writer = Callable[[Predictions, Path | None], str]  # to text, which is also written where a file is given
 FORMATS: Registry[Writer] = Registry("output format")
-
-
-def render(predictions: Predictions, name: str, out: Path | None = None) -> str:
-    """The answers in a registered format: the text, which is also written to `out` when that is given."""
-    return FORMATS[name](predictions, out)
 
 
 def _register(name: str) -> Callable[[Callable[[Predictions], str]], Callable[[Predictions], str]]:

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from linnaea.errors import RunError
-from linnaea.runtime.files import write_atomically
+from linnaea.runtime.files import write_tensors
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None, state: Any) -> Path:
@@ -19,9 +18,7 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     if optimizer is not None:
         for number, slots in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
-    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    facts = {"state": json.dumps(state)}
-    return write_atomically(path, lambda partial: save_file(whole, partial, metadata=facts))
+    return write_tensors(path, tensors, {"state": json.dumps(state)})
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Any:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from linnaea.classifier import Classifier, load
 from linnaea.data.pixels import Recipe
 from linnaea.dataset import Dataset
-from linnaea.errors import LinnaeaError
+from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence.intervals import wilson
 from linnaea.learning.rungs import Fitted, Job, Step
 from linnaea.models.embedding import embed
@@ -101,8 +101,8 @@ def _because(chosen: Climbed, best: Climbed, finished: int) -> str:
         return f"{chosen.name} is the only rung that finished."
     if chosen is best:
         return (
-            f"{chosen.name} has the highest accuracy on val, {_right(best).mean():.1%} of {count} images, and every "
-            "cheaper rung is behind it by more than one standard error."
+            f"{chosen.name} has the highest accuracy on val, {_right(best).mean():.1%} of {count} images, and no "
+            "cheaper rung comes within one standard error of it."
         )
     return (
         f"{chosen.name} is the cheapest rung within one standard error of the best: {_right(chosen).mean():.1%} of "
@@ -203,5 +203,9 @@ def _resume(run: Run, step: Step) -> Climbed | None:
     folder = run.folder / "checkpoints" / step.name / "finished"
     if not (folder / "rung.json").exists():
         return None
-    kept = read_json(folder / "rung.json")
-    return Climbed(kept["row"], load(folder), np.array(kept["right"], dtype=bool))
+    try:
+        kept, classifier = read_json(folder / "rung.json"), load(folder)
+    except (BundleError, RunError) as error:
+        logger.warning(f"{step.name} is fitted anew, since what was kept of it cannot be used: {error}")
+        return None
+    return Climbed(kept["row"], classifier, np.array(kept["right"], dtype=bool))

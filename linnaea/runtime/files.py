@@ -1,13 +1,18 @@
 """Files that are either whole or absent, and their hashes."""
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnaea.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -45,6 +50,20 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} does not exist: the folder was never finished or is not a Linnaea folder.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is not valid JSON ({error}): it was changed or cut off; make it anew.") from None
+
+
+def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", facts: Mapping[str, str] | None = None) -> Path:
+    """Write tensors as safetensors, with `facts` in the header, atomically; raises OSError when the disk refuses."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    try:
+        return write_atomically(path, lambda partial: save_file(whole, partial, metadata=dict(facts or {})))
+    except SafetensorError as error:  # it tells the system's number in words only
+        told = re.search(r"\(os error (\d+)\)$", str(error))
+        number = int(told[1]) if told else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def sha256_of(path: Path) -> str:

@@ -70,6 +70,8 @@ def test_a_network_by_name_is_trained_from_scratch_without_weights():
         ("hogg", "none", "Did you mean 'hog'"),
         ("frozen", "none", "needs pretrained weights"),
         ("auto", "absent.safetensors", "does not exist"),
+        ("majority,hog", "some.safetensors", "has no use for the weights"),
+        ("hog,majority,hog", "none", "asked for twice"),
     ],
 )
 def test_what_cannot_be_had_is_an_error_that_helps(model, weights, message):

@@ -8,7 +8,7 @@ import torch
 from skimage.feature import hog as skimage_hog
 from torch import nn
 
-from linnaea.errors import BundleError, UsageError
+from linnaea.errors import BundleError
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.models import MODELS, build
 from linnaea.models.compact import Compact
@@ -147,7 +147,7 @@ def test_a_description_that_does_not_fit_is_refused(name, arguments, message):
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="unknown model 'hgo': one of .*Did you mean 'hog'"):
+    with pytest.raises(BundleError, match=r"unknown model 'hgo': one of .*Did you mean 'hog'"):
         build("hgo", {})
 
 

@@ -128,12 +128,16 @@ def steps_for(model: str, weights: str | Path = "auto") -> tuple[list[Step], lis
         found, note = find_weights(weights, None)
         fitting = [(name, rung) for name, rung in RUNGS.items() if rung.pretrained in (None, found is not None)]
         return [Step(name, rung, weights=found if rung.pretrained else None) for name, rung in fitting], [note]
-    steps, notes = [], []
-    for name in (part.strip() for part in model.split(",")):
-        step, note = _step(name, weights)
-        steps.append(step)
-        notes += [note] if note else []
-    return steps, notes
+    names = [part.strip() for part in model.split(",")]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"the model {twice!r} is asked for twice: name each once.")
+    made = [_step(name, weights) for name in names]
+    if str(weights) not in ("auto", "none") and not any(step.weights for step, _ in made):
+        raise UsageError(
+            f"{model} has no use for the weights {weights}: leave out --weights, or add frozen to --model."
+        )
+    return [step for step, _ in made], [note for _, note in made if note]
 
 
 def _step(name: str, given: str | Path) -> tuple[Step, str]:

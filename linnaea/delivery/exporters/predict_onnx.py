@@ -67,4 +67,4 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     predictor = Predictor(Path(__file__).resolve().parent / "model.onnx")
     for name in sys.argv[1:]:
-        print(json.dumps(predictor.predict(name)))  # noqa: T201  in ASCII, which every terminal and pipe can take
+        print(json.dumps(predictor.predict(name)))  # in ASCII, which every terminal and pipe can take

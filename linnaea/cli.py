@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from linnaea.errors import LinnaeaError
+from linnaea.errors import LinnaeaError, UsageError
 
 app = typer.Typer(
     name="linnaea",
@@ -46,6 +46,7 @@ def train(
     unfamiliar_rate: Annotated[float, typer.Option(help="Share of known images to call 'unfamiliar'.")] = 0.05,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> None:
     """Train a classifier: audit, split, climb the ladder, calibrate, evaluate, report."""
@@ -69,6 +70,7 @@ def train(
         unfamiliar_rate=unfamiliar_rate,
         seed=seed,
         device=device,
+        precision=precision,
         resume=resume,
     )
     folder = out or Path("runs") / classifier.provenance["run"]
@@ -93,7 +95,7 @@ def audit(
     else:
         for finding in findings:
             typer.echo(f"{finding.severity:8} {finding.name}: {finding.summary}")
-        typer.echo(f"{len(findings)} findings.\nNext: linnaea train {data}")
+        typer.echo(f"{len(findings)} finding{'s' * (len(findings) != 1)}.\nNext: linnaea train {data}")
     if strict and any(finding.severity != "info" for finding in findings):
         raise typer.Exit(1)
 
@@ -101,18 +103,25 @@ def audit(
 @app.command()
 def split(
     data: Data,
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("manifest.csv"),
+    out: Annotated[Path | None, typer.Option(help="The CSV file to write; manifest.csv beside the images.")] = None,
+    fractions: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.7,0.15,0.15.")] = None,
     seed: Seed = 0,
 ) -> None:
     """Split into train, val and test without leaks, and write who went where."""
     from linnaea import pipeline
     from linnaea.runtime.files import write_text
 
-    dataset = pipeline.split(data, seed=seed)
-    write_text(out, dataset.manifest())
+    dataset = pipeline.split(data, fractions=_shares(fractions), seed=seed)
+    place = out or dataset.root / "manifest.csv"
+    if out is None and place.exists():
+        raise UsageError(f"{place} is there already: remove it, or name another file with --out.")
+    write_text(place, dataset.manifest())
     splits = dataset.column("split")
-    typer.echo(", ".join(f"{splits.count(name)} {name}" for name in dict.fromkeys(splits)) + f" images, in {out}.")
-    typer.echo(f"Next: linnaea train {data}")
+    typer.echo(", ".join(f"{splits.count(name)} {name}" for name in dict.fromkeys(splits)) + f" images, in {place}.")
+    if place.resolve().parent == dataset.root.resolve():
+        typer.echo(f"Next: linnaea train {place}")
+    else:
+        typer.echo(f"Next: put it into {dataset.root}, whose files it names, and train on it there.")
 
 
 @app.command()
@@ -245,6 +254,16 @@ def _verdict(folder: Path) -> str:
     split = "test" if "test" in figures else "val"
     accuracy = Estimate(**figures[split]["accuracy"])
     return f"{record['chosen_because']}\nAccuracy on {split}: {accuracy} of {accuracy.n} images."
+
+
+def _shares(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--fractions is {text!r}; expected three shares such as 0.7,0.15,0.15.") from None
+    return {"train": train, "val": val, "test": test}
 
 
 def _print_json(content: Any) -> None:

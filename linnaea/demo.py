@@ -22,8 +22,11 @@ def demonstrate(out: Path, say: Callable[[str], object]) -> None:
     digits = write_digits(out / "digits")
     say(f"1. {len(list(digits.rglob('*.png')))} handwritten digits are in {digits}.")
     say("2. The audit, before any model:")
-    for finding in pipeline.audit(digits):
+    findings = pipeline.audit(digits)
+    for finding in findings:
         say(f"   {finding.summary}")
+    if not findings:
+        say("   Nothing to report: no broken files, duplicates, contradicting labels or small classes.")
     say("3. The ladder, from the majority class up, each rung judged on images it has not seen:")
     classifier = pipeline.train(digits, out=run, weights="none", time_limit="90s")
     say("4. Exported to ONNX, and checked to answer the same:")

@@ -172,8 +172,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = column_or_1d(y, warn=True)
         check_consistent_length(given, labels)
         assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
-        self.classes_, targets = np.unique(labels, return_inverse=True)
+        try:
+            check_classification_targets(labels)
+            self.classes_, targets = np.unique(labels, return_inverse=True)
+        except TypeError as error:
+            raise DataError(f"the labels in y cannot be sorted ({error}): give labels of one kind.") from None
         if len(self.classes_) < 2:
             raise DataError(f"y has one class, {self.classes_[0]!r}: expected at least two to tell apart.")
         return targets.astype(np.int64)

@@ -42,7 +42,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "shapes"
-    ln.train(photos, out=folder, model="majority,hog,scratch", weights="none", epochs=4)
+    ln.train(photos, out=folder, model="majority,hog,scratch", weights="none", epochs=4, precision="float32")
     return folder
 
 
@@ -132,7 +132,7 @@ def test_two_runs_are_compared_on_the_same_images(run, photos, tmp_path):
 def test_same_seed_same_run(photos, tmp_path):
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
-        ln.train(photos, out=folder, model="scratch", weights="none", epochs=1)
+        ln.train(photos, out=folder, model="scratch", weights="none", epochs=1, precision="float32")
     tables = [Run.open(folder).predictions("test").scores() for folder in folders]
     np.testing.assert_array_equal(*tables)
 
@@ -165,7 +165,13 @@ def test_a_stopped_run_resumes_to_the_same_end(run, photos, tmp_path, monkeypatc
                 raise KeyboardInterrupt
         return plain(path, model, optimizer, state)
 
-    options = {"out": tmp_path / "run", "model": "majority,hog,scratch", "weights": "none", "epochs": 4}
+    options = {
+        "out": tmp_path / "run",
+        "model": "majority,hog,scratch",
+        "weights": "none",
+        "epochs": 4,
+        "precision": "float32",
+    }
     monkeypatch.setattr(training, "save_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
         ln.train(photos, **options)
@@ -180,7 +186,9 @@ def test_a_stopped_run_resumes_to_the_same_end(run, photos, tmp_path, monkeypatc
 
 def test_other_arguments_cannot_resume_a_run(run, photos):
     with pytest.raises(ln.LinnaeaError, match="epochs was 4 and is now 5"):
-        ln.train(photos, out=run, model="majority,hog,scratch", weights="none", epochs=5, resume=True)
+        ln.train(
+            photos, out=run, model="majority,hog,scratch", weights="none", epochs=5, precision="float32", resume=True
+        )
 
 
 def test_the_time_limit_leaves_a_finished_classifier(photos, tmp_path):

@@ -32,6 +32,8 @@ def split(
     A dataset that has splits keeps them: a missing val part is taken out of train, nothing else moves. Fractions are
     of the images and sum to 1. Raises DataError when a class would be left out of train altogether.
     """
+    if fractions is not None and dataset.has("split"):
+        raise UsageError("the images have splits already, so fractions cannot be kept: leave one or the other out.")
     fractions = default_fractions(len(dataset)) if fractions is None else fractions
     if any(share < 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
         raise UsageError(f"split fractions are {dict(fractions)}; expected shares of at least 0 that sum to 1.")

@@ -40,7 +40,8 @@ def mirror_evidence(job: Job) -> tuple[float, float, float]:
     (head,) = fit_path(
         embed(model, train.images), train.targets, job.classes, loss=squared_hinge, strengths=(0.001,), iterations=50
     )
-    images, targets = job.val.images[:MOST_IMAGES], job.val.targets[:MOST_IMAGES]
+    val = job.val.subset(MOST_IMAGES, job.options.seed)
+    images, targets = val.images, val.targets
     plain, mirrored = (head.logits(embed(model, views)).argmax(axis=1) for views in (images, images[:, :, ::-1].copy()))
     floor = np.bincount(targets).max() / len(targets)
     return float((plain == targets).mean()), float((mirrored == targets).mean()), float(floor)

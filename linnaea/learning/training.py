@@ -37,6 +37,13 @@ class Examples:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def subset(self, most: int, seed: int) -> "Examples":
+        """At most this many examples, drawn at random by the seed, in their old order."""
+        if len(self) <= most:
+            return self
+        rows = np.sort(np.random.default_rng(seed).permutation(len(self))[:most])
+        return Examples(self.images[rows], self.targets[rows])
+
     def batch(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Images (B, 3, S, S) of uint8, laid out channels last, and targets (B,)."""
         return torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2), torch.from_numpy(self.targets[rows])

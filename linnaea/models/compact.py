@@ -61,7 +61,10 @@ class Compact(Model):
 
 
 class Block(nn.Module):
-    """Convolution, pooling, then a residual convolution."""
+    """Convolution, pooling, then a residual convolution; norms learn a shift but no scale.
+
+    The first convolution starts as the identity on the channels it is given (Zagoruyko and Komodakis 2017).
+    """
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -69,6 +72,8 @@ class Block(nn.Module):
         self.first_norm = nn.BatchNorm2d(after)
         self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
         self.second_norm = nn.BatchNorm2d(after)
+        self.first_norm.weight.requires_grad = self.second_norm.weight.requires_grad = False
+        nn.init.dirac_(self.first.weight[: min(before, after)])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, before, H, H) to (N, after, H // 2, H // 2); a single pixel stays one."""

@@ -27,11 +27,11 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
     return np.concatenate(batches)
 
 
-def measure_embedding(model: Model, images: Images) -> Plan:
+def measure_embedding(model: Model, images: Images, precision: str = "auto") -> Plan:
     """The fastest plan for `embed`, measured on one batch; float32 where there is too little to gain."""
-    if len(images) < WORTH_MEASURING:
-        return Plan(str(model.device), threads=torch.get_num_threads())
-    return measure(str(model.device), lambda plan: embed(model, images[: batch_size(images)], plan))
+    if precision == "auto" and len(images) < WORTH_MEASURING:
+        precision = "float32"
+    return measure(str(model.device), lambda plan: embed(model, images[: batch_size(images)], plan), precision)
 
 
 def batch_size(images: Images) -> int:

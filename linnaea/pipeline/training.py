@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from linnaea.pipeline.ladder import Climbed, climb
 from linnaea.pipeline.preparation import Prepared, Rows, prepare
 from linnaea.run import Run, command_line, now
 from linnaea.runtime.duration import parse_duration
-from linnaea.runtime.plan import pick_device
+from linnaea.runtime.plan import pick_device, pick_precision
 from linnaea.task import TASKS
 
 logger = logging.getLogger("linnaea")
@@ -56,6 +57,7 @@ def train(
     unfamiliar_rate: float = 0.05,
     seed: int = 0,
     device: str = "auto",
+    precision: str = "auto",
     resume: bool = False,
 ) -> Classifier:
     """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`.
@@ -64,20 +66,25 @@ def train(
     and timm networks joined by commas; `weights` "auto", "none" or a safetensors file. `time_limit` is in seconds or
     like "10m". `img_size` is in pixels (None: what the weights or the images suggest); `fit` crop, pad or stretch.
     `augment` names augmentations (None: chosen by evidence). `coverage`, `unsure_rate` and `unfamiliar_rate` are
-    shares in (0, 1). `resume` continues a run that was stopped, with the same arguments. `out` None makes a new
+    shares in (0, 1). `precision` "auto" measures which number format is faster here; fix it ("float32", "bfloat16")
+    for runs that are to be repeated to the last digit. `resume` continues a run that was stopped, with the same arguments. `out` None makes a new
     folder below `runs`. Raises DataError, UsageError or RunError, each saying how to mend it.
     """
     started = time.monotonic()
     arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
     aims = Aims(coverage, unsure_rate, unfamiliar_rate)
     limit = parse_duration(time_limit)
-    options = _options(epochs, learning_rate, batch_size, augment, pick_device(device), seed)
+    options = _options(epochs, learning_rate, batch_size, augment)
+    options = replace(options, device=pick_device(device), precision=pick_precision(precision), seed=seed)
     dataset = data if isinstance(data, Dataset) else read(data)
     steps, weight_notes = steps_for(model, weights)
     recipe = Recipe(img_size or _size(dataset, steps), fit)
     run = _open_run(Path(out) if out is not None else _new_folder(dataset), dataset, arguments, resume=resume)
     with _recorded(run):
+        run.update(seed=seed)
         run.note(*weight_notes)
+        for note in weight_notes:
+            logger.info(note)
         with _timed(run, "decode, audit, split"):
             prepared = prepare(dataset, recipe, seed=seed, keep_splits=run.dataset() if _has_data(run) else None)
             run.write_findings("audit", prepared.findings)
@@ -85,7 +92,6 @@ def train(
         job = _job(prepared, options, started + limit * (1 - FINISHING_SHARE) if limit else math.inf)
         with _timed(run, "ladder"):
             choice = climb(run, steps, job, prepared.dataset, recipe)
-        logger.info(choice.because)
         assert choice.climbed.classifier is not None
         run.update(
             chosen=choice.climbed.name,
@@ -176,19 +182,14 @@ def _job(prepared: Prepared, options: Options, deadline: float) -> Job:
 
 
 def _options(
-    epochs: int | None,
-    learning_rate: float | None,
-    batch_size: int | None,
-    augment: Sequence[str] | None,
-    device: str,
-    seed: int,
+    epochs: int | None, learning_rate: float | None, batch_size: int | None, augment: Sequence[str] | None
 ) -> Options:
     for name, value in {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}.items():
         if value is not None and value <= 0:
             raise UsageError(f"{name} is {value}; expected a number above 0.")
     for name in augment or ():
         AUGMENTATIONS[name]
-    return Options(epochs, learning_rate, batch_size, tuple(augment) if augment is not None else None, device, seed)
+    return Options(epochs, learning_rate, batch_size, tuple(augment) if augment is not None else None)
 
 
 def _size(dataset: Dataset, steps: Sequence[Step]) -> int:

@@ -130,8 +130,8 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _name_apart(root: Path) -> str:
-    """The name of other data, never that of the run's own splits, whose evidence it would overwrite."""
-    return f"{root.parent.name}-{root.name}" if root.name in SPLITS else root.name
+    """The name of other data, never one of the run's own files, whose evidence it would overwrite."""
+    return f"{root.parent.name}-{root.name}" if root.name in (*SPLITS, "audit", "export") else root.name
 
 
 def _known(data: str | Path | Dataset, classes: Sequence[str]) -> Dataset:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from linnaea.errors import UsageError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class Plan:
         """A dictionary of JSON types."""
         return asdict(self) | {"memory_format": "channels_last", "measured": dict(self.measured)}
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Plan":
+        """The inverse of `to_json`."""
+        measured = tuple(content["measured"].items())
+        return cls(content["device"], content["precision"], content["threads"], measured)
+
 
 def pick_device(name: str = "auto") -> str:
     """The device asked for, or the best one there is; raises UsageError when it is not there."""
@@ -42,6 +49,13 @@ def pick_device(name: str = "auto") -> str:
         return next(device for device in ("cuda", "mps", "cpu") if there[device])
     if not there[name]:
         raise UsageError(f"the device {name!r} is not available on this machine: use --device auto or cpu.")
+    return name
+
+
+def pick_precision(name: str) -> str:
+    """The number format asked for; raises UsageError when it is none."""
+    if name not in PRECISIONS:
+        raise UsageError(f"the precision is {name!r}; expected one of {', '.join(PRECISIONS)}.")
     return name
 
 
@@ -60,9 +74,14 @@ def has_bfloat16(device: str) -> bool:
     return False
 
 
-def measure(device: str, step: Callable[[Plan], object], repeats: int = 2) -> Plan:
-    """Time `step` under each candidate plan, after one unmeasured call, and return the fastest."""
+def measure(device: str, step: Callable[[Plan], object], precision: str = "auto", repeats: int = 2) -> Plan:
+    """Time `step` under each candidate plan, after one unmeasured call, and return the fastest.
+
+    A `precision` other than "auto" is taken as it is, unmeasured.
+    """
     plain = Plan(device, threads=torch.get_num_threads())
+    if precision != "auto":
+        return replace(plain, precision=precision)
     candidates = [plain, replace(plain, precision="bfloat16")] if has_bfloat16(device) else [plain]
     if len(candidates) == 1:
         return plain

@@ -282,7 +282,7 @@ def classifier() -> dict[str, Any]:
         "calibration": {"method": "temperature", "temperature": 1.31},
         "policy": {
             "coverage": 0.9,
-            "conformal_threshold": 0.62,
+            "set_threshold": 0.62,
             "unsure_rate": 0.05,
             "confidence_threshold": 0.55,
             "unfamiliar_rate": 0.05,

@@ -21,7 +21,7 @@ def bars(count, size=16, seed=0):
 
 @pytest.fixture
 def job():
-    return Job(bars(160), bars(80, seed=1), 2, TASKS["binary"], Options(epochs=3, batch_size=32))
+    return Job(bars(160), bars(80, seed=1), 2, TASKS["binary"], Options(epochs=3, batch_size=32, precision="float32"))
 
 
 @pytest.fixture

@@ -15,19 +15,15 @@ def small_classes(inspection: Inspection) -> Finding | None:
     """Classes with so few images in a split that nothing can be said of them there."""
     counts = Counter(zip(inspection.dataset.labels, inspection.dataset.column("split"), strict=True))
     present = [name for name in SPLITS if name in set(inspection.dataset.column("split"))]
-    rows = [
-        {"class": label, **{split: counts[label, split] for split in present}}
-        for label in inspection.dataset.classes
-        if any(counts[label, split] < FEW for split in present)
-    ]
-    if not rows:
+    small = [label for label in inspection.dataset.classes if any(counts[label, split] < FEW for split in present)]
+    if not small:
         return None
     return Finding(
         "small_classes",
-        f"{len(rows)} classes have fewer than {FEW} images in a split: their figures will be very uncertain.",
+        f"{len(small)} classes have fewer than {FEW} images in a split: their figures will be very uncertain.",
         severity="warning",
-        count=len(rows),
-        rows=rows,
+        count=sum(counts[label, split] for label in small for split in present),
+        rows=[{"class": label, **{split: counts[label, split] for split in present}} for label in small],
     )
 
 

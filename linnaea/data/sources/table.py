@@ -11,10 +11,11 @@ from linnaea.data.sources.folders import SPLIT_OF, build
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, suggest
 
-USUAL_NAMES = tuple(f"{stem}{suffix}" for stem in ("labels", "manifest", "metadata") for suffix in (".csv", ".parquet"))
+USUAL_NAMES = tuple(f"{stem}{suffix}" for stem in ("manifest", "labels", "metadata") for suffix in (".csv", ".parquet"))
 PATH_NAMES = ("path", "file_name", "filename", "image")
 LABEL_NAMES = ("label", "class", "target")
 DELIMITER = "|"
+LEFT_OUT = "excluded"  # the column of a manifest that says why a file is not used
 
 
 def detects(path: Path) -> bool:
@@ -25,7 +26,8 @@ def detects(path: Path) -> bool:
 def read(path: Path) -> Dataset:
     """Read `path,label[,split][,group][,time][,...]`; paths are relative to the file's folder.
 
-    Rows that name an absent file, or carry no label, are left out and listed.
+    Rows that name an absent file, carry no label, or say in a column `excluded` why they are not used, are left out
+    and listed.
     """
     file = _file_in(path)
     if file is None:
@@ -38,7 +40,8 @@ def read(path: Path) -> Dataset:
     seen: set[str] = set()
     for number, record in enumerate(records.to_pylist(), 2):
         name = str(record.pop(path_column) or "")
-        reason = _reason_to_skip(name, record.get(label_column), file.parent, seen)
+        left_out = record.pop(LEFT_OUT, None)
+        reason = left_out or _reason_to_skip(name, record.get(label_column), file.parent, seen)
         seen.add(name)
         if reason:
             excluded.append(Excluded(name or f"row {number}", reason))

@@ -88,11 +88,11 @@ def policy_sentences(classifier: Mapping[str, Any]) -> Iterator[str]:
         yield f"Each image is brought to {cell(size)} pixels{f' (fit: {cell(fit)})' if fit else ''}, as in training."
     yield _calibration_sentence(calibration)
     yield from _threshold_sentences(policy)
-    if number(policy.get("conformal_threshold")) is not None:
+    if number(policy.get("set_threshold")) is not None:
         yield (
             f"Beside its one answer it names a prediction set, made so that it holds the truth for at least "
             f"{percent(policy.get('coverage'))} of images like the validation images "
-            f"(conformal threshold {decimal(policy.get('conformal_threshold'))})."
+            f"(from a probability of {decimal(policy.get('set_threshold'))})."
         )
     else:
         yield "No prediction set is made: the policy holds no conformal threshold."
@@ -112,14 +112,14 @@ def _threshold_sentences(policy: Mapping[str, Any]) -> Iterator[str]:
     if number(policy.get("ood_threshold")) is not None:
         yield (
             f"An image whose unfamiliarity score passes {decimal(policy['ood_threshold'])} is answered “unfamiliar”; "
-            f"the threshold turns away {percent(policy.get('unfamiliar_rate'))} of ordinary validation images."
+            f"the threshold was set to turn away at most {percent(policy.get('unfamiliar_rate'))} of ordinary images."
         )
     else:
         yield "It never answers “unfamiliar”: the policy holds no threshold for it."
     if number(policy.get("confidence_threshold")) is not None:
         yield (
             f"If the likeliest class has a probability under {percent(policy['confidence_threshold'])}, the answer is "
-            f"“unsure”; the threshold declines {percent(policy.get('unsure_rate'))} of validation images."
+            f"“unsure”; the threshold was set to decline {percent(policy.get('unsure_rate'))} of ordinary images."
         )
     else:
         yield "It never answers “unsure”: the policy holds no confidence threshold."

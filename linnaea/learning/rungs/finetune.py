@@ -6,6 +6,7 @@ from linnaea.learning.mirror import choose_augmentations
 from linnaea.learning.rungs.frozen import fit_frozen
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.learning.training import Schedule, fit
+from linnaea.runtime.files import read_json, write_json
 from linnaea.runtime.plan import Plan, measure
 
 EPOCHS = 10
@@ -48,7 +49,13 @@ def fit_finetune(job: Job) -> Fitted:
 
 
 def measure_training(job: Job, model: torch.nn.Module, batch_size: int) -> Plan:
-    """Time forward and backward passes of one batch under each candidate plan; weights and buffers stay as they are."""
+    """Time forward and backward passes of one batch under each candidate plan; weights and buffers stay as they are.
+
+    The plan is kept beside the checkpoints, so that a resumed training goes on in the same number format.
+    """
+    kept = job.checkpoints / "plan.json" if job.checkpoints else None
+    if kept is not None and kept.exists():
+        return Plan.from_json(read_json(kept) | {"device": job.options.device})
     images, targets = job.train.batch(torch.arange(min(batch_size, len(job.train))).numpy())
     pixels = images.to(job.options.device).float().div_(255).contiguous(memory_format=torch.channels_last)
     targets = targets.to(job.options.device)
@@ -60,9 +67,11 @@ def measure_training(job: Job, model: torch.nn.Module, batch_size: int) -> Plan:
             logits = model(pixels)
         torch.autograd.backward(job.task.loss(logits, targets))
 
-    plan = measure(job.options.device, step)
+    plan = measure(job.options.device, step, job.options.precision)
     model.zero_grad(set_to_none=True)
     model.load_state_dict(before)
+    if kept is not None:
+        write_json(kept, plan.to_json())
     return plan
 
 

@@ -27,7 +27,7 @@ def fit_frozen(job: Job) -> Fitted:
 
 def _features(job: Job, model: Network) -> Features:
     train = job.subset(MOST_IMAGES)
-    plan = measure_embedding(model, train.images)
+    plan = measure_embedding(model, train.images, job.options.precision)
     return Features(embed(model, train.images, plan), train.targets, embed(model, job.val.images, plan), plan)
 
 

@@ -38,6 +38,7 @@ class Options:
     batch_size: int | None = None
     augmentations: tuple[str, ...] | None = None
     device: str = "cpu"
+    precision: str = "auto"
     seed: int = 0
 
 
@@ -72,10 +73,7 @@ class Job:
 
     def subset(self, most: int) -> Examples:
         """At most this many training examples, drawn at random by the seed."""
-        if len(self.train) <= most:
-            return self.train
-        rows = np.sort(np.random.default_rng(self.options.seed).permutation(len(self.train))[:most])
-        return Examples(self.train.images[rows], self.train.targets[rows])
+        return self.train.subset(most, self.options.seed)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A classifier is what a run leaves behind: a model with its preprocessing, class names, calibration and policy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from linnaea.bundle import read_bundle, write_bundle
-from linnaea.data.pixels import Decoded, Recipe, decode_in_batches
+from linnaea.data.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.models import build
@@ -91,10 +91,12 @@ class Classifier:
         paths, columns = _inputs(images)
         if not paths:
             raise DataError("there are no images to predict: give at least one file.")
-        parts = [(decoded, self.score(decoded.images)) for decoded in decode_in_batches(paths, self.recipe)]
-        decoded = [part for part, _ in parts]
-        logits, probabilities, scores = (np.concatenate(values) for values in zip(*(s for _, s in parts), strict=True))
-        failed = list(_failures(decoded))
+        failed: list[str | None] = []
+        parts = []
+        for decoded in decode_in_batches(paths, self.recipe):
+            failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
+            parts.append(self.score(decoded.images))
+        logits, probabilities, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
         return self.answer(logits, probabilities, scores, columns, failed)
 
     def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Path]") -> npt.NDArray[np.float64]:
@@ -193,11 +195,6 @@ def _inputs(images: "str | Path | Dataset | Sequence[str | Path]") -> tuple[list
         return images.paths, columns
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(image) for image in images]
     return paths, {"id": [str(path) for path in paths], "truth": [None] * len(paths)}
-
-
-def _failures(batches: Sequence[Decoded]) -> Iterator[str | None]:
-    for batch in batches:
-        yield from (batch.failed.get(row) for row in range(len(batch.sha256)))
 
 
 def load(folder: str | Path) -> Classifier:

@@ -25,6 +25,7 @@ GOES_ON = "A training goes on where it was with the same command and --resume."
 Data = Annotated[Path, typer.Argument(help="Class folders, train/val/test folders, or a CSV or Parquet file of paths.")]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Duplicates = Annotated[str, typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -40,6 +41,7 @@ def train(
     learning_rate: Annotated[float | None, typer.Option("--lr", help="The highest learning rate.")] = None,
     img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
     fit: Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.")] = "crop",
+    duplicates: Duplicates = "near",
     augment: Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")] = None,
     coverage: Annotated[float, typer.Option(help="Share of images whose prediction set holds the truth.")] = 0.9,
     unsure_rate: Annotated[float, typer.Option(help="Share of known images to answer with 'unsure'.")] = 0.05,
@@ -64,6 +66,7 @@ def train(
         learning_rate=learning_rate,
         img_size=img_size,
         fit=fit,
+        duplicates=duplicates,
         augment=names,
         coverage=coverage,
         unsure_rate=unsure_rate,
@@ -84,12 +87,13 @@ def audit(
     data: Data,
     as_json: AsJson = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on any warning.")] = False,
+    duplicates: Duplicates = "near",
     seed: Seed = 0,
 ) -> None:
     """Look at the data before any model does."""
     from linnaea import pipeline
 
-    findings = pipeline.audit(data, seed=seed)
+    findings = pipeline.audit(data, duplicates=duplicates, seed=seed)
     if as_json:
         _print_json([finding.to_json() for finding in findings])
     else:
@@ -105,13 +109,14 @@ def split(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="The CSV file to write; manifest.csv beside the images.")] = None,
     fractions: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.7,0.15,0.15.")] = None,
+    duplicates: Duplicates = "near",
     seed: Seed = 0,
 ) -> None:
     """Split into train, val and test without leaks, and write who went where."""
     from linnaea import pipeline
     from linnaea.runtime.files import write_text
 
-    dataset = pipeline.split(data, fractions=_shares(fractions), seed=seed)
+    dataset = pipeline.split(data, fractions=_shares(fractions), duplicates=duplicates, seed=seed)
     place = out or dataset.root / "manifest.csv"
     if out is None and place.exists():
         raise UsageError(f"{place} is there already: remove it, or name another file with --out.")

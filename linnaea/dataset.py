@@ -107,6 +107,20 @@ class Dataset:
         kept = self.take(row for row, path in enumerate(self.ids) if path not in gone)
         return replace(kept, excluded=self.excluded + remembered)
 
+    def with_unreadable(self, split: str) -> "Dataset":
+        """These rows and, after them, the files of a given split that were left out because they cannot be read.
+
+        They are part of what a classifier is judged on, which can then only be wrong about them.
+        """
+        lost = [entry for entry in self.excluded if entry.split == split and entry.label in self.classes]
+        if not lost:
+            return self
+        rows = [{"path": entry.path, "label": entry.label, "split": split} for entry in lost]
+        columns = {
+            field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in self.table.schema
+        }
+        return replace(self, table=pa.concat_tables([self.table, pa.table(columns)]))
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over every row's path, label, split, group and content hash, independent of row order."""

@@ -118,7 +118,7 @@ def test_other_data_is_judged_under_its_own_name(run, tmp_path):
     other = draw(tmp_path / "elsewhere", count=5, seed=9)
     evaluation = ln.evaluate(run, other)
     assert evaluation.figures["accuracy"].n == 15
-    assert (run / "predictions" / "elsewhere.parquet").exists()
+    assert len(list((run / "predictions").glob("elsewhere-*.parquet"))) == 1
     assert json.loads((run / "run.json").read_text())["test_opened"] != []
 
 

@@ -48,6 +48,8 @@ def decode(source: str | Path | bytes, size: int, fit: str = "crop") -> npt.NDAr
         raise
     except FileNotFoundError:
         raise UnreadableError("file not found") from None
+    except MemoryError:
+        raise  # the machine's trouble, not the picture's
     except Exception as error:  # noqa: BLE001  on damaged bytes Pillow's plugins raise whatever they trip over
         if isinstance(error, OSError) and error.strerror:
             raise UnreadableError(f"cannot be read: {error.strerror}") from None

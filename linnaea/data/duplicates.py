@@ -10,36 +10,40 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 Images = npt.NDArray[np.uint8]
+Groups = npt.NDArray[np.int64]
 THUMBNAIL = 16
 HASH_SIDE = 8
 BANDS = 4
 NEAR = 2.5  # mean absolute difference of thumbnails, in grey levels of 255
+LOCAL = 24.0  # largest difference anywhere in thumbnails of twice the side, in grey levels
 FLAT = 4.0  # pictures whose thumbnails vary less than this have no structure to compare
 CROWDED = 64  # a bucket this full holds a common hash, which says nothing; only its closest neighbours are compared
 
 
-def duplicate_groups(images: Images, sha256: Sequence[str]) -> npt.NDArray[np.int64]:
+def duplicate_groups(images: Images, sha256: Sequence[str], *, near: bool = True) -> Groups:
     """A group number per image (N,), equal for images that show the same picture.
 
-    `images` (N, S, S, 3). Files with equal bytes are duplicates; so are pictures whose 64-bit perceptual hashes
-    (Zauner 2010, DCT) agree in one of four bands and whose 16 x 16 thumbnails differ by less than 2.5 of 255 grey
-    levels on average. Groups are transitive and independent of the order of the images up to numbering.
+    `images` (N, S, S, 3). Files with equal bytes are duplicates; so are, where `near` is asked for, pictures whose
+    64-bit perceptual hashes (Zauner 2010, DCT) agree in one of four bands, whose 16 x 16 thumbnails differ by less
+    than 2.5 of 255 grey levels on average, and whose 32 x 32 thumbnails differ by less than 24 anywhere. Groups are
+    transitive and independent of the order of the images up to numbering.
     """
     if len(images) < 2:
         return np.arange(len(images))
-    thumbnails = _thumbnails(images)
-    pairs = [*_equal(sha256), *_near(thumbnails)]
-    if not pairs:
-        return np.arange(len(images))
-    left, right = np.array(pairs).T
-    graph = coo_array((np.ones(len(pairs)), (left, right)), shape=(len(images), len(images)))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    return _connected([*_equal(sha256), *(_near(_thumbnails(images)) if near else ())], len(images))
 
 
-def merge_groups(*labels: Sequence[object]) -> npt.NDArray[np.int64]:
+def largest_group(groups: Groups) -> int:
+    """The number of images in the largest group; 0 without images."""
+    return int(np.bincount(groups).max(initial=0))
+
+
+def merge_groups(*labels: Sequence[object]) -> Groups:
     """Join several groupings of the same rows: rows that share any group end up in one. None groups nothing."""
-    count = len(labels[0])
-    pairs = [pair for column in labels for pair in _equal(column)]
+    return _connected([pair for column in labels for pair in _equal(column)], len(labels[0]))
+
+
+def _connected(pairs: Sequence[tuple[int, int]], count: int) -> Groups:
     if not pairs:
         return np.arange(count)
     left, right = np.array(pairs).T
@@ -80,8 +84,14 @@ def _near(thumbnails: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
         for offset in range(1, min(len(members), CROWDED)):
             gap = np.abs(small[members[offset:]] - small[members[:-offset]]).mean(axis=1)
             close = np.flatnonzero(gap < NEAR)
-            pairs += zip(members[close].tolist(), members[close + offset].tolist(), strict=True)
+            found = zip(members[close].tolist(), members[close + offset].tolist(), strict=True)
+            pairs += [(left, right) for left, right in found if _alike(thumbnails[left], thumbnails[right])]
     return pairs
+
+
+def _alike(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> bool:
+    """Whether two pictures differ little everywhere: a scratch on the same product is another picture."""
+    return bool(np.abs(left - right).max() < LOCAL)
 
 
 def _hashes(thumbnails: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Decoded images: a recipe, and the pixels of many files made by it."""
 
+import errno
 import hashlib
 import stat
 import tempfile
@@ -21,6 +22,7 @@ from linnaea.runtime.progress import track
 
 Images = npt.NDArray[np.uint8]
 IN_MEMORY_BYTES = 2 * 2**30
+MACHINE_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)  # says nothing about the file
 MAX_FILE_BYTES = 512 * 2**20
 PROBE = 32
 QUICK_SECONDS = 0.001
@@ -126,6 +128,8 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise UnreadableError("file not found") from None
     except OSError as error:
+        if error.errno in MACHINE_TROUBLE:
+            raise
         raise UnreadableError(f"cannot be read: {error.strerror}") from None
     if not content:
         raise UnreadableError("empty file (0 bytes)")

@@ -13,6 +13,8 @@ from linnaea.task import TASKS
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[np.int64]
+ROUNDING = 1e-9  # 10 * (1 - 0.9) is 1, whatever floating point says
+MARGIN = 1e-5  # what two runtimes may differ by: a picture on a threshold is on its known side
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,11 @@ def calibrate(
     policy = replace(
         classifier.policy,
         coverage=aims.coverage,
-        set_threshold=conformal_threshold(probabilities, targets, aims.coverage),
+        set_threshold=max(0.0, conformal_threshold(probabilities, targets, aims.coverage) - MARGIN),
         unsure_rate=aims.unsure_rate,
-        confidence_threshold=-rejection_threshold(-confidence, aims.unsure_rate),
+        confidence_threshold=max(0.0, -rejection_threshold(-confidence, aims.unsure_rate) - MARGIN),
         unfamiliar_rate=aims.unfamiliar_rate,
-        ood_threshold=rejection_threshold(scores, aims.unfamiliar_rate) if known else None,
+        ood_threshold=rejection_threshold(scores, aims.unfamiliar_rate) * (1 + MARGIN) if known else None,
         n=len(targets),
     )
     return classifier.with_(temperature=temperature, policy=policy)
@@ -79,12 +81,12 @@ def conformal_threshold(probabilities: Floats, targets: Targets, coverage: float
     0 (every label belongs to the set) when there are too few pictures for the coverage asked for.
     """
     truth = np.sort(np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0])
-    rank = int(np.floor((len(truth) + 1) * (1 - coverage)))
+    rank = int(np.floor((len(truth) + 1) * (1 - coverage) + ROUNDING))
     return float(truth[rank - 1]) if rank >= 1 else 0.0
 
 
 def rejection_threshold(strangeness: Floats, rate: float) -> float:
     """The value that at most `rate` of new known pictures exceed on average; the largest seen if there are too few."""
     ordered = np.sort(strangeness)
-    rank = int(np.ceil((len(ordered) + 1) * (1 - rate)))
+    rank = int(np.ceil((len(ordered) + 1) * (1 - rate) - ROUNDING))
     return float(ordered[min(rank, len(ordered)) - 1])

@@ -115,6 +115,8 @@ def fit(
         if best is not None:
             save_checkpoint(best, model, None, {"val_loss": best_loss})
     for epoch in range(len(history), schedule.epochs):
+        if _is_over(history, schedule):
+            break
         torch.manual_seed(seed + 1_000_003 * epoch)
         generator = torch.Generator().manual_seed(seed + 1_000_003 * epoch)
         batches = np.array_split(torch.randperm(len(train), generator=generator).numpy(), steps)  # none of size one
@@ -158,8 +160,6 @@ def fit(
                 save_checkpoint(best, model, None, {"val_loss": val_loss})
         if last is not None:
             save_checkpoint(last, model, optimizer, {"history": history})
-        if len(history) - _best_epoch(history) >= schedule.patience or row["learning_rate"] == 0:
-            break
     model.load_state_dict(best_weights)
     return history
 
@@ -186,9 +186,13 @@ def _progress(epochs_done: float, schedule: Schedule, started: float) -> float:
     return max(by_epochs, (time.monotonic() - started) / max(schedule.deadline - started, 1e-9))
 
 
-def _best_epoch(history: list[dict[str, Any]]) -> int:
+def _is_over(history: list[dict[str, Any]], schedule: Schedule) -> bool:
+    """Whether the schedule has come to its end, or the validation loss has not fallen for too long."""
+    if not history:
+        return False
     losses = [row["val_loss"] for row in history]
-    return losses.index(min(losses)) + 1
+    waited = len(losses) - 1 - losses.index(min(losses))
+    return waited >= schedule.patience or history[-1]["learning_rate"] == 0
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from linnaea.models.model import MODELS, Model
 GRID = 32
 COMPONENTS = 12
 LOGIT_SCALE = 1 / 9
-WIDTHS = (64, 128, 256)
+WIDTHS = (48, 128, 192)
 
 
 @MODELS.register("compact")
@@ -39,12 +39,12 @@ class Compact(Model):
         self.classifier = nn.Linear(widths[-1], classes, bias=False)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """The strongest response of each channel anywhere in the picture, shape (N, 256)."""
+        """The strongest response of each channel anywhere in the picture, shape (N, 192)."""
         maps: Tensor = self.blocks(functional.relu(self.stem(pixels)))
         return maps.amax(dim=(2, 3))
 
     def head(self, features: Tensor) -> Tensor:
-        """Features (N, 256) to logits (N, K), scaled down to start gently."""
+        """Features (N, 192) to logits (N, K), scaled down to start gently."""
         logits: Tensor = self.classifier(features) * LOGIT_SCALE
         return logits
 

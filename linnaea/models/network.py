@@ -1,6 +1,5 @@
 """Any timm network as a body with a linear head."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,8 @@ from torch import Tensor, nn
 
 from linnaea.errors import UsageError, suggest
 from linnaea.models.model import MODELS, Model
+
+REFUSED = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "num_classes"}
 
 
 @MODELS.register("network")
@@ -66,15 +67,21 @@ def require_network(name: str, also: Sequence[str] = ()) -> None:
 
 
 def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
-    """A timm network without its classifier; networks that fix their picture size are told it."""
+    """A timm network without its classifier; networks that fix their picture size are told it.
+
+    Raises UsageError for an unknown name and for an argument that would read files or change the classifier.
+    """
     import timm
 
     require_network(name)
-    entry = timm.model_entrypoint(name.split(".")[0])
-    known = dict(extra)
-    if "vit" in name and "img_size" not in inspect.signature(entry).parameters:
-        known.setdefault("img_size", size)
-    body: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **known)
+    refused = sorted(set(extra) & REFUSED)
+    if refused:
+        raise UsageError(f"the arguments {', '.join(refused)} of {name} are not taken from a file: remove them.")
+    body: nn.Module
+    try:
+        body = timm.create_model(name, pretrained=False, num_classes=0, **{"img_size": size, **extra})
+    except TypeError:  # it takes pictures of any size
+        body = timm.create_model(name, pretrained=False, num_classes=0, **extra)
     return body
 
 

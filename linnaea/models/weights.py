@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from linnaea.errors import UsageError
-from linnaea.models.network import Network, require_network
+from linnaea.models.network import Network, create_body, require_network
 from linnaea.runtime.files import sha256_of
 
 DEFAULT_NETWORK = "mobilenetv3_large_100"
@@ -39,7 +39,7 @@ class Weights:
     def build(self, classes: int, size: int) -> Network:
         """A network with these weights in its body and a fresh head."""
         network = Network(self.network, classes, size, self.mean, self.std, self.arguments)
-        missing, unexpected = network.body.load_state_dict(dict(self.state), strict=False)
+        missing, unexpected = network.body.load_state_dict(self._fitted_to(network, size), strict=False)
         heads = [name for name in unexpected if not name.startswith(("classifier", "fc", "head", "last_linear"))]
         if missing or heads:
             raise UsageError(
@@ -48,6 +48,19 @@ class Weights:
                 f"timm.create_model({self.network!r})."
             )
         return network
+
+    def _fitted_to(self, network: Network, size: int) -> dict[str, Tensor]:
+        """The weights, with position embeddings resampled where the pictures have another size than in pretraining."""
+        own = network.body.state_dict()
+        if all(own[name].shape == value.shape for name, value in self.state.items() if name in own):
+            return dict(self.state)
+        native = create_body(self.network, self.size, self.arguments)
+        if not hasattr(native, "set_input_size"):
+            raise UsageError(f"{self.network} cannot take pictures of {size} pixels: use --img-size {self.size}.")
+        native.load_state_dict(dict(self.state), strict=False)
+        resize: Any = native.set_input_size
+        resize(img_size=size)
+        return dict(native.state_dict())
 
     def provenance(self) -> dict[str, Any]:
         """What the model card says of them."""
@@ -129,8 +142,7 @@ def _from_hub(name: str) -> tuple[Weights | None, str]:
 def _cached(config: Any) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
-    names = ("model.safetensors", "pytorch_model.bin")
-    return bool(config.hf_hub_id) and any(isinstance(try_to_load_from_cache(config.hf_hub_id, n), str) for n in names)
+    return bool(config.hf_hub_id) and isinstance(try_to_load_from_cache(config.hf_hub_id, "model.safetensors"), str)
 
 
 def _reachable() -> bool:

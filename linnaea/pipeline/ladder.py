@@ -20,6 +20,7 @@ from linnaea.models.embedding import embed
 from linnaea.run import Run
 from linnaea.runtime.files import read_json, write_json
 
+FAILURES = (LinnaeaError, RuntimeError, AssertionError, TypeError, ValueError)  # what networks raise on odd sizes
 Features = npt.NDArray[np.float32]
 logger = logging.getLogger("linnaea")
 
@@ -36,6 +37,7 @@ class Climbed:
     right: npt.NDArray[np.bool_] | None = None
     val_features: Features | None = None
     train_features: Features | None = None
+    yardstick: bool = False
 
     @property
     def name(self) -> str:
@@ -72,17 +74,19 @@ def choose(climbed: Sequence[Climbed]) -> Choice:
     """The first (cheapest) rung whose accuracy on val is within one standard error of the best rung's.
 
     The standard error is that of the paired difference over the same images: the one-standard-error rule (Breiman et
-    al. 1984). Raises LinnaeaError when no rung finished.
+    al. 1984). A yardstick, which does not look at the pictures, is chosen only when nothing else finished: it would win
+    wherever one class is rare. Raises LinnaeaError when no rung finished.
     """
     finished = [entry for entry in climbed if entry.right is not None]
     if not finished:
         reasons = "; ".join(f"{entry.name}: {entry.row['note']}" for entry in climbed)
         raise LinnaeaError(f"no rung of the ladder finished ({reasons}).")
-    best = max(finished, key=lambda entry: float(_right(entry).mean()))
-    chosen = next(entry for entry in finished if _not_worse(_right(entry), _right(best)))
+    candidates = [entry for entry in finished if not entry.yardstick] or finished
+    best = max(candidates, key=lambda entry: float(_right(entry).mean()))
+    chosen = next(entry for entry in candidates if _not_worse(_right(entry), _right(best)))
     for entry in climbed:
         entry.row["chosen"] = "yes" if entry is chosen else ""
-    return Choice(chosen, _because(chosen, best, len(finished)), [entry.row for entry in climbed])
+    return Choice(chosen, _because(chosen, best, len(candidates)), [entry.row for entry in climbed])
 
 
 def _right(entry: Climbed) -> npt.NDArray[np.bool_]:
@@ -98,7 +102,7 @@ def _not_worse(right: npt.NDArray[np.bool_], best: npt.NDArray[np.bool_]) -> boo
 def _because(chosen: Climbed, best: Climbed, finished: int) -> str:
     count = len(_right(best))
     if finished == 1:
-        return f"{chosen.name} is the only rung that finished."
+        return f"{chosen.name} is the only rung that finished and looks at the pictures."
     if chosen is best:
         return (
             f"{chosen.name} has the highest accuracy on val, {_right(best).mean():.1%} of {count} images, and no "
@@ -123,8 +127,9 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
     )
     try:
         fitted = step.rung.fit(own)
-    except LinnaeaError as error:
-        return Climbed(_row(step, status="failed", note=str(error), seconds=time.perf_counter() - started))
+    except FAILURES as error:
+        kind = "" if isinstance(error, LinnaeaError) else f"{type(error).__name__}: "
+        return Climbed(_row(step, status="failed", note=f"{kind}{error}", seconds=time.perf_counter() - started))
     seconds = time.perf_counter() - started
     classifier = Classifier(
         fitted.model.cpu().eval(), dataset.classes, dataset.task, recipe, provenance=_provenance(step, fitted)
@@ -145,7 +150,7 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         note=" ".join(fitted.notes),
     )
     _keep(run, step, classifier, row, right, fitted)
-    return Climbed(row, classifier, right, features, fitted.features)
+    return Climbed(row, classifier, right, features, fitted.features, yardstick=step.rung.yardstick)
 
 
 def _timed_features(classifier: Classifier, images: npt.NDArray[np.uint8]) -> tuple[Features, float]:
@@ -208,4 +213,4 @@ def _resume(run: Run, step: Step) -> Climbed | None:
     except (BundleError, RunError) as error:
         logger.warning(f"{step.name} is fitted anew, since what was kept of it cannot be used: {error}")
         return None
-    return Climbed(kept["row"], classifier, np.array(kept["right"], dtype=bool))
+    return Climbed(kept["row"], classifier, np.array(kept["right"], dtype=bool), yardstick=step.rung.yardstick)

@@ -9,16 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.data.audit import Inspection, audit
-from linnaea.data.duplicates import duplicate_groups, merge_groups
+from linnaea.data.duplicates import duplicate_groups, largest_group, merge_groups
 from linnaea.data.pixels import Decoded, Recipe, decode_files
 from linnaea.data.splits import split
 from linnaea.dataset import Dataset, Excluded
-from linnaea.errors import DataError
+from linnaea.errors import DataError, UsageError
 from linnaea.finding import Finding
 from linnaea.task import infer_task
 
 logger = logging.getLogger("linnaea")
 Rows = npt.NDArray[np.int64]
+DUPLICATES = ("near", "exact")
+ALIKE = 0.2
+FEW = 10
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,16 @@ def prepare(
     recipe: Recipe,
     *,
     seed: int,
+    duplicates: str = "near",
     fractions: Mapping[str, float] | None = None,
     keep_splits: Dataset | None = None,
 ) -> Prepared:
     """Decode, leave out what cannot be used, group duplicates, split, audit.
 
-    `keep_splits` is the dataset of a run that is resumed: its rows and splits are taken over. Raises DataError when
-    fewer than two classes or no val images remain, or the data differs from that of the run.
+    `duplicates` "near" groups pictures that look the same, "exact" only files with the same bytes; where more than a
+    fifth of all images look the same (a fixed camera), near means exact, with a warning. `keep_splits` is the dataset
+    of a run that is resumed: its rows and splits are taken over. Raises DataError when fewer than two classes or no
+    val images remain, or the data differs from that of the run.
     """
     if keep_splits is not None:
         dataset = keep_splits
@@ -58,18 +64,37 @@ def prepare(
     decoded = decoded.kept()
     _require_classes(dataset)
     dataset = dataset.with_column("sha256", decoded.sha256)
-    duplicates = duplicate_groups(decoded.images, decoded.sha256)
+    same, remarks = _duplicates(decoded, duplicates)
     if keep_splits is None:
-        columns = [duplicates.tolist(), *([dataset.column("group")] if dataset.has("group") else [])]
+        columns = [same.tolist(), *([dataset.column("group")] if dataset.has("group") else [])]
         dataset = split(dataset, merge_groups(*columns), fractions=fractions, seed=seed)
-    dataset, decoded, duplicates = _without_untrained(dataset, decoded, duplicates)
+    dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
         _require_val(dataset)
-    findings = audit(Inspection(dataset, duplicates))
+    findings = [*remarks, *audit(Inspection(dataset, same))]
     for finding in findings:
         if finding.severity != "info":
             logger.warning(finding.summary)
     return Prepared(dataset, decoded, findings)
+
+
+def _duplicates(decoded: Decoded, mode: str) -> tuple[Rows, list[Finding]]:
+    """A group per row, and a finding when near-duplicates mean nothing here."""
+    if mode not in DUPLICATES:
+        raise UsageError(f"duplicates is {mode!r}; expected one of {', '.join(DUPLICATES)}.")
+    groups = duplicate_groups(decoded.images, decoded.sha256, near=mode == "near")
+    largest = largest_group(groups)
+    if mode == "exact" or largest <= max(FEW, ALIKE * len(groups)):
+        return groups, []
+    finding = Finding(
+        "alike",
+        f"{largest} of {len(groups)} images look nearly the same, as those of a fixed camera do: only files with equal "
+        "bytes are treated as duplicates. If pictures follow each other closely, name their sequence in a `group` "
+        "column.",
+        severity="warning",
+        count=largest,
+    )
+    return duplicate_groups(decoded.images, decoded.sha256, near=False), [finding]
 
 
 def _require_classes(dataset: Dataset) -> None:

@@ -51,6 +51,7 @@ def train(
     learning_rate: float | None = None,
     img_size: int | None = None,
     fit: str = "crop",
+    duplicates: str = "near",
     augment: Sequence[str] | None = None,
     coverage: float = 0.9,
     unsure_rate: float = 0.05,
@@ -64,11 +65,13 @@ def train(
 
     `data` is what `linnaea.read` takes, or a dataset. `model` is "auto" for the ladder of rungs, or names of rungs
     and timm networks joined by commas; `weights` "auto", "none" or a safetensors file. `time_limit` is in seconds or
-    like "10m". `img_size` is in pixels (None: what the weights or the images suggest); `fit` crop, pad or stretch.
-    `augment` names augmentations (None: chosen by evidence). `coverage`, `unsure_rate` and `unfamiliar_rate` are
-    shares in (0, 1). `precision` "auto" measures which number format is faster here; fix it ("float32", "bfloat16")
-    for runs that are to be repeated to the last digit. `resume` continues a run that was stopped, with the same arguments. `out` None makes a new
-    folder below `runs`. Raises DataError, UsageError or RunError, each saying how to mend it.
+    like "10m", after which no further step of a ladder or a training begins. `img_size` is in pixels (None: what the
+    weights or the images suggest); `fit` crop, pad or stretch. `duplicates` "near" or "exact" says which images must
+    not be torn apart by the splits. `augment` names augmentations (None: chosen by evidence). `coverage`,
+    `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `precision` "auto" measures which number format is faster
+    here; fix it ("float32", "bfloat16") for runs that are to be repeated to the last digit. `resume` continues a run
+    that was stopped, with the same arguments. `out` None makes a new folder below `runs`. Raises DataError, UsageError
+    or RunError, each saying how to mend it.
     """
     started = time.monotonic()
     arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
@@ -79,14 +82,23 @@ def train(
     dataset = data if isinstance(data, Dataset) else read(data)
     steps, weight_notes = steps_for(model, weights)
     recipe = Recipe(img_size or _size(dataset, steps), fit)
-    run = _open_run(Path(out) if out is not None else _new_folder(dataset), dataset, arguments, resume=resume)
+    frozen = _frozen(dataset, arguments)
+    folder = Path(out) if out is not None else _unfinished(frozen) if resume else _new_folder(dataset)
+    run = _open_run(folder, frozen, resume=resume)
+    _require_same_way(run, recipe, steps)
     with _recorded(run):
         run.update(seed=seed)
         run.note(*weight_notes)
         for note in weight_notes:
             logger.info(note)
         with _timed(run, "decode, audit, split"):
-            prepared = prepare(dataset, recipe, seed=seed, keep_splits=run.dataset() if _has_data(run) else None)
+            prepared = prepare(
+                dataset,
+                recipe,
+                seed=seed,
+                duplicates=duplicates,
+                keep_splits=run.dataset() if _has_data(run) else None,
+            )
             run.write_findings("audit", prepared.findings)
             run.write_dataset(prepared.dataset)
         job = _job(prepared, options, started + limit * (1 - FINISHING_SHARE) if limit else math.inf)
@@ -162,12 +174,21 @@ def _features(climbed: Climbed, prepared: Prepared, rows: Rows) -> npt.NDArray[n
 def _evaluate(
     classifier: Classifier, features: npt.NDArray[np.float32], prepared: Prepared, run: Run, name: str
 ) -> None:
-    part = prepared.dataset.take(prepared.rows(name).tolist())
+    rows = prepared.rows(name)
+    part = prepared.dataset.take(rows.tolist()).with_unreadable(name)
     columns: dict[str, Sequence[Any]] = {"id": part.ids, "truth": part.labels}
     if part.has("group"):
         columns["group"] = part.column("group")
-    predictions = classifier.answer(*classifier.score_features(features), columns, [None] * len(part))
-    write_evaluation(predictions, run.folder, name)
+    reasons = {entry.path: entry.reason for entry in prepared.dataset.excluded}
+    lost = [reasons[path] for path in part.ids[len(rows) :]]
+    scores = [_lengthened(column, len(lost)) for column in classifier.score_features(features)]
+    failed = [*[None] * len(rows), *lost]
+    write_evaluation(classifier.answer(scores[0], scores[1], scores[2], columns, failed), run.folder, name)
+
+
+def _lengthened(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    """Rows of zeros after the scores, for images that were not read and get no answer."""
+    return np.concatenate([scores, np.zeros((count, *scores.shape[1:]), dtype=scores.dtype)])
 
 
 def _job(prepared: Prepared, options: Options, deadline: float) -> Job:
@@ -220,11 +241,27 @@ def _new_folder(dataset: Dataset) -> Path:
     )
 
 
-def _open_run(folder: Path, dataset: Dataset, arguments: dict[str, Any], *, resume: bool) -> Run:
-    frozen = {
+def _frozen(dataset: Dataset, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as JSON types."""
+    return {
         name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-        for name, value in {"data": str(dataset.root), **arguments, "out": str(folder)}.items()
+        for name, value in {"data": str(dataset.root.resolve()), **arguments}.items()
     }
+
+
+def _unfinished(frozen: dict[str, Any]) -> Path:
+    """The latest run below `runs` on the same data that did not come to its end."""
+    found = []
+    for record_file in Path("runs").glob("*/run.json"):
+        record = Run.open(record_file.parent).record()
+        if record["status"] != "finished" and record["arguments"].get("data") == frozen["data"]:
+            found.append((record["started"], record_file.parent))
+    if not found:
+        raise RunError(f"there is no unfinished run on {frozen['data']} below runs: name its folder with --out.")
+    return max(found)[1]
+
+
+def _open_run(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
     if not resume:
         return Run.create(folder, frozen, command_line())
     if not folder.exists():
@@ -232,9 +269,8 @@ def _open_run(folder: Path, dataset: Dataset, arguments: dict[str, Any], *, resu
         return Run.create(folder, frozen, command_line())
     run = Run.open(folder)
     given = run.record()["arguments"]
-    differing = [
-        name for name in frozen if name not in ("time_limit", "device", "out") and frozen[name] != given.get(name)
-    ]
+    free = ("time_limit", "device", "out")
+    differing = [name for name in frozen if name not in free and frozen[name] != given.get(name)]
     if differing:
         listed = "; ".join(f"{name} was {given.get(name)!r} and is now {frozen[name]!r}" for name in differing)
         raise RunError(f"{folder} cannot be resumed with other arguments: {listed}.")
@@ -242,6 +278,24 @@ def _open_run(folder: Path, dataset: Dataset, arguments: dict[str, Any], *, resu
         raise RunError(f"{folder} is finished already: there is nothing to resume.")
     run.update(status="running", error=None)
     return run
+
+
+def _require_same_way(run: Run, recipe: Recipe, steps: Sequence[Step]) -> None:
+    """Write down the picture size and the steps, or raise RunError when a resumed run would now take others.
+
+    They follow from what is found: weights in a cache or on the network, and the sizes of the images.
+    """
+    weights = [step.weights.provenance() if step.weights is not None else None for step in steps]
+    way = {"recipe": recipe.to_json(), "steps": [step.name for step in steps], "weights": weights}
+    known = run.record().get("way")
+    if known is None:
+        run.update(way=way)
+    elif known != way:
+        differing = ", ".join(name for name in way if known.get(name) != way[name])
+        raise RunError(
+            f"{run.folder} cannot be resumed: its {differing} would now be other than when it began. Give --weights "
+            "and --img-size as they were, or start a new run."
+        )
 
 
 def _has_data(run: Run) -> bool:

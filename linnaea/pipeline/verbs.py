@@ -8,11 +8,11 @@ from linnaea.classifier import Classifier, load
 from linnaea.data.pixels import Recipe
 from linnaea.data.sources import read
 from linnaea.data.sources.folders import SUFFIXES, images_in
-from linnaea.dataset import SPLITS, Dataset
+from linnaea.dataset import Dataset
 from linnaea.delivery.exporters import Exported
 from linnaea.delivery.exporters import export as export_classifier
 from linnaea.delivery.report import write_report
-from linnaea.errors import DataError
+from linnaea.errors import DataError, UsageError
 from linnaea.evidence import Comparison, Evaluation, write_evaluation
 from linnaea.evidence import compare as compare_predictions
 from linnaea.evidence import figures as compute_figures
@@ -21,21 +21,28 @@ from linnaea.finding import Finding
 from linnaea.pipeline.preparation import prepare
 from linnaea.predictions import Predictions
 from linnaea.run import Run
+from linnaea.runtime.files import sha256_of
 
 logger = logging.getLogger("linnaea")
 AUDIT_SIZE = 64
 
 
-def audit(data: str | Path | Dataset, *, seed: int = 0) -> list[Finding]:
+def audit(data: str | Path | Dataset, *, duplicates: str = "near", seed: int = 0) -> list[Finding]:
     """Look at labelled images before any model does: files left out, duplicates, leaks, small and rare classes."""
     dataset = data if isinstance(data, Dataset) else read(data)
-    return prepare(dataset, Recipe(AUDIT_SIZE), seed=seed).findings
+    return prepare(dataset, Recipe(AUDIT_SIZE), seed=seed, duplicates=duplicates).findings
 
 
-def split(data: str | Path | Dataset, *, fractions: Mapping[str, float] | None = None, seed: int = 0) -> Dataset:
+def split(
+    data: str | Path | Dataset,
+    *,
+    fractions: Mapping[str, float] | None = None,
+    duplicates: str = "near",
+    seed: int = 0,
+) -> Dataset:
     """Split images into train, val and test: stratified, duplicates and groups never apart. Returns the dataset."""
     dataset = data if isinstance(data, Dataset) else read(data)
-    return prepare(dataset, Recipe(AUDIT_SIZE), seed=seed, fractions=fractions).dataset
+    return prepare(dataset, Recipe(AUDIT_SIZE), seed=seed, fractions=fractions, duplicates=duplicates).dataset
 
 
 def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Dataset | None = None) -> Evaluation:
@@ -54,11 +61,11 @@ def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Datas
     if data is None:
         name, dataset = _own(run)
     else:
-        dataset = data if isinstance(data, Dataset) else read(data)
-        name = _name_apart(dataset.root.resolve())
+        dataset = _apart(run, data if isinstance(data, Dataset) else read(data))
+        name = f"{dataset.root.resolve().name}-{dataset.fingerprint[:8]}"
     loaded = load(run.model_folder)
     evaluation = write_evaluation(loaded.predict(_known(dataset, loaded.classes)), run.folder, name)
-    if data is None and name == "test":
+    if name == "test":
         run.count_test("evaluate")
     return evaluation
 
@@ -75,6 +82,8 @@ def predict(classifier: Classifier | str | Path, images: str | Path | Dataset | 
 def compare(first: str | Path, second: str | Path) -> Comparison:
     """Compare two runs on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
     runs = Run.open(first), Run.open(second)
+    if runs[0].folder.resolve() == runs[1].folder.resolve():
+        raise UsageError(f"{first} and {second} are the same run: name two to compare.")
     for run in runs:
         run.require_finished()
     names = [_common_split(run) for run in runs]
@@ -83,8 +92,12 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
             f"{first} was judged on {names[0]} and {second} on {names[1]}: expected the same split; evaluate both on "
             "the same data."
         )
+    _require_same_images(*runs)
     parts = [run.predictions(name) for run, name in zip(runs, names, strict=True)]
-    return compare_predictions(parts[0], parts[1], (runs[0].folder.name, runs[1].folder.name))
+    shown = [run.folder.name for run in runs]
+    if shown[0] == shown[1]:
+        shown = [str(run.folder) for run in runs]
+    return compare_predictions(parts[0], parts[1], (shown[0], shown[1]))
 
 
 def export(run: str | Path, to: str = "onnx", *, out: str | Path | None = None) -> Exported:
@@ -94,9 +107,23 @@ def export(run: str | Path, to: str = "onnx", *, out: str | Path | None = None) 
     dataset = opened.dataset()
     name = "test" if len(dataset.split("test")) else "val"
     folder = Path(out) if out is not None else opened.folder / "export" / to
+    if folder.exists() and any(folder.iterdir()) and not list(folder.glob("model.*")):
+        raise UsageError(f"{folder} holds other files: give an empty or a new folder with --out.")
     exported = export_classifier(load(opened.model_folder), to, folder, dataset.split(name).paths)
     opened.write_findings("export", [exported.parity])
     return exported
+
+
+def _require_same_images(first: Run, second: Run) -> None:
+    """Raise DataError where images of the two runs share a name but not their content."""
+    hashes = [dict(zip(run.dataset().ids, run.dataset().column("sha256"), strict=True)) for run in (first, second)]
+    shared = hashes[0].keys() & hashes[1].keys()
+    differing = [path for path in shared if hashes[0][path] != hashes[1][path]]
+    if differing:
+        raise DataError(
+            f"{len(differing)} of {len(shared)} images have the same name in both runs but other content (first "
+            f"{min(differing)}): runs can be compared on the same images only."
+        )
 
 
 def report(run: str | Path) -> Path:
@@ -129,9 +156,23 @@ def _in_folder(folder: Path) -> list[Path]:
     return found
 
 
-def _name_apart(root: Path) -> str:
-    """The name of other data, never one of the run's own files, whose evidence it would overwrite."""
-    return f"{root.parent.name}-{root.name}" if root.name in (*SPLITS, "audit", "export") else root.name
+def _apart(run: Run, dataset: Dataset) -> Dataset:
+    """The images that the run was neither trained nor tuned on, by their content; those of its test split are counted.
+
+    Raises DataError when none remain.
+    """
+    own = run.dataset()
+    split_of = dict(zip(own.column("sha256"), own.column("split"), strict=True))
+    hashes = [sha256_of(path) if path.is_file() else "" for path in dataset.paths]
+    seen = [split_of.get(digest) for digest in hashes]
+    rows = [row for row, split in enumerate(seen) if split not in ("train", "val")]
+    if not rows:
+        raise DataError(f"the run was trained or tuned on every image of {dataset.root}: judge it on other images.")
+    if len(rows) < len(dataset):
+        logger.warning(f"{len(dataset) - len(rows)} images are not judged: the run was trained or tuned on them.")
+    if "test" in seen:
+        run.count_test(f"evaluate on {dataset.root}")
+    return dataset.with_column("sha256", hashes).take(rows)
 
 
 def _known(data: str | Path | Dataset, classes: Sequence[str]) -> Dataset:
@@ -153,9 +194,21 @@ def _known(data: str | Path | Dataset, classes: Sequence[str]) -> Dataset:
 
 
 def _own(run: Run) -> tuple[str, Dataset]:
+    """The run's own test split, or val where there is none; DataError unless every image is what it was."""
     dataset = run.dataset()
     name = "test" if len(dataset.split("test")) else "val"
-    return name, dataset.split(name)
+    part = dataset.split(name)
+    changed = [
+        path
+        for path, file, digest in zip(part.ids, part.paths, part.column("sha256"), strict=True)
+        if not file.is_file() or sha256_of(file) != digest
+    ]
+    if changed:
+        raise DataError(
+            f"{len(changed)} of the run's {len(part)} {name} images have changed or gone from {dataset.root} (first "
+            f"{changed[0]}): put them back, or judge the run on other data."
+        )
+    return name, part.with_unreadable(name)
 
 
 def _common_split(run: Run) -> str:

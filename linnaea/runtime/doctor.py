@@ -24,10 +24,16 @@ def examine() -> dict[str, Any]:
         "device": device if device != "cuda" else f"cuda ({torch.cuda.get_device_name()})",
         "threads": available_threads(),
         "bfloat16 in hardware": "yes" if has_bfloat16(device) else "no",
-        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+        "memory": _memory(),
     }
     for extra, libraries in EXTRAS.items():
         missing = [name for name in libraries if importlib.util.find_spec(name) is None]
         mend = f"pip install 'linnaea[{extra}]' (missing: {', '.join(missing)})"
         facts[f"extra {extra}"] = mend if missing else "installed"
     return facts
+
+
+def _memory() -> str:
+    if not hasattr(os, "sysconf"):
+        return "not told by this system"
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"

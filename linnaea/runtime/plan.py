@@ -66,9 +66,10 @@ def available_threads() -> int:
 
 def has_bfloat16(device: str) -> bool:
     """Whether the device multiplies bfloat16 in hardware."""
-    if device == "cuda":
+    kind = torch.device(device).type
+    if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "cpu":
+    if kind == "cpu":
         found = torch.cpu.get_capabilities()
         return bool(found.get("amx_bf16") or found.get("avx512_bf16") or found.get("bf16"))
     return False
@@ -93,6 +94,6 @@ def measure(device: str, step: Callable[[Plan], object], precision: str = "auto"
 def _timed(step: Callable[[Plan], object], plan: Plan, device: str) -> float:
     started = time.perf_counter()
     step(plan)
-    if device == "cuda":
+    if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - started

@@ -34,8 +34,8 @@ def duplicates_across_splits(inspection: Inspection) -> Finding | None:
 
 @CHECKS.register("duplicates_across_classes")
 def duplicates_across_classes(inspection: Inspection) -> Finding | None:
-    """The same picture under two labels, of which one at least is wrong."""
-    return _straddling(inspection, "label", "{count} pictures carry different labels: one of them at least is wrong.")
+    """The same picture, or nearly, under two labels; if it is the same, one of them at least is wrong."""
+    return _straddling(inspection, "label", "{count} pictures, or nearly the same, carry different labels: look.")
 
 
 @CHECKS.register("groups_across_splits")

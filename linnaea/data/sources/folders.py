@@ -119,10 +119,21 @@ def _files(folder: Path) -> Iterator[Path]:
 def _reason_to_skip(file: Path, class_folder: Path) -> str | None:
     if any(is_hidden(part) for part in file.relative_to(class_folder).parts):
         return "hidden"
+    if not _is_text(file.name):
+        return "name is not valid UTF-8: rename it"
     if file.suffix.lower() not in SUFFIXES:
         return f"not an image file ({file.suffix or 'no ending'})"
     return None
 
 
 def _relative(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix()
+    """The path below the root; bytes of a name that are no UTF-8 are shown as question marks."""
+    return os.fsencode(file.relative_to(root).as_posix()).decode("utf-8", "replace")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,6 +1,6 @@
 """A CSV or Parquet file of paths and labels, given itself or lying in the folder under a usual name."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pyarrow as pa
@@ -86,7 +86,7 @@ def _find(records: pa.Table, names: tuple[str, ...], file: Path) -> str:
 def _reason_to_skip(name: str, label: Any, root: Path, seen: set[str]) -> str | None:
     if not name:
         return "no path given"
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    if any(kind(name).anchor or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath)):
         return "path leads outside the table's folder"
     if name in seen:
         return "named twice in the table"

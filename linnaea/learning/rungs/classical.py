@@ -10,7 +10,8 @@ from linnaea.models.hog import Hog
 from linnaea.models.majority import Majority
 
 MOST_IMAGES = 10_000
-SVM_STRENGTHS = (0.0001, 0.001, 0.01, 0.1)
+SVM_STRENGTHS = (0.0001, 0.001, 0.01)
+SVM_ITERATIONS = 100
 
 
 def fit_majority(job: Job) -> Fitted:
@@ -26,7 +27,12 @@ def fit_hog(job: Job) -> Fitted:
     model = Hog(job.classes, job.size)
     train = job.subset(MOST_IMAGES)
     heads = fit_path(
-        embed(model, train.images), train.targets, job.classes, loss=squared_hinge, strengths=SVM_STRENGTHS
+        embed(model, train.images),
+        train.targets,
+        job.classes,
+        loss=squared_hinge,
+        strengths=SVM_STRENGTHS,
+        iterations=SVM_ITERATIONS,
     )
     best = choose(heads, embed(model, job.val.images), job.val.targets)
     install(best, model.classifier)
@@ -43,5 +49,5 @@ def install(head: LinearHead, layer: torch.nn.Linear) -> None:
         layer.bias.copy_(torch.from_numpy(head.bias))
 
 
-RUNGS.register("majority")(Rung(fit_majority, pretrained=None))
+RUNGS.register("majority")(Rung(fit_majority, pretrained=None, yardstick=True))
 RUNGS.register("hog")(Rung(fit_hog, pretrained=None))

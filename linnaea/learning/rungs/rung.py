@@ -94,12 +94,15 @@ class Fitted:
 class Rung:
     """A registered rung: `fit`, and whether it builds on pretrained weights (None: it has no use for them).
 
+    A `yardstick` is there to be beaten.
+
     In the automatic ladder stand the rungs without use for weights, then those that need them or, where there are
     none, those that do without.
     """
 
     fit: Callable[[Job], Fitted]
     pretrained: bool | None
+    yardstick: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from linnaea.errors import LinnaeaError
 from linnaea.learning.mirror import choose_augmentations
 from linnaea.learning.rungs.finetune import measure_training
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
@@ -46,6 +47,8 @@ def fit_scratch(job: Job) -> Fitted:
         checkpoints=job.checkpoints,
         on_epoch=job.on_epoch,
     )
+    if not history:
+        raise LinnaeaError("the time limit left no time to train a step: give more with --time-limit.")
     return Fitted(model, history, notes, plan.to_json())
 
 

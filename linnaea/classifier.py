@@ -30,7 +30,8 @@ class Policy:
     """When to answer, and with what.
 
     A label belongs to the prediction set when its probability reaches `set_threshold`, or is the highest; the set
-    then holds the truth in at least `coverage` of pictures like those it was fitted on (split conformal prediction).
+    then holds the truth in about `coverage` of pictures like those it was fitted on, or more (split conformal
+    prediction; the guarantee would be exact had these pictures not also chosen the model).
     An answer is `unsure` below `confidence_threshold` and `unfamiliar` above `ood_threshold`; the thresholds were set
     to reject these shares, `unsure_rate` and `unfamiliar_rate`, of the `n` calibration pictures.
     """

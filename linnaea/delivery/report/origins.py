@@ -90,8 +90,8 @@ def policy_sentences(classifier: Mapping[str, Any]) -> Iterator[str]:
     yield from _threshold_sentences(policy)
     if number(policy.get("set_threshold")) is not None:
         yield (
-            f"Beside its one answer it names a prediction set, made so that it holds the truth for at least "
-            f"{percent(policy.get('coverage'))} of images like the validation images "
+            f"Beside its one answer it names a prediction set, made so that it holds the truth for about "
+            f"{percent(policy.get('coverage'))} of images like the validation images, or more "
             f"(from a probability of {decimal(policy.get('set_threshold'))})."
         )
     else:

@@ -423,7 +423,7 @@ def test_evaluating_on_other_classes(refused, linnaea, finished, tmp_path):
     draw(tmp_path / "rings", each=3, classes=["ring", "line"])
     words = ["no image", "has line, ring", "knows disc, square"]
     refused("evaluate", finished, "--data", "rings", words=[words[0], words[2]])
-    draw(tmp_path / "rings", each=3, classes=["disc"])
+    draw(tmp_path / "rings", each=3, classes=["disc"], first=100)
     shutil.copytree(finished, tmp_path / "run")
     outcome = linnaea("evaluate", "run", "--data", "rings")
     assert outcome.code == 0
@@ -433,10 +433,10 @@ def test_evaluating_on_other_classes(refused, linnaea, finished, tmp_path):
 def test_evaluating_on_a_folder_called_test_keeps_the_runs_own_evidence(linnaea, finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     before = (tmp_path / "run" / "predictions" / "test.parquet").read_bytes()
-    draw(tmp_path / "photos" / "test", each=3)
+    draw(tmp_path / "photos" / "test", each=3, first=100)
     assert linnaea("evaluate", "run", "--data", "photos/test").code == 0
     assert (tmp_path / "run" / "predictions" / "test.parquet").read_bytes() == before
-    assert (tmp_path / "run" / "predictions" / "photos-test.parquet").exists()
+    assert len(list((tmp_path / "run" / "predictions").glob("test-*.parquet"))) == 1
 
 
 # Stopped, and a full disk

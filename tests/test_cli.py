@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from enum import Enum
@@ -208,10 +209,16 @@ def test_report_says_where_it_wrote(cli_run, call):
     assert f"The report is in {cli_run / 'report.html'}." in out
 
 
-def test_compare_says_what_was_shown(cli_run, call):
-    code, out, _ = call("compare", cli_run, cli_run)
+@pytest.fixture(scope="session")
+def copied_run(cli_run, tmp_path_factory):
+    """The same run in another place, under the same name."""
+    return shutil.copytree(cli_run, tmp_path_factory.mktemp("copies") / cli_run.name)
+
+
+def test_compare_says_what_was_shown(cli_run, copied_run, call):
+    code, out, _ = call("compare", cli_run, copied_run)
     assert code == 0
-    assert out.startswith("It was not shown that tones and tones differ")
+    assert out.startswith(f"It was not shown that {cli_run} and {copied_run} differ")
 
 
 def test_audit_json(colour_photos, call):
@@ -225,8 +232,8 @@ def test_evaluate_json(cli_run, call):
     assert set(strict_json(out)["accuracy"]) == {"value", "lo", "hi", "n", "method"}
 
 
-def test_compare_json(cli_run, call):
-    _, out, _ = call("compare", cli_run, cli_run, "--json")
+def test_compare_json(cli_run, copied_run, call):
+    _, out, _ = call("compare", cli_run, copied_run, "--json")
     content = strict_json(out)
     assert content["better"] is None
     assert content["metric"] == "accuracy"

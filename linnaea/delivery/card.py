@@ -32,8 +32,8 @@ def write_card(run: Path) -> Path:
         f"It knows no other classes than those above. It is unsure below a confidence of "
         f"{policy['confidence_threshold']:.3f} (set to reject {policy['unsure_rate']:.0%} of known images) and calls "
         f"{policy['unfamiliar_rate']:.0%} of known images unfamiliar. Its sets hold the truth in about "
-        f"{policy['coverage']:.0%} of images like the {policy['n']} it was calibrated on, or more. All figures hold for images "
-        f"like these, and for no others. {FILL_IN}",
+        f"{policy['coverage']:.0%} of images like the {policy['n']} it was calibrated on, or more. All figures hold "
+        f"for images like these, and for no others. {FILL_IN}",
     ]
     return write_text(run / "model" / "README.md", "\n\n".join(sections) + "\n")
 

@@ -58,13 +58,13 @@ def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Datas
         return Evaluation(predictions, compute_figures(predictions), compute_findings(predictions))
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
     run.require_finished()
+    loaded = load(run.model_folder)
     if data is None:
         name, dataset = _own(run)
     else:
-        dataset = _apart(run, data if isinstance(data, Dataset) else read(data))
+        dataset = _apart(run, _known(data, loaded.classes))
         name = f"{dataset.root.resolve().name}-{dataset.fingerprint[:8]}"
-    loaded = load(run.model_folder)
-    evaluation = write_evaluation(loaded.predict(_known(dataset, loaded.classes)), run.folder, name)
+    evaluation = write_evaluation(loaded.predict(dataset), run.folder, name)
     if name == "test":
         run.count_test("evaluate")
     return evaluation

@@ -129,7 +129,7 @@ def test_it_knows_where_it_lies_and_how_large_it_is(model):
 def test_own_models_take_pictures_of_any_size(name, size):
     model = build(name, {"classes": 2, "size": size}).eval()
     features = model.features(torch.rand(2, 3, size, size))
-    assert features.shape == (2, 1956 if name == "hog" else 256)
+    assert features.shape == (2, 1956 if name == "hog" else 192)
     assert torch.isfinite(model.head(features)).all()
 
 

@@ -18,7 +18,7 @@ from linnaea.data.sources import read
 from linnaea.dataset import Dataset
 from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
-from linnaea.errors import RunError, UsageError
+from linnaea.errors import UsageError
 from linnaea.evidence import write_evaluation
 from linnaea.evidence.calibration import Aims, calibrate
 from linnaea.evidence.openset import fit_familiarity
@@ -26,9 +26,10 @@ from linnaea.learning.augmentation import AUGMENTATIONS
 from linnaea.learning.rungs import Job, Options, Step, steps_for
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
+from linnaea.pipeline.beginning import find_unfinished, freeze, new_folder, open_run, recorded, require_same_way
 from linnaea.pipeline.ladder import Climbed, climb
 from linnaea.pipeline.preparation import Prepared, Rows, prepare
-from linnaea.run import Run, command_line, now
+from linnaea.run import Run, now
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_precision
 from linnaea.task import TASKS
@@ -82,11 +83,11 @@ def train(
     dataset = data if isinstance(data, Dataset) else read(data)
     steps, weight_notes = steps_for(model, weights)
     recipe = Recipe(img_size or _size(dataset, steps), fit)
-    frozen = _frozen(dataset, arguments)
-    folder = Path(out) if out is not None else _unfinished(frozen) if resume else _new_folder(dataset)
-    run = _open_run(folder, frozen, resume=resume)
-    _require_same_way(run, recipe, steps)
-    with _recorded(run):
+    frozen = freeze(dataset, arguments)
+    folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
+    run = open_run(folder, frozen, resume=resume)
+    require_same_way(run, recipe, steps)
+    with recorded(run):
         run.update(seed=seed)
         run.note(*weight_notes)
         for note in weight_notes:
@@ -232,87 +233,8 @@ def _size(dataset: Dataset, steps: Sequence[Step]) -> int:
     return int(min(largest, max(smallest, math.ceil(usual / 32) * 32)))
 
 
-def _new_folder(dataset: Dataset) -> Path:
-    name = dataset.root.resolve().name or "run"
-    return next(
-        folder
-        for number in range(1, 10_000)
-        if not (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists()
-    )
-
-
-def _frozen(dataset: Dataset, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments as JSON types."""
-    return {
-        name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-        for name, value in {"data": str(dataset.root.resolve()), **arguments}.items()
-    }
-
-
-def _unfinished(frozen: dict[str, Any]) -> Path:
-    """The latest run below `runs` on the same data that did not come to its end."""
-    found = []
-    for record_file in Path("runs").glob("*/run.json"):
-        record = Run.open(record_file.parent).record()
-        if record["status"] != "finished" and record["arguments"].get("data") == frozen["data"]:
-            found.append((record["started"], record_file.parent))
-    if not found:
-        raise RunError(f"there is no unfinished run on {frozen['data']} below runs: name its folder with --out.")
-    return max(found)[1]
-
-
-def _open_run(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
-    if not resume:
-        return Run.create(folder, frozen, command_line())
-    if not folder.exists():
-        logger.warning(f"{folder} does not exist yet: there is nothing to resume, a new run begins.")
-        return Run.create(folder, frozen, command_line())
-    run = Run.open(folder)
-    given = run.record()["arguments"]
-    free = ("time_limit", "device", "out")
-    differing = [name for name in frozen if name not in free and frozen[name] != given.get(name)]
-    if differing:
-        listed = "; ".join(f"{name} was {given.get(name)!r} and is now {frozen[name]!r}" for name in differing)
-        raise RunError(f"{folder} cannot be resumed with other arguments: {listed}.")
-    if run.record()["status"] == "finished":
-        raise RunError(f"{folder} is finished already: there is nothing to resume.")
-    run.update(status="running", error=None)
-    return run
-
-
-def _require_same_way(run: Run, recipe: Recipe, steps: Sequence[Step]) -> None:
-    """Write down the picture size and the steps, or raise RunError when a resumed run would now take others.
-
-    They follow from what is found: weights in a cache or on the network, and the sizes of the images.
-    """
-    weights = [step.weights.provenance() if step.weights is not None else None for step in steps]
-    way = {"recipe": recipe.to_json(), "steps": [step.name for step in steps], "weights": weights}
-    known = run.record().get("way")
-    if known is None:
-        run.update(way=way)
-    elif known != way:
-        differing = ", ".join(name for name in way if known.get(name) != way[name])
-        raise RunError(
-            f"{run.folder} cannot be resumed: its {differing} would now be other than when it began. Give --weights "
-            "and --img-size as they were, or start a new run."
-        )
-
-
 def _has_data(run: Run) -> bool:
     return "dataset" in run.record()
-
-
-@contextmanager
-def _recorded(run: Run) -> Iterator[None]:
-    """Leave the truth in run.json however the run ends."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        run.update(status="interrupted", finished=now())
-        raise
-    except BaseException as error:
-        run.update(status="failed", error=str(error) or type(error).__name__, finished=now())
-        raise
 
 
 @contextmanager

@@ -21,8 +21,8 @@ def fit_frozen(job: Job) -> Fitted:
     notes = [f"The head's strength C = {best.strength} was chosen on val."]
     if len(known.train) < len(job.train):
         notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")
-    exact = known.plan.precision == "float32" and len(known.train) == len(job.train)
-    return Fitted(model, notes=notes, plan=known.plan.to_json(), features=known.train if exact else None)
+    whole = len(known.train) == len(job.train)
+    return Fitted(model, notes=notes, plan=known.plan.to_json(), features=known.train if whole else None)
 
 
 def _features(job: Job, model: Network) -> Features:

@@ -80,7 +80,7 @@ class Job:
 class Fitted:
     """A fitted model, how it got there, and what is worth writing down about it.
 
-    `features` are the model's own features (N, D) of all training images in float32, where the rung has them anyway.
+    `features` are the model's own features (N, D) of all training images, where the rung has them anyway.
     """
 
     model: Model

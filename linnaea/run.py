@@ -3,7 +3,6 @@
 import csv
 import platform
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -180,11 +179,6 @@ def command_line() -> str:
     import shlex
 
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def stopwatch() -> float:
-    """A time to subtract from a later one, in seconds."""
-    return time.perf_counter()
 
 
 def _cell(value: Any) -> str:

@@ -203,6 +203,26 @@ def report(run: RunFolder) -> None:
 
 
 @app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that is kept.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show, or clear, what is kept between runs: decoded pixels and features."""
+    from linnaea.runtime.cache import clear_cache, describe_cache
+
+    freed = clear_cache() if clear else 0
+    facts = describe_cache()
+    if as_json:
+        _print_json(facts | {"freed_bytes": freed})
+        return
+    if clear:
+        typer.echo(f"{freed:,} bytes were freed.")
+    typer.echo(f"{facts['folder'] or 'The cache is off.'}: {facts['bytes']:,} of at most {facts['limit']:,} bytes.")
+    for row in facts["contents"]:
+        typer.echo(f"  {row['bytes']:>15,} bytes  {row['rows']:>9,} rows  {row['namespace']}")
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine and this installation can do."""
     from linnaea.runtime.doctor import examine
@@ -228,7 +248,7 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("linnaea").setLevel(logging.INFO)
     try:
-        app()
+        app(prog_name="linnaea")
     except LinnaeaError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

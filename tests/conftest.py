@@ -13,6 +13,12 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """The tests have a cache of their own."""
+    os.environ["LINNAEA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def photo_sets() -> Path:
     """The folder of real photo sets; the test is skipped, with the reason, where there is none."""

@@ -18,7 +18,7 @@ import linnaea
 from linnaea import cli, pipeline
 
 VERBS = ("train", "audit", "split", "evaluate", "predict", "compare", "export", "report")
-COMMANDS = (*VERBS, "doctor", "demo")
+COMMANDS = (*VERBS, "cache", "doctor", "demo")
 FLAG_NAMES = {"learning_rate": "lr"}
 NAMES_IN_PYTHON = {"evaluate": {"run": "classifier"}, "predict": {"run": "classifier"}}
 ONLY_ON_THE_COMMAND_LINE = {
@@ -306,3 +306,14 @@ def test_everything_public_has_a_docstring():
 def is_documented(name, value):
     described = inspect.isfunction(value) or isinstance(value, property | classmethod | staticmethod)
     return described and not name.startswith("_")
+
+
+def test_the_cache_is_shown_and_cleared(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path))
+    code, out, _ = call("cache")
+    assert code == 0
+    assert f"{tmp_path}: 0 of at most 10,000,000,000 bytes." in out
+    _, out, _ = call("cache", "--clear", "--json")
+    assert json.loads(out)["freed_bytes"] == 0
+    monkeypatch.setenv("LINNAEA_CACHE", "none")
+    assert "The cache is off." in call("cache")[1]

@@ -16,7 +16,7 @@ from PIL import (  # the plugins register themselves in Image.OPEN
     Image,
     ImageFile,
     ImageOps,
-    JpegImagePlugin,  # noqa: F401
+    JpegImagePlugin,
     PngImagePlugin,  # noqa: F401
     TiffImagePlugin,  # noqa: F401
     WebPImagePlugin,  # noqa: F401
@@ -24,6 +24,7 @@ from PIL import (  # the plugins register themselves in Image.OPEN
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 FITS = ("crop", "pad", "stretch")
+SPARE = 2  # a scaled JPEG keeps this many pixels for each one that is asked for
 PAD_GREY = (128, 128, 128)
 MOST_PIXELS = 178_956_970  # where Pillow refuses by default; a number here, so that no setting of Pillow moves it
 
@@ -36,14 +37,15 @@ def decode(source: str | Path | bytes, size: int, fit: str = "crop") -> npt.NDAr
     """Decode an image file, or its bytes, to RGB pixels of shape (size, size, 3), 0 to 255.
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey is scaled to 8 bits, and of an animation
-    the first frame counts. `fit` says how a picture becomes square: "crop" keeps the centre, "pad" keeps all of it on
-    grey, "stretch" bends it. Resizing is Pillow's antialiased bicubic. Raises UnreadableError.
+    the first frame counts. A JPEG of at least four times the size is decoded at a half, a quarter or an eighth of it,
+    never below twice the size, before it is resized. `fit` says how a picture becomes square: "crop" keeps the centre,
+    "pad" keeps all of it on grey, "stretch" bends it. Resizing is Pillow's antialiased bicubic. Raises UnreadableError.
     """
     if fit not in FITS:
         raise ValueError(f"fit is {fit!r}; expected one of {', '.join(FITS)}.")
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as stream:
-            return np.array(square(_to_rgb(_open(stream)), size, fit))
+            return np.array(square(_to_rgb(_scaled(_open(stream), size)), size, fit))
     except UnreadableError:
         raise
     except FileNotFoundError:
@@ -71,6 +73,14 @@ def _within_limit(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise UnreadableError(f"{width:,} x {height:,} pixels: more than {MOST_PIXELS:,} are not decoded")
+    return image
+
+
+def _scaled(image: ImageFile.ImageFile, size: int) -> ImageFile.ImageFile:
+    """Let libjpeg's inverse cosine transform do the coarse part of the shrinking, several times faster."""
+    scale = min(image.size) / (SPARE * size)
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and scale >= 2:
+        image.draft(None, (int(image.width / scale), int(image.height / scale)))
     return image
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.data import cache
 from linnaea.data.decoding import FITS, UnreadableError, decode
 from linnaea.dataset import Excluded
 from linnaea.errors import UnreadableImageError, UsageError
@@ -24,6 +25,7 @@ Images = npt.NDArray[np.uint8]
 IN_MEMORY_BYTES = 2 * 2**30
 MACHINE_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)  # says nothing about the file
 MAX_FILE_BYTES = 512 * 2**20
+KEPT_AT_ONCE = 256 * 2**20  # bytes of pixels decoded between two writes to the cache
 PROBE = 32
 QUICK_SECONDS = 0.001
 
@@ -78,9 +80,12 @@ class Decoded:
 
 
 def decode_files(paths: Sequence[Path], recipe: Recipe) -> Decoded:
-    """Decode every file once, on all cores; large sets lie in a temporary memory-mapped file."""
+    """Decode every file once, on all cores, and never again while it stays as it is: pixels are kept in the cache.
+
+    Large sets lie in a temporary memory-mapped file.
+    """
     images = _allocate((len(paths), recipe.size, recipe.size, 3))
-    sha256, failed = [""] * len(paths), {}
+    sha256, failed = cache.recall(paths, recipe.size, recipe.fit, images), {}
 
     def fill(row: int) -> None:
         try:
@@ -88,20 +93,31 @@ def decode_files(paths: Sequence[Path], recipe: Recipe) -> Decoded:
         except UnreadableImageError as error:
             failed[row] = str(error)
 
-    for _ in track(_run(fill, len(paths)), "decoding", len(paths)):
+    missing = [row for row, digest in enumerate(sha256) if not digest]
+    per_part = max(1, KEPT_AT_ONCE // max(1, images[:1].nbytes))
+    parts = [missing[start : start + per_part] for start in range(0, len(missing), per_part)]
+
+    def work() -> Iterator[None]:
+        for part in parts:
+            yield from _run(fill, part)
+            done = [row for row in part if sha256[row]]
+            digests = [sha256[row] for row in done]
+            cache.keep([paths[row] for row in done], digests, recipe.size, recipe.fit, images[done])
+
+    for _ in track(work(), "decoding", len(missing)):
         pass
     return Decoded(images, sha256, dict(sorted(failed.items())))
 
 
-def _run(fill: Callable[[int], None], count: int) -> Iterator[None]:
+def _run(fill: Callable[[int], None], rows: Sequence[int]) -> Iterator[None]:
     """Fill every row; threads help only where an image takes longer than the interpreter lock's to and fro."""
     started = time.perf_counter()
-    yield from map(fill, range(min(PROBE, count)))
-    if time.perf_counter() - started < min(PROBE, count) * QUICK_SECONDS:
-        yield from map(fill, range(PROBE, count))
+    yield from map(fill, rows[:PROBE])
+    if time.perf_counter() - started < min(PROBE, len(rows)) * QUICK_SECONDS:
+        yield from map(fill, rows[PROBE:])
         return
     with ThreadPoolExecutor(available_threads()) as pool:
-        yield from pool.map(fill, range(PROBE, count))
+        yield from pool.map(fill, rows[PROBE:])
 
 
 def decode_in_batches(paths: Sequence[Path], recipe: Recipe, batch_size: int = 256) -> Iterator[Decoded]:

@@ -1,0 +1,88 @@
+"""Where computed things are kept between runs: one store per user, which can be moved, bounded or switched off.
+
+`LINNAEA_CACHE` names its folder, or is "none"; `LINNAEA_CACHE_LIMIT` bounds it, such as "20GB" (the default is 10 GB).
+"""
+
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from linnaea.errors import UsageError
+from linnaea.runtime.store import Store
+
+DEFAULT_LIMIT = "10GB"
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+Result = TypeVar("Result")
+logger = logging.getLogger("linnaea")
+
+
+def cache_folder() -> Path | None:
+    """The folder of the cache; None where it is switched off."""
+    given = os.environ.get("LINNAEA_CACHE", "")
+    if given.lower() == "none":
+        return None
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "linnaea"
+
+
+def cache_limit() -> int:
+    """The most bytes that the cache may hold; raises UsageError for what is no number of bytes."""
+    return parse_bytes(os.environ.get("LINNAEA_CACHE_LIMIT") or DEFAULT_LIMIT)
+
+
+def parse_bytes(text: str) -> int:
+    """A number of bytes from a text such as "500MB" or "1.5 GB" (powers of ten); raises UsageError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)?\s*", text.upper())
+    if match is None:
+        raise UsageError(f"{text!r} is no size: expected one such as 500MB or 20GB.")
+    return int(float(match[1]) * UNITS[match[2] if match[2] and match[2] != "B" else ""])
+
+
+def cached(use: Callable[[Store], Result], otherwise: Result) -> Result:
+    """What `use` makes of the user's store; `otherwise`, with one warning, where there is none or the disk refuses."""
+    folder = cache_folder()
+    if folder is None or folder in _given_up():
+        return otherwise
+    try:
+        return use(_store(folder, cache_limit()))
+    except (OSError, sqlite3.Error) as error:
+        _given_up().add(folder)
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        logger.warning(
+            f"nothing is kept in the cache {folder} from here on ({said}): work goes on without it. Make room with "
+            "`linnaea cache --clear`, or name another folder in LINNAEA_CACHE."
+        )
+        return otherwise
+
+
+def describe_cache() -> dict[str, Any]:
+    """The folder, its limit, how many bytes it holds and for what, as JSON types."""
+    folder = cache_folder()
+    nothing: list[dict[str, Any]] = []
+    contents = cached(Store.contents, otherwise=nothing)
+    return {
+        "folder": str(folder) if folder else None,
+        "limit": cache_limit(),
+        "bytes": sum(row["bytes"] for row in contents),
+        "contents": contents,
+    }
+
+
+def clear_cache() -> int:
+    """Remove everything that is kept; returns the bytes that were freed."""
+    return cached(Store.clear, otherwise=0)
+
+
+@lru_cache
+def _store(folder: Path, limit: int) -> Store:
+    return Store(folder, limit)
+
+
+@lru_cache(maxsize=1)
+def _given_up() -> set[Path]:
+    """The folders that failed once in this process."""
+    return set()

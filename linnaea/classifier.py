@@ -19,6 +19,7 @@ from linnaea.models.embedding import embed
 from linnaea.models.familiarity import Familiarity
 from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
+from linnaea.runtime.containers import Located
 from linnaea.task import TASKS, Task
 
 Images = npt.NDArray[np.uint8]
@@ -83,7 +84,7 @@ class Classifier:
     policy: Policy = field(default_factory=Policy)
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, images: "str | Path | Dataset | Sequence[str | Path]") -> Predictions:
+    def predict(self, images: "str | Path | Dataset | Sequence[str | Located]") -> Predictions:
         """Answer for a file, several files, or a dataset (whose labels become the truth).
 
         Returns a row per image, also for one that cannot be read: its reason is `unreadable` and nothing else is
@@ -100,7 +101,7 @@ class Classifier:
         logits, probabilities, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
         return self.answer(logits, probabilities, scores, columns, failed)
 
-    def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Path]") -> npt.NDArray[np.float64]:
+    def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Located]") -> npt.NDArray[np.float64]:
         """Calibrated probabilities (N, K) in the order of `classes`; NaN in the row of an unreadable image."""
         return self.predict(images).scores()
 
@@ -188,13 +189,17 @@ class Classifier:
         }
 
 
-def _inputs(images: "str | Path | Dataset | Sequence[str | Path]") -> tuple[list[Path], dict[str, Sequence[Any]]]:
+def _inputs(
+    images: "str | Path | Dataset | Sequence[str | Located]",
+) -> tuple[list[Located], dict[str, Sequence[Any]]]:
     if isinstance(images, Dataset):
-        columns: dict[str, Sequence[Any]] = {"id": images.ids, "truth": images.labels}
+        truth = [None] * len(images) if images.multilabel else images.labels  # it cannot be compared with one answer
+        columns: dict[str, Sequence[Any]] = {"id": images.ids, "truth": truth}
         if images.has("group"):
             columns["group"] = images.column("group")
         return images.paths, columns
-    paths = [Path(images)] if isinstance(images, str | Path) else [Path(image) for image in images]
+    given = [images] if isinstance(images, str | Path) else images
+    paths = [Path(image) if isinstance(image, str) else image for image in given]
     return paths, {"id": [str(path) for path in paths], "truth": [None] * len(paths)}
 
 

@@ -1,25 +1,30 @@
 """A dataset: an immutable table with a row per image, and what was left out."""
 
-import csv
 import hashlib
-import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from linnaea.errors import DataError
+from linnaea.runtime.cells import as_csv, escape, join_cell, split_cell
+from linnaea.runtime.containers import Member, locate
+from linnaea.task import TASKS
 
 SPLITS = ("train", "val", "test")
+MANIFEST = ("path", "label", "split", "group", "sha256")
+MANIFEST_IF_PRESENT = ("time", "unknown", "absent")
+LISTS = ("unknown", "absent")
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """A file that is not used, and why."""
+    """A file that is not used, and why; several labels stand in `label` as one cell of a table does."""
 
     path: str
     reason: str
@@ -31,9 +36,14 @@ class Excluded:
 class Dataset:
     """Images with their labels and metadata, one table row each.
 
-    `table` has the columns `path` (relative to `root`, with forward slashes) and `label`, and any of `split`
-    (train, val, test), `group`, `time`, `sha256` and further metadata. `classes` is the order of the classes by
-    name; `task` a name in `linnaea.task.TASKS`. Rows keep the order of their paths, whatever the file system says.
+    `table` has the columns `path` (relative to `root`, with forward slashes; `photos.zip#cat/1.jpg` for a part of a
+    packed file) and `label`, and any of `split` (train, val, test), `group`, `time`, `sha256` and further metadata.
+    `classes` is the order of the classes by name; `task` a name in `linnaea.task.TASKS`. Rows keep the order of their
+    paths, whatever the file system says. `taxonomy` maps a class or a group of classes to the group above it.
+
+    Where an image may carry several labels (`task` "multilabel"), `label` holds lists. A column `unknown` lists the
+    classes of which nobody knows whether they are there; or a column `absent` lists those known not to be there, and
+    all others that are no label are unknown. Without either, what is no label is absent.
     """
 
     table: pa.Table
@@ -41,6 +51,7 @@ class Dataset:
     task: str
     root: Path
     excluded: tuple[Excluded, ...] = ()
+    taxonomy: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -51,20 +62,51 @@ class Dataset:
         return self.column("path")
 
     @property
-    def paths(self) -> list[Path]:
-        """Where the image files are."""
-        return [self.root / path for path in self.ids]
+    def paths(self) -> list[Path | Member]:
+        """Where the images are: files, or members of packed files, which can be read in the same way."""
+        return locate(self.root, self.ids)
 
     @property
-    def labels(self) -> list[str]:
-        """The `label` column."""
+    def multilabel(self) -> bool:
+        """Whether an image may carry any number of labels."""
+        return TASKS[self.task].multilabel
+
+    @property
+    def labels(self) -> list[Any]:
+        """The `label` column: a name per image, or a list of names where there may be several."""
         return self.column("label")
 
     @property
-    def targets(self) -> npt.NDArray[np.int64]:
-        """Labels as indices into `classes`, shape (N,)."""
-        index = {name: number for number, name in enumerate(self.classes)}
-        return np.array([index[label] for label in self.labels], dtype=np.int64)
+    def label_lists(self) -> list[list[str]]:
+        """The labels of each image as a list, whatever the task."""
+        return self.labels if self.multilabel else [[label] for label in self.labels]
+
+    @property
+    def targets(self) -> npt.NDArray[Any]:
+        """Labels as indices into `classes`, int64 (N,); with several per image 0, 1 or NaN (unknown), float32 (N, K).
+
+        Raises DataError for a label that is none of the classes.
+        """
+        if not self.multilabel:
+            return self._indices(self.table.column("label").cast(pa.string())).astype(np.int64)
+        matrix = np.full((len(self), len(self.classes)), np.nan if self.has("absent") else 0, dtype=np.float32)
+        for name, value in (("absent", 0), ("unknown", np.nan), ("label", 1)):
+            if self.has(name):
+                matrix[self._cells(name)] = value
+        return matrix
+
+    def _cells(self, name: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Rows and class indices of everything that a column of lists names."""
+        lists = self.table.column(name).cast(pa.list_(pa.string())).combine_chunks()
+        return pc.list_parent_indices(lists).to_numpy(zero_copy_only=False), self._indices(pc.list_flatten(lists))
+
+    def _indices(self, names: Any) -> npt.NDArray[Any]:
+        found = pc.index_in(names, pa.array(self.classes, pa.string()))
+        if found.null_count:
+            strange = names.filter(found.is_null())[0].as_py()
+            raise DataError(f"the label {strange!r} is none of the classes {', '.join(self.classes[:5])}.")
+        indices: npt.NDArray[Any] = found.to_numpy(zero_copy_only=False) if len(found) else np.zeros(0, dtype=np.int64)
+        return indices
 
     def column(self, name: str) -> list[Any]:
         """The values of one column as a list."""
@@ -98,10 +140,10 @@ class Dataset:
     def without(self, excluded: Sequence[Excluded]) -> "Dataset":
         """The dataset less these files, each remembered with its label, split and reason."""
         gone = {entry.path: entry for entry in excluded}
-        labels, splits = self.labels, self.column("split") if self.has("split") else [None] * len(self)
+        splits = self.column("split") if self.has("split") else [None] * len(self)
         remembered = tuple(
-            Excluded(path, gone[path].reason, label, split)
-            for path, label, split in zip(self.ids, labels, splits, strict=True)
+            Excluded(path, gone[path].reason, join_cell(label) if isinstance(label, list) else label, split)
+            for path, label, split in zip(self.ids, self.labels, splits, strict=True)
             if path in gone
         )
         kept = self.take(row for row, path in enumerate(self.ids) if path not in gone)
@@ -112,30 +154,60 @@ class Dataset:
 
         They are part of what a classifier is judged on, which can then only be wrong about them.
         """
-        lost = [entry for entry in self.excluded if entry.split == split and entry.label in self.classes]
-        if not lost:
+        rows = [
+            {"path": entry.path, "label": label, "split": split}
+            for entry in self.excluded
+            if entry.split == split and (label := self._label_of(entry)) is not None
+        ]
+        if not rows:
             return self
-        rows = [{"path": entry.path, "label": entry.label, "split": split} for entry in lost]
         columns = {
             field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in self.table.schema
         }
         return replace(self, table=pa.concat_tables([self.table, pa.table(columns)]))
 
+    def _label_of(self, entry: Excluded) -> Any:
+        """The label of what was left out, as the column has it; None where it has none among the classes."""
+        if entry.label is None:
+            return None
+        names = split_cell(entry.label) if self.multilabel else [entry.label]
+        if not set(names) <= set(self.classes):
+            return None
+        return names if self.multilabel else names[0]
+
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over every row's path, label, split, group and content hash, independent of row order."""
-        names = [name for name in ("path", "label", "split", "group", "sha256") if self.has(name)]
-        rows = sorted(repr(tuple(row[name] for name in names)) for row in self.table.select(names).to_pylist())
-        return hashlib.sha256("\n".join([",".join(names), *rows]).encode()).hexdigest()
+        """SHA-256 over all that the manifest says of every row, and the taxonomy; independent of row order."""
+        names = [name for name in (*MANIFEST, *MANIFEST_IF_PRESENT) if self.has(name)]
+        columns = [map(_comparable, self.column(name)) for name in names]
+        rows = sorted(map(repr, zip(*columns, strict=True)))
+        groups = [f"taxonomy {sorted(self.taxonomy.items())}"] if self.taxonomy else []
+        return hashlib.sha256("\n".join([",".join(names), *rows, *groups]).encode()).hexdigest()
 
-    def manifest(self) -> str:
-        """CSV with the header `path,label,split,group,sha256,excluded`: every file seen, used or not, and why not."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        names = ["path", "label", "split", "group", "sha256"]
-        writer.writerow([*names, "excluded"])
-        for row in self.table.to_pylist():
-            writer.writerow([*(row.get(name) or "" for name in names), ""])
+    def manifest(self, also: Sequence[str] = ()) -> str:
+        """CSV of every file seen, used or not, and why not.
+
+        The header is `path,label,split,group,sha256`, then `time`, `unknown`, `absent` and the columns `also` where
+        the dataset has them, then `excluded`. Several names in a cell are joined as `split_cell` takes them apart.
+        """
+        names = [*MANIFEST, *(name for name in (*MANIFEST_IF_PRESENT, *also) if self.has(name))]
+        columns = [map(_cell, self.column(name)) if self.has(name) else [""] * len(self) for name in names]
+        columns[1] = map(join_cell if self.multilabel else escape, self.labels)
+        rows = [[*names, "excluded"], *([*row, ""] for row in zip(*columns, strict=True))]
         for entry in self.excluded:
-            writer.writerow([entry.path, entry.label or "", entry.split or "", "", "", entry.reason])
-        return out.getvalue()
+            label = entry.label or ""
+            left = [entry.path, label if self.multilabel else escape(label), entry.split or ""]
+            rows.append([*left, *[""] * (len(names) - 3), entry.reason])
+        return as_csv(rows)
+
+
+def _comparable(value: Any) -> Any:
+    if value is None:
+        return None
+    return tuple(sorted(value)) if isinstance(value, list) else str(value)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == []:
+        return ""
+    return join_cell([str(name) for name in value]) if isinstance(value, list) else str(value)

@@ -9,6 +9,7 @@ from PIL import Image
 from linnaea import pipeline
 from linnaea.errors import UsageError
 from linnaea.finding import Estimate
+from linnaea.runtime.containers import Located
 from linnaea.runtime.files import read_json
 
 ENLARGED = 4
@@ -64,7 +65,7 @@ def write_photo(path: Path) -> Path:
     return path
 
 
-def _test_images(run: Path) -> tuple[list[Path], list[str]]:
+def _test_images(run: Path) -> tuple[list[Located], list[str]]:
     from linnaea.run import Run
 
     dataset = Run.open(run).dataset()

@@ -12,11 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from linnaea.dataset import Dataset, Excluded
+from linnaea.dataset import LISTS, MANIFEST, MANIFEST_IF_PRESENT, Dataset, Excluded
 from linnaea.errors import RunError
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions
+from linnaea.runtime.cells import split_cell, unescape
 from linnaea.runtime.files import read_json, write_json, write_text
+from linnaea.task import TASKS
 
 RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
 
@@ -118,6 +120,7 @@ class Run:
                 "task": dataset.task,
                 "splits": {name: splits.count(name) for name in dict.fromkeys(splits)},
                 "excluded": len(dataset.excluded),
+                "taxonomy": dict(dataset.taxonomy),
             }
         )
 
@@ -127,25 +130,31 @@ class Run:
         manifest = self.folder / "manifest.csv"
         if facts is None or not manifest.exists():
             raise RunError(f"{self.folder} has no manifest: the run stopped before its data was read.")
-        rows = self._manifest_rows(manifest)
+        rows, several = self._manifest_rows(manifest), TASKS[facts["task"]].multilabel
         used = [row for row in rows if not row["excluded"]]
-        names = [name for name in ("path", "label", "split", "group", "sha256") if any(row[name] for row in used)]
-        table = pa.table({name: [row[name] or None for row in used] for name in names})
+        names = [name for name in (*MANIFEST, *MANIFEST_IF_PRESENT) if any(row.get(name) for row in used)]
+        table = pa.table({name: _column(name, [row[name] for row in used], several) for name in names})
         left = tuple(
-            Excluded(row["path"], row["excluded"], row["label"] or None, row["split"] or None)
+            Excluded(
+                row["path"],
+                row["excluded"],
+                (row["label"] if several else unescape(row["label"])) or None,
+                row["split"] or None,
+            )
             for row in rows
             if row["excluded"]
         )
-        return Dataset(table, tuple(facts["classes"]), facts["task"], Path(facts["root"]), left)
+        groups = facts.get("taxonomy", {})
+        return Dataset(table, tuple(facts["classes"]), facts["task"], Path(facts["root"]), left, groups)
 
     def _manifest_rows(self, manifest: Path) -> list[dict[str, str]]:
-        expected = ["path", "label", "split", "group", "sha256", "excluded"]
         try:
             with manifest.open(encoding="utf-8", newline="") as handle:
                 reader = csv.DictReader(handle, strict=True)
-                names, rows = reader.fieldnames, list(reader)
+                names, rows = reader.fieldnames or [], list(reader)
         except (csv.Error, UnicodeDecodeError) as error:
             raise RunError(f"{manifest} cannot be read ({error}): it was changed; start a new run.") from None
+        expected = [*MANIFEST, *(name for name in MANIFEST_IF_PRESENT if name in names), "excluded"]
         if names != expected or any(None in row.values() or None in row for row in rows):
             raise RunError(f"{manifest} has not the columns {','.join(expected)}: it was changed; start a new run.")
         return rows
@@ -179,6 +188,13 @@ def command_line() -> str:
     import shlex
 
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _column(name: str, cells: list[str], several: bool) -> pa.Array:
+    """What the cells of a manifest say."""
+    if several and name in ("label", *LISTS):
+        return pa.array([split_cell(cell) if cell else None for cell in cells], pa.list_(pa.string()))
+    return pa.array([unescape(cell) if name == "label" else cell or None for cell in cells], pa.string())
 
 
 def _cell(value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.errors import UsageError
 from linnaea.registry import Registry
 
 if TYPE_CHECKING:
@@ -49,11 +50,40 @@ class Task:
         return answers, np.take_along_axis(probabilities, answers[:, None], axis=1)[:, 0]
 
 
+class Multilabel(Task):
+    """Any number of classes per image, each there or not; targets (N, K) are 0, 1, or NaN where nobody knows."""
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """Logits (N, K) to probabilities (N, K), each class on its own (sigmoid)."""
+        from scipy.special import expit
+
+        values: Floats = expit(logits)
+        return values
+
+    def activation(self, logits: "torch.Tensor") -> "torch.Tensor":
+        """The same as `probabilities`, on tensors, differentiable and exportable."""
+        return logits.sigmoid()
+
+    def loss(self, logits: "torch.Tensor", targets: "torch.Tensor", label_smoothing: float = 0.0) -> "torch.Tensor":
+        """Mean binary cross-entropy of logits (N, K) over the targets (N, K) that are known; 0 when none is."""
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        known = ~targets.isnan()
+        wanted = targets.nan_to_num() * (1 - label_smoothing) + label_smoothing / 2
+        losses = binary_cross_entropy_with_logits(logits.float(), wanted.float(), reduction="none")
+        return (losses * known).sum() / known.sum().clamp(min=1)
+
+    def decide(self, probabilities: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Refused: an image that may carry several labels has no one answer; raises UsageError."""
+        raise UsageError("images with several labels have no single answer: read their probabilities class by class.")
+
+
 TASKS: Registry[Task] = Registry("task")
 TASKS.register("multiclass")(Task("multiclass", metric="accuracy"))
 TASKS.register("binary")(Task("binary", metric="accuracy"))
+TASKS.register("multilabel")(Multilabel("multilabel", metric="map", multilabel=True))
 
 
 def infer_task(classes: tuple[str, ...]) -> str:
-    """The task that the labels ask for: two classes are binary, more are multiclass."""
+    """The task that one label per image asks for: two classes are binary, more are multiclass."""
     return "binary" if len(classes) == 2 else "multiclass"

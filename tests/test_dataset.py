@@ -1,10 +1,12 @@
 """The dataset: immutable, identified by its content, and the same after a way through a run's files."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linnaea.dataset import Dataset, Excluded
@@ -25,6 +27,7 @@ def dataset_of(rows=ROWS, excluded=(), root=Path()):
     return Dataset(pa.table(columns), ("a", 'b "quoted"'), "binary", root, tuple(excluded))
 
 
+@settings(deadline=None)
 @given(order=st.permutations(range(len(ROWS))))
 def test_the_fingerprint_does_not_depend_on_row_order(order):
     assert dataset_of().take(order).fingerprint == dataset_of().fingerprint
@@ -40,7 +43,7 @@ def test_the_fingerprint_depends_on_every_column(column):
 
 
 def test_the_manifest_goes_through_a_run_and_back(tmp_path):
-    excluded = [Excluded("a/x.png", "damaged image: a, b", "a", "train"), Excluded(".DS_Store", "hidden")]
+    excluded = [Excluded("a/x.png", "damaged image: a, b", "a|\\b", "train"), Excluded(".DS_Store", "hidden")]
     dataset = dataset_of(excluded=excluded, root=tmp_path)
     run = Run.create(tmp_path / "run", {}, "linnaea train")
     run.write_dataset(dataset)
@@ -82,3 +85,46 @@ def test_columns_splits_and_targets():
     assert dataset.paths[0] == Path("photos/a/1.png")
     with pytest.raises(DataError, match="no column 'site'; it has path, label"):
         dataset.column("site")
+
+
+def several_of(**columns):
+    """Four images of the classes a, b and c|d, some with several labels, one with none."""
+    labels = [["a", "c|d"], [], ["b"], ["a"]]
+    table = {"path": [f"{n}.png" for n in range(4)], "label": labels, "split": ["train", "train", "val", "test"]}
+    return Dataset(pa.table({**table, **columns}), ("a", "b", "c|d"), "multilabel", Path("photos"))
+
+
+def test_several_labels_and_their_targets():
+    dataset = several_of(unknown=[["b"], None, [], ["b", "c|d"]])
+    nan = float("nan")
+    expected = [[1, nan, 1], [0, 0, 0], [0, 1, 0], [1, nan, nan]]
+    assert np.array_equal(dataset.targets, np.array(expected, dtype=np.float32), equal_nan=True)
+    assert np.array_equal(dataset.take([3, 1]).targets, dataset.targets[[3, 1]], equal_nan=True)
+    assert dataset.take([]).targets.shape == (0, 3)
+    absent = several_of(absent=[["b"], ["a"], [], None])
+    expected = [[1, 0, 1], [0, nan, nan], [nan, 1, nan], [1, nan, nan]]
+    assert np.array_equal(absent.targets, np.array(expected, dtype=np.float32), equal_nan=True)
+    assert dataset_of().label_lists == [["a"], ["a"], ['b "quoted"'], ['b "quoted"']]
+
+
+@pytest.mark.parametrize("name", ["unknown", "absent"])
+def test_several_labels_go_through_a_run_and_back(tmp_path, name):
+    dataset = several_of(**{name: [["b"], None, None, ["b", "c|d"]], "time": ["2024", None, "2025", "2026"]})
+    dataset = replace(dataset, root=tmp_path, taxonomy={"a": "letter"})
+    dataset = dataset.without([Excluded("1.png", "empty file (0 bytes)"), Excluded("3.png", "truncated")])
+    run = Run.create(tmp_path / "run", {}, "linnaea audit")
+    run.write_dataset(dataset)
+    again = run.dataset()
+    assert again.table.to_pylist() == dataset.table.to_pylist()
+    assert (again.fingerprint, again.taxonomy, again.task) == (dataset.fingerprint, {"a": "letter"}, "multilabel")
+    assert again.excluded == dataset.excluded
+    assert [entry.label for entry in again.excluded] == ["|", "a|"]
+    assert np.array_equal(again.targets, dataset.targets, equal_nan=True)
+    assert again.with_unreadable("test").labels == [["a", "c|d"], ["b"], ["a"]]
+
+
+def test_the_fingerprint_depends_on_what_is_unknown_and_on_the_taxonomy():
+    plain = several_of()
+    assert plain.fingerprint != several_of(unknown=[["b"], [], [], []]).fingerprint
+    assert plain.fingerprint != replace(plain, taxonomy={"a": "b"}).fingerprint
+    assert plain.fingerprint == plain.with_column("label", [["c|d", "a"], [], ["b"], ["a"]]).fingerprint

@@ -1,67 +1,59 @@
-"""Pixels that were decoded before, by the content of their file and the recipe that decoded it."""
+"""What was made of a file before: found again by the file's content and the name of what made it."""
 
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import PIL
 from PIL import features
 
 from linnaea.data import decoding
 from linnaea.runtime.cache import cached
+from linnaea.runtime.containers import MARK, Located, Member
 from linnaea.runtime.store import Stamp, Store
 
-Images = npt.NDArray[np.uint8]
+Rows = npt.NDArray[Any]
 
 
-def recall(paths: Sequence[Path], size: int, fit: str, out: Images) -> list[str]:
-    """Copy what is known of the files into `out` (N, S, S, 3); their SHA-256, and "" where they must be decoded.
+def recall(paths: Sequence[Located], namespace: str, out: Rows) -> list[str]:
+    """Copy the rows that are known into `out` (N, ...); the SHA-256 of their files, and "" where nothing is known.
 
-    A file is known when its path, size, time of change and inode are those of a file that was decoded before.
+    A file is known when its path, size, time of change and inode are those of a file that was read before.
     """
 
     def look(store: Store) -> list[str]:
-        hashes = store.hashes([stamp_of(path) for path in paths])
-        known = [row for row, digest in enumerate(hashes) if digest]
-        digests = [str(hashes[row]) for row in known]
-        if len(known) == len(paths):
-            found = store.find(_namespace(size, fit), digests, out)
-        else:
-            rows = np.empty((len(known), *out.shape[1:]), dtype=out.dtype)
-            found = store.find(_namespace(size, fit), digests, rows)
-            out[np.array(known, dtype=np.int64)[found]] = rows[found]
-        there = {row: digest for row, digest, is_there in zip(known, digests, found.tolist(), strict=True) if is_there}
-        return [there.get(row, "") for row in range(len(paths))]
+        hashes = [digest or "" for digest in store.hashes([stamp_of(path) for path in paths])]
+        found = store.find(namespace, hashes, out)
+        return [digest if is_there else "" for digest, is_there in zip(hashes, found.tolist(), strict=True)]
 
     return cached(look, otherwise=[""] * len(paths))
 
 
-def keep(paths: Sequence[Path], sha256: Sequence[str], size: int, fit: str, images: Images) -> None:
-    """Keep the pixels (N, S, S, 3) of these files for the next time."""
+def keep(paths: Sequence[Located], sha256: Sequence[str], namespace: str, rows: Rows) -> None:
+    """Keep what was made of these files (N, ...) for the next time."""
 
     def write(store: Store) -> None:
-        store.add(_namespace(size, fit), sha256, images)
+        store.add(namespace, sha256, rows)
         stamps = [(stamp, digest) for path, digest in zip(paths, sha256, strict=True) if (stamp := stamp_of(path))]
         store.remember([stamp for stamp, _ in stamps], [digest for _, digest in stamps])
 
     cached(write, otherwise=None)
 
 
-def stamp_of(path: Path) -> Stamp | None:
-    """What the file system says of the file; None where it is gone."""
+def stamp_of(path: Located) -> Stamp | None:
+    """What the file system says of the file, or of the packed file around it; None where it is gone."""
     try:
-        return Stamp.of(path)
+        return Stamp.of(path.container, MARK + path.inner) if isinstance(path, Member) else Stamp.of(path)
     except OSError:
         return None
 
 
 @lru_cache
-def _namespace(size: int, fit: str) -> str:
-    """The recipe and everything else that decides about a pixel: our decoder's source, Pillow and its libraries."""
+def decoder_version() -> str:
+    """Twelve digits that change with whatever decides about a pixel: our decoder's source, Pillow, its libraries."""
     libraries = [str(features.version(name)) for name in ("jpg", "zlib", "libtiff", "webp")]
     source = Path(decoding.__file__).read_bytes()
-    decoder = hashlib.sha256(source + " ".join([PIL.__version__, *libraries]).encode()).hexdigest()[:12]
-    return f"pixels {size} {fit} {decoder}"
+    return hashlib.sha256(source + " ".join([PIL.__version__, *libraries]).encode()).hexdigest()[:12]

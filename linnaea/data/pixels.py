@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from linnaea.data import cache
 from linnaea.data.decoding import FITS, UnreadableError, decode
 from linnaea.dataset import Excluded
 from linnaea.errors import UnreadableImageError, UsageError
+from linnaea.runtime.containers import Located
 from linnaea.runtime.plan import available_threads
 from linnaea.runtime.progress import track
 
@@ -47,10 +47,15 @@ class Recipe:
         """A dictionary of JSON types."""
         return asdict(self)
 
-    def decode(self, source: Path | bytes) -> tuple[Images, str]:
+    @property
+    def namespace(self) -> str:
+        """What names pixels that this recipe made in the cache."""
+        return f"pixels {self.size} {self.fit} {cache.decoder_version()}"
+
+    def decode(self, source: Located | bytes) -> tuple[Images, str]:
         """Pixels of shape (size, size, 3) and the SHA-256 of the file's bytes; raises UnreadableImageError."""
         try:
-            content = source if isinstance(source, bytes) else _read(source)
+            content = source if isinstance(source, bytes) else read_content(source)
             return decode(content, self.size, self.fit), hashlib.sha256(content).hexdigest()
         except UnreadableError as error:
             raise UnreadableImageError(str(error)) from None
@@ -79,13 +84,13 @@ class Decoded:
         return Decoded(self.images[rows], [self.sha256[row] for row in rows], {})
 
 
-def decode_files(paths: Sequence[Path], recipe: Recipe) -> Decoded:
+def decode_files(paths: Sequence[Located], recipe: Recipe) -> Decoded:
     """Decode every file once, on all cores, and never again while it stays as it is: pixels are kept in the cache.
 
     Large sets lie in a temporary memory-mapped file.
     """
     images = _allocate((len(paths), recipe.size, recipe.size, 3))
-    sha256, failed = cache.recall(paths, recipe.size, recipe.fit, images), {}
+    sha256, failed = cache.recall(paths, recipe.namespace, images), {}
 
     def fill(row: int) -> None:
         try:
@@ -102,7 +107,7 @@ def decode_files(paths: Sequence[Path], recipe: Recipe) -> Decoded:
             yield from _run(fill, part)
             done = [row for row in part if sha256[row]]
             digests = [sha256[row] for row in done]
-            cache.keep([paths[row] for row in done], digests, recipe.size, recipe.fit, images[done])
+            cache.keep([paths[row] for row in done], digests, recipe.namespace, images[done])
 
     for _ in track(work(), "decoding", len(missing)):
         pass
@@ -120,7 +125,7 @@ def _run(fill: Callable[[int], None], rows: Sequence[int]) -> Iterator[None]:
         yield from pool.map(fill, rows[PROBE:])
 
 
-def decode_in_batches(paths: Sequence[Path], recipe: Recipe, batch_size: int = 256) -> Iterator[Decoded]:
+def decode_in_batches(paths: Sequence[Located], recipe: Recipe, batch_size: int = 256) -> Iterator[Decoded]:
     """The same, a batch at a time, for sets that need not be kept."""
     for start in range(0, len(paths), batch_size):
         yield decode_files(paths[start : start + batch_size], recipe)
@@ -133,7 +138,8 @@ def _allocate(shape: tuple[int, ...]) -> Images:
         return np.memmap(handle, dtype=np.uint8, mode="w+", shape=shape)
 
 
-def _read(path: Path) -> bytes:
+def read_content(path: Located) -> bytes:
+    """The bytes of a file that is there, is no folder, not empty and not too large; raises UnreadableError."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):

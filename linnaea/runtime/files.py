@@ -5,14 +5,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnaea.errors import RunError
+from linnaea.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from linnaea.runtime.containers import Located
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -30,6 +34,23 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Let the caller fill a hidden neighbour of `folder`, which takes its place only when all went well.
+
+    A failure of any kind removes the neighbour. Raises UsageError where `folder` is a file or holds anything.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already: choose a new folder, or empty it first.")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -66,7 +87,7 @@ def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", facts: Mapping[st
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+def sha256_of(path: "Located") -> str:
+    """SHA-256 of the bytes of a file, or of a member of a packed file, as 64 hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,112 +1,174 @@
-"""A CSV or Parquet file of paths and labels, given itself or lying in the folder under a usual name."""
+"""A CSV, Parquet or JSON Lines file of paths and labels, given itself or lying in the folder under a usual name."""
 
-from pathlib import Path, PurePosixPath, PureWindowsPath
+import logging
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from linnaea.data.sources.folders import SPLIT_OF, build
+from linnaea.data.sources.assembling import assemble
+from linnaea.data.sources.folders import SPLIT_OF
+from linnaea.data.sources.label_columns import Labels, read_labels
+from linnaea.data.sources.loading import ENDINGS, as_text, load
+from linnaea.data.sources.taxonomy import beside
+from linnaea.data.sources.trees import Folder, Tree, under
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, suggest
+from linnaea.runtime.cells import join_cell
+from linnaea.runtime.containers.names import leads_outside
 
-USUAL_NAMES = tuple(f"{stem}{suffix}" for stem in ("manifest", "labels", "metadata") for suffix in (".csv", ".parquet"))
+logger = logging.getLogger("linnaea")
+USUAL_NAMES = tuple(f"{stem}{ending}" for stem in ("manifest", "labels", "metadata") for ending in ENDINGS)
 PATH_NAMES = ("path", "file_name", "filename", "image")
-LABEL_NAMES = ("label", "class", "target")
-DELIMITER = "|"
 LEFT_OUT = "excluded"  # the column of a manifest that says why a file is not used
+PLAIN = ("split", "group", "time")
+Texts = npt.NDArray[np.object_]
 
 
 def detects(path: Path) -> bool:
-    """A .csv or .parquet file, or a folder with one of the usual names in it."""
+    """A .csv, .parquet or .jsonl file, or a folder with one of the usual names in it."""
     return _file_in(path) is not None
 
 
 def read(path: Path) -> Dataset:
     """Read `path,label[,split][,group][,time][,...]`; paths are relative to the file's folder.
 
-    Rows that name an absent file, carry no label, or say in a column `excluded` why they are not used, are left out
-    and listed.
+    Labels are one per image, several joined by `|`, or a column of 0 and 1 per class. Rows that name an absent file,
+    carry no label, or say in a column `excluded` why they are not used, are left out and listed.
     """
     file = _file_in(path)
     if file is None:
-        raise DataError(f"{path} is neither a CSV nor a Parquet file.")
-    records = _load(file)
-    _require_distinct(records.column_names, file)
-    path_column, label_column = _find(records, PATH_NAMES, file), _find(records, LABEL_NAMES, file)
-    rows: list[dict[str, Any]] = []
-    excluded: list[Excluded] = []
-    seen: set[str] = set()
-    for number, record in enumerate(records.to_pylist(), 2):
-        name = str(record.pop(path_column) or "")
-        left_out = record.pop(LEFT_OUT, None)
-        reason = left_out or _reason_to_skip(name, record.get(label_column), file.parent, seen)
-        seen.add(name)
-        if reason:
-            excluded.append(Excluded(name or f"row {number}", reason))
-            continue
-        rows.append(_row(name, str(record.pop(label_column)).strip(), record, file, number))
-    return build(rows, excluded, file.parent)
+        raise DataError(f"{path} is neither a CSV, a Parquet nor a JSON Lines file.")
+    return read_in(Folder(file.parent), file.name)
+
+
+def read_in(tree: Tree, *names: str, by_folder: bool = False) -> Dataset:
+    """One dataset from tables in a folder or an archive; each speaks of its own folder, `by_folder` its split too."""
+    parts = [_rows(tree, name, by_folder=by_folder) for name in names]
+    table = pa.concat_tables(_alike([part for part, _, _ in parts]), promote_options="permissive")
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    excluded = [*tree.refused, *(entry for _, left_out, _ in parts for entry in left_out)]
+    classes = dict.fromkeys(name for _, _, names in parts for name in names)
+    below = next(name for name in names).rpartition("/")[0]
+    groups = beside(tree, below.rpartition("/")[0] if by_folder else below)
+    return assemble(columns, excluded, tree.root, classes=tuple(classes), taxonomy=groups)
+
+
+def table_in(tree: Tree, below: str = "") -> str | None:
+    """The table in a folder under one of the usual names."""
+    names = [under(below, name) for name in USUAL_NAMES]
+    return next((name for name, is_there in zip(names, tree.have(names), strict=True) if is_there), None)
 
 
 def _file_in(path: Path) -> Path | None:
     if path.is_file():
-        return path if path.suffix.lower() in (".csv", ".parquet") else None
+        return path if path.suffix.lower() in ENDINGS else None
     return next((path / name for name in USUAL_NAMES if (path / name).is_file()), None)
 
 
-def _load(file: Path) -> pa.Table:
-    try:
-        if file.suffix.lower() == ".parquet":
-            return pq.read_table(file)
-        names = pa.csv.open_csv(file).schema.names
-        as_text = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
-        return pa.csv.read_csv(file, convert_options=as_text)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{file} cannot be read as a table ({error}): expected a header such as path,label.") from None
+def _rows(tree: Tree, file: str, *, by_folder: bool) -> tuple[pa.Table, list[Excluded], tuple[str, ...]]:
+    """The rows of one table that can be used, the others, and classes that no row need name."""
+    where, below = tree.shown(file), file.rpartition("/")[0]
+    records = load(tree.read(file), where)
+    path_column = _find(records, PATH_NAMES, where)
+    labels = read_labels(records, (path_column, LEFT_OUT, "sha256", *PLAIN), where)
+    if labels.empty:
+        logger.info(f"{labels.empty} images of {where} have an empty label: they count as showing none of the classes.")
+    texts = as_text(records, path_column, where).fill_null("").to_numpy(zero_copy_only=False)
+    given = as_text(records, LEFT_OUT, where).fill_null("").to_pylist() if LEFT_OUT in records.column_names else None
+    reasons = _reasons(tree, below, texts, labels, given)
+    used = np.array([reason == "" for reason in reasons], dtype=bool)
+    lost = np.flatnonzero(~used).tolist()
+    remembered = {row: _remembered(records, labels, row) for row in lost if given and given[row]}
+    excluded = [
+        Excluded(tree.id(under(below, name)) if name else f"row {row + 2}", reasons[row], *remembered.get(row, ()))
+        for row, name in zip(lost, texts[lost].tolist(), strict=True)
+    ]
+    paths = [tree.id(under(below, name)) for name in texts[used].tolist()]
+    kept = records.filter(pa.array(used))
+    columns = {"path": pa.array(paths, pa.string())}
+    columns |= {name: values.filter(pa.array(used)) for name, values in labels.columns.items()}
+    columns |= _metadata(kept, (path_column, LEFT_OUT, *labels.used, *labels.columns), where)
+    numbers = np.flatnonzero(used) + 2
+    if by_folder:
+        columns["split"] = pa.array([SPLIT_OF[below.rpartition("/")[2].lower()]] * len(kept), pa.string())
+    elif "split" in columns:
+        columns["split"] = _splits(columns["split"], numbers, where)
+    return pa.table(columns), excluded, labels.classes
 
 
-def _require_distinct(names: list[str], file: Path) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{file} has the column {twice[0]!r} twice: rename or remove one of them.")
+def _alike(tables: list[pa.Table]) -> list[pa.Table]:
+    """The tables with lists as labels in all of them where one has lists; columns of other types as text."""
+    types = [{field.name: field.type for field in table.schema} for table in tables]
+    several = any(pa.types.is_list(found["label"]) for found in types)
+    mixed = {name for found in types for name in found if len({str(other.get(name)) for other in types} - {"None"}) > 1}
+    for number, table in enumerate(tables):
+        for place, name in enumerate(table.column_names):
+            column = table.column(name)
+            if name == "label" and several and not pa.types.is_list(column.type):
+                lists = pa.array([[value] for value in column.to_pylist()], pa.list_(pa.string()))
+                table = table.set_column(place, name, lists)
+            elif name in mixed and not pa.types.is_list(column.type):
+                table = table.set_column(place, name, column.cast(pa.string()))
+        tables[number] = table
+    return tables
 
 
-def _find(records: pa.Table, names: tuple[str, ...], file: Path) -> str:
+def _find(records: pa.Table, names: tuple[str, ...], where: str) -> str:
     found = next((name for name in names if name in records.column_names), None)
     if found is None:
         hint = suggest(names[0], records.column_names)
         raise DataError(
-            f"{file} has the columns {', '.join(records.column_names)}; expected {names[0]!r} among them.{hint}"
+            f"{where} has the columns {', '.join(records.column_names)}; expected {names[0]!r} among them.{hint}"
         )
     return found
 
 
-def _reason_to_skip(name: str, label: Any, root: Path, seen: set[str]) -> str | None:
-    if not name:
-        return "no path given"
-    if any(kind(name).anchor or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath)):
-        return "path leads outside the table's folder"
-    if name in seen:
-        return "named twice in the table"
-    if label is None or not str(label).strip():
-        return "no label given"
-    return None if (root / name).is_file() else "file not found"
+def _remembered(records: pa.Table, labels: Labels, row: int) -> tuple[str | None, str | None]:
+    """The label and the split of an image that a manifest says is left out: a classifier may be judged on it."""
+    label = labels.columns["label"][row].as_py() if labels.given[row] else None
+    split = str(records.column("split")[row].as_py()) if "split" in records.column_names else ""
+    return join_cell(label) if isinstance(label, list) else label, SPLIT_OF.get(split.strip().lower())
 
 
-def _row(name: str, label: str, rest: dict[str, Any], file: Path, number: int) -> dict[str, Any]:
-    if DELIMITER in label:
-        raise DataError(
-            f"{file}, row {number}: the label {label!r} names several classes (joined by {DELIMITER}); expected one "
-            "label per image, since classifiers with several labels per image are not part of this version."
-        )
-    row = {"path": name, "label": label, **{key: value for key, value in rest.items() if value not in (None, "")}}
-    if "group" in row:
-        row["group"] = str(row["group"])
-    if "split" in row:
-        split = SPLIT_OF.get(str(row["split"]).strip().lower())
-        if split is None:
-            raise DataError(f"{file}, row {number}: the split is {row['split']!r}; expected train, val or test.")
-        row["split"] = split
-    return row
+def _reasons(tree: Tree, below: str, names: Texts, labels: Labels, given: list[str] | None) -> Texts:
+    """Why each row is left out, "" where it is not; `given` are the reasons that the table has itself."""
+    first = np.zeros(len(names), dtype=bool)
+    first[np.unique(pa.array(names, pa.string()).dictionary_encode().indices.to_numpy(), return_index=True)[1]] = True
+    told = np.array(given if given else [""] * len(names), dtype=object)
+    causes = {
+        "no path given": names == "",
+        "path leads outside the table's folder": np.array([leads_outside(name) for name in names], dtype=bool),
+        "named twice in the table": ~first,
+        "no label given": ~labels.given,
+    }
+    reasons: Texts = np.select([told != "", *causes.values()], [told, *causes], default="").astype(object)
+    rest = np.flatnonzero(reasons == "")
+    there = tree.have([under(below, name) for name in names[rest]])
+    reasons[rest[~np.array(there, dtype=bool)]] = "file not found"
+    return reasons
+
+
+def _metadata(records: pa.Table, without: Sequence[str], where: str) -> dict[str, Any]:
+    """Every other column; empty cells become nulls."""
+    found = {}
+    for name in records.column_names:
+        if name not in without:
+            column = as_text(records, name, where) if name in PLAIN else records.column(name)
+            blank = pc.equal(column, "") if pa.types.is_string(column.type) else None
+            found[name] = column if blank is None else pc.if_else(blank, pa.scalar(None, pa.string()), column)
+    return found
+
+
+def _splits(column: pa.ChunkedArray, numbers: npt.NDArray[np.int64], where: str) -> pa.ChunkedArray:
+    cells = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    places = pc.index_in(cells, pa.array(SPLIT_OF))
+    strange = np.flatnonzero(pc.and_(cells.is_valid(), places.is_null()).to_numpy(zero_copy_only=False))
+    if len(strange):
+        value = column[int(strange[0])].as_py()
+        raise DataError(f"{where}, row {numbers[strange[0]]}: the split is {value!r}; expected train, val or test.")
+    return pa.array(SPLIT_OF.values()).take(places)

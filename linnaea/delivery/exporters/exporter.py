@@ -14,9 +14,10 @@ from linnaea.data.pixels import decode_files
 from linnaea.errors import CheckFailedError, DataError
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
+from linnaea.runtime.containers import Located
 
 Images = npt.NDArray[np.uint8]
-Answer = Callable[[Path], tuple[npt.NDArray[np.float32], float]]
+Answer = Callable[[Path | bytes], tuple[npt.NDArray[np.float32], float]]
 PARITY_IMAGES = 64
 TOLERANCE = 1e-3
 
@@ -25,8 +26,8 @@ TOLERANCE = 1e-3
 class Exporter:
     """`write(classifier, folder)` writes the files and returns the main one; `open(file)` an independent answerer.
 
-    An answerer maps an image file to probabilities (K,) and an OOD score, by the decoding and the runtime that will
-    be used where the file goes, not by Linnaea's.
+    An answerer maps an image file, or its bytes, to probabilities (K,) and an OOD score, by the decoding and the
+    runtime that will be used where the file goes, not by Linnaea's.
     """
 
     write: Callable[[Classifier, Path], Path]
@@ -48,7 +49,7 @@ class Exported:
         return f"{self.file} ({self.megabytes:.1f} MB)\n{self.parity.summary}"
 
 
-def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Path]) -> Exported:
+def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Located]) -> Exported:
     """Write the classifier for another runtime and compare both on real images, from file to probabilities.
 
     `to` is a name in `EXPORTERS`; `images` are files to compare on, of which at most 64 are used. Raises
@@ -63,7 +64,8 @@ def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Path]
         raise DataError("none of the images for the parity check can be read: are the run's photos still in place?")
     file = exporter.write(classifier, folder)
     answer = exporter.open(file)
-    theirs = [answer(chosen[row]) for row in readable]
+    given = (chosen[row] for row in readable)
+    theirs = [answer(image if isinstance(image, Path) else image.read_bytes()) for image in given]
     _, ours, scores = classifier.score(decoded.images[readable])
     parity = _parity(to, ours, scores, theirs, [str(chosen[row]) for row in readable])
     if parity.severity == "error":

@@ -30,8 +30,8 @@ class Predictor:
             json.loads(facts[f"linnaea.{key}"]) for key in ("classes", "recipe", "policy", "familiarity")
         )
 
-    def score(self, image: str | Path) -> tuple[npt.NDArray[np.float32], float]:
-        """Probabilities (K,) and the OOD score of one image file; raises UnreadableError."""
+    def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[np.float32], float]:
+        """Probabilities (K,) and the OOD score of one image file, or its bytes; raises UnreadableError."""
         pixels = decode(image, self.recipe["size"], self.recipe["fit"])
         probabilities, scores = self.session.run(["probabilities", "ood_score"], {"images": pixels[None]})
         return probabilities[0], float(scores[0])

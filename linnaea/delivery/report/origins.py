@@ -8,6 +8,7 @@ from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part, listing, mapping, rows_of
 from linnaea.delivery.report.words import NOTHING, cell, decimal, number, percent, whole
+from linnaea.runtime.cells import unescape
 
 SPLITS = ("train", "val", "test")
 MOST_NAMES = 5
@@ -46,7 +47,7 @@ def read_manifest(path: Path) -> Manifest:
             name = row.get("path", "") + (f" ({detail})" if detail else "")
             groups.setdefault(reason, Group(reason)).add(name)
         else:
-            used[row.get("label", ""), row.get("split") or "no split"] += 1
+            used[unescape(row.get("label", "")), row.get("split") or "no split"] += 1
     if not used and not groups:
         raise ValueError("it has no rows")
     return Manifest(used, sorted(groups.values(), key=lambda group: (-group.count, group.reason)))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from linnaea.runtime.containers import locate
+
 SIDE = 160
 QUALITY = 70
 
@@ -29,7 +31,7 @@ def picture(root: Path | None, name: str) -> Picture:
     if root is None:
         return Picture(name, instead="picture not found")
     try:
-        with Image.open(root / name) as photo:
+        with locate(root, [name])[0].open("rb") as stream, Image.open(stream) as photo:
             small = _shrunk(photo)
     except FileNotFoundError:
         return Picture(name, instead="picture not found")

@@ -1,0 +1,69 @@
+"""Which class lies below which group: from labels such as `animal/mammal/dog`, or a table of children and parents."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+
+from linnaea.data.sources.trees import Tree, under
+from linnaea.errors import DataError
+
+NAME = "taxonomy.csv"
+COLUMNS = ("child", "parent")
+SLASH = "/"
+
+
+def from_labels(classes: Iterable[str]) -> dict[str, str]:
+    """Child to parent of every class whose name is a path; a name with an empty part is no path."""
+    parents: dict[str, str] = {}
+    for name in classes:
+        parts = name.split(SLASH)
+        if all(part.strip() for part in parts):
+            for depth in range(len(parts) - 1, 0, -1):
+                parents[SLASH.join(parts[: depth + 1])] = SLASH.join(parts[:depth])
+    return parents
+
+
+def beside(tree: Tree, below: str = "") -> dict[str, str] | None:
+    """What `taxonomy.csv` in a folder says, with the header `child,parent`; None where there is none."""
+    name = under(below, NAME)
+    if not tree.have([name])[0]:
+        return None
+    try:
+        rows = csv.reader(io.StringIO(tree.read(name).decode("utf-8-sig"), newline=""), strict=True)
+        header, *pairs = [row for row in rows if row] or [[]]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{tree.shown(name)} cannot be read as a table ({error}).") from None
+    if header != list(COLUMNS) or any(len(pair) != len(COLUMNS) for pair in pairs):
+        raise DataError(f"{tree.shown(name)} has not the two columns {','.join(COLUMNS)}.")
+    return from_pairs(((child, parent) for child, parent in pairs), tree.shown(name))
+
+
+def from_pairs(pairs: Iterable[tuple[str, str]], where: str) -> dict[str, str]:
+    """Child to parent; a child without a parent is at the top. Raises DataError for two parents, or a loop."""
+    parents: dict[str, str] = {}
+    for child, parent in pairs:
+        if not child:
+            raise DataError(f"{where} has a row without a child: expected the name of a class or a group there.")
+        if not parent:
+            continue
+        if parents.setdefault(child, parent) != parent:
+            raise DataError(
+                f"{where} gives {child!r} two parents, {parents[child]!r} and {parent!r}: a taxonomy is a tree, leave "
+                "one of them out."
+            )
+    _require_no_loop(parents, where)
+    return parents
+
+
+def _require_no_loop(parents: Mapping[str, str], where: str) -> None:
+    sound: set[str] = set()
+    for child in parents:
+        way: dict[str, None] = {}
+        name: str | None = child
+        while name is not None and name not in sound:
+            if name in way:
+                loop = [*list(way)[list(way).index(name) :], name]
+                raise DataError(f"{where} runs in a loop, {' below '.join(map(repr, loop))}: a taxonomy is a tree.")
+            way[name] = None
+            name = parents.get(name)
+        sound.update(way)

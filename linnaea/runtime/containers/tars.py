@@ -1,0 +1,113 @@
+"""Tar archives, read by the offsets of their members; a compressed one lies unpacked in a temporary file meanwhile.
+
+A tar has no index, so it is walked once. Compression allows no jumps: the whole of it is decompressed once per process
+into a file that has no name and vanishes with the process. For sets too large for that, keep tars uncompressed, as
+images are compressed already.
+"""
+
+import bz2
+import gzip
+import lzma
+import os
+import re
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from linnaea.errors import DataError
+from linnaea.runtime.containers.contract import CONTAINERS, MOST_MEMBER_BYTES, Kind, require_no_bomb
+from linnaea.runtime.containers.names import distinct, plain
+
+NAME = re.compile(r"\.(tar|tar\.gz|tgz|tar\.xz|txz|tar\.bz2|tbz2)$", re.IGNORECASE)
+OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
+CHUNK = 2**22
+DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError, OverflowError)
+
+
+class Tar:
+    """An open tar archive; its members are read from the file by position, so threads do not wait for each other."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = -1
+        try:
+            with path.open("rb") as packed, _unpacked(path, packed) as stream:
+                entries = _entries(stream)
+                self.file = os.dup(stream.fileno())
+        except DAMAGED as error:
+            raise DataError(f"{path} is no tar archive, or is cut off or damaged ({error}): fetch it again.") from None
+        judged = list(distinct((entry.name, _reason(entry)) for entry in entries))
+        self.refused: Sequence[tuple[str, str]] = [(name, reason) for name, reason in judged if reason]
+        self.places = {
+            name: (entry.offset_data, entry.size)
+            for entry, (name, reason) in zip(entries, judged, strict=True)
+            if not reason
+        }
+
+    def __del__(self) -> None:
+        if self.file >= 0:
+            os.close(self.file)
+
+    def names(self) -> Sequence[str]:
+        """The files in it that can be read."""
+        return list(self.places)
+
+    def size(self, name: str) -> int:
+        """The bytes of one file."""
+        return self.places[name][1]
+
+    def read(self, name: str) -> bytes:
+        """One file."""
+        start, size = self.places[name]
+        content = os.pread(self.file, size, start)
+        if len(content) != size:
+            raise ValueError("cut off in its archive")
+        return content
+
+
+@contextmanager
+def _unpacked(path: Path, packed: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The stream itself, or what it holds as a temporary file."""
+    start = packed.read(6)
+    packed.seek(0)
+    opener = next((opener for mark, opener in OPENERS.items() if start.startswith(mark)), None)
+    if opener is None:
+        yield packed
+        return
+    with tempfile.TemporaryFile(prefix="linnaea-tar-") as plain, opener(packed) as stream:
+        size = 0
+        while chunk := stream.read(CHUNK):
+            size += len(chunk)
+            require_no_bomb(path, size)
+            plain.write(chunk)
+        plain.seek(0)
+        yield plain
+
+
+def first_names(path: Path, most: int) -> list[str]:
+    """The names of the first members, however large the archive is; none where it is damaged."""
+    try:
+        with tarfile.open(path) as archive:
+            return [plain(entry.name) for entry in islice(archive, most)]
+    except (*DAMAGED, OSError):
+        return []
+
+
+def _entries(stream: IO[bytes]) -> list[tarfile.TarInfo]:
+    with tarfile.open(fileobj=stream, mode="r:") as archive:
+        return [entry for entry in archive if not entry.isdir()]
+
+
+def _reason(entry: tarfile.TarInfo) -> str | None:
+    if entry.issym() or entry.islnk():
+        return "a link in an archive"
+    if not entry.isfile() or entry.issparse():
+        return "no plain file in its archive"
+    return f"file of more than {MOST_MEMBER_BYTES:,} bytes" if entry.size > MOST_MEMBER_BYTES else None
+
+
+CONTAINERS.register("tar")(Kind(lambda name: NAME.search(name) is not None, Tar))

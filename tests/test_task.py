@@ -1,0 +1,41 @@
+"""The rules of a task, against somebody else's."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss
+
+from linnaea.errors import UsageError
+from linnaea.task import TASKS, infer_task
+
+LOGITS = np.random.default_rng(0).normal(size=(20, 3)) * 3
+
+
+def test_several_labels_are_judged_one_by_one():
+    task = TASKS["multilabel"]
+    assert task.multilabel
+    probabilities = task.probabilities(LOGITS)
+    assert np.allclose(probabilities, task.activation(torch.tensor(LOGITS)).numpy())
+    targets = (np.random.default_rng(1).random((20, 3)) < 0.4).astype(float)
+    expected = np.mean([log_loss(targets[:, k], probabilities[:, k], labels=[0, 1]) for k in range(3)])
+    assert float(task.loss(torch.tensor(LOGITS), torch.tensor(targets))) == pytest.approx(expected)
+
+
+def test_what_is_unknown_costs_nothing():
+    task, targets = TASKS["multilabel"], np.ones((20, 3))
+    targets[:, 1:] = np.nan
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    loss = task.loss(logits, torch.tensor(targets))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(float(-np.log(task.probabilities(LOGITS)[:, 0]).mean()))
+    assert torch.all(logits.grad[:, 1:] == 0)
+    assert float(task.loss(logits.detach(), torch.full((20, 3), torch.nan))) == 0
+
+
+def test_several_labels_have_no_single_answer():
+    with pytest.raises(UsageError, match="no single answer"):
+        TASKS["multilabel"].decide(LOGITS)
+
+
+def test_one_label_infers_its_task():
+    assert [infer_task(tuple("abc"[:n])) for n in (2, 3)] == ["binary", "multiclass"]

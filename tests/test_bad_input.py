@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -249,6 +250,71 @@ def test_the_strict_audit_of_such_data_fails_its_check(linnaea, mixed):
     outcome = linnaea("audit", mixed.parent / "mélange of files", "--strict")
     assert outcome.code == 1
     assert "8 files are not used" in outcome.out
+
+
+# Archives, tables and annotation files
+
+
+def test_an_archive_that_would_write_outside(linnaea, tmp_path, shapes):
+    path = tmp_path / "in" / "photos.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(shapes.rglob("*.png")):
+            archive.write(file, file.relative_to(shapes))
+        archive.writestr("../evil.png", "evil")
+        archive.writestr("/tmp/evil.png", "evil")
+    outcome = linnaea("train", path, "--out", "run", *CHEAP)
+    assert outcome.code == 0
+    assert "2 name leads outside the archive" in outcome.err
+    assert manifest(tmp_path / "run")["photos.zip#../evil.png"]["excluded"] == "name leads outside the archive"
+    assert not list(tmp_path.rglob("evil.png"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("photos.zip", b"PK no archive", ["photos.zip is no zip archive", "fetch it again"]),
+        ("photos.tar.gz", b"\x1f\x8b no archive", ["photos.tar.gz is no tar archive", "fetch it again"]),
+        ("train-images-idx3-ubyte.gz", b"\x1f\x8b no array", ["has no labels beside it", "train-labels-idx1-ubyte"]),
+        ("train_32x32.mat", b"no array", ["train_32x32.mat cannot be read as a Matlab file"]),
+        ("instances.json", b'{"images": []}', ["instances.json cannot be read as COCO", "categories"]),
+        ("labels.csv", b"path,label\n=1.png,=1+1\n", ["holds no images", "file not found"]),
+        ("labels.jsonl", b"no json", ["labels.jsonl cannot be read as a table"]),
+    ],
+)
+def test_files_that_are_not_what_their_name_says(refused, tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    for verb, more in {"audit": [], "convert": ["out"]}.items():
+        refused(verb, name, *more, words=words)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_coco_file_that_names_what_it_does_not_have(refused, tmp_path):
+    objects = [{"image_id": 5, "category_id": 1}, {"image_id": 6, "category_id": 1}]
+    content = {"images": [{"id": 5, "file_name": "5.png"}], "categories": [{"id": 1, "name": "disc"}]}
+    (tmp_path / "x.json").write_text(json.dumps({**content, "annotations": objects}))
+    refused("audit", "x.json", words=["1 annotations of x.json name images", "ids 6", "take the annotations out"])
+
+
+def test_a_pickle_that_would_run_something(refused, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "data_batch_1").write_bytes(b"cos\nsystem\n(S'touch evil'\ntR.")
+    refused("train", "data", words=["it names os.system", "nothing in it was run"])
+    assert not (tmp_path / "evil").exists()
+
+
+def test_several_labels_are_not_trained_on(refused, tmp_path):
+    draw(tmp_path / "data", each=2)
+    (tmp_path / "data" / "labels.csv").write_text("path,label\ndisc/0.png,a|b\nsquare/0.png,b\n")
+    refused("train", "data", words=["several labels per image", "expected one label per image"])
+
+
+def test_converting_into_a_folder_that_holds_something(refused, linnaea, shapes, tmp_path):
+    assert linnaea("convert", shapes, "out").code == 0
+    refused("convert", shapes, "out", words=["out is there already", "choose a new folder"])
+    refused("convert", shapes, "new", "--to", "shard", words=["unknown form to convert to 'shard'", "'shards'"])
+    refused("convert", shapes, "new", "--split", "train", words=["has no splits", "leave --split out"])
+    assert not (tmp_path / "new").exists()
 
 
 # Flags and names

@@ -3,26 +3,34 @@
 from pathlib import Path
 from typing import Any
 
+from linnaea.data.datasheet import FILE, Datasheet, read_datasheet
 from linnaea.runtime.files import read_json, write_text
 
 FILL_IN = "*Not stated by the owner: write it here.*"
+NO_DATASHEET = (
+    "There is no datasheet: where the images come from, who labelled them, under which licence they stand and what is "
+    "known to be wrong with them is not stated. `linnaea datasheet DATA` writes one to be filled in before training."
+)
+ELSEWHERE = ("intended_use", "unsuitable_use", "limits")  # in sections of their own
 
 
 def write_card(run: Path) -> Path:
-    """Write `model/README.md` from the run's record, metrics and classifier."""
+    """Write `model/README.md` from the run's record, metrics, classifier and datasheet."""
     record, bundle = read_json(run / "run.json"), read_json(run / "model" / "classifier.json")
     figures = read_json(run / "metrics.json")
     split = "test" if "test" in figures else "val"
     data, policy = record["dataset"], bundle["policy"]
+    sheet = read_datasheet(run / FILE) if (run / FILE).is_file() else None
     classes = ", ".join(bundle["classes"][:20]) + (", ..." if len(bundle["classes"]) > 20 else "")
     sections = [
         f"# {run.name}: a {bundle['task']} image classifier",
         f"Answers with one of {len(bundle['classes'])} classes: {classes}.",
         "## Intended use",
-        FILL_IN,
+        *_uses(sheet),
         "## Provenance of the data",
         f"{data['images']} images ({', '.join(f'{count} {name}' for name, count in data['splits'].items())}), "
-        f"{data['excluded']} left out. Fingerprint `{data['fingerprint']}`. Collection, labelling, licence: {FILL_IN}",
+        f"{data['excluded']} left out. Fingerprint `{data['fingerprint']}`.",
+        *_provenance(sheet),
         "## Training",
         f"{record['chosen_because']} Made by Linnaea {record['linnaea']}: `{record['command']}`.",
         *(f"- {note}" for note in [*record["notes"], *bundle["provenance"].get("notes", [])]),
@@ -33,9 +41,24 @@ def write_card(run: Path) -> Path:
         f"{policy['confidence_threshold']:.3f} (set to reject {policy['unsure_rate']:.0%} of known images) and calls "
         f"{policy['unfamiliar_rate']:.0%} of known images unfamiliar. Its sets hold the truth in about "
         f"{policy['coverage']:.0%} of images like the {policy['n']} it was calibrated on, or more. All figures hold "
-        f"for images like these, and for no others. {FILL_IN}",
+        f"for images like these, and for no others. {sheet['limits'] if sheet and sheet['limits'] else FILL_IN}",
     ]
     return write_text(run / "model" / "README.md", "\n\n".join(sections) + "\n")
+
+
+def _uses(sheet: Datasheet | None) -> list[str]:
+    if sheet is None or not sheet["intended_use"]:
+        return [FILL_IN]
+    return [sheet["intended_use"], *([f"Not meant for: {sheet['unsuitable_use']}"] if sheet["unsuitable_use"] else [])]
+
+
+def _provenance(sheet: Datasheet | None) -> list[str]:
+    """What the datasheet says of the data, and which of its questions nobody answered."""
+    if sheet is None:
+        return [NO_DATASHEET]
+    told = [f"- **{key.replace('_', ' ')}**: {text}" for key, text in sheet.told(ELSEWHERE)]
+    open_questions = ", ".join(key.replace("_", " ") for key in sheet.unanswered)
+    return ["\n".join(told), f"Not answered in the datasheet: {open_questions or 'nothing'}."]
 
 
 def _figure_rows(figures: dict[str, dict[str, Any]]) -> list[str]:

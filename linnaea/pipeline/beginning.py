@@ -8,7 +8,7 @@ from typing import Any
 
 from linnaea.data.pixels import Recipe
 from linnaea.dataset import Dataset
-from linnaea.errors import RunError
+from linnaea.errors import DataError, RunError
 from linnaea.learning.rungs import Step
 from linnaea.run import Run, command_line, now
 
@@ -21,6 +21,15 @@ def freeze(dataset: Dataset, arguments: dict[str, Any]) -> dict[str, Any]:
         name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
         for name, value in {"data": str(dataset.root.resolve()), **arguments}.items()
     }
+
+
+def require_one_label(dataset: Dataset, to: str = "train on") -> None:
+    """Raise DataError where an image may carry several labels, which no classifier here can be trained or judged on."""
+    if dataset.multilabel:
+        raise DataError(
+            f"{dataset.root} has several labels per image: multi-label data can be read, audited, split, compared and "
+            f"converted, but there is nothing yet to {to} it; expected one label per image."
+        )
 
 
 def new_folder(dataset: Dataset) -> Path:

@@ -2,14 +2,14 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from linnaea.data.audit import Inspection, audit
-from linnaea.data.duplicates import duplicate_groups, largest_group, merge_groups
+from linnaea.data.duplicates import duplicate_groups, largest_group, merge_groups, thumbnails_of
 from linnaea.data.pixels import Decoded, Recipe, decode_files
 from linnaea.data.splits import split
 from linnaea.dataset import Dataset, Excluded
@@ -18,10 +18,30 @@ from linnaea.finding import Finding
 from linnaea.task import infer_task
 
 logger = logging.getLogger("linnaea")
+Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
 DUPLICATES = ("near", "exact")
 ALIKE = 0.2
 FEW = 10
+
+
+@dataclass(frozen=True)
+class Usable:
+    """The images that can be read, with their content hashes; their pixels, row by row; `duplicates`, a group per row.
+
+    `remarks` says where duplicates were looked for in another way than was asked.
+    """
+
+    dataset: Dataset
+    decoded: Decoded
+    duplicates: Rows
+    remarks: list[Finding]
+
+    @property
+    def units(self) -> Rows:
+        """What must stay together, a number per row: duplicates, and all of one `group`."""
+        columns = [self.duplicates.tolist(), *([self.dataset.column("group")] if self.dataset.has("group") else [])]
+        return merge_groups(*columns)
 
 
 @dataclass(frozen=True)
@@ -45,44 +65,68 @@ def prepare(
     *,
     seed: int,
     duplicates: str = "near",
+    split_by: str = "stratified",
     fractions: Mapping[str, float] | None = None,
     keep_splits: Dataset | None = None,
 ) -> Prepared:
     """Decode, leave out what cannot be used, group duplicates, split, audit.
 
     `duplicates` "near" groups pictures that look the same, "exact" only files with the same bytes; where more than a
-    fifth of all images look the same (a fixed camera), near means exact, with a warning. `keep_splits` is the dataset
-    of a run that is resumed: its rows and splits are taken over. Raises DataError when fewer than two classes or no
-    val images remain, or the data differs from that of the run.
+    fifth of all images look the same (a fixed camera), near means exact, with a warning. `split_by` names a splitter.
+    `keep_splits` is the dataset of a run that is resumed: its rows and splits are taken over. Raises DataError when
+    fewer than two classes or no val images remain, or the data differs from that of the run.
     """
-    if keep_splits is not None:
-        dataset = keep_splits
-    decoded = decode_files(dataset.paths, recipe)
-    if keep_splits is not None:
-        _require_same(dataset, decoded)
-    dataset = dataset.without(decoded.excluded(dataset.ids))
-    decoded = decoded.kept()
-    _require_classes(dataset)
-    dataset = dataset.with_column("sha256", decoded.sha256)
-    same, remarks = _duplicates(decoded, duplicates)
+    given = dataset if keep_splits is None else keep_splits
+    found = usable(given, recipe, duplicates=duplicates, unchanged=keep_splits is not None)
+    dataset, decoded, same = found.dataset, found.decoded, found.duplicates
     if keep_splits is None:
-        columns = [same.tolist(), *([dataset.column("group")] if dataset.has("group") else [])]
-        dataset = split(dataset, merge_groups(*columns), fractions=fractions, seed=seed)
+        dataset = split(dataset, found.units, by=split_by, fractions=fractions, seed=seed)
+        decoded, same = _rows_of(dataset, found)
     dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
         _require_val(dataset)
-    findings = [*remarks, *audit(Inspection(dataset, same))]
+    findings = [*found.remarks, *audit(Inspection(dataset, same))]
     for finding in findings:
         if finding.severity != "info":
             logger.warning(finding.summary)
     return Prepared(dataset, decoded, findings)
 
 
-def _duplicates(decoded: Decoded, mode: str) -> tuple[Rows, list[Finding]]:
-    """A group per row, and a finding when near-duplicates mean nothing here."""
+def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchanged: bool = False) -> Usable:
+    """Decode, leave out what cannot be read, and group duplicates; `unchanged` asks for the contents of a run.
+
+    Raises DataError when fewer than two classes remain or, with `unchanged`, a content is another.
+    """
+    decoded = decode_files(dataset.paths, recipe)
+    if unchanged:
+        _require_same(dataset, decoded)
+    dataset = dataset.without(decoded.excluded(dataset.ids))
+    decoded = decoded.kept()
+    _require_classes(dataset)
+    groups, remarks = group_duplicates(thumbnails_of(decoded.images), decoded.sha256, duplicates)
+    return Usable(dataset.with_column("sha256", decoded.sha256), decoded, groups, remarks)
+
+
+def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:
+    """The pixels and duplicates of those images that are still in the dataset."""
+    if len(dataset) == len(found.dataset):
+        return found.decoded, found.duplicates
+    left = set(dataset.ids)
+    return _taken(found.decoded, found.duplicates, [row for row, path in enumerate(found.dataset.ids) if path in left])
+
+
+def _taken(decoded: Decoded, duplicates: Rows, rows: Sequence[int]) -> tuple[Decoded, Rows]:
+    return Decoded(decoded.images[rows], [decoded.sha256[row] for row in rows], {}), duplicates[rows]
+
+
+def group_duplicates(thumbnails: Images, sha256: Sequence[str], mode: str) -> tuple[Rows, list[Finding]]:
+    """A group per row of thumbnails (N, 32, 32, 3), and a finding when near-duplicates mean nothing here.
+
+    Raises UsageError for a mode that is neither "near" nor "exact".
+    """
     if mode not in DUPLICATES:
         raise UsageError(f"duplicates is {mode!r}; expected one of {', '.join(DUPLICATES)}.")
-    groups = duplicate_groups(decoded.images, decoded.sha256, near=mode == "near")
+    groups = duplicate_groups(thumbnails, sha256, near=mode == "near")
     largest = largest_group(groups)
     if mode == "exact" or largest <= max(FEW, ALIKE * len(groups)):
         return groups, []
@@ -94,11 +138,11 @@ def _duplicates(decoded: Decoded, mode: str) -> tuple[Rows, list[Finding]]:
         severity="warning",
         count=largest,
     )
-    return duplicate_groups(decoded.images, decoded.sha256, near=False), [finding]
+    return duplicate_groups(thumbnails, sha256, near=False), [finding]
 
 
 def _require_classes(dataset: Dataset) -> None:
-    present = Counter(dataset.labels)
+    present = Counter(label for labels in dataset.label_lists for label in labels)
     if len(present) < 2:
         left = f" {len(dataset.excluded)} files were left out." if dataset.excluded else ""
         raise DataError(
@@ -128,19 +172,23 @@ def _require_same(dataset: Dataset, decoded: Decoded) -> None:
 
 
 def _without_untrained(dataset: Dataset, decoded: Decoded, duplicates: Rows) -> tuple[Dataset, Decoded, Rows]:
-    """Leave out images of classes that have none in train: no model could name them."""
-    trained = set(dataset.split("train").labels)
+    """Leave out images of classes that have none in train: no model could name them.
+
+    Images with several labels stay, and so do all of their classes.
+    """
+    trained = {label for labels in dataset.split("train").label_lists for label in labels}
     if len(trained) < 2:
         raise DataError(f"the train split has images of {len(trained)} class(es); expected at least two.")
+    if dataset.multilabel:
+        return dataset, decoded, duplicates
     gone = [row for row, label in enumerate(dataset.labels) if label not in trained]
     classes = tuple(name for name in dataset.classes if name in trained)
     if not gone:
         return _with_classes(dataset, classes), decoded, duplicates
     ids, labels = dataset.ids, dataset.labels
     entries = [Excluded(ids[row], f"class {labels[row]!r} has no image in train") for row in gone]
-    kept = np.setdiff1d(np.arange(len(dataset)), gone)
-    decoded = Decoded(decoded.images[kept], [decoded.sha256[row] for row in kept], {})
-    return _with_classes(dataset.without(entries), classes), decoded, duplicates[kept]
+    decoded, duplicates = _taken(decoded, duplicates, np.setdiff1d(np.arange(len(dataset)), gone).tolist())
+    return _with_classes(dataset.without(entries), classes), decoded, duplicates
 
 
 def _with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:

@@ -16,6 +16,7 @@ EXPECTED = {
     "history.csv": "a row per epoch",
     "metrics.json": "every figure with its interval",
     "manifest.csv": "every file seen, used or not",
+    "datasheet.toml": "what people know of the data, if they wrote it down",
     "findings/audit.json": "what the data audit saw",
     "findings/val.json": "tables on the validation images",
     "findings/test.json": "tables on the test images",

@@ -1,0 +1,23 @@
+"""Splits that cannot leak: duplicates and groups are never torn apart, however the rest is dealt out.
+
+A splitter is a function from a `Deal` (images in whole units, and the shares of the parts) to the part of each image,
+registered under its name.
+"""
+
+from linnaea.data.splits import chronological, iterative, stratified  # noqa: F401  members register themselves
+from linnaea.data.splits.assignment import default_fractions, split
+from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
+from linnaea.data.splits.folds import assign_folds, each_fold, given_folds, with_folds
+
+__all__ = [
+    "SPLITTERS",
+    "Deal",
+    "Dealt",
+    "Splitter",
+    "assign_folds",
+    "default_fractions",
+    "each_fold",
+    "given_folds",
+    "split",
+    "with_folds",
+]

@@ -1,0 +1,87 @@
+"""Filling the `split` column, and keeping to splits that are given."""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
+from linnaea.data.splits.units import Rows, units_of
+from linnaea.dataset import SPLITS, Dataset, Excluded
+from linnaea.errors import DataError, UsageError
+
+logger = logging.getLogger("linnaea")
+SHARE = 0.15
+MOST_IMAGES = 5_000  # pins an accuracy down to half a point; more would only be lost to training
+
+
+def default_fractions(images: int) -> dict[str, float]:
+    """15 % each for val and test, at most 5,000 images, the rest for train."""
+    share = min(SHARE, MOST_IMAGES / max(images, 1))
+    return {"train": 1 - 2 * share, "val": share, "test": share}
+
+
+def split(
+    dataset: Dataset,
+    groups: Rows | None = None,
+    *,
+    by: str = "stratified",
+    fractions: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Fill the `split` column by a splitter; equal `groups` (N,) are never apart, whatever the order of the rows.
+
+    A dataset that has splits keeps them: a missing val part is taken out of train, nothing else moves. Fractions are
+    of the images and sum to 1. Images that no part may have, as with "time", are left out with the reason. Raises
+    UsageError for fractions or a splitter that given splits leave no room for, and DataError when the data cannot be
+    split that way.
+    """
+    deal_out = SPLITTERS[by]
+    groups = np.arange(len(dataset)) if groups is None else groups
+    if dataset.has("split"):
+        return _complete(dataset, groups, deal_out, by, fractions, seed)
+    fractions = default_fractions(len(dataset)) if fractions is None else fractions
+    if any(share < 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise UsageError(f"split fractions are {dict(fractions)}; expected shares of at least 0 that sum to 1.")
+    shares = {name: fractions[name] for name in SPLITS if fractions.get(name, 0) > 0}
+    return _filled(dataset, deal_out(Deal(dataset, units_of(dataset, groups, seed), shares)))
+
+
+def _complete(
+    dataset: Dataset,
+    groups: Rows,
+    deal_out: Splitter,
+    by: str,
+    fractions: Mapping[str, float] | None,
+    seed: int,
+) -> Dataset:
+    """Keep the given splits; when none is val, take val out of train."""
+    given = dataset.column("split")
+    if fractions is not None:
+        raise UsageError("the images have splits already, so fractions cannot be kept: leave one or the other out.")
+    if None in given:
+        raise DataError(f"{given.count(None)} images have no split while others do: give every image one, or none.")
+    if "train" not in given:
+        raise DataError(f"the splits are {', '.join(sorted(set(given)))}; expected 'train' among them.")
+    if "val" in given:
+        if by != "stratified":
+            raise UsageError(f"the images have splits already, so they cannot be split by {by}: leave that out.")
+        return dataset
+    rows = np.array([row for row, value in enumerate(given) if value == "train"])
+    train = dataset.take(rows.tolist())
+    share = min(SHARE, default_fractions(len(dataset))["val"] * len(dataset) / len(rows))
+    dealt = deal_out(Deal(train, units_of(train, groups[rows], seed), {"train": 1 - share, "val": share}))
+    parts: list[str | None] = list(given)
+    for row, part in zip(rows.tolist(), dealt.parts, strict=True):
+        parts[row] = part
+    return _filled(dataset, Dealt(parts, dealt.reason))
+
+
+def _filled(dataset: Dataset, dealt: Dealt) -> Dataset:
+    """The dataset with its splits, less the images that no part may have."""
+    gone = [path for path, part in zip(dataset.ids, dealt.parts, strict=True) if part is None]
+    filled = dataset.with_column("split", dealt.parts)
+    if not gone:
+        return filled
+    logger.warning(f"{len(gone)} images are left out of the splits: {dealt.reason}.")
+    return filled.without([Excluded(path, dealt.reason) for path in gone])

@@ -1,0 +1,165 @@
+"""The verbs that need no model: splits, folds, their check, versions and datasheets."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from linnaea.data.audit import Check, Inspection
+from linnaea.data.audit.leaks import duplicates_across_splits, groups_across_splits
+from linnaea.data.audit.order import absent_classes, shares, time_across_splits
+from linnaea.data.datasheet import place_for, write_template
+from linnaea.data.hashing import hashed
+from linnaea.data.pixels import Recipe
+from linnaea.data.sources import read
+from linnaea.data.splits import SPLITTERS, assign_folds, each_fold, given_folds, with_folds
+from linnaea.data.versions import Diff
+from linnaea.data.versions import diff as compare_versions
+from linnaea.dataset import Dataset
+from linnaea.errors import DataError, UsageError
+from linnaea.finding import Finding
+from linnaea.pipeline.preparation import Usable, prepare, usable
+from linnaea.run import Run
+
+SIZE = 64  # of the pictures that duplicates are looked for in
+FOLDS = 5
+LEAKS = ("duplicates_across_splits", "groups_across_splits", "time_across_splits")
+TIME = LEAKS[-1]
+OF_PARTS: tuple[Check, ...] = (shares, duplicates_across_splits, groups_across_splits, absent_classes)
+Data = str | Path | Dataset
+
+
+def split(
+    data: Data,
+    *,
+    split_by: str = "stratified",
+    fractions: Mapping[str, float] | None = None,
+    folds: int | None = None,
+    repeats: int = 1,
+    duplicates: str = "near",
+    seed: int = 0,
+) -> Dataset:
+    """Split images into train, val and test, duplicates and groups never apart. Returns the dataset.
+
+    `split_by` names a splitter: "stratified" (by class; images with several labels by each of them), "time" (the
+    oldest into train, the youngest into test) or "iterative". With `folds` the dataset gets columns `fold_1`, ... of
+    numbers from 1 to `folds`, one for each of the `repeats`, instead of a split. Splits that are given are kept.
+    """
+    SPLITTERS[split_by]
+    dataset = _dataset(data)
+    if folds is None:
+        if repeats != 1:
+            raise UsageError(f"repeats is {repeats} without folds: say how many folds, or leave it out.")
+        return prepare(
+            dataset, Recipe(SIZE), seed=seed, split_by=split_by, fractions=fractions, duplicates=duplicates
+        ).dataset
+    if fractions is not None or split_by != "stratified":
+        raise UsageError("folds are stratified and of equal size: leave fractions and the way to split out.")
+    found = _unsplit(dataset, duplicates)
+    return with_folds(found.dataset, assign_folds(found.dataset, found.units, folds=folds, repeats=repeats, seed=seed))
+
+
+def folds(
+    data: Data, *, folds: int | None = None, repeats: int | None = None, duplicates: str = "near", seed: int = 0
+) -> Iterator[Dataset]:
+    """Datasets for cross-validation: each fold of each repeat is once test, val comes out of the rest, the rest trains.
+
+    Repeat by repeat, and fold by fold in each; duplicates and groups are never apart. Folds that the data names in
+    columns `fold_1`, ... are kept, otherwise there are 5 `folds`, in 1 of `repeats`. Raises UsageError when the data
+    has splits, or other folds than those asked for.
+    """
+    found = _unsplit(_dataset(data), duplicates)
+    assigned = given_folds(found.dataset)
+    if assigned is None:
+        number, times = FOLDS if folds is None else folds, 1 if repeats is None else repeats
+        assigned = assign_folds(found.dataset, found.units, folds=number, repeats=times, seed=seed)
+    elif folds not in (None, assigned.max()) or repeats not in (None, assigned.shape[1]):
+        raise UsageError(
+            f"the data has {assigned.shape[1]} columns of {assigned.max()} folds, and {repeats or 1} of {folds} are "
+            "asked for: leave one or the other out."
+        )
+    return each_fold(with_folds(found.dataset, assigned), assigned, found.units, seed=seed)
+
+
+def check_split(data: Data, *, split_by: str = "stratified", duplicates: str = "near") -> list[Finding]:
+    """Look for leaks in splits (and folds) that are given, and change nothing.
+
+    The shares; duplicates or groups in two splits; images on the wrong side of a border in time, which is a leak if
+    `split_by` is "time" or the splits were clearly meant to be in order; classes that a split lacks. Raises UsageError
+    when the data has neither splits nor folds.
+    """
+    SPLITTERS[split_by]
+    dataset = _dataset(data)
+    if split_by == "time" and not (dataset.has("time") and dataset.has("split")):
+        lacking = "split" if dataset.has("time") else "time"
+        raise DataError(f"{dataset.root} has no column `{lacking}`, so that there is no order in time to check.")
+    found = usable(dataset, Recipe(SIZE), duplicates=duplicates)
+    findings = list(found.remarks)
+    if dataset.has("split"):
+        findings += _looked_at(found, "split", found.dataset.column("split"), (*OF_PARTS, time_across_splits))
+    assigned = given_folds(found.dataset)
+    for repeat, column in enumerate([] if assigned is None else assigned.T.tolist(), 1):
+        findings += _looked_at(found, f"fold_{repeat}", [f"fold {fold}" for fold in column], OF_PARTS)
+    if not dataset.has("split") and assigned is None:
+        raise UsageError(f"{dataset.root} has neither splits nor folds to check: leave --check out to make some.")
+    meant = split_by == "time"
+    return [replace(each, severity="warning") if meant and each.name == TIME else each for each in findings]
+
+
+def leaks_in(findings: list[Finding]) -> list[Finding]:
+    """Those findings that make figures too good."""
+    return [finding for finding in findings if finding.name in LEAKS and finding.severity != "info"]
+
+
+def diff(first: Data | Run, second: Data | Run) -> Diff:
+    """What changed from one version of a dataset to another: added, removed, moved, relabelled, re-split and so on.
+
+    A version is anything that `linnaea.read` takes, or a run, whose manifest says what it used. A folder is what lies
+    in it now, each file read once; a table or a run is what it recorded, where it recorded content hashes.
+    """
+    return compare_versions(_version(first), _version(second), (_named(first, "first"), _named(second, "second")))
+
+
+def datasheet(data: Data, *, out: str | Path | None = None) -> Path:
+    """Write an empty datasheet, with what can be counted filled in; raises UsageError where there is one already."""
+    dataset = _dataset(data)
+    file = place_for(dataset) if out is None else Path(out)
+    return write_template(hashed(dataset)[0], file)
+
+
+def _dataset(data: Data) -> Dataset:
+    return data if isinstance(data, Dataset) else read(data)
+
+
+def _unsplit(dataset: Dataset, duplicates: str) -> Usable:
+    if dataset.has("split"):
+        raise UsageError(
+            f"{dataset.root} has splits already, and folds would mix their test images into training: give images "
+            "without splits."
+        )
+    return usable(dataset, Recipe(SIZE), duplicates=duplicates)
+
+
+def _looked_at(found: Usable, column: str, parts: list[str | None], checks: Sequence[Check]) -> list[Finding]:
+    """What these checks say of the parts that a column gives."""
+    if None in parts:
+        raise DataError(f"{parts.count(None)} images have no {column} while others do: give every image one, or none.")
+    inspection = Inspection(found.dataset.with_column("split", parts), found.duplicates)
+    said = [finding for check in checks if (finding := check(inspection)) is not None]
+    return said if column == "split" else [replace(each, summary=f"{column}: {each.summary}") for each in said]
+
+
+def _version(source: Data | Run) -> Dataset:
+    if isinstance(source, Dataset):
+        return source
+    if isinstance(source, Run) or (Path(source) / "run.json").is_file():
+        return (source if isinstance(source, Run) else Run.open(source)).dataset()
+    dataset = read(source)
+    if Path(source).is_dir() and dataset.has("sha256"):  # a manifest in it says what was there, not what is
+        return replace(dataset, table=dataset.table.drop_columns(["sha256"]))
+    return dataset
+
+
+def _named(source: Data | Run, otherwise: str) -> str:
+    if isinstance(source, Dataset):
+        return otherwise
+    return str(source.folder if isinstance(source, Run) else source)

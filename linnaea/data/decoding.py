@@ -43,9 +43,14 @@ def decode(source: str | Path | bytes, size: int, fit: str = "crop") -> npt.NDAr
     """
     if fit not in FITS:
         raise ValueError(f"fit is {fit!r}; expected one of {', '.join(FITS)}.")
+    return np.array(square(read_rgb(source, size), size, fit))
+
+
+def read_rgb(source: str | Path | bytes, size: int) -> Image.Image:
+    """The whole picture as RGB, upright; a large JPEG no larger than it must be for squares of `size` pixels."""
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as stream:
-            return np.array(square(_to_rgb(_scaled(_open(stream), size)), size, fit))
+            return _to_rgb(_scaled(open_image(stream), size))
     except UnreadableError:
         raise
     except FileNotFoundError:
@@ -58,7 +63,7 @@ def decode(source: str | Path | bytes, size: int, fit: str = "crop") -> npt.NDAr
         raise UnreadableError(f"damaged image: {error or type(error).__name__}") from None
 
 
-def _open(stream: IO[bytes]) -> ImageFile.ImageFile:
+def open_image(stream: IO[bytes]) -> ImageFile.ImageFile:
     """As `Image.open`, but large pictures are held to our own limit: its warning cannot be silenced within a thread."""
     prefix = stream.read(16)
     for name in FORMATS:

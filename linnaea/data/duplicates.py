@@ -1,36 +1,44 @@
 """Images that are the same picture: the same bytes, or nearly the same pixels."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from linnaea.data.similarity import similar_pairs, unit
+
 Images = npt.NDArray[np.uint8]
 Groups = npt.NDArray[np.int64]
-THUMBNAIL = 16
-HASH_SIDE = 8
-BANDS = 4
-NEAR = 2.5  # mean absolute difference of thumbnails, in grey levels of 255
-LOCAL = 24.0  # largest difference anywhere in thumbnails of twice the side, in grey levels
-FLAT = 4.0  # pictures whose thumbnails vary less than this have no structure to compare
-CROWDED = 64  # a bucket this full holds a common hash, which says nothing; only its closest neighbours are compared
+Vectors = npt.NDArray[np.floating]
+THUMBNAIL = 32
+COARSE = 8
+CUTS = (0.0, 0.03, 0.05)  # of each side: a picture is also looked for among the middles of others
+ALIKE = 0.9  # cosine similarity of coarse pictures that is worth a closer look
+WHITENED_ALIKE = 0.76  # the same, once what all pictures here have in common counts less
+WHITENING = 0.35
+ENOUGH_TO_WHITEN = 500
+MOST_PAIRS = 4  # per image are looked at closely, the most similar ones
+AT_ONCE = 8192
+FLAT = 4.0  # pictures whose thumbnails vary less than this, in grey levels, have no structure to compare
 
 
-def duplicate_groups(images: Images, sha256: Sequence[str], *, near: bool = True) -> Groups:
+def duplicate_groups(thumbnails: Images, sha256: Sequence[str], *, near: bool = True) -> Groups:
     """A group number per image (N,), equal for images that show the same picture.
 
-    `images` (N, S, S, 3). Files with equal bytes are duplicates; so are, where `near` is asked for, pictures whose
-    64-bit perceptual hashes (Zauner 2010, DCT) agree in one of four bands, whose 16 x 16 thumbnails differ by less
-    than 2.5 of 255 grey levels on average, and whose 32 x 32 thumbnails differ by less than 24 anywhere. Groups are
-    transitive and independent of the order of the images up to numbering.
+    Files with equal bytes are duplicates; so are, where `near` is asked for, pictures whose `thumbnails`
+    (N, 32, 32, 3) agree: those that are similar when coarse (each against the others and their middles, all pairs) are
+    laid over one another by `same_picture`. Groups are transitive and independent of the order of the images up to
+    numbering.
     """
-    if len(images) < 2:
-        return np.arange(len(images))
-    return _connected([*_equal(sha256), *(_near(_thumbnails(images)) if near else ())], len(images))
+    if len(thumbnails) < 2:
+        return np.arange(len(thumbnails))
+    pairs = _equal(sha256)
+    if near:
+        pairs += _equal(row.tobytes() if row.std() > FLAT else None for row in thumbnails)
+        pairs += _near(thumbnails, _connected(pairs, len(thumbnails)))
+    return _connected(pairs, len(thumbnails))
 
 
 def largest_group(groups: Groups) -> int:
@@ -60,52 +68,61 @@ def _equal(values: Iterable[object]) -> list[tuple[int, int]]:
     ]
 
 
-def _thumbnails(images: Images) -> npt.NDArray[np.float32]:
-    """Grey thumbnails (N, 2 * THUMBNAIL, 2 * THUMBNAIL) by area averaging, nearest where images are smaller."""
-    side = 2 * THUMBNAIL
+def thumbnails_of(images: Images) -> Images:
+    """Thumbnails (N, 32, 32, 3) of images (N, S, S, 3) by area averaging, nearest where images are smaller."""
     size = images.shape[1]
-    edges = np.linspace(0, size, side + 1)
-    starts = np.minimum(edges[:-1].astype(int), size - 1)
-    out = np.empty((len(images), side, side), dtype=np.float32)
-    for begin in range(0, len(images), 1024):
-        grey = images[begin : begin + 1024] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-        widths = np.diff(np.append(starts, size)).clip(min=1).astype(np.float32)
-        rows = np.add.reduceat(grey, starts, axis=1) / widths[:, None]
-        out[begin : begin + 1024] = np.add.reduceat(rows, starts, axis=2) / widths
+    starts = np.minimum(np.linspace(0, size, THUMBNAIL + 1)[:-1].astype(int), size - 1)
+    widths = np.diff(np.append(starts, size)).clip(min=1).astype(np.float32)
+    out = np.empty((len(images), THUMBNAIL, THUMBNAIL, 3), dtype=np.uint8)
+    for begin in range(0, len(images), 256):
+        rows = np.add.reduceat(images[begin : begin + 256], starts, axis=1, dtype=np.float32)
+        cells = np.add.reduceat(rows, starts, axis=2) / (widths[:, None, None] * widths[:, None])
+        out[begin : begin + 256] = cells.round()
     return out
 
 
-def _near(thumbnails: npt.NDArray[np.float32]) -> list[tuple[int, int]]:
-    small = thumbnails.reshape(-1, THUMBNAIL, 2, THUMBNAIL, 2).mean(axis=(2, 4)).reshape(len(thumbnails), -1)
-    structured = small.std(axis=1) > FLAT
+def _near(thumbnails: Images, known: Groups) -> list[tuple[int, int]]:
+    """Pairs that show the same picture, the most similar first; pairs that are connected already are not looked at."""
+    from linnaea.data.registration import same_picture
+
+    grey: Vectors = thumbnails.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    rows = np.flatnonzero(grey.std(axis=(1, 2)) > FLAT)
+    rows = rows[np.unique(known[rows], return_index=True)[1]]
+    if len(rows) < 2:
+        return []
+    views, threshold = _coarse_views(grey[rows])
+    left, right, similarity = similar_pairs(views[0], threshold, others=views[1:], most=MOST_PAIRS * len(rows) + 10_000)
+    order = np.lexsort((right, left, -similarity))
     pairs: list[tuple[int, int]] = []
-    for bucket in _buckets(_hashes(thumbnails), structured):
-        members = np.array(bucket)[np.argsort(small[bucket].mean(axis=1), kind="stable")]
-        for offset in range(1, min(len(members), CROWDED)):
-            gap = np.abs(small[members[offset:]] - small[members[:-offset]]).mean(axis=1)
-            close = np.flatnonzero(gap < NEAR)
-            found = zip(members[close].tolist(), members[close + offset].tolist(), strict=True)
-            pairs += [(left, right) for left, right in found if _alike(thumbnails[left], thumbnails[right])]
+    for part in np.array_split(order, np.arange(AT_ONCE, len(order), AT_ONCE)):
+        groups = _connected(pairs, len(thumbnails))
+        lefts, rights = rows[left[part]], rows[right[part]]
+        apart = groups[lefts] != groups[rights]
+        lefts, rights = lefts[apart], rights[apart]
+        same = same_picture(thumbnails[lefts], thumbnails[rights])
+        pairs += zip(lefts[same].tolist(), rights[same].tolist(), strict=True)
     return pairs
 
 
-def _alike(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> bool:
-    """Whether two pictures differ little everywhere: a scratch on the same product is another picture."""
-    return bool(np.abs(left - right).max() < LOCAL)
+def _coarse_views(grey: Vectors) -> tuple[list[Vectors], float]:
+    """Unit vectors (N, 64) of whole pictures and of their middles, and the similarity that is worth a closer look.
+
+    In large sets the directions in which all pictures vary are damped, so that unrelated pictures are less similar.
+    """
+    views = [_coarse(grey, cut) for cut in CUTS]
+    if len(grey) < ENOUGH_TO_WHITEN:
+        return views, ALIKE
+    mean = views[0].mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(views[0].T, dtype=np.float64))
+    damped = (vectors * np.maximum(values, values.max() * 1e-4) ** -WHITENING).astype(np.float32)
+    return [unit((view - mean) @ damped) for view in views], WHITENED_ALIKE
 
 
-def _hashes(thumbnails: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    low = dctn(thumbnails, axes=(1, 2))[:, :HASH_SIDE, :HASH_SIDE].reshape(len(thumbnails), -1)
-    bits: npt.NDArray[np.bool_] = low > np.median(low[:, 1:], axis=1, keepdims=True)
-    return bits
-
-
-def _buckets(bits: npt.NDArray[np.bool_], structured: npt.NDArray[np.bool_]) -> list[list[int]]:
-    keys = np.packbits(bits, axis=1).reshape(len(bits), BANDS, -1)
-    found: list[list[int]] = []
-    for band in range(BANDS):
-        buckets: dict[bytes, list[int]] = defaultdict(list)
-        for row in np.flatnonzero(structured).tolist():
-            buckets[keys[row, band].tobytes()].append(row)
-        found += [bucket for bucket in buckets.values() if len(bucket) > 1]
-    return found
+def _coarse(grey: Vectors, cut: float) -> Vectors:
+    """The middle of pictures (N, 32, 32), less `cut` of each side, as 8 x 8 averages of unit length and mean zero."""
+    edges = np.linspace(cut, 1 - cut, COARSE + 1) * THUMBNAIL
+    places = np.arange(THUMBNAIL)
+    overlap = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
+    average = np.maximum(overlap, 0).astype(np.float32)
+    coarse = (average @ grey @ average.T).reshape(len(grey), COARSE**2)
+    return unit(coarse - coarse.mean(axis=1, keepdims=True))

@@ -1,13 +1,14 @@
 """The other verbs: each a stage of the pipeline on its own."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from linnaea.classifier import Classifier, load
-from linnaea.data.pixels import Recipe
 from linnaea.data.sources import read
-from linnaea.data.sources.folders import SUFFIXES, images_in
+from linnaea.data.sources.archives import detects as is_archive
+from linnaea.data.sources.assembling import SUFFIXES
+from linnaea.data.sources.folders import images_in
 from linnaea.dataset import Dataset
 from linnaea.delivery.exporters import Exported
 from linnaea.delivery.exporters import export as export_classifier
@@ -17,32 +18,14 @@ from linnaea.evidence import Comparison, Evaluation, write_evaluation
 from linnaea.evidence import compare as compare_predictions
 from linnaea.evidence import figures as compute_figures
 from linnaea.evidence import findings as compute_findings
-from linnaea.finding import Finding
-from linnaea.pipeline.preparation import prepare
+from linnaea.pipeline.beginning import require_one_label
 from linnaea.predictions import Predictions
 from linnaea.run import Run
+from linnaea.runtime.containers import Located
 from linnaea.runtime.files import sha256_of
 
 logger = logging.getLogger("linnaea")
 AUDIT_SIZE = 64
-
-
-def audit(data: str | Path | Dataset, *, duplicates: str = "near", seed: int = 0) -> list[Finding]:
-    """Look at labelled images before any model does: files left out, duplicates, leaks, small and rare classes."""
-    dataset = data if isinstance(data, Dataset) else read(data)
-    return prepare(dataset, Recipe(AUDIT_SIZE), seed=seed, duplicates=duplicates).findings
-
-
-def split(
-    data: str | Path | Dataset,
-    *,
-    fractions: Mapping[str, float] | None = None,
-    duplicates: str = "near",
-    seed: int = 0,
-) -> Dataset:
-    """Split images into train, val and test: stratified, duplicates and groups never apart. Returns the dataset."""
-    dataset = data if isinstance(data, Dataset) else read(data)
-    return prepare(dataset, Recipe(AUDIT_SIZE), seed=seed, fractions=fractions, duplicates=duplicates).dataset
 
 
 def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Dataset | None = None) -> Evaluation:
@@ -71,7 +54,7 @@ def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Datas
 
 
 def predict(classifier: Classifier | str | Path, images: str | Path | Dataset | Sequence[str | Path]) -> Predictions:
-    """Answer for image files; folders among them stand for the images in them, hidden ones apart.
+    """Answer for image files; folders and archives among them stand for the images in them, hidden ones apart.
 
     Raises DataError for a path that does not exist and a folder without images.
     """
@@ -138,7 +121,7 @@ def _load_finished(folder: Path) -> Classifier:
     return load(folder)
 
 
-def _image_files(images: str | Path | Sequence[str | Path]) -> list[Path]:
+def _image_files(images: str | Path | Sequence[str | Path]) -> list[Located]:
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
@@ -146,13 +129,13 @@ def _image_files(images: str | Path | Sequence[str | Path]) -> list[Path]:
             f"{len(missing)} of the paths do not exist: {', '.join(missing[:3])}; expected image files or folders of "
             "them."
         )
-    return [file for path in paths for file in (_in_folder(path) if path.is_dir() else [path])]
+    return [file for path in paths for file in (_within(path) if path.is_dir() or is_archive(path) else [path])]
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    found = images_in(folder)
+def _within(place: Path) -> list[Located]:
+    found = images_in(place)
     if not found:
-        raise DataError(f"{folder} holds no images: expected files ending in {' '.join(SUFFIXES)} in it or below.")
+        raise DataError(f"{place} holds no images: expected files ending in {' '.join(SUFFIXES)} in it or below.")
     return found
 
 
@@ -178,7 +161,9 @@ def _apart(run: Run, dataset: Dataset) -> Dataset:
 def _known(data: str | Path | Dataset, classes: Sequence[str]) -> Dataset:
     """The images whose label the classifier knows; the others are left out with a warning, an error if none remain."""
     dataset = data if isinstance(data, Dataset) else read(data)
-    rows = [row for row, label in enumerate(dataset.labels) if label in set(classes)]
+    require_one_label(dataset, "judge by")
+    known = set(classes)
+    rows = [row for row, label in enumerate(dataset.labels) if label in known]
     if not rows:
         raise DataError(
             f"no image of {dataset.root} has a class that the classifier knows: the data has "

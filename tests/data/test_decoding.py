@@ -209,7 +209,7 @@ def test_between_pillows_warning_and_the_limit_threads_stay_quiet():
     with pytest.warns(Image.DecompressionBombWarning):
         Image.open(io.BytesIO(content))
     with ThreadPoolExecutor(4) as pool:  # a warning would be raised here
-        sizes = list(pool.map(lambda _: decoding._open(io.BytesIO(content)).size, range(32)))
+        sizes = list(pool.map(lambda _: decoding.open_image(io.BytesIO(content)).size, range(32)))
     assert sizes == [(10_000, 10_000)] * 32
 
 

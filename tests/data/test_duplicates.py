@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from linnaea.data.decoding import decode
-from linnaea.data.duplicates import duplicate_groups
+from linnaea.data.duplicates import duplicate_groups, thumbnails_of
 
 
 def scene(number, size=64):
@@ -21,7 +21,7 @@ def pixels(*images, size=64):
 
 
 def groups_of(images, sha256=None):
-    return duplicate_groups(images, sha256 or [str(number) for number in range(len(images))])
+    return duplicate_groups(thumbnails_of(images), sha256 or [str(number) for number in range(len(images))])
 
 
 def recompressed(image, quality):

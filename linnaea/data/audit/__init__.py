@@ -4,32 +4,25 @@ A check is a function from an `Inspection` to a finding, or None when there is n
 the name of its finding.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-
-from linnaea.dataset import Dataset
+from linnaea.data.audit.contract import CHECKS, Check, Inspection, Trial
 from linnaea.finding import Finding
-from linnaea.registry import Registry
 
-
-@dataclass(frozen=True)
-class Inspection:
-    """What a check sees: the readable images of `dataset`, its splits filled, and `duplicates`, a group per row."""
-
-    dataset: Dataset
-    duplicates: npt.NDArray[np.int64]
-
-
-Check = Callable[[Inspection], Finding | None]
-CHECKS: Registry[Check] = Registry("check")
+__all__ = ["CHECKS", "Check", "Inspection", "Trial", "audit"]
 
 
 def audit(inspection: Inspection) -> list[Finding]:
     """Run every registered check; findings come in order of registration."""
-    from linnaea.data.audit import classes, files, leaks  # noqa: F401  members register themselves
+    from linnaea.data.audit import (  # noqa: F401  members register themselves
+        classes,
+        files,
+        labels,
+        leaks,
+        names,
+        order,
+        pictures,
+        sequences,
+        shortcuts,
+    )
 
     found = (check(inspection) for _, check in CHECKS.items())
     return [finding for finding in found if finding is not None]

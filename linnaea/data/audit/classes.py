@@ -1,39 +1,70 @@
-"""Checks on the classes: too small to measure, or out of balance."""
+"""Checks on the classes: too few of them, too small to measure, or out of balance."""
 
+import math
 from collections import Counter
 
-from linnaea.data.audit import CHECKS, Inspection
+from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.dataset import SPLITS
 from linnaea.finding import Finding
 
 FEW = 10
 IMBALANCE = 10.0
+USUAL_SHARE = 0.15  # of a class is in the test split where none is given
+
+
+@CHECKS.register("one_class")
+def one_class(inspection: Inspection) -> Finding | None:
+    """Nothing to tell apart."""
+    present = {label for labels in inspection.dataset.label_lists for label in labels}
+    if len(present) > 1:
+        return None
+    named = f"all of class {min(present)!r}" if present else "without any label"
+    return Finding(
+        "one_class",
+        f"The {len(inspection.dataset)} images are {named}: a classifier needs at least two classes to tell apart.",
+        severity="error",
+        count=len(inspection.dataset),
+    )
 
 
 @CHECKS.register("small_classes")
 def small_classes(inspection: Inspection) -> Finding | None:
-    """Classes with so few images in a split that nothing can be said of them there."""
-    counts = Counter(zip(inspection.dataset.labels, inspection.dataset.column("split"), strict=True))
-    present = [name for name in SPLITS if name in set(inspection.dataset.column("split"))]
-    small = [label for label in inspection.dataset.classes if any(counts[label, split] < FEW for split in present)]
+    """Classes with so few images in a split that little can be said of them there, and how little."""
+    dataset = inspection.dataset
+    splits = dataset.column("split") if dataset.has("split") else ["all"] * len(dataset)
+    pairs = zip(dataset.label_lists, splits, strict=True)
+    counts = Counter((label, split) for labels, split in pairs for label in labels)
+    present = [name for name in (*SPLITS, "all") if name in set(splits)]
+    few = FEW if dataset.has("split") else math.ceil(FEW / USUAL_SHARE)
+    small = [label for label in dataset.classes if any(0 < counts[label, split] < few for split in present)]
     if not small:
         return None
+    judged = {label: _judged(counts, label, present) for label in small}
+    worst, where = min(judged.values()), " in a split" if dataset.has("split") else ""
     return Finding(
         "small_classes",
-        f"{len(small)} classes have fewer than {FEW} images in a split: their figures will be very uncertain.",
+        f"{len(small)} classes have fewer than {few} images{where}: with {worst} to judge "
+        f"a class by, its share of right answers is known to within {_half_width(worst):.0%} at best.",
         severity="warning",
         count=sum(counts[label, split] for label in small for split in present),
-        rows=[{"class": label, **{split: counts[label, split] for split in present}} for label in small],
+        rows=[
+            {
+                "class": label,
+                **{split: counts[label, split] for split in present},
+                "known to within": round(_half_width(judged[label]), 3),
+            }
+            for label in small
+        ],
     )
 
 
 @CHECKS.register("imbalance")
 def imbalance(inspection: Inspection) -> Finding | None:
     """The largest class is many times the smallest."""
-    counts = Counter(inspection.dataset.labels).most_common()
-    (largest, most), (smallest, least) = counts[0], counts[-1]
-    if most < IMBALANCE * least:
+    counts = Counter(label for labels in inspection.dataset.label_lists for label in labels).most_common()
+    if not counts or counts[0][1] < IMBALANCE * counts[-1][1]:
         return None
+    (largest, most), (smallest, least) = counts[0], counts[-1]
     return Finding(
         "imbalance",
         f"{largest!r} has {most} images, {smallest!r} only {least}: look at balanced accuracy and at each class, "
@@ -42,3 +73,15 @@ def imbalance(inspection: Inspection) -> Finding | None:
         count=most,
         rows=[{"class": label, "images": count} for label, count in counts],
     )
+
+
+def _judged(counts: Counter[tuple[str, str]], label: str, present: list[str]) -> int:
+    """The images of a class that its figure on the last split would rest on."""
+    last = present[-1]
+    return math.floor(counts[label, last] * USUAL_SHARE) if last == "all" else counts[label, last]
+
+
+def _half_width(images: int) -> float:
+    """Half of the widest 95 % Wilson interval of a share of so many images."""
+    squared = 1.96**2
+    return math.sqrt(squared * (images / 4 + squared / 4)) / (images + squared) if images else 0.5

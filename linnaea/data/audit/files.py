@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from linnaea.data.audit import CHECKS, Inspection
+from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.finding import Finding
 
 

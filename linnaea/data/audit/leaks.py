@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from linnaea.data.audit import CHECKS, Inspection
+from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.finding import Finding
 
 
@@ -41,7 +41,7 @@ def duplicates_across_classes(inspection: Inspection) -> Finding | None:
 @CHECKS.register("groups_across_splits")
 def groups_across_splits(inspection: Inspection) -> Finding | None:
     """The same `group` (patient, board, site) in two splits."""
-    if not inspection.dataset.has("group"):
+    if not inspection.dataset.has("group") or not inspection.dataset.has("split"):
         return None
     splits: dict[str, set[str]] = defaultdict(set)
     for group, split in zip(inspection.dataset.column("group"), inspection.dataset.column("split"), strict=True):
@@ -67,7 +67,9 @@ def _duplicate_groups(inspection: Inspection) -> list[list[int]]:
 
 
 def _straddling(inspection: Inspection, column: str, sentence: str) -> Finding | None:
-    values = inspection.dataset.column(column)
+    if not inspection.dataset.has(column):
+        return None
+    values = [str(value) for value in inspection.dataset.column(column)]
     groups = [rows for rows in _duplicate_groups(inspection) if len({values[row] for row in rows}) > 1]
     if not groups:
         return None
@@ -82,12 +84,8 @@ def _straddling(inspection: Inspection, column: str, sentence: str) -> Finding |
 
 
 def _table(inspection: Inspection, groups: Sequence[Sequence[int]]) -> list[dict[str, object]]:
-    ids, labels, splits = (inspection.dataset.column(name) for name in ("path", "label", "split"))
-    return [
-        {"group": number, "path": ids[row], "label": labels[row], "split": splits[row]}
-        for number, rows in enumerate(groups, 1)
-        for row in rows
-    ]
+    members = [(number, row) for number, rows in enumerate(groups, 1) for row in rows]
+    return inspection.rows([row for _, row in members], group=[number for number, _ in members])
 
 
 def _pictures(inspection: Inspection, groups: Sequence[Sequence[int]]) -> list[str]:

@@ -1,10 +1,13 @@
 """The report of a run: one HTML file, read without a network, a script or anything else beside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from linnaea.dataset import Dataset
+from linnaea.finding import Finding
 from linnaea.runtime.files import write_text
 
-__all__ = ["write_report"]
+__all__ = ["write_audit", "write_report"]
 
 
 def write_report(run: Path) -> Path:
@@ -16,3 +19,10 @@ def write_report(run: Path) -> Path:
     from linnaea.delivery.report.page import render  # matplotlib and jinja2 are slow to import, this package is not
 
     return write_text(run / "report.html", render(run))
+
+
+def write_audit(findings: Sequence[Finding], dataset: Dataset, place: Path) -> Path:
+    """Write what an audit found in a dataset, with pictures, to one HTML file, and return its path."""
+    from linnaea.delivery.report.page import render_audit
+
+    return write_text(place, render_audit(findings, dataset))

@@ -1,14 +1,18 @@
 """The page: the sections of a report put into the template."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from linnaea.dataset import Dataset
 from linnaea.delivery.report import origins, sections, tables, words
 from linnaea.delivery.report.folder import Folder, Part, mapping
 from linnaea.delivery.report.verdict import verdict_of
+from linnaea.finding import SEVERITIES, Finding
 
+MOST_CLASSES = 12
 SECTIONS = {
     "ladder": "The ladder",
     "metrics": "The figures",
@@ -65,6 +69,29 @@ def render(run: Path) -> str:
             made=parts["made"].content,
             card=parts["card"].content,
             classifier=classifier,
+        )
+    )
+
+
+def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
+    """The findings of an audit as HTML, the most serious first, with pictures."""
+    ordered = sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
+    grave = sum(finding.severity != "info" for finding in ordered)
+    facts = [
+        ("Images", f"{len(dataset):,}, {len(dataset.excluded):,} files left out"),
+        ("Classes", f"{len(dataset.classes):,}: {', '.join(dataset.classes[:MOST_CLASSES])}"),
+        ("Task", dataset.task),
+        ("Fingerprint", dataset.fingerprint),
+    ]
+    return (
+        _environment()
+        .get_template("audit.html")
+        .render(
+            name=dataset.root.resolve().name,
+            worst=ordered[0].severity if ordered else "info",
+            headline=f"{words.counted(grave, 'thing')} to look at before training." if grave else "Nothing stands out.",
+            facts=facts,
+            shown=[sections.shown(dataset.root, finding) for finding in ordered],
         )
     )
 

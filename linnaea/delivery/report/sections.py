@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from linnaea.data.datasheet import FILE, read_datasheet
+from linnaea.delivery.card import ELSEWHERE, NO_DATASHEET
 from linnaea.delivery.report import origins, tables
 from linnaea.delivery.report.charts import Bin, Curve, Rung, curves_chart, ladder_chart, reliability_chart
 from linnaea.delivery.report.folder import Folder, Part, listing, mapping
@@ -135,12 +137,13 @@ def splits_section(folder: Folder, manifest: Part) -> Part:
 
 def findings_section(folder: Folder, findings: Part) -> Part:
     """Findings of any kind, each with its first rows and pictures."""
-    return findings if findings.missing else Part([_shown(folder, finding) for finding in findings.content])
+    return findings if findings.missing else Part([shown(_root(folder), finding) for finding in findings.content])
 
 
-def _shown(folder: Folder, finding: Finding) -> dict[str, Any]:
+def shown(root: Path | None, finding: Finding) -> dict[str, Any]:
+    """A finding with its columns, its first rows, and its pictures from the folder `root`."""
     columns = list(dict.fromkeys(str(key) for row in finding.rows for key in row))
-    thumbnails = pictures(_root(folder), finding.images, MOST_THUMBNAILS)
+    thumbnails = pictures(root, finding.images, MOST_THUMBNAILS)
     return {"finding": finding, "columns": columns, "rows": list(finding.rows)[:MOST_ROWS], "pictures": thumbnails}
 
 
@@ -184,11 +187,16 @@ def card_section(folder: Folder, evaluation: tables.Evaluation, classifier: Row,
     classes = origins.classes_of(folder, classifier)
     named = ", ".join(classes[:MOST_NAMES]) + (", …" if len(classes) > MOST_NAMES else "")
     all_classes = f"{counted(len(classes), 'class', 'classes')} ({named})"
+    sheet = folder.read(FILE, read_datasheet, NO_DATASHEET)
+    answers = {} if sheet.missing else dict(sheet.content.told())
     return {
+        "sheet": sheet,
+        "answers": answers,
+        "told": [(key.replace("_", " "), text) for key, text in answers.items() if key not in ELSEWHERE],
         "classes": all_classes if classes else "the classes it was trained on",
         "model": origins.facts(mapping(classifier.get("model"))),
         "provenance": origins.provenance(folder),
         "origin": origins.facts(mapping(classifier.get("provenance"))),
         "evaluation": headline,
-        "limits": origins.limits(folder, classifier, small),
+        "limits": [*origins.limits(folder, classifier, small), *filter(None, [answers.get("limits")])],
     }

@@ -1,0 +1,68 @@
+"""The contract of a check, and what it sees."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from linnaea.data.duplicates import merge_groups
+from linnaea.data.facts import Facts
+from linnaea.data.looks import Looks
+from linnaea.dataset import Dataset
+from linnaea.finding import Finding
+from linnaea.registry import Registry
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The same classifier after a few labels were made wrong on purpose, to see how well that is noticed.
+
+    `targets` (N,) with the wrong ones, `planted` (N,) which ones those are, `probabilities` (N, K) out of sample.
+    """
+
+    targets: npt.NDArray[np.int64]
+    planted: npt.NDArray[np.bool_]
+    probabilities: Floats
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a check sees: the readable images of `dataset`, its splits filled, and `duplicates`, a group per row (N,).
+
+    What the rest needs more work for is absent where nobody did it: `facts` from each file's header, `looks` measured
+    on its pixels, `features` (N, D) that a model made of it, and `probabilities` (N, K), each from a classifier that
+    was not fitted on that image, and `trial` the same with errors planted. `fit` is the way pictures become square. A
+    check that lacks what it needs returns None.
+    """
+
+    dataset: Dataset
+    duplicates: npt.NDArray[np.int64]
+    facts: Sequence[Facts] | None = None
+    looks: Looks | None = None
+    features: Floats | None = None
+    probabilities: Floats | None = None
+    trial: Trial | None = None
+    fit: str = "crop"
+
+    @property
+    def apart(self) -> npt.NDArray[np.int64]:
+        """What must not be torn apart (N,): duplicates and the dataset's groups."""
+        own = [self.dataset.column("group")] if self.dataset.has("group") else []
+        return merge_groups(self.duplicates.tolist(), *own)
+
+    def rows(self, positions: Iterable[int], **columns: Sequence[Any]) -> list[dict[str, Any]]:
+        """A row per image for a finding's table: its path, label and split, and further columns."""
+        known = [name for name in ("path", "label", "split") if self.dataset.has(name)]
+        values = {name: self.dataset.column(name) for name in known}
+        return [
+            {**{name: values[name][row] for name in known}, **{name: column[at] for name, column in columns.items()}}
+            for at, row in enumerate(positions)
+        ]
+
+
+Check = Callable[[Inspection], Finding | None]
+CHECKS: Registry[Check] = Registry("check")

@@ -1,0 +1,120 @@
+"""What the audit needs to know of every image, from one pass over the files; what did not change is not read again."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from linnaea.data.cache import decoder_version, keep, recall
+from linnaea.data.decoding import UnreadableError, read_rgb, square
+from linnaea.data.duplicates import THUMBNAIL
+from linnaea.data.facts import RECORD_BYTES, Facts, read_facts
+from linnaea.data.looks import Looks, measure
+from linnaea.data.pixels import Recipe, read_content
+from linnaea.errors import UnreadableImageError
+from linnaea.runtime.containers import Located
+from linnaea.runtime.plan import available_threads
+from linnaea.runtime.progress import track
+
+Images = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Records = npt.NDArray[Any]
+VERSION = 2
+AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """How images (N, S, S, 3) of uint8 become features (N, `width`); equal names give equal features."""
+
+    name: str
+    width: int
+    embed: Callable[[Images], Floats]
+
+
+@dataclass(frozen=True)
+class Digest:
+    """Of every file: SHA-256, thumbnail (N, 32, 32, 3), facts, looks, features (N, D); and what failed and why.
+
+    Rows of files that failed are empty; `failed` maps their position to the reason.
+    """
+
+    sha256: list[str]
+    records: Records
+    failed: dict[int, str]
+
+    @property
+    def thumbnails(self) -> Images:
+        """The whole picture of each image, stretched (N, 32, 32, 3)."""
+        return np.asarray(self.records["thumbnail"])
+
+    @property
+    def features(self) -> Floats:
+        """What the embedding made of each image (N, D)."""
+        return np.asarray(self.records["features"])
+
+    @property
+    def looks(self) -> Looks:
+        """Measured on each image."""
+        return Looks.from_rows(self.records["looks"])
+
+    @property
+    def facts(self) -> list[Facts]:
+        """Read from each file's header."""
+        return [Facts.from_record(record) for record in self.records["facts"]]
+
+    def take(self, rows: Sequence[int]) -> "Digest":
+        """The rows at these positions, all of which were read."""
+        return Digest([self.sha256[row] for row in rows], self.records[list(rows)], {})
+
+
+def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Digest:
+    """Read, decode, measure and embed every file, a part at a time; take from the cache what is known of it."""
+    records = np.zeros(len(paths), dtype=_layout(embedding.width))
+    namespace = f"digest {VERSION} {recipe.size} {recipe.fit} {decoder_version()} {embedding.name}"
+    sha256, failed = recall(paths, namespace, records), {}
+    missing = [row for row, digest in enumerate(sha256) if not digest]
+    parts = [missing[start : start + AT_ONCE] for start in range(0, len(missing), AT_ONCE)]
+    with ThreadPoolExecutor(available_threads()) as pool:
+        for part in track(parts, "looking", len(parts)):
+            images = np.zeros((len(part), recipe.size, recipe.size, 3), dtype=np.uint8)
+
+            def look(place: int, part: list[int] = part, images: Images = images) -> None:
+                row = part[place]
+                try:
+                    images[place], sha256[row] = _examine(read_content(paths[row]), recipe, records[row : row + 1])
+                except (UnreadableError, UnreadableImageError) as error:
+                    failed[row] = str(error)
+
+            list(pool.map(look, range(len(part))))
+            read = [place for place, row in enumerate(part) if sha256[row]]
+            if read:
+                rows = [part[place] for place in read]
+                records["features"][rows] = embedding.embed(images[read])
+                keep([paths[row] for row in rows], [sha256[row] for row in rows], namespace, records[rows])
+    return Digest(sha256, records, dict(sorted(failed.items())))
+
+
+def _examine(content: bytes, recipe: Recipe, record: Records) -> tuple[Images, str]:
+    """Fill a record (1,) with all but the features; the picture's pixels and the SHA-256 of its file."""
+    image = read_rgb(content, recipe.size)
+    thumbnail = np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX, reducing_gap=2.0))
+    record["thumbnail"], record["looks"] = thumbnail, measure(image, thumbnail)
+    record["facts"] = read_facts(content).to_record()
+    return np.asarray(square(image, recipe.size, recipe.fit)), hashlib.sha256(content).hexdigest()
+
+
+def _layout(width: int) -> npt.DTypeLike:
+    return np.dtype(
+        [
+            ("facts", np.uint8, RECORD_BYTES),
+            ("looks", np.float32, 5),
+            ("thumbnail", np.uint8, (THUMBNAIL, THUMBNAIL, 3)),
+            ("features", np.float32, width),
+        ]
+    )

@@ -1,0 +1,57 @@
+"""What a file says of itself before its pixels are decoded: format, size, colour mode, quality, camera."""
+
+import io
+import json
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags
+
+from linnaea.data.decoding import open_image
+
+RECORD_BYTES = 256  # what does not fit is cut off the camera's name
+TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file's header says: width and height are in pixels as shown.
+
+    `coarseness` is the mean step of a JPEG's luminance quantisation, larger for a lower quality, 0 for other formats.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    coarseness: float
+    camera: str
+
+    @property
+    def ratio(self) -> float:
+        """Width by height."""
+        return self.width / self.height
+
+    def to_record(self) -> npt.NDArray[np.uint8]:
+        """256 bytes of JSON."""
+        text = json.dumps(list(asdict(self).values()))
+        if len(text) > RECORD_BYTES:
+            return replace(self, camera=self.camera[: len(self.camera) // 2]).to_record()
+        return np.frombuffer(text.encode().ljust(RECORD_BYTES), dtype=np.uint8)
+
+    @classmethod
+    def from_record(cls, record: npt.NDArray[np.uint8]) -> "Facts":
+        """The inverse of `to_record`."""
+        return cls(*json.loads(record.tobytes()))
+
+
+def read_facts(content: bytes) -> Facts:
+    """The facts of an image file's bytes; raises what Pillow raises when they are none."""
+    with open_image(io.BytesIO(content)) as image:
+        tags = image.getexif()
+        width, height = image.size[::-1] if tags.get(ExifTags.Base.Orientation) in TURNED else image.size
+        names = (tags.get(ExifTags.Base.Make), tags.get(ExifTags.Base.Model))
+        camera = " ".join(str(name).strip("\0 ") for name in names if name)
+        steps = getattr(image, "quantization", {}).get(0, [0])
+        return Facts(str(image.format), width, height, image.mode, round(sum(steps) / len(steps), 2), camera)

@@ -1,0 +1,70 @@
+"""How a picture looks, in a few numbers: dark, bright, flat, sharp, and what the crop cuts away."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Numbers = npt.NDArray[np.floating]
+SIDE = 112  # pictures are measured at about this size
+GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Numbers per image (N,).
+
+    `dark` is the brightness that all but a hundredth of its pixels stay below, `bright` the one that all but a
+    twentieth exceed, both 0 to 1; `spread` the standard deviation of brightness; `sharpness` that of its Laplacian
+    relative to it; `cut_away` the share of the gradients of the whole picture outside its central square.
+    """
+
+    dark: Numbers
+    bright: Numbers
+    spread: Numbers
+    sharpness: Numbers
+    cut_away: Numbers
+
+    @classmethod
+    def from_rows(cls, rows: Numbers) -> "Looks":
+        """From what `measure` gave for each image, (N, 5)."""
+        return cls(*rows.T)
+
+
+def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8]) -> Numbers:
+    """The numbers of `Looks` (5,) of a whole RGB picture, and of the same as a stretched thumbnail (S, S, 3)."""
+    small = image if max(image.size) < 2 * SIDE else image.reduce(max(1, max(image.size) // SIDE))
+    brightness = np.asarray(small, dtype=np.float32) @ GREY
+    ordered = np.sort(brightness, axis=None)
+    last = len(ordered) - 1
+    spread = float(brightness.std())
+    return np.array(
+        [
+            ordered[round(0.99 * last)],
+            ordered[round(0.05 * last)],
+            spread,
+            _laplacian(brightness) / max(spread, 1e-6),
+            _outside_square(thumbnail @ GREY, image.width / image.height),
+        ],
+        dtype=np.float32,
+    )
+
+
+def _laplacian(brightness: Numbers) -> float:
+    """The standard deviation of the Laplacian; zero for pictures too small to have one."""
+    if min(brightness.shape) < 3:
+        return 0.0
+    around = brightness[:-2, 1:-1] + brightness[2:, 1:-1] + brightness[1:-1, :-2] + brightness[1:-1, 2:]
+    return float((around - 4 * brightness[1:-1, 1:-1]).std())
+
+
+def _outside_square(brightness: Numbers, ratio: float) -> float:
+    """The share of gradients outside the central square of a picture that was stretched from width by height."""
+    down, across = np.gradient(brightness)
+    detail = np.hypot(across, down)
+    side = len(brightness)
+    kept = max(1, round(side * min(ratio, 1 / ratio)))
+    start = (side - kept) // 2
+    inside = detail[:, start : start + kept] if ratio > 1 else detail[start : start + kept]
+    return float(1 - inside.sum() / max(detail.sum(), 1e-9))

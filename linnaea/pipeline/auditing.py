@@ -1,0 +1,166 @@
+"""`audit`: look at labelled images before any model of the user's does."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from linnaea.data.audit import Inspection, Trial
+from linnaea.data.audit import audit as run_checks
+from linnaea.data.audit.labels import label_quality
+from linnaea.data.digest import Digest, Embedding, digest
+from linnaea.data.pixels import Recipe
+from linnaea.data.sources import read
+from linnaea.dataset import Dataset, Excluded
+from linnaea.delivery.report import write_audit
+from linnaea.errors import DataError
+from linnaea.finding import Finding
+from linnaea.learning.crossfit import cross_fit
+from linnaea.models.embedding import embed, measure_embedding
+from linnaea.models.hog import Hog
+from linnaea.models.model import Model
+from linnaea.models.weights import find_weights
+from linnaea.pipeline.preparation import group_duplicates
+from linnaea.runtime.files import write_text
+from linnaea.runtime.plan import Plan
+
+AUDIT_SIZE = 96
+FOLDS = 5
+MOST_FITTED = 50_000
+PLANTED, MOST_PLANTED, FEWEST_PLANTED = 0.05, 0.2, 10
+SUSPECT = 0.25  # a label of this quality or less is suspicious before any trial
+FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
+Images = npt.NDArray[np.uint8]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Audit(Sequence[Any]):
+    """The findings of an audit, in order, and the readable images that they are about."""
+
+    findings: tuple[Finding, ...]
+    dataset: Dataset
+
+    def __getitem__(self, row: Any) -> Any:
+        return self.findings[row]
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def fixes(self) -> list[dict[str, str]]:
+        """A row per image and finding: finding, severity, path, label, split, suggestion, score, reason, group."""
+        return [
+            {"finding": finding.name, "severity": finding.severity}
+            | {name: "" if row.get(name) is None else str(row[name]) for name in FIX_COLUMNS}
+            for finding in self.findings
+            for row in finding.rows
+            if row.get("path")
+        ]
+
+    def write_fixes(self, place: str | Path) -> Path:
+        """Write `fixes` as CSV."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, ["finding", "severity", *FIX_COLUMNS], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.fixes())
+        return write_text(Path(place), out.getvalue())
+
+    def write_report(self, place: str | Path) -> Path:
+        """Write the findings, with pictures, as one HTML file."""
+        return write_audit(self.findings, self.dataset, Path(place))
+
+
+def audit(
+    data: str | Path | Dataset,
+    *,
+    weights: str | Path = "auto",
+    img_size: int | None = None,
+    fit: str = "crop",
+    duplicates: str = "near",
+    seed: int = 0,
+) -> Audit:
+    """Look at labelled images before any model does; returns the findings, which behave as a sequence.
+
+    Files left out; pictures repeated, also across splits, classes and groups; labels that are probably wrong, by a
+    classifier cross-validated on features of `weights` (a file, "auto" for what can be had, "none" for classical
+    features); outliers; dark, blurred, tiny, odd and cut pictures; small and rare classes; what gives the class away
+    without the subject; order. Each file is read once, and not again while it stays as it is. `fit` is the way
+    pictures will become square. Raises DataError where no image can be read.
+    """
+    dataset = data if isinstance(data, Dataset) else read(data)
+    embedding, size, note = embedding_for(weights, img_size)
+    found = digest(dataset.paths, Recipe(size, fit), embedding)
+    lost = [Excluded(dataset.ids[row], reason) for row, reason in found.failed.items()]
+    found = found.take([row for row in range(len(dataset)) if row not in found.failed])
+    dataset = dataset.without(lost)
+    if not len(dataset):
+        raise DataError(f"no image of {dataset.root} can be read: first {lost[0].path}, {lost[0].reason}.")
+    dataset = dataset.with_column("sha256", found.sha256)
+    groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates)
+    features = Finding("seen_with", note, count=len(dataset))
+    inspection = inspect(dataset, found, groups, fit, seed)
+    return Audit((*remarks, *run_checks(inspection), features), inspection.dataset)
+
+
+def embedding_for(weights: str | Path, size: int | None, precision: str = "auto") -> tuple[Embedding, int, str]:
+    """The features that the audit looks at, the side of the pictures they are made of, and where they come from.
+
+    `weights` is a file or "auto" for a pretrained network, where one can be had, or "none" for HOG and colours.
+    """
+    found, note = find_weights(weights, None)
+    if found is None:
+        own = size or AUDIT_SIZE
+        return _embedding(Hog(2, own), own, f"hog {own}", precision), own, f"{note} The audit looks at HOG and colours."
+    own = size or found.size
+    model = found.build(2, own)
+    return _embedding(model, own, f"{found.network} {found.source} {found.sha256}", precision), own, note
+
+
+def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: int) -> Inspection:
+    """What the checks see: `found` of the readable images of `dataset`, in its order."""
+    inspection = Inspection(dataset, duplicates, found.facts, found.looks, found.features, fit=fit)
+    if dataset.multilabel or len(set(dataset.labels)) < 2 or len(dataset) > MOST_FITTED:
+        return inspection
+    folds = _folds(inspection.apart, seed)
+    if len(np.unique(folds)) < 2:
+        return inspection
+    classes, targets = len(dataset.classes), dataset.targets
+    probabilities = cross_fit(found.features, targets, folds, classes)
+    suspects = float((label_quality(targets, probabilities) < SUSPECT).mean())
+    wrong, planted = _with_errors(targets, classes, min(MOST_PLANTED, max(PLANTED, 1.5 * suspects)), seed)
+    trial = Trial(wrong, planted, cross_fit(found.features, wrong, folds, classes))
+    return replace(inspection, probabilities=probabilities, trial=trial)
+
+
+def _with_errors(targets: Rows, classes: int, share: float, seed: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """The class indices (N,) with a share moved to another class at random, at least ten of them, and which (N,).
+
+    It is a share that true errors, should all suspects be some, do not outnumber.
+    """
+    generator = np.random.default_rng(seed)
+    chosen = generator.permutation(len(targets))[: max(FEWEST_PLANTED, round(share * len(targets)))]
+    wrong = targets.copy()
+    wrong[chosen] = (wrong[chosen] + generator.integers(1, classes, len(chosen))) % classes
+    return wrong, wrong != targets
+
+
+def _embedding(model: Model, size: int, name: str, precision: str) -> Embedding:
+    plans: list[Plan] = []
+
+    def run(images: Images) -> npt.NDArray[np.float32]:
+        if not plans:
+            plans.append(measure_embedding(model, images, precision))
+        return embed(model, images, plans[0])
+
+    width = embed(model, np.zeros((1, size, size, 3), dtype=np.uint8)).shape[1]
+    return Embedding(name, width, run)
+
+
+def _folds(apart: Rows, seed: int) -> Rows:
+    """A fold per image (N,), equal where images must not be torn apart."""
+    return np.asarray(np.random.default_rng(seed).permutation(apart.max() + 1)[apart] % FOLDS, dtype=np.int64)

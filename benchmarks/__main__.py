@@ -3,10 +3,19 @@
 import sys
 from pathlib import Path
 
-from benchmarks import cifar10, photos, startup
+from benchmarks import audit_speed, balance, cifar10, decoding, label_errors, near_duplicates, photos, startup
 from benchmarks.table import RESULTS
 
-ALL = {"startup": startup, "photos": photos, "cifar10": cifar10}
+ALL = {
+    "startup": startup,
+    "photos": photos,
+    "cifar10": cifar10,
+    "near_duplicates": near_duplicates,
+    "label_errors": label_errors,
+    "audit_speed": audit_speed,
+    "decoding": decoding,
+    "balance": balance,
+}
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
@@ -17,7 +26,8 @@ Run them all with `make bench`; those on photos need `LINNAEA_DATA` and `LINNAEA
 
 def write_page() -> None:
     """Put the kept tables together."""
-    tables = [(RESULTS / f"{name}.md").read_text() for name in ALL if (RESULTS / f"{name}.md").exists()]
+    known = [*ALL, *sorted({path.stem for path in RESULTS.glob("*.md")} - set(ALL))]
+    tables = [(RESULTS / f"{name}.md").read_text() for name in known if (RESULTS / f"{name}.md").exists()]
     PAGE.write_text("\n".join([HEAD, *tables]))
 
 

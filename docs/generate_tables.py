@@ -42,6 +42,10 @@ def _better(metric: Any) -> str:
     return "higher" if metric.higher_is_better else "lower"
 
 
+def _amount(member: Any) -> str:
+    return str(member.amount or "none")
+
+
 def _needs_weights(rung: Any) -> str:
     return {None: "has no use for them", True: "needed", False: "does without"}[rung.pretrained]
 
@@ -55,8 +59,43 @@ FAMILIES = (
         lambda name, source: source.read,
         ranked=True,
     ),
+    Family(
+        "Packed files, whose images are read where they lie",
+        "linnaea.runtime.containers",
+        "CONTAINERS",
+        "Used by the sources, and wherever an image is read.",
+        lambda name, kind: kind.open,
+    ),
+    Family(
+        "Forms to convert to",
+        "linnaea.data.writers",
+        "WRITERS",
+        "Chosen with `linnaea convert --to`.",
+        lambda name, writer: writer.write,
+    ),
+    Family(
+        "Splitters",
+        "linnaea.data.splits",
+        "SPLITTERS",
+        "Chosen with `linnaea split --by` and `linnaea train --split-by`.",
+    ),
     Family("Audit checks", "linnaea.data.audit", "CHECKS", "Used by `linnaea audit` and `linnaea train`."),
-    Family("Augmentations", "linnaea.learning.augmentation", "AUGMENTATIONS", "Chosen with `linnaea train --augment`."),
+    Family(
+        "Augmentations",
+        "linnaea.learning.augmentations",
+        "AUGMENTATIONS",
+        "Chosen with `linnaea train --augment`, shown by `linnaea preview`.",
+        lambda name, augmentation: augmentation.change,
+        ("number after a colon", _amount),
+    ),
+    Family(
+        "Balancers",
+        "linnaea.learning.balance",
+        "BALANCERS",
+        "Chosen with `linnaea train --balance`.",
+        lambda name, balancer: balancer.act,
+        ("number after a colon", _amount),
+    ),
     Family(
         "Rungs of the ladder, the cheapest first",
         "linnaea.learning.rungs",

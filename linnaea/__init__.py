@@ -12,7 +12,23 @@ if TYPE_CHECKING:
     from linnaea.errors import LinnaeaError
     from linnaea.estimator import ImageClassifier
     from linnaea.finding import Estimate, Finding
-    from linnaea.pipeline import audit, compare, evaluate, export, predict, read, report, split, train
+    from linnaea.pipeline import (
+        audit,
+        check_split,
+        compare,
+        convert,
+        datasheet,
+        diff,
+        evaluate,
+        export,
+        folds,
+        predict,
+        preview,
+        read,
+        report,
+        split,
+        train,
+    )
     from linnaea.predictions import Predictions
     from linnaea.run import Run
 
@@ -29,6 +45,7 @@ _HOMES = {
     **dict.fromkeys(
         ("audit", "compare", "evaluate", "export", "predict", "read", "report", "split", "train"), "linnaea.pipeline"
     ),
+    **dict.fromkeys(("check_split", "convert", "datasheet", "diff", "folds", "preview"), "linnaea.pipeline"),
 }
 
 __all__ = [
@@ -41,11 +58,17 @@ __all__ = [
     "Predictions",
     "Run",
     "audit",
+    "check_split",
     "compare",
+    "convert",
+    "datasheet",
+    "diff",
     "evaluate",
     "export",
+    "folds",
     "load",
     "predict",
+    "preview",
     "read",
     "report",
     "split",

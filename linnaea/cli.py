@@ -4,12 +4,13 @@ import errno
 import json
 import logging
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from linnaea.errors import LinnaeaError, UsageError
+from linnaea.errors import CheckFailedError, LinnaeaError, UsageError
 
 app = typer.Typer(
     name="linnaea",
@@ -20,12 +21,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+BY = "stratified (by class), time (by the column time) or iterative (by label)."
 GOES_ON = "A training goes on where it was with the same command and --resume."
 
-Data = Annotated[Path, typer.Argument(help="Class folders, train/val/test folders, or a CSV or Parquet file of paths.")]
+Data = Annotated[
+    Path, typer.Argument(help="A folder of images, a table of paths, an archive, a native format or a name.")
+]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Duplicates = Annotated[str, typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).")]
+Augment = Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -42,7 +47,10 @@ def train(
     img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
     fit: Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.")] = "crop",
     duplicates: Duplicates = "near",
-    augment: Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")] = None,
+    split_by: Annotated[str, typer.Option(help=BY)] = "stratified",
+    datasheet: Annotated[Path | None, typer.Option(help="datasheet.toml beside the images by default.")] = None,
+    augment: Augment = None,
+    balance: Annotated[str | None, typer.Option(help="Against imbalance: oversample, focal and so on.")] = None,
     coverage: Annotated[float, typer.Option(help="Share of images whose prediction set holds the truth.")] = 0.9,
     unsure_rate: Annotated[float, typer.Option(help="Share of known images to answer with 'unsure'.")] = 0.05,
     unfamiliar_rate: Annotated[float, typer.Option(help="Share of known images to call 'unfamiliar'.")] = 0.05,
@@ -54,7 +62,6 @@ def train(
     """Train a classifier: audit, split, climb the ladder, calibrate, evaluate, report."""
     from linnaea import pipeline
 
-    names = None if augment is None else [] if augment == "none" else augment.split(",")
     classifier = pipeline.train(
         data,
         out=out,
@@ -67,7 +74,10 @@ def train(
         img_size=img_size,
         fit=fit,
         duplicates=duplicates,
-        augment=names,
+        split_by=split_by,
+        datasheet=datasheet,
+        augment=_names(augment),
+        balance=None if balance == "none" else balance,
         coverage=coverage,
         unsure_rate=unsure_rate,
         unfamiliar_rate=unfamiliar_rate,
@@ -85,48 +95,155 @@ def train(
 @app.command()
 def audit(
     data: Data,
+    weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file, to see the pictures with.")] = "auto",
+    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
+    fit: Annotated[str, typer.Option(help="How a picture will become square: crop, pad or stretch.")] = "crop",
+    duplicates: Duplicates = "near",
+    fix_list: Annotated[Path | None, typer.Option(help="A CSV file to write, with a row per image to look at.")] = None,
+    report_file: Annotated[Path | None, typer.Option("--report", help="An HTML file to write, with pictures.")] = None,
     as_json: AsJson = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on any warning.")] = False,
-    duplicates: Duplicates = "near",
     seed: Seed = 0,
 ) -> None:
-    """Look at the data before any model does."""
+    """Look at the data before any model does: files, duplicates, leaks, wrong labels, odd pictures, shortcuts."""
     from linnaea import pipeline
 
-    findings = pipeline.audit(data, duplicates=duplicates, seed=seed)
-    if as_json:
-        _print_json([finding.to_json() for finding in findings])
-    else:
-        for finding in findings:
-            typer.echo(f"{finding.severity:8} {finding.name}: {finding.summary}")
-        typer.echo(f"{len(findings)} finding{'s' * (len(findings) != 1)}.\nNext: linnaea train {data}")
-    if strict and any(finding.severity != "info" for finding in findings):
+    found = pipeline.audit(data, weights=weights, img_size=img_size, fit=fit, duplicates=duplicates, seed=seed)
+    grave = [finding for finding in found if finding.severity != "info"]
+    _print_findings(list(found), as_json)
+    for written in (fix_list and found.write_fixes(fix_list), report_file and found.write_report(report_file)):
+        if written and not as_json:
+            typer.echo(f"Written: {written}")
+    if not as_json:
+        typer.echo(f"{len(grave)} of {len(found)} findings ask for a look.\nNext: linnaea train {data}")
+    if any(finding.severity == "error" for finding in found) or (strict and grave):
         raise typer.Exit(1)
+
+
+@app.command()
+def preview(
+    data: Data,
+    augment: Augment = None,
+    out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("preview.png"),
+    model: Annotated[str, typer.Option(help="As for train, which knows what is usual for it.")] = "auto",
+    weights: Annotated[str, typer.Option(help="As for train.")] = "auto",
+    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
+    fit: Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.")] = "crop",
+    seed: Seed = 0,
+) -> None:
+    """Show what a network will see: a picture of each class, and what augmentations make of it."""
+    from linnaea import pipeline
+
+    shown = pipeline.preview(
+        data, augment=_names(augment), out=out, model=model, weights=weights, img_size=img_size, fit=fit, seed=seed
+    )
+    typer.echo("\n".join(shown.notes))
+    asked = f" --augment {augment}" if augment is not None else ""
+    typer.echo(f"The sheet is in {shown.file}.\nNext: linnaea train {data}{asked}")
 
 
 @app.command()
 def split(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="The CSV file to write; manifest.csv beside the images.")] = None,
+    split_by: Annotated[str, typer.Option("--by", "--split-by", help=BY)] = "stratified",
     fractions: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.7,0.15,0.15.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds for cross-validation, instead of one split.")] = None,
+    repeats: Annotated[int, typer.Option(help="How often to make folds, each time others.")] = 1,
+    check: Annotated[bool, typer.Option("--check", help="Only look for leaks in given splits; 1 if any.")] = False,
     duplicates: Duplicates = "near",
     seed: Seed = 0,
+    as_json: AsJson = False,
 ) -> None:
-    """Split into train, val and test without leaks, and write who went where."""
+    """Split into train, val and test without leaks, and write who went where; or check the splits that there are."""
     from linnaea import pipeline
     from linnaea.runtime.files import write_text
 
-    dataset = pipeline.split(data, fractions=_shares(fractions), duplicates=duplicates, seed=seed)
+    if check:
+        if out or fractions or folds or repeats != 1:
+            raise UsageError("--check only looks at splits: leave --out, --fractions, --folds and --repeats out.")
+        findings = pipeline.check_split(data, split_by=split_by, duplicates=duplicates)
+        _print_findings(findings, as_json)
+        if leaks := pipeline.leaks_in(findings):
+            raise CheckFailedError(f"the splits of {data} leak: {', '.join(leak.name for leak in leaks)}.")
+        return
+    dataset = pipeline.split(
+        data,
+        split_by=split_by,
+        fractions=_shares(fractions),
+        folds=folds,
+        repeats=repeats,
+        duplicates=duplicates,
+        seed=seed,
+    )
     place = out or dataset.root / "manifest.csv"
     if out is None and place.exists():
         raise UsageError(f"{place} is there already: remove it, or name another file with --out.")
-    write_text(place, dataset.manifest())
-    splits = dataset.column("split")
-    typer.echo(", ".join(f"{splits.count(name)} {name}" for name in dict.fromkeys(splits)) + f" images, in {place}.")
-    if place.resolve().parent == dataset.root.resolve():
-        typer.echo(f"Next: linnaea train {place}")
-    else:
+    columns = [f"fold_{repeat}" for repeat in range(1, repeats + 1)] if folds else []
+    write_text(place, dataset.manifest(columns))
+    parts = {name: Counter(dataset.column(name)) for name in columns or ["split"]}
+    if as_json:
+        _print_json({"written": str(place), "images": {name: dict(counts) for name, counts in parts.items()}})
+        return
+    for name, counts in parts.items():
+        shown = [f"{count} {part}" if name == "split" else f"{count}" for part, count in counts.items()]
+        typer.echo(f"{'' if name == 'split' else f'{name}: '}{', '.join(shown)} images, in {place}.")
+    if place.resolve().parent != dataset.root.resolve():
         typer.echo(f"Next: put it into {dataset.root}, whose files it names, and train on it there.")
+    else:
+        typer.echo(f"Next, in Python: linnaea.folds('{place}')" if folds else f"Next: linnaea train {place}")
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="The older version: a run, or anything that can be trained on.")],
+    second: Annotated[Path, typer.Argument(help="The newer version.")],
+    as_json: AsJson = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything differs.")] = False,
+) -> None:
+    """Say what changed between two versions of a dataset, image by image."""
+    from linnaea import pipeline
+
+    found = pipeline.diff(first, second)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        typer.echo(str(found))
+    if strict and found.differs:
+        raise CheckFailedError(
+            f"{first} and {second} differ: {', '.join(f'{n} {k}' for k, n in found.counts.items())}."
+        )
+
+
+@app.command()
+def datasheet(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="The file to write; datasheet.toml beside the images.")] = None,
+) -> None:
+    """Write a datasheet to be filled in: what only people know about the data, beside what can be counted."""
+    from linnaea import pipeline
+
+    file = pipeline.datasheet(data, out=out)
+    typer.echo(f"The datasheet is in {file}: answer its questions, then every run takes it along.")
+    typer.echo(f"Next: linnaea train {data}{f' --datasheet {out}' if out else ''}")
+
+
+@app.command()
+def convert(
+    data: Data,
+    out: Annotated[Path, typer.Argument(help="The folder to write; new or empty.")],
+    to: Annotated[str, typer.Option(help="folder (image files and a manifest) or shards (tar files).")] = "folder",
+    split: Annotated[str | None, typer.Option(help="The splits to take, by commas; all by default.")] = None,
+    images_per_shard: Annotated[int, typer.Option(help="The most images in one tar file.")] = 10_000,
+) -> None:
+    """Write images of any form as a folder with a manifest, or as shards; their bytes stay as they are."""
+    from linnaea import pipeline
+
+    names = split.split(",") if split else None
+    dataset = pipeline.convert(data, out, to=to, split=names, images_per_shard=images_per_shard)
+    left = f"; {len(dataset.excluded)} files were left out, {out / 'manifest.csv'} says why" * bool(dataset.excluded)
+    typer.echo(f"{len(dataset)} images of {len(dataset.classes)} classes are in {out}{left}.")
+    typer.echo(f"Next: linnaea audit {out}")
 
 
 @app.command()
@@ -281,6 +398,12 @@ def _verdict(folder: Path) -> str:
     return f"{record['chosen_because']}\nAccuracy on {split}: {accuracy} of {accuracy.n} images."
 
 
+def _names(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    return [] if text == "none" else [name.strip() for name in text.split(",")]
+
+
 def _shares(text: str | None) -> dict[str, float] | None:
     if text is None:
         return None
@@ -289,6 +412,14 @@ def _shares(text: str | None) -> dict[str, float] | None:
     except ValueError:
         raise UsageError(f"--fractions is {text!r}; expected three shares such as 0.7,0.15,0.15.") from None
     return {"train": train, "val": val, "test": test}
+
+
+def _print_findings(findings: list[Any], as_json: bool) -> None:
+    if as_json:
+        _print_json([finding.to_json() for finding in findings])
+        return
+    for finding in findings:
+        typer.echo(f"{finding.severity:8} {finding.name}: {finding.summary}")
 
 
 def _print_json(content: Any) -> None:

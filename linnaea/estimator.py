@@ -93,6 +93,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             options,
             weights=step.weights,
             network=step.network,
+            names=names,
         )
         with torch.random.fork_rng(devices=[]):
             fitted = step.rung.fit(job)

@@ -17,13 +17,17 @@ from PIL import Image
 import linnaea
 from linnaea import cli, pipeline
 
-VERBS = ("train", "audit", "split", "evaluate", "predict", "compare", "export", "report")
+VERBS = (
+    *("train", "audit", "preview", "split", "convert", "diff", "datasheet"),
+    *("evaluate", "predict", "compare", "export", "report"),
+)
 COMMANDS = (*VERBS, "cache", "doctor", "demo")
 FLAG_NAMES = {"learning_rate": "lr"}
 NAMES_IN_PYTHON = {"evaluate": {"run": "classifier"}, "predict": {"run": "classifier"}}
 ONLY_ON_THE_COMMAND_LINE = {
-    "audit": {"as_json", "strict"},
-    "split": {"out"},
+    "audit": {"as_json", "strict", "fix_list", "report_file"},
+    "split": {"out", "check", "as_json"},
+    "diff": {"as_json", "strict"},
     "evaluate": {"as_json"},
     "predict": {"output_format", "out"},
     "compare": {"as_json"},

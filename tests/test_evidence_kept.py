@@ -143,7 +143,7 @@ def test_a_run_is_not_resumed_with_other_weights_or_sizes(photos, tmp_path, monk
         patched.setattr(training, "climb", stop)
         with pytest.raises(KeyboardInterrupt):
             learn(photos, tmp_path / "run")
-    monkeypatch.setattr(training, "_size", lambda *_: 64)
+    monkeypatch.setattr(training, "picture_size", lambda *_: 64)
     with pytest.raises(ln.LinnaeaError, match="its recipe would now be other"):
         learn(photos, tmp_path / "run", resume=True)
 

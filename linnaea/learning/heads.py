@@ -31,14 +31,14 @@ class LinearHead:
 
 
 def log_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """Summed multinomial cross-entropy: multinomial logistic regression."""
-    return functional.cross_entropy(scores, targets, reduction="sum")
+    """Multinomial cross-entropy of each image (N,): multinomial logistic regression."""
+    return functional.cross_entropy(scores, targets, reduction="none")
 
 
 def squared_hinge(scores: Tensor, targets: Tensor) -> Tensor:
-    """Summed squared hinge loss, one class against the rest: the linear support vector machine of liblinear."""
+    """Squared hinge loss of each image (N,), one class against the rest: liblinear's linear support vector machine."""
     signs = 2.0 * functional.one_hot(targets, scores.shape[1]) - 1
-    return functional.relu(1 - signs * scores).square().sum()
+    return functional.relu(1 - signs * scores).square().sum(dim=1)
 
 
 def fit_path(
@@ -49,19 +49,22 @@ def fit_path(
     loss: Loss = log_loss,
     strengths: Sequence[float] = STRENGTHS,
     iterations: int = 200,
+    weights: Floats | None = None,
 ) -> list[LinearHead]:
     """Fit one head per strength, each starting from the one before.
 
     Minimises |W|^2 / 2 + C * loss on standardised features (N, D), as scikit-learn does with C = strength; the bias
-    is not penalised. The standardisation is folded into the weights that are returned.
+    is not penalised. The standardisation is folded into the weights that are returned. `weights` (N,) say how much
+    each image counts in the loss (None: 1).
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
     inputs, labels = torch.from_numpy((features - mean) / scale), torch.from_numpy(targets)
+    counted = torch.ones(len(targets)) if weights is None else torch.from_numpy(weights)
     point = np.zeros(classes * (features.shape[1] + 1))
     heads = []
     for strength in sorted(strengths):
-        objective = _objective(inputs, labels, classes, loss, strength)
+        objective = _objective(inputs, classes, lambda scores: counted @ loss(scores, labels), strength)
         point = minimize(objective, point, jac=True, method="L-BFGS-B", options={"maxiter": iterations}).x
         matrix = point.reshape(classes, -1)
         weight = (matrix[:, :-1] / scale).astype(np.float32)
@@ -69,28 +72,32 @@ def fit_path(
     return heads
 
 
-def choose(heads: Sequence[LinearHead], features: Floats, targets: Targets) -> LinearHead:
-    """The head with the most right answers on `features`, ties to the smallest cross-entropy."""
+def choose(
+    heads: Sequence[LinearHead], features: Floats, targets: Targets, weights: Floats | None = None
+) -> LinearHead:
+    """The head with the most right answers on `features`, ties to the smallest cross-entropy; `weights` as above."""
+    counted = np.ones(len(targets), dtype=np.float32) if weights is None else weights
 
-    def merit(head: LinearHead) -> tuple[int, float]:
-        logits = torch.from_numpy(head.logits(features))
-        right = int((logits.argmax(dim=1).numpy() == targets).sum())
-        return right, -float(functional.cross_entropy(logits, torch.from_numpy(targets)))
+    def merit(head: LinearHead) -> tuple[float, float]:
+        logits = head.logits(features)
+        right = float(counted[logits.argmax(axis=1) == targets].sum(dtype=np.float64))
+        losses = log_loss(torch.from_numpy(logits), torch.from_numpy(targets))
+        return right, -float(torch.from_numpy(counted) @ losses)
 
     return max(heads, key=merit)
 
 
 def _objective(
-    inputs: Tensor, labels: Tensor, classes: int, loss: Loss, strength: float
+    inputs: Tensor, classes: int, loss: Callable[[Tensor], Tensor], strength: float
 ) -> Callable[[npt.NDArray[np.float64]], tuple[float, npt.NDArray[np.float64]]]:
     """The penalised loss divided by C N, which keeps L-BFGS's own tolerances meaningful, and its gradient."""
-    per_image = 1.0 / len(labels)
+    per_image = 1.0 / len(inputs)
 
     def value_and_gradient(point: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         matrix = torch.from_numpy(point.astype(np.float32)).view(classes, -1).requires_grad_()
         scores = inputs @ matrix[:, :-1].T + matrix[:, -1]
         penalty = matrix[:, :-1].square().sum() / (2 * strength)
-        value = (penalty + loss(scores, labels)) * per_image
+        value = (penalty + loss(scores)) * per_image
         (gradient,) = torch.autograd.grad(value, matrix)
         return value.item(), gradient.double().flatten().numpy()
 

@@ -13,9 +13,11 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from linnaea.errors import LinnaeaError
-from linnaea.learning.augmentation import augment
+from linnaea.learning.augmentations import augment
+from linnaea.learning.balance import Balance
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
 from linnaea.models.model import Model
 from linnaea.runtime.plan import Plan
@@ -85,6 +87,7 @@ def fit(
     *,
     plan: Plan,
     augmentations: tuple[str, ...] = (),
+    balance: Balance | None = None,
     label_smoothing: float = 0.0,
     seed: int = 0,
     checkpoints: Path | None = None,
@@ -93,16 +96,18 @@ def fit(
     """Train `model` in place, leave in it its best weights, and return the history, a row per epoch.
 
     The best weights are those of the epoch with the lowest validation loss, or those it came with when no epoch beats
-    them. Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that training resumed from
+    them. `balance` decides which images are drawn, how they count, and how val images count (None: all the same).
+    Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that training resumed from
     `checkpoints` (`last.safetensors`, written after every epoch) goes on exactly as it would have. Raises
     DivergedError when the loss becomes infinite or NaN.
     """
+    balance = balance or Balance.of(None, train.targets, int(model.arguments["classes"]))
     fabric = Fabric(
         accelerator=plan.device, devices=1, precision="bf16-mixed" if plan.precision == "bfloat16" else "32-true"
     )
     network, optimizer = fabric.setup(model.to(memory_format=torch.channels_last), optimizer)
     history: list[dict[str, Any]] = []
-    started, steps = time.monotonic(), math.ceil(len(train) / schedule.batch_size)
+    started, counted = time.monotonic(), balance.on_val(val.targets)
     last, best = (checkpoints / "last.safetensors", checkpoints / "best.safetensors") if checkpoints else (None, None)
     if last is not None and best is not None and last.exists():
         best_loss = load_checkpoint(best, model, None)["val_loss"]
@@ -110,16 +115,19 @@ def fit(
         history = load_checkpoint(last, model, optimizer)["history"]
         started -= history[-1]["seconds"]
     else:
-        best_loss, _ = judge(network, val, task, schedule.batch_size, plan.device)
+        best_loss, _ = judge(network, val, task, schedule.batch_size, plan.device, counted)
         best_weights = _copy(model)
         if best is not None:
             save_checkpoint(best, model, None, {"val_loss": best_loss})
     for epoch in range(len(history), schedule.epochs):
         if _is_over(history, schedule):
             break
-        torch.manual_seed(seed + 1_000_003 * epoch)
-        generator = torch.Generator().manual_seed(seed + 1_000_003 * epoch)
-        batches = np.array_split(torch.randperm(len(train), generator=generator).numpy(), steps)  # none of size one
+        epoch_seed = seed + 1_000_003 * epoch
+        torch.manual_seed(epoch_seed)
+        generator = torch.Generator().manual_seed(epoch_seed)
+        drawn = balance.rows(train.targets, epoch_seed)
+        steps = math.ceil(len(drawn) / schedule.batch_size)
+        batches = np.array_split(drawn[torch.randperm(len(drawn), generator=generator).numpy()], steps)  # none of one
         network.train()
         losses = []
         for step, rows in enumerate(batches):
@@ -129,9 +137,10 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(progress) * group.get("rate_scale", 1.0)
             images, targets = train.batch(rows)
-            images = augment(images, augmentations, generator)
+            images, targets = augment(images, targets, augmentations, generator, len(balance.counts))
             pixels, targets = fabric.to_device((images.float().div_(255), targets))
-            loss = task.loss(network(pixels.contiguous(memory_format=torch.channels_last)), targets, label_smoothing)
+            logits = network(pixels.contiguous(memory_format=torch.channels_last))
+            loss = balance.loss(task, logits, targets, label_smoothing)
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
@@ -143,7 +152,7 @@ def fit(
             raise DivergedError(
                 f"the training loss became {train_loss} in epoch {epoch + 1}: expected a number; use a smaller --lr."
             )
-        val_loss, val_accuracy = judge(network, val, task, schedule.batch_size, plan.device)
+        val_loss, val_accuracy = judge(network, val, task, schedule.batch_size, plan.device, counted)
         row = {
             "epoch": epoch + 1,
             "seconds": round(time.monotonic() - started, 3),
@@ -165,16 +174,27 @@ def fit(
 
 
 @torch.no_grad()
-def judge(network: nn.Module, examples: Examples, task: Task, batch_size: int, device: str) -> tuple[float, float]:
-    """Mean loss and accuracy over `examples`; the network is left in evaluation mode."""
+def judge(
+    network: nn.Module,
+    examples: Examples,
+    task: Task,
+    batch_size: int,
+    device: str,
+    weights: npt.NDArray[np.float32] | None = None,
+) -> tuple[float, float]:
+    """Mean loss, in which images count by `weights` (N,), and accuracy; the network is left in evaluation mode."""
     network.eval()
     loss, right = 0.0, 0
     for start in range(0, len(examples), batch_size):
-        images, targets = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
+        rows = np.arange(start, min(start + batch_size, len(examples)))
+        images, targets = examples.batch(rows)
         logits = (
             network(images.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)).cpu().float()
         )
-        loss += float(task.loss(logits, targets)) * len(targets)
+        if weights is None:
+            loss += float(task.loss(logits, targets)) * len(targets)
+        else:
+            loss += float(torch.from_numpy(weights[rows]) @ cross_entropy(logits, targets, reduction="none"))
         right += int((logits.argmax(dim=1) == targets).sum())
     return loss / len(examples), right / len(examples)
 

@@ -17,6 +17,7 @@ GRID = 32
 COMPONENTS = 12
 LOGIT_SCALE = 1 / 9
 WIDTHS = (48, 128, 192)
+NORM_MOMENTUM = 0.2
 
 
 @MODELS.register("compact")
@@ -24,13 +25,15 @@ class Compact(Model):
     """Whitening stem, three pooled residual blocks, global maximum, linear head.
 
     `size` is the side of the pictures, of which the stem makes a grid of about 32 x 32; `widths` the channels of the
-    blocks. Call `whiten` once with training pictures before training.
+    blocks; `mirrored` says whether answers are the mean over a picture and its mirror image. Call `whiten` once with
+    training pictures before training.
     """
 
     kind = "compact"
 
-    def __init__(self, classes: int, size: int, widths: Sequence[int] = WIDTHS) -> None:
-        super().__init__(classes=classes, size=size, widths=list(widths))
+    def __init__(self, classes: int, size: int, widths: Sequence[int] = WIDTHS, mirrored: bool = False) -> None:
+        super().__init__(classes=classes, size=size, widths=list(widths), mirrored=mirrored)
+        self.mirrored = mirrored
         stride = max(1, size // GRID)
         self.stem = nn.Conv2d(3, 2 * COMPONENTS, 2 * stride, stride, bias=False)
         self.stem.weight.requires_grad = False
@@ -40,6 +43,15 @@ class Compact(Model):
 
     def features(self, pixels: Tensor) -> Tensor:
         """The strongest response of each channel anywhere in the picture, shape (N, 192)."""
+        if self.mirrored and not self.training:
+            return (self._strongest(pixels) + self._strongest(pixels.flip(3))) / 2
+        return self._strongest(pixels)
+
+    def look_at_both_sides(self) -> None:
+        """From here on, answer by the mean over a picture and its mirror image, which costs twice the time."""
+        self.mirrored = self.arguments["mirrored"] = True
+
+    def _strongest(self, pixels: Tensor) -> Tensor:
         maps: Tensor = self.blocks(functional.relu(self.stem(pixels)))
         return maps.amax(dim=(2, 3))
 
@@ -69,9 +81,9 @@ class Block(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(before, after, 3, padding=1, bias=False)
-        self.first_norm = nn.BatchNorm2d(after)
+        self.first_norm = nn.BatchNorm2d(after, momentum=NORM_MOMENTUM)
         self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(after)
+        self.second_norm = nn.BatchNorm2d(after, momentum=NORM_MOMENTUM)
         self.first_norm.weight.requires_grad = self.second_norm.weight.requires_grad = False
         nn.init.dirac_(self.first.weight[: min(before, after)])
 

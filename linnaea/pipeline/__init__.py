@@ -1,7 +1,28 @@
 """The pipeline: the whole way from a folder of images to a classifier with its evidence, stage by stage."""
 
 from linnaea.data.sources import read
+from linnaea.pipeline.auditing import audit
+from linnaea.pipeline.conversion import convert
+from linnaea.pipeline.datasets import check_split, datasheet, diff, folds, leaks_in, split
+from linnaea.pipeline.preview import preview
 from linnaea.pipeline.training import train
-from linnaea.pipeline.verbs import audit, compare, evaluate, export, predict, report, split
+from linnaea.pipeline.verbs import compare, evaluate, export, predict, report
 
-__all__ = ["audit", "compare", "evaluate", "export", "predict", "read", "report", "split", "train"]
+__all__ = [
+    "audit",
+    "check_split",
+    "compare",
+    "convert",
+    "datasheet",
+    "diff",
+    "evaluate",
+    "export",
+    "folds",
+    "leaks_in",
+    "predict",
+    "preview",
+    "read",
+    "report",
+    "split",
+    "train",
+]

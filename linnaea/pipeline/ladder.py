@@ -17,6 +17,7 @@ from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence.intervals import wilson
 from linnaea.learning.rungs import Fitted, Job, Step
 from linnaea.models.embedding import embed
+from linnaea.pipeline.balancing import augmentation_findings
 from linnaea.run import Run
 from linnaea.runtime.files import read_json, write_json
 
@@ -65,6 +66,8 @@ def climb(run: Run, steps: Sequence[Step], job: Job, dataset: Dataset, recipe: R
         climbed.append(done)
         run.write_rows("ladder.csv", [entry.row for entry in climbed])
         logger.info(_describe(done.row))
+        if job.trials:
+            run.write_findings("augmentations", augmentation_findings(job.trials.values(), dataset.classes))
     choice = choose(climbed)
     run.write_rows("ladder.csv", choice.rows)
     return choice

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.classifier import Classifier
+from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
 from linnaea.data.pixels import Recipe
 from linnaea.data.sources import read
+from linnaea.data.splits import SPLITTERS
 from linnaea.dataset import Dataset
 from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
@@ -22,11 +24,21 @@ from linnaea.errors import UsageError
 from linnaea.evidence import write_evaluation
 from linnaea.evidence.calibration import Aims, calibrate
 from linnaea.evidence.openset import fit_familiarity
-from linnaea.learning.augmentation import AUGMENTATIONS
-from linnaea.learning.rungs import Job, Options, Step, steps_for
+from linnaea.learning.amounts import look_up
+from linnaea.learning.augmentations import AUGMENTATIONS
+from linnaea.learning.rungs import Job, Options, Step, steps_balanced, steps_for
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
-from linnaea.pipeline.beginning import find_unfinished, freeze, new_folder, open_run, recorded, require_same_way
+from linnaea.pipeline.balancing import balanced
+from linnaea.pipeline.beginning import (
+    find_unfinished,
+    freeze,
+    new_folder,
+    open_run,
+    recorded,
+    require_one_label,
+    require_same_way,
+)
 from linnaea.pipeline.ladder import Climbed, climb
 from linnaea.pipeline.preparation import Prepared, Rows, prepare
 from linnaea.run import Run, now
@@ -53,7 +65,10 @@ def train(
     img_size: int | None = None,
     fit: str = "crop",
     duplicates: str = "near",
+    split_by: str = "stratified",
+    datasheet: str | Path | None = None,
     augment: Sequence[str] | None = None,
+    balance: str | None = None,
     coverage: float = 0.9,
     unsure_rate: float = 0.05,
     unfamiliar_rate: float = 0.05,
@@ -68,7 +83,9 @@ def train(
     and timm networks joined by commas; `weights` "auto", "none" or a safetensors file. `time_limit` is in seconds or
     like "10m", after which no further step of a ladder or a training begins. `img_size` is in pixels (None: what the
     weights or the images suggest); `fit` crop, pad or stretch. `duplicates` "near" or "exact" says which images must
-    not be torn apart by the splits. `augment` names augmentations (None: chosen by evidence). `coverage`,
+    not be torn apart by the splits, `split_by` how these are made, see `linnaea.split`. `datasheet` is a file of what
+    people know of the data (None: `datasheet.toml` beside the images, if it is there). `augment` names augmentations
+    (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None: nothing). `coverage`,
     `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `precision` "auto" measures which number format is faster
     here; fix it ("float32", "bfloat16") for runs that are to be repeated to the last digit. `resume` continues a run
     that was stopped, with the same arguments. `out` None makes a new folder below `runs`. Raises DataError, UsageError
@@ -78,11 +95,16 @@ def train(
     arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
     aims = Aims(coverage, unsure_rate, unfamiliar_rate)
     limit = parse_duration(time_limit)
-    options = _options(epochs, learning_rate, batch_size, augment)
+    options = replace(_options(epochs, learning_rate, batch_size, augment), balance=balance)
     options = replace(options, device=pick_device(device), precision=pick_precision(precision), seed=seed)
+    SPLITTERS[split_by]
     dataset = data if isinstance(data, Dataset) else read(data)
+    require_one_label(dataset)
+    sheet = _datasheet(dataset, datasheet)
     steps, weight_notes = steps_for(model, weights)
-    recipe = Recipe(img_size or _size(dataset, steps), fit)
+    steps, balance_notes = steps_balanced(steps, balance, auto=model == "auto")
+    weight_notes += balance_notes
+    recipe = Recipe(img_size or picture_size(dataset, steps), fit)
     frozen = freeze(dataset, arguments)
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
     run = open_run(folder, frozen, resume=resume)
@@ -98,11 +120,18 @@ def train(
                 recipe,
                 seed=seed,
                 duplicates=duplicates,
+                split_by=split_by,
                 keep_splits=run.dataset() if _has_data(run) else None,
             )
             run.write_findings("audit", prepared.findings)
             run.write_dataset(prepared.dataset)
-        job = _job(prepared, options, started + limit * (1 - FINISHING_SHARE) if limit else math.inf)
+            if sheet is not None:
+                copy_datasheet(sheet, prepared.dataset, run.folder / FILE)
+                run.note(*filter(None, [stale(sheet, dataset)]))
+        job = examples_job(prepared, options, started + limit * (1 - FINISHING_SHARE) if limit else math.inf)
+        if balance is not None:
+            with _timed(run, "balance"):
+                job = balanced(job, run)
         with _timed(run, "ladder"):
             choice = climb(run, steps, job, prepared.dataset, recipe)
         assert choice.climbed.classifier is not None
@@ -192,14 +221,22 @@ def _lengthened(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.f
     return np.concatenate([scores, np.zeros((count, *scores.shape[1:]), dtype=scores.dtype)])
 
 
-def _job(prepared: Prepared, options: Options, deadline: float) -> Job:
+def examples_job(prepared: Prepared, options: Options, deadline: float) -> Job:
+    """The training and the val images of a prepared dataset, as rungs take them."""
+
     def examples(name: str) -> Examples:
         rows = prepared.rows(name)
         return Examples(prepared.decoded.images[rows], prepared.dataset.targets[rows])
 
     dataset = prepared.dataset
     return Job(
-        examples("train"), examples("val"), len(dataset.classes), TASKS[dataset.task], options, deadline=deadline
+        examples("train"),
+        examples("val"),
+        len(dataset.classes),
+        TASKS[dataset.task],
+        options,
+        names=dataset.classes,
+        deadline=deadline,
     )
 
 
@@ -210,11 +247,11 @@ def _options(
         if value is not None and value <= 0:
             raise UsageError(f"{name} is {value}; expected a number above 0.")
     for name in augment or ():
-        AUGMENTATIONS[name]
+        look_up(AUGMENTATIONS, name)
     return Options(epochs, learning_rate, batch_size, tuple(augment) if augment is not None else None)
 
 
-def _size(dataset: Dataset, steps: Sequence[Step]) -> int:
+def picture_size(dataset: Dataset, steps: Sequence[Step]) -> int:
     """The size of the weights' pictures; without weights, that of the images, from 32 to 128, by steps of 32."""
     sizes = [step.weights.size for step in steps if step.weights is not None]
     if sizes:
@@ -224,13 +261,18 @@ def _size(dataset: Dataset, steps: Sequence[Step]) -> int:
     sides = []
     for path in dataset.paths[:: max(1, len(dataset) // 50)]:
         try:
-            with Image.open(path) as image:
+            with path.open("rb") as stream, Image.open(stream) as image:
                 sides.append(min(image.size))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue  # the decoder lists it with its reason
     smallest, largest = SIZE_FROM_SCRATCH
     usual = float(np.median(sides)) if sides else smallest
     return int(min(largest, max(smallest, math.ceil(usual / 32) * 32)))
+
+
+def _datasheet(dataset: Dataset, given: str | Path | None) -> Datasheet | None:
+    file = find_datasheet(dataset) if given is None else Path(given)
+    return read_datasheet(file) if file is not None else None
 
 
 def _has_data(run: Run) -> bool:

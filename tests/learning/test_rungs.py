@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from linnaea.errors import UsageError
+from linnaea.learning.balance import BALANCERS
 from linnaea.learning.rungs import RUNGS, Options, steps_for
 from linnaea.learning.training import judge
 from linnaea.models.network import create_body
@@ -39,6 +40,22 @@ def test_every_rung_fits_and_answers(name, job, make_bars, weights_file):
     assert accuracy > (0.4 if name == "majority" else 0.6)
     assert fitted.model.eval()(torch.rand(3, 3, 32, 32)).shape == (3, 2)
     assert all(isinstance(note, str) and note.endswith(".") for note in fitted.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "balance"),
+    [
+        (name, balance)
+        for name, rung in RUNGS.items()
+        for balance in ("oversample", "class_weights", "logit_adjustment", "smote")
+        if BALANCERS[balance].acts_on in rung.balances
+    ],
+)
+def test_every_rung_is_balanced_as_it_says(name, balance, job, weights_file):
+    rung, options = RUNGS[name], replace(job.options, balance=balance, epochs=1, augmentations=())
+    weights = read_weights(weights_file) if rung.pretrained else None
+    fitted = rung.fit(replace(job, weights=weights, options=options))
+    assert any(note.startswith(f"Balanced by {balance}") for note in fitted.notes)
 
 
 def test_fitting_twice_gives_the_same_model(job):

@@ -305,3 +305,19 @@ def test_familiarity_grows_with_distance():
     assert along[0] == pytest.approx(1, abs=0.2), "about 1 for pictures like those of training"
     assert score(strange).item() > score(known).max().item()
     torch.testing.assert_close(score(known * 7), score(known), rtol=1e-4, atol=1e-4)  # only the direction counts
+
+
+@torch.no_grad()
+def test_both_sides_give_the_same_answer_once_asked_for(pixels):
+    model = Compact(3, SIZE).eval()
+    single = model(pixels)
+    model.look_at_both_sides()
+    torch.testing.assert_close(model(pixels), model(pixels.flip(3)))
+    torch.testing.assert_close(model(pixels), (single + Compact.forward(_one_sided(model), pixels.flip(3))) / 2)
+    assert build("compact", model.arguments).mirrored
+
+
+def _one_sided(model):
+    single = Compact(3, SIZE).eval()
+    single.load_state_dict(model.state_dict())
+    return single

@@ -26,17 +26,19 @@ def fit_hog(job: Job) -> Fitted:
     """Linear SVM on HOG and colour histograms (Dalal and Triggs 2005), its strength chosen on the validation split."""
     model = Hog(job.classes, job.size)
     train = job.subset(MOST_IMAGES)
+    features, targets, weights = job.balance.for_head(embed(model, train.images), train.targets, job.options.seed)
     heads = fit_path(
-        embed(model, train.images),
-        train.targets,
+        features,
+        targets,
         job.classes,
         loss=squared_hinge,
         strengths=SVM_STRENGTHS,
         iterations=SVM_ITERATIONS,
+        weights=weights,
     )
-    best = choose(heads, embed(model, job.val.images), job.val.targets)
+    best = choose(heads, embed(model, job.val.images), job.val.targets, job.balance.on_val(job.val.targets))
     install(best, model.classifier)
-    notes = [f"The SVM's strength C = {best.strength} was chosen on val."]
+    notes = [f"The SVM's strength C = {best.strength} was chosen on val.", *job.balance.notes]
     if len(train) < len(job.train):
         notes.append(f"It was fitted on {len(train)} of {len(job.train)} training images, drawn at random.")
     return Fitted(model, notes=notes)
@@ -50,4 +52,4 @@ def install(head: LinearHead, layer: torch.nn.Linear) -> None:
 
 
 RUNGS.register("majority")(Rung(fit_majority, pretrained=None, yardstick=True))
-RUNGS.register("hog")(Rung(fit_hog, pretrained=None))
+RUNGS.register("hog")(Rung(fit_hog, pretrained=None, balances=("draws", "weights", "features", "pictures")))

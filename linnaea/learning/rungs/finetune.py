@@ -2,8 +2,8 @@
 
 import torch
 
-from linnaea.learning.mirror import choose_augmentations
 from linnaea.learning.rungs.frozen import fit_frozen
+from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.learning.training import Schedule, fit
 from linnaea.runtime.files import read_json, write_json
@@ -13,12 +13,13 @@ EPOCHS = 10
 BATCH_SIZE = 32
 LEARNING_RATE = 3e-4
 BODY_RATE = 0.3
+USUAL = ("zoom", "flip")
 
 
 def fit_finetune(job: Job) -> Fitted:
     """Linear probing, then fine-tuning (Kumar et al. 2022): AdamW, the body slower than the head."""
     probed = fit_frozen(job)
-    augmentations, notes = choose_augmentations(job, ("zoom", "flip"))
+    augmentations, notes = choose_augmentations(job, USUAL)
     batch_size = job.options.batch_size or BATCH_SIZE
     model = probed.model
     rate = job.options.learning_rate or LEARNING_RATE
@@ -40,6 +41,7 @@ def fit_finetune(job: Job) -> Fitted:
         job.task,
         plan=plan,
         augmentations=augmentations,
+        balance=job.balance,
         label_smoothing=0.05,
         seed=job.options.seed,
         checkpoints=job.checkpoints,
@@ -75,4 +77,6 @@ def measure_training(job: Job, model: torch.nn.Module, batch_size: int) -> Plan:
     return plan
 
 
-RUNGS.register("finetune")(Rung(fit_finetune, pretrained=True))
+RUNGS.register("finetune")(
+    Rung(fit_finetune, pretrained=True, balances=("draws", "weights", "loss", "pictures"), usual=USUAL)
+)

@@ -1,6 +1,6 @@
 """The rung that trains nothing but a head: a pretrained backbone with logistic regression on its features."""
 
-from linnaea.learning.heads import choose, fit_path
+from linnaea.learning.heads import choose, fit_path, log_loss
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
 from linnaea.models.embedding import embed, measure_embedding
@@ -16,9 +16,12 @@ def fit_frozen(job: Job) -> Fitted:
     if job.weights.source not in job.features:
         job.features[job.weights.source] = _features(job, model)
     known = job.features[job.weights.source]
-    best = choose(fit_path(known.train, known.targets, job.classes), known.val, job.val.targets)
+    balance = job.balance
+    features, targets, weights = balance.for_head(known.train, known.targets, job.options.seed)
+    heads = fit_path(features, targets, job.classes, loss=balance.head_loss(log_loss), weights=weights)
+    best = choose(heads, known.val, job.val.targets, balance.on_val(job.val.targets))
     install(best, model.classifier)
-    notes = [f"The head's strength C = {best.strength} was chosen on val."]
+    notes = [f"The head's strength C = {best.strength} was chosen on val.", *balance.notes]
     if len(known.train) < len(job.train):
         notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")
     whole = len(known.train) == len(job.train)
@@ -31,4 +34,6 @@ def _features(job: Job, model: Network) -> Features:
     return Features(embed(model, train.images, plan), train.targets, embed(model, job.val.images, plan), plan)
 
 
-RUNGS.register("frozen")(Rung(fit_frozen, pretrained=True))
+RUNGS.register("frozen")(
+    Rung(fit_frozen, pretrained=True, balances=("draws", "weights", "loss", "features", "pictures"))
+)

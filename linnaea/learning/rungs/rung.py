@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.errors import UsageError
+from linnaea.learning.balance import Balance
 from linnaea.learning.training import Examples
+from linnaea.learning.trials import Trial
 from linnaea.models.model import Model
 from linnaea.models.network import require_network
 from linnaea.models.weights import Weights, find_weights
@@ -37,6 +39,7 @@ class Options:
     learning_rate: float | None = None
     batch_size: int | None = None
     augmentations: tuple[str, ...] | None = None
+    balance: str | None = None
     device: str = "cpu"
     precision: str = "auto"
     seed: int = 0
@@ -46,7 +49,8 @@ class Options:
 class Job:
     """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
 
-    `features` remembers, for as long as the ladder is climbed, what frozen backbones made of the images.
+    `names` are those of the classes, where they are known. For as long as the ladder is climbed, `features` remembers
+    what frozen backbones made of the images, and `trials` what was seen of augmentations.
     """
 
     train: Examples
@@ -59,7 +63,14 @@ class Job:
     deadline: float = float("inf")
     checkpoints: Path | None = None
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
+    names: tuple[str, ...] = ()
     features: dict[str, Features] = field(default_factory=dict)
+    trials: dict[str, Trial] = field(default_factory=dict)
+
+    @property
+    def balance(self) -> Balance:
+        """What is done about the imbalance of the training images."""
+        return Balance.of(self.options.balance, self.train.targets, self.classes)
 
     @property
     def size(self) -> int:
@@ -94,7 +105,8 @@ class Fitted:
 class Rung:
     """A registered rung: `fit`, and whether it builds on pretrained weights (None: it has no use for them).
 
-    A `yardstick` is there to be beaten.
+    A `yardstick` is there to be beaten. `balances` names what balancers can act on here, keys of
+    `linnaea.learning.balance.ACTS`; `usual` the augmentations it trains with unless told otherwise.
 
     In the automatic ladder stand the rungs without use for weights, then those that need them or, where there are
     none, those that do without.
@@ -103,6 +115,8 @@ class Rung:
     fit: Callable[[Job], Fitted]
     pretrained: bool | None
     yardstick: bool = False
+    balances: tuple[str, ...] = ()
+    usual: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

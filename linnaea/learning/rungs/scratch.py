@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from linnaea.errors import LinnaeaError
-from linnaea.learning.mirror import choose_augmentations
+from linnaea.learning.muon import Muon
 from linnaea.learning.rungs.finetune import measure_training
+from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.learning.training import Schedule, fit
 from linnaea.models.compact import Compact
@@ -17,20 +18,29 @@ from linnaea.models.network import Network
 EXAMPLES_SEEN = 450_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 WHITENING_IMAGES = 2_000
-LARGEST_BATCH = 125
-LEARNING_RATE = 0.2
+LARGEST_BATCH = 250
+LEARNING_RATE = 0.4
+ORTHOGONAL_RATE = 0.2  # of it, for convolutions whose steps are made orthogonal
 DECAY = 1e-3
-BIAS_RATE = 32.0
+MOMENTUM, ORTHOGONAL_MOMENTUM = 0.85, 0.6
+BIAS_RATE = 32.0  # times faster: the biases of the compact network's norms (Jordan 2024)
+NETWORK_BATCH, NETWORK_RATE = 125, 0.2
+USUAL = ("shift", "flip")
 
 
 def fit_scratch(job: Job) -> Fitted:
-    """Nesterov momentum with a triangular learning rate and label smoothing, whitened stem for the compact network."""
+    """A triangular learning rate and label smoothing; Muon and a whitened stem for the compact network.
+
+    Where pictures may be mirrored, the compact network answers by the mean over both sides.
+    """
     torch.manual_seed(job.options.seed)
     model = _network(job)
-    augmentations, notes = choose_augmentations(job, ("shift", "flip"))
-    batch_size = job.options.batch_size or max(16, min(LARGEST_BATCH, len(job.train) // 20))
-    rate = job.options.learning_rate or LEARNING_RATE * (batch_size / LARGEST_BATCH) ** 0.5
-    optimizer = torch.optim.SGD(_groups(model), lr=rate, momentum=0.85, nesterov=True)
+    augmentations, notes = choose_augmentations(job, USUAL)
+    compact = isinstance(model, Compact)
+    largest, usual_rate = (LARGEST_BATCH, LEARNING_RATE) if compact else (NETWORK_BATCH, NETWORK_RATE)
+    batch_size = job.options.batch_size or max(16, min(largest, len(job.train) // 20))
+    rate = job.options.learning_rate or usual_rate * (batch_size / largest) ** 0.5
+    optimizer = Muon(_groups(model), lr=rate, momentum=MOMENTUM)
     epochs = job.options.epochs or _epochs(job)
     plan = measure_training(job, model, batch_size)
     history = fit(
@@ -42,6 +52,7 @@ def fit_scratch(job: Job) -> Fitted:
         job.task,
         plan=plan,
         augmentations=augmentations,
+        balance=job.balance,
         label_smoothing=0.2,
         seed=job.options.seed,
         checkpoints=job.checkpoints,
@@ -49,17 +60,26 @@ def fit_scratch(job: Job) -> Fitted:
     )
     if not history:
         raise LinnaeaError("the time limit left no time to train a step: give more with --time-limit.")
-    return Fitted(model, history, notes, plan.to_json())
+    if isinstance(model, Compact) and "flip" in augmentations:
+        model.look_at_both_sides()
+        notes = [*notes, "Answers are the mean over a picture and its mirror image."]
+    return Fitted(model, history, [*notes, *job.balance.notes], plan.to_json())
 
 
 def _groups(model: Model) -> list[dict[str, Any]]:
-    """Weights decay; the biases of the compact network's norms learn much faster than weights (Jordan 2024)."""
-    faster = BIAS_RATE if isinstance(model, Compact) else 1.0
+    """Weights decay, biases do not; the compact network's convolutions take orthogonal steps and need no decay."""
+    compact = isinstance(model, Compact)
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    return [
-        {"params": [parameter for name, parameter in trained if not name.endswith("bias")], "weight_decay": DECAY},
-        {"params": [parameter for name, parameter in trained if name.endswith("bias")], "rate_scale": faster},
+    biases = [parameter for name, parameter in trained if name.endswith("bias")]
+    weights = [parameter for name, parameter in trained if not name.endswith("bias")]
+    orthogonal = [parameter for parameter in weights if compact and parameter.ndim == 4]
+    others = [parameter for parameter in weights if not compact or parameter.ndim != 4]
+    groups = [
+        {"params": others, "weight_decay": DECAY},
+        {"params": biases, "rate_scale": BIAS_RATE if compact else 1.0},
+        {"params": orthogonal, "orthogonal": True, "momentum": ORTHOGONAL_MOMENTUM, "rate_scale": ORTHOGONAL_RATE},
     ]
+    return [group for group in groups if group["params"]]
 
 
 def _epochs(job: Job) -> int:
@@ -78,4 +98,6 @@ def _network(job: Job) -> Model:
     return model
 
 
-RUNGS.register("scratch")(Rung(fit_scratch, pretrained=False))
+RUNGS.register("scratch")(
+    Rung(fit_scratch, pretrained=False, balances=("draws", "weights", "loss", "pictures"), usual=USUAL)
+)

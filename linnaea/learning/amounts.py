@@ -1,0 +1,60 @@
+"""Names that may carry a number: `rotation` turns pictures as is usual, `rotation:30` by up to 30 degrees."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from linnaea.errors import UsageError
+from linnaea.registry import Registry
+
+
+@dataclass(frozen=True)
+class Amount:
+    """The number that may follow a name: what it means, its usual value and its range, both ends included."""
+
+    meaning: str
+    usual: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.meaning}, {self.usual:g} unless given, {self.least:g} to {self.most:g}"
+
+
+class Adjustable(Protocol):
+    """A member of a family whose name may carry a number; None where it may not."""
+
+    @property
+    def amount(self) -> Amount | None:
+        """The number it takes."""
+
+
+Member = TypeVar("Member", bound=Adjustable)
+
+
+def look_up(registry: Registry[Member], name: str) -> tuple[Member, float | None]:
+    """The member that `name` or `name:number` stands for, and the number: the usual one where none is given.
+
+    None for a member that takes no number. Raises UsageError for an unknown name, and for a number that is none, out of
+    range or not wanted.
+    """
+    plain, colon, given = name.partition(":")
+    member = registry[plain]
+    if member.amount is None:
+        if colon:
+            raise UsageError(f"the {registry.family} {plain!r} takes no number, but {name!r} was given: use {plain!r}.")
+        return member, None
+    return member, _number(name, given, member.amount) if colon else member.amount.usual
+
+
+def _number(name: str, given: str, amount: Amount) -> float:
+    try:
+        number = float(given)
+    except ValueError:
+        number = float("nan")
+    if not amount.least <= number <= amount.most:
+        plain = name.partition(":")[0]
+        raise UsageError(
+            f"{name!r} carries {given!r}; expected {amount.meaning}, a number from {amount.least:g} to "
+            f"{amount.most:g}, such as {plain}:{amount.usual:g}."
+        )
+    return number

@@ -1,0 +1,21 @@
+"""Augmentations: what is changed in training pictures without changing what they show.
+
+Each maps a batch of images (N, 3, H, W) of uint8 to another, drawing from the generator it is given; those that mix
+pictures mix their labels too. Add one by registering it in `AUGMENTATIONS`.
+"""
+
+from linnaea.learning.augmentations import colours, crops, holes, mirrors, mixing, policies
+from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, Mixing, augment
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Mixing",
+    "augment",
+    "colours",
+    "crops",
+    "holes",
+    "mirrors",
+    "mixing",
+    "policies",
+]

@@ -1,0 +1,117 @@
+"""A balancer at work in one training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from linnaea.errors import UsageError
+from linnaea.learning.amounts import look_up
+from linnaea.learning.balance.balancer import ACTS, BALANCERS, Balancer
+from linnaea.learning.targets import as_weights, smoothed
+from linnaea.task import Task
+
+Features = npt.NDArray[np.float32]
+Images = npt.NDArray[np.uint8]
+Targets = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.float32]
+ON_VAL = "With balance asked for, every class counts the same on val when a strength or an epoch is chosen."
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What is done about the imbalance of a training set with `counts` (K,) images per class; nothing by default."""
+
+    counts: npt.NDArray[np.int64]
+    name: str = "none"
+    balancer: Balancer | None = None
+    amount: float | None = None
+
+    @classmethod
+    def of(cls, name: str | None, targets: npt.NDArray[Any], classes: int) -> "Balance":
+        """The balancer of this name (None: none) on these training targets (N,); raises UsageError for unknown ones."""
+        if name is None:
+            return cls(np.ones(classes, dtype=np.int64))
+        balancer, amount = look_up(BALANCERS, name)
+        if targets.ndim > 1:
+            raise UsageError(f"balance is {name!r}, but images have several labels: only single labels are balanced.")
+        return cls(np.bincount(targets, minlength=classes), name, balancer, amount)
+
+    @property
+    def notes(self) -> list[str]:
+        """What should be known of a model that was trained so."""
+        if self.balancer is None:
+            return []
+        return [f"Balanced by {self.name}, which {ACTS[self.balancer.acts_on]}.", self.balancer.note, ON_VAL]
+
+    def rows(self, targets: Targets, seed: int) -> Targets:
+        """The rows of one epoch, in no particular order."""
+        if not self._acts_on("draws"):
+            return np.arange(len(targets))
+        rows: Targets = self._act(targets, np.random.default_rng(seed))
+        return rows
+
+    def loss(self, task: Task, logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The mean loss of logits (N, K) against class indices (N,) or class weights (N, K)."""
+        if not self._acts_on("weights", "loss"):
+            return task.loss(logits, targets, label_smoothing)
+        wanted = as_weights(targets, logits.shape[1])
+        losses = self._losses(logits.float(), smoothed(wanted, label_smoothing))
+        return (losses * (wanted @ self._weights.to(logits.device))).mean()
+
+    def for_head(self, features: Features, targets: Targets, seed: int) -> tuple[Features, Targets, Weights | None]:
+        """The features and targets a head is fitted on, and how much each counts (None: all the same)."""
+        if self._acts_on("features"):
+            more: tuple[Features, Targets] = self._act(features, targets, seed)
+            return *more, None
+        if self._acts_on("draws"):
+            return features, targets, np.bincount(self.rows(targets, seed), minlength=len(targets)).astype(np.float32)
+        return features, targets, self._weights.numpy()[targets] if self._acts_on("weights") else None
+
+    def head_loss(self, usual: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+        """The loss per image of a head, from scores (N, K) and class indices (N,): the usual one, or the balancer's."""
+        if not self._acts_on("loss"):
+            return usual
+        return lambda scores, targets: self._losses(scores, as_weights(targets, scores.shape[1]))
+
+    def on_val(self, targets: Targets) -> Weights | None:
+        """How much each of these val images counts in a choice: equal sums per class; None where all count the same."""
+        if self.balancer is None:
+            return None
+        counts = np.bincount(targets, minlength=len(self.counts))
+        weights: Weights = (len(targets) / ((counts > 0).sum() * counts[targets])).astype(np.float32)
+        return weights
+
+    def pictures(self, images: Images, targets: Targets, seed: int) -> tuple[Images, Targets]:
+        """Further training images (M, S, S, 3), and their targets (M,); none unless the balancer makes pictures."""
+        if not self._acts_on("pictures"):
+            return images[:0], targets[:0]
+        made: tuple[Images, Targets] = self._act(images, targets, seed)
+        return made
+
+    def _acts_on(self, *what: str) -> bool:
+        return self.balancer is not None and self.balancer.acts_on in what
+
+    def _act(self, *arguments: Any) -> Any:
+        assert self.balancer is not None
+        return self.balancer(*arguments, amount=self.amount)
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        """A weight per class (K,); 1 unless the balancer weighs classes."""
+        weights = self._act(self.counts) if self._acts_on("weights") else np.ones(len(self.counts))
+        return torch.from_numpy(weights.astype(np.float32))
+
+    def _losses(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """The loss of each image (N,), before classes are weighed."""
+        if not self._acts_on("loss"):
+            return functional.cross_entropy(logits, wanted, reduction="none")
+        shares = torch.from_numpy(self.counts / self.counts.sum()).to(logits.device, logits.dtype)
+        losses: Tensor = self._act(logits, wanted, shares)
+        return losses

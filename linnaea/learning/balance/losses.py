@@ -1,0 +1,38 @@
+"""Losses in which rare classes, or hard images, count more."""
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.nn import functional
+
+from linnaea.learning.amounts import Amount
+from linnaea.learning.balance.balancer import BALANCERS, Balancer
+
+Floats = npt.NDArray[np.float64]
+CONFIDENCE = (
+    "Focal loss draws probabilities towards each other; the temperature, fitted afterwards on val, mends that on the "
+    "whole, not class by class."
+)
+
+
+def class_weights(counts: npt.NDArray[np.int64], power: float) -> Floats:
+    """Weigh each class by the inverse of its number of images (King and Zeng 2001); an image weighs 1 on average."""
+    weights = np.maximum(counts, 1).astype(np.float64) ** -power
+    scaled: Floats = weights * counts.sum() / (weights * counts).sum()
+    return scaled
+
+
+def focal(logits: Tensor, wanted: Tensor, shares: Tensor, gamma: float) -> Tensor:
+    """Let images count less that are answered with confidence, by (1 - p)^2 (Lin et al. 2017)."""
+    likely = functional.log_softmax(logits, dim=1)
+    return -(wanted * (1 - likely.exp()) ** gamma * likely).sum(dim=1)
+
+
+def logit_adjustment(logits: Tensor, wanted: Tensor, shares: Tensor, strength: float) -> Tensor:
+    """Add the logarithm of each class's share to its logit while learning, not afterwards (Menon et al. 2021)."""
+    return functional.cross_entropy(logits + strength * shares.log(), wanted, reduction="none")
+
+
+BALANCERS.register("class_weights")(Balancer("weights", class_weights, Amount("the power", 1, 0, 2)))
+BALANCERS.register("focal")(Balancer("loss", focal, Amount("gamma", 2, 0, 10), CONFIDENCE))
+BALANCERS.register("logit_adjustment")(Balancer("loss", logit_adjustment, Amount("the strength", 1, 0, 3)))

@@ -1,0 +1,54 @@
+"""Which rungs a balancer fits, and a job with the pictures it makes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from linnaea.errors import UsageError
+from linnaea.learning.amounts import look_up
+from linnaea.learning.balance import ACTS, BALANCERS
+from linnaea.learning.rungs.rung import RUNGS, Job, Rung, Step
+from linnaea.learning.training import Examples
+
+
+def steps_balanced(steps: Sequence[Step], balance: str | None, *, auto: bool) -> tuple[list[Step], list[str]]:
+    """The steps that the balancer can act on, and notes on those left out; yardsticks stay as they are.
+
+    Steps are left out only of the automatic ladder. Raises UsageError for a step that was asked for by name and cannot
+    be balanced so, and when no step can.
+    """
+    if balance is None:
+        return list(steps), []
+    balancer, _ = look_up(BALANCERS, balance)
+    unfit = [step for step in steps if not step.rung.yardstick and balancer.acts_on not in step.rung.balances]
+    fit = [step for step in steps if step not in unfit]
+    if (unfit and not auto) or all(step.rung.yardstick for step in fit):
+        raise UsageError(_refusal(balance, balancer.acts_on, unfit[0] if unfit else steps[0]))
+    what = ACTS[balancer.acts_on]
+    return fit, [f"{step.name} is left out of the ladder: {balance} {what}, which it cannot use." for step in unfit]
+
+
+def _refusal(balance: str, acts_on: str, step: Step) -> str:
+    rungs = [name for name, rung in RUNGS.items() if acts_on in rung.balances]
+    instead = [name for name, member in BALANCERS.items() if member.acts_on in step.rung.balances]
+    return (
+        f"the balance {balance!r} {ACTS[acts_on]}, which {step.name} cannot use: {balance} goes with the rungs "
+        f"{', '.join(rungs)}; {step.name} {_possible(step.rung, instead)}."
+    )
+
+
+def _possible(rung: Rung, instead: Sequence[str]) -> str:
+    if rung.yardstick:
+        return "is a yardstick and is never balanced"
+    return f"can be balanced by {', '.join(instead)}" if instead else "cannot be balanced"
+
+
+def with_pictures(job: Job) -> Job:
+    """The job with the training pictures that its balancer makes after its own; the job itself if there are none."""
+    images, targets = job.balance.pictures(job.train.images, job.train.targets, job.options.seed)
+    if not len(targets):
+        return job
+    own = job.train
+    more = Examples(np.concatenate([own.images, images]), np.concatenate([own.targets, targets]))
+    return replace(job, train=more)

@@ -1,0 +1,114 @@
+"""`preview`: what a network will see, on one sheet."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.sources import read
+from linnaea.dataset import Dataset
+from linnaea.delivery.sheet import Strip, write_sheet
+from linnaea.errors import DataError
+from linnaea.learning.amounts import look_up
+from linnaea.learning.augmentations import AUGMENTATIONS, augment
+from linnaea.learning.rungs import Options, steps_for
+from linnaea.learning.rungs.guard import choose_augmentations
+from linnaea.learning.training import Examples
+from linnaea.pipeline.beginning import require_one_label
+from linnaea.pipeline.preparation import prepare
+from linnaea.pipeline.training import examples_job, picture_size
+
+MOST_CLASSES = 12
+TRIES = 5
+DRAWS = 7
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The file with the sheet, the augmentations shown on it, and sentences on how they were chosen."""
+
+    file: Path
+    augmentations: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def preview(
+    data: str | Path | Dataset,
+    *,
+    augment: Sequence[str] | None = None,
+    out: str | Path = Path("preview.png"),
+    model: str = "auto",
+    weights: str | Path = "auto",
+    img_size: int | None = None,
+    fit: str = "crop",
+    seed: int = 0,
+) -> Preview:
+    """Draw one training picture of each class, at most 12, as decoded and as seven draws of the augmentations.
+
+    `augment` names them; None takes what `train` would take for the last step of its ladder, by the same evidence, for
+    which everything is decoded. `model`, `weights`, `img_size`, `fit` and `seed` are those of `train`. Raises
+    DataError and UsageError as `train` does.
+    """
+    for name in augment or ():
+        look_up(AUGMENTATIONS, name)
+    dataset = data if isinstance(data, Dataset) else read(data)
+    require_one_label(dataset)
+    steps, _ = steps_for(model, weights)
+    recipe = Recipe(img_size or picture_size(dataset, steps), fit)
+    names, notes = tuple(augment or ()), [f"Augmentations as asked: {', '.join(augment or ()) or 'none'}."]
+    if augment is None:
+        prepared = prepare(dataset, recipe, seed=seed)
+        job = examples_job(prepared, Options(seed=seed), math.inf)
+        names, notes = choose_augmentations(job, steps[-1].rung.usual)
+        dataset = prepared.dataset
+    examples = _one_of_each(dataset, recipe, seed)
+    shown = f"{len(examples)} of {len(dataset.classes)} classes, {recipe.size} x {recipe.size} pixels"
+    title = f"What a network sees: {', '.join(names) or 'no augmentation'}; {shown}"
+    headings = ["as decoded", *(f"draw {number + 1}" for number in range(DRAWS))]
+    file = write_sheet(Path(out), title, headings, _strips(examples, names, dataset.classes, seed))
+    return Preview(file, names, tuple(notes))
+
+
+def _one_of_each(dataset: Dataset, recipe: Recipe, seed: int) -> Examples:
+    """A readable picture of each of the first classes, of the train split where there is one."""
+    part = dataset.split("train") if dataset.has("split") and len(dataset.split("train")) else dataset
+    random, targets = np.random.default_rng(seed), part.targets
+    images, numbers = [], []
+    for number in np.unique(targets)[:MOST_CLASSES]:
+        tried = random.permutation(np.flatnonzero(targets == number))[:TRIES]
+        decoded = decode_files(part.take(tried.tolist()).paths, recipe).kept()
+        if len(decoded.images):
+            images.append(decoded.images[0])
+            numbers.append(int(number))
+    if not images:
+        raise DataError(f"{dataset.root} has no picture to show: {TRIES} of each class were tried, none can be read.")
+    return Examples(np.stack(images), np.array(numbers, dtype=np.int64))
+
+
+def _strips(examples: Examples, names: Sequence[str], classes: Sequence[str], seed: int) -> list[Strip]:
+    """A strip per picture; the draws are made from one batch of them all, as in training."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = np.arange(len(examples))
+    drawn = [augment(*examples.batch(rows), names, generator, len(classes)) for _ in range(DRAWS)]
+    pictures = np.stack([examples.images, *(images.permute(0, 2, 3, 1).numpy() for images, _ in drawn)], axis=1)
+    return [
+        Strip(classes[number], pictures[row], _captions([targets for _, targets in drawn], row, classes))
+        for row, number in enumerate(examples.targets.tolist())
+    ]
+
+
+def _captions(drawn: Sequence[Tensor], row: int, classes: Sequence[str]) -> list[str]:
+    """What the label becomes in each draw, where pictures are mixed."""
+    if drawn[0].ndim == 1:
+        return []
+    return ["", *(_shares(targets[row], classes) for targets in drawn)]
+
+
+def _shares(weights: Tensor, classes: Sequence[str]) -> str:
+    shown = torch.nonzero(weights > 0.005)[:, 0].tolist()
+    return ", ".join(f"{weights[number]:.0%} {classes[number]}" for number in sorted(shown, key=lambda n: -weights[n]))

@@ -32,13 +32,13 @@ def recall(paths: Sequence[Located], namespace: str, out: Rows) -> list[str]:
     return cached(look, otherwise=[""] * len(paths))
 
 
-def keep(paths: Sequence[Located], sha256: Sequence[str], namespace: str, rows: Rows) -> None:
-    """Keep what was made of these files (N, ...) for the next time."""
+def keep(stamps: Sequence[Stamp | None], sha256: Sequence[str], namespace: str, rows: Rows) -> None:
+    """Keep what was made of files (N, ...) for the next time; the stamps are from before each was read."""
 
     def write(store: Store) -> None:
         store.add(namespace, sha256, rows)
-        stamps = [(stamp, digest) for path, digest in zip(paths, sha256, strict=True) if (stamp := stamp_of(path))]
-        store.remember([stamp for stamp, _ in stamps], [digest for _, digest in stamps])
+        known = [(stamp, digest) for stamp, digest in zip(stamps, sha256, strict=True) if stamp]
+        store.remember([stamp for stamp, _ in known], [digest for _, digest in known])
 
     cached(write, otherwise=None)
 
@@ -54,6 +54,6 @@ def stamp_of(path: Located) -> Stamp | None:
 @lru_cache
 def decoder_version() -> str:
     """Twelve digits that change with whatever decides about a pixel: our decoder's source, Pillow, its libraries."""
-    libraries = [str(features.version(name)) for name in ("jpg", "zlib", "libtiff", "webp")]
+    libraries = [str(features.version(name)) for name in ("jpg", "libjpeg_turbo", "zlib", "libtiff", "webp")]
     source = Path(decoding.__file__).read_bytes()
     return hashlib.sha256(source + " ".join([PIL.__version__, *libraries]).encode()).hexdigest()[:12]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from linnaea.data.cache import decoder_version, keep, recall
+from linnaea.data.cache import decoder_version, keep, recall, stamp_of
 from linnaea.data.decoding import UnreadableError, read_rgb, square
 from linnaea.data.duplicates import THUMBNAIL
 from linnaea.data.facts import RECORD_BYTES, Facts, read_facts
@@ -24,8 +24,8 @@ from linnaea.runtime.progress import track
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Records = npt.NDArray[Any]
-VERSION = 2
-AT_ONCE = 512
+VERSION = 3
+BYTES_AT_ONCE = 256 * 2**20  # of pixels
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,11 @@ def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Di
     namespace = f"digest {VERSION} {recipe.size} {recipe.fit} {decoder_version()} {embedding.name}"
     sha256, failed = recall(paths, namespace, records), {}
     missing = [row for row, digest in enumerate(sha256) if not digest]
-    parts = [missing[start : start + AT_ONCE] for start in range(0, len(missing), AT_ONCE)]
+    at_once = max(1, BYTES_AT_ONCE // (3 * recipe.size**2))
+    parts = [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
     with ThreadPoolExecutor(available_threads()) as pool:
         for part in track(parts, "looking", len(parts)):
+            stamps = {row: stamp_of(paths[row]) for row in part}
             images = np.zeros((len(part), recipe.size, recipe.size, 3), dtype=np.uint8)
 
             def look(place: int, part: list[int] = part, images: Images = images) -> None:
@@ -96,7 +98,7 @@ def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Di
             if read:
                 rows = [part[place] for place in read]
                 records["features"][rows] = embedding.embed(images[read])
-                keep([paths[row] for row in rows], [sha256[row] for row in rows], namespace, records[rows])
+                keep([stamps[row] for row in rows], [sha256[row] for row in rows], namespace, records[rows])
     return Digest(sha256, records, dict(sorted(failed.items())))
 
 

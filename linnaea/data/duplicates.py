@@ -36,7 +36,7 @@ def duplicate_groups(thumbnails: Images, sha256: Sequence[str], *, near: bool = 
         return np.arange(len(thumbnails))
     pairs = _equal(sha256)
     if near:
-        pairs += _equal(row.tobytes() if row.std() > FLAT else None for row in thumbnails)
+        pairs += _equal(row.tobytes() if row.std(axis=(0, 1)).max() > FLAT else None for row in thumbnails)
         pairs += _near(thumbnails, _connected(pairs, len(thumbnails)))
     return _connected(pairs, len(thumbnails))
 

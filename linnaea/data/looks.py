@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Numbers = npt.NDArray[np.floating]
+FAINTEST = 1.0  # sum of gradients of a thumbnail below which there is nothing to cut away
 SIDE = 112  # pictures are measured at about this size
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
 
@@ -67,4 +68,5 @@ def _outside_square(brightness: Numbers, ratio: float) -> float:
     kept = max(1, round(side * min(ratio, 1 / ratio)))
     start = (side - kept) // 2
     inside = detail[:, start : start + kept] if ratio > 1 else detail[start : start + kept]
-    return float(1 - inside.sum() / max(detail.sum(), 1e-9))
+    total = detail.sum()
+    return float(1 - inside.sum() / total) if total > FAINTEST else 0.0

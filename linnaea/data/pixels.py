@@ -84,8 +84,8 @@ class Decoded:
         return Decoded(self.images[rows], [self.sha256[row] for row in rows], {})
 
 
-def decode_files(paths: Sequence[Located], recipe: Recipe) -> Decoded:
-    """Decode every file once, on all cores, and never again while it stays as it is: pixels are kept in the cache.
+def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True) -> Decoded:
+    """Decode every file once, on all cores, and never again while it stays as it is, where pixels are kept.
 
     Large sets lie in a temporary memory-mapped file.
     """
@@ -104,10 +104,13 @@ def decode_files(paths: Sequence[Located], recipe: Recipe) -> Decoded:
 
     def work() -> Iterator[None]:
         for part in parts:
+            stamps = {row: cache.stamp_of(paths[row]) for row in part} if keep else {}
             yield from _run(fill, part)
+            if not keep:
+                continue
             done = [row for row in part if sha256[row]]
             digests = [sha256[row] for row in done]
-            cache.keep([paths[row] for row in done], digests, recipe.namespace, images[done])
+            cache.keep([stamps[row] for row in done], digests, recipe.namespace, images[done])
 
     for _ in track(work(), "decoding", len(missing)):
         pass
@@ -128,7 +131,7 @@ def _run(fill: Callable[[int], None], rows: Sequence[int]) -> Iterator[None]:
 def decode_in_batches(paths: Sequence[Located], recipe: Recipe, batch_size: int = 256) -> Iterator[Decoded]:
     """The same, a batch at a time, for sets that need not be kept."""
     for start in range(0, len(paths), batch_size):
-        yield decode_files(paths[start : start + batch_size], recipe)
+        yield decode_files(paths[start : start + batch_size], recipe, keep=False)
 
 
 def _allocate(shape: tuple[int, ...]) -> Images:

@@ -11,7 +11,8 @@ from linnaea.runtime.plan import has_bfloat16
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
-BLOCK = 2048
+BLOCK = 1024
+WORTH_REDUCING = 256  # dimensions from which products cost more than looking through them
 COARSE_ERROR = 0.008  # bound on what bfloat16 changes in a product of unit vectors: 2^-8 of the factors, 2^-9 of it
 AT_ONCE = 2**19
 
@@ -74,13 +75,15 @@ def unit(vectors: npt.NDArray[np.floating]) -> Vectors:
 
 def _candidates(exact: Tensor, view: Tensor, found: Pairs) -> Iterator[tuple[Tensor, Tensor]]:
     """Rows of `exact` and of `view` that may be similar: each pair once where the view is the same, else both ways."""
-    reduced = has_bfloat16("cpu")
+    reduced = exact.shape[1] >= WORTH_REDUCING and has_bfloat16("cpu")
     rows, columns = (exact.bfloat16(), view.bfloat16()) if reduced else (exact, view)
     for start in range(0, len(rows), BLOCK):
-        for begin in range(start if view is exact else 0, len(columns), 4 * BLOCK):
-            products = rows[start : start + BLOCK] @ columns[begin : begin + 4 * BLOCK].T
-            left, right = (products >= found.floor - COARSE_ERROR * reduced).nonzero(as_tuple=True)
-            left, right = left + start, right + begin
+        for begin in range(start if view is exact else 0, len(columns), 2 * BLOCK):
+            products = rows[start : start + BLOCK] @ columns[begin : begin + 2 * BLOCK].T
+            floor = found.floor - COARSE_ERROR * reduced
+            hits = (products.amax(dim=1) >= floor).nonzero()[:, 0]
+            left, right = (products[hits] >= floor).nonzero(as_tuple=True)
+            left, right = hits[left] + start, right + begin
             apart = left < right if view is exact else left != right
             left, right = left[apart], right[apart]
             for part in range(0, len(left), AT_ONCE):

@@ -22,7 +22,7 @@ def cross_fit(features: Floats, targets: Targets, folds: Targets, classes: int) 
     """
     inputs = torch.from_numpy(np.asarray(features, dtype=np.float32))
     inputs = (inputs - inputs.mean(dim=0)) / inputs.std(dim=0).clamp(min=1e-6)
-    wanted = functional.one_hot(torch.from_numpy(targets), classes).float()
+    wanted = torch.zeros(len(targets), classes).scatter_(1, torch.from_numpy(targets)[:, None], 1.0)
     scores = _out_of_fold(inputs, wanted, torch.ones(len(targets)), folds)
     best = min(scores, key=lambda score: _temperature(score, targets)[1])
     return _probabilities(best, targets)
@@ -39,7 +39,7 @@ def _out_of_fold(inputs: Tensor, wanted: Tensor, weight: Tensor, folds: Targets)
         own = extended[rows]
         rest = gram - weighted[rows].T @ own
         target = moment - weighted[rows].T @ wanted[rows]
-        scale = rest.diagonal()[:-1].mean()
+        scale = rest.diagonal()[:-1].mean().clamp(min=1e-6)
         for penalty, score in zip(PENALTIES, scores, strict=True):
             ridge = torch.full((len(rest),), float(penalty * scale))
             ridge[-1] = 1e-6 * scale

@@ -64,9 +64,18 @@ class Compact(Model):
     def whiten(self, pixels: Tensor, epsilon: float = 5e-4) -> None:
         """Set the stem to the leading principal directions of patches of `pixels` (N, 3, H, W), and their negatives."""
         kernel, stride = self.stem.kernel_size[0], self.stem.stride[0]
-        patches = functional.unfold(pixels, kernel, stride=stride).transpose(1, 2).reshape(-1, 3 * kernel * kernel)
-        centred = (patches - patches.mean(dim=0)).double()
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+        width, count = 3 * kernel * kernel, 0
+        total, products = torch.zeros(width, dtype=torch.float64), torch.zeros(width, width, dtype=torch.float64)
+        for start in range(0, len(pixels), 50):
+            patches = (
+                functional.unfold(pixels[start : start + 50], kernel, stride=stride)
+                .transpose(1, 2)
+                .reshape(-1, width)
+                .double()
+            )
+            total, products, count = total + patches.sum(dim=0), products + patches.T @ patches, count + len(patches)
+        mean = total / count
+        values, vectors = torch.linalg.eigh(products / count - torch.outer(mean, mean))
         values, vectors = values[-COMPONENTS:], vectors[:, -COMPONENTS:]
         filters = (vectors / torch.sqrt(values + epsilon)).T.reshape(-1, 3, kernel, kernel).float()
         self.stem.weight.copy_(torch.cat([filters, -filters]))

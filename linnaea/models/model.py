@@ -16,6 +16,7 @@ class Model(nn.Module):
     """
 
     kind: str
+    pixels_per_batch = 16 * 224 * 224  # of pictures that are embedded at once on a CPU
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()

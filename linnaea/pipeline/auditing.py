@@ -26,12 +26,13 @@ from linnaea.models.hog import Hog
 from linnaea.models.model import Model
 from linnaea.models.weights import find_weights
 from linnaea.pipeline.preparation import group_duplicates
+from linnaea.runtime.cells import join_cell
 from linnaea.runtime.files import write_text
 from linnaea.runtime.plan import Plan
 
 AUDIT_SIZE = 96
 FOLDS = 5
-MOST_FITTED = 50_000
+MOST_FITTED, MOST_SCORES = 50_000, 10**8
 PLANTED, MOST_PLANTED, FEWEST_PLANTED = 0.05, 0.2, 10
 SUSPECT = 0.25  # a label of this quality or less is suspicious before any trial
 FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
@@ -56,7 +57,7 @@ class Audit(Sequence[Any]):
         """A row per image and finding: finding, severity, path, label, split, suggestion, score, reason, group."""
         return [
             {"finding": finding.name, "severity": finding.severity}
-            | {name: "" if row.get(name) is None else str(row[name]) for name in FIX_COLUMNS}
+            | {name: _as_cell(row.get(name)) for name in FIX_COLUMNS}
             for finding in self.findings
             for row in finding.rows
             if row.get("path")
@@ -98,6 +99,8 @@ def audit(
     lost = [Excluded(dataset.ids[row], reason) for row, reason in found.failed.items()]
     found = found.take([row for row in range(len(dataset)) if row not in found.failed])
     dataset = dataset.without(lost)
+    if not len(dataset) and not lost:
+        raise DataError(f"{dataset.root} has no images here: expected at least one to look at.")
     if not len(dataset):
         raise DataError(f"no image of {dataset.root} can be read: first {lost[0].path}, {lost[0].reason}.")
     dataset = dataset.with_column("sha256", found.sha256)
@@ -105,6 +108,12 @@ def audit(
     features = Finding("seen_with", note, count=len(dataset))
     inspection = inspect(dataset, found, groups, fit, seed)
     return Audit((*remarks, *run_checks(inspection), features), inspection.dataset)
+
+
+def _as_cell(value: Any) -> str:
+    if isinstance(value, list):
+        return join_cell(value)
+    return "" if value is None else str(value)
 
 
 def embedding_for(weights: str | Path, size: int | None, precision: str = "auto") -> tuple[Embedding, int, str]:
@@ -124,17 +133,30 @@ def embedding_for(weights: str | Path, size: int | None, precision: str = "auto"
 def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: int) -> Inspection:
     """What the checks see: `found` of the readable images of `dataset`, in its order."""
     inspection = Inspection(dataset, duplicates, found.facts, found.looks, found.features, fit=fit)
-    if dataset.multilabel or len(set(dataset.labels)) < 2 or len(dataset) > MOST_FITTED:
-        return inspection
     folds = _folds(inspection.apart, seed)
-    if len(np.unique(folds)) < 2:
-        return inspection
+    if why := _unjudged(dataset, folds):
+        return replace(inspection, unjudged=why)
     classes, targets = len(dataset.classes), dataset.targets
     probabilities = cross_fit(found.features, targets, folds, classes)
     suspects = float((label_quality(targets, probabilities) < SUSPECT).mean())
     wrong, planted = _with_errors(targets, classes, min(MOST_PLANTED, max(PLANTED, 1.5 * suspects)), seed)
     trial = Trial(wrong, planted, cross_fit(found.features, wrong, folds, classes))
     return replace(inspection, probabilities=probabilities, trial=trial)
+
+
+def _unjudged(dataset: Dataset, folds: Rows) -> str:
+    """Why labels cannot be checked; empty where they can."""
+    if dataset.multilabel:
+        return "images with several labels are not judged by this audit"
+    if len(set(dataset.labels)) < 2:
+        return "there is only one class"
+    if len(dataset) > MOST_FITTED:
+        return f"more than {MOST_FITTED:,} images"
+    if len(dataset) * len(dataset.classes) > MOST_SCORES:
+        return f"{len(dataset):,} images of {len(dataset.classes):,} classes are too many scores"
+    if MOST_PLANTED * len(dataset) < FEWEST_PLANTED:
+        return f"{len(dataset)} images are too few, {round(FEWEST_PLANTED / MOST_PLANTED)} are needed"
+    return "" if len(np.unique(folds)) > 1 else "all images belong to one group"
 
 
 def _with_errors(targets: Rows, classes: int, share: float, seed: int) -> tuple[Rows, npt.NDArray[np.bool_]]:

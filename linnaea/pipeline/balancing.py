@@ -20,13 +20,19 @@ SHOWN = 4
 MOST_STRIPS = 8
 
 
-def augmentation_findings(trials: Iterable[Trial], classes: Sequence[str]) -> list[Finding]:
-    """A finding per augmentation: what learning from it costs, with its interval, and which classes it mixes up."""
-    return [_of_trial(trial, classes) for trial in trials]
+def augmentation_findings(
+    trials: Iterable[Trial], classes: Sequence[str], asked: Sequence[str] | None = None
+) -> list[Finding]:
+    """A finding per augmentation: what learning from it costs, with its interval, and which classes it mixes up.
+
+    A warning is due where one was `asked` for against the evidence; others (None: all) were left out.
+    """
+    return [_of_trial(trial, classes, kept=trial.name in (asked or ())) for trial in trials]
 
 
-def _of_trial(trial: Trial, classes: Sequence[str]) -> Finding:
+def _of_trial(trial: Trial, classes: Sequence[str], *, kept: bool) -> Finding:
     verdict = "The evidence is against" if trial.against else "Nothing speaks against"
+    outcome = f" It was {'kept, as asked for' if kept else 'left out'}." if trial.against else ""
     limits = bonett_price(trial.won, trial.lost, trial.n)
     rows = [
         {
@@ -40,8 +46,8 @@ def _of_trial(trial: Trial, classes: Sequence[str]) -> Finding:
     ]
     return Finding(
         trial.name,
-        f"{verdict} {described(trial, classes)}.",
-        severity="warning" if trial.against else "info",
+        f"{verdict} {described(trial, classes)}.{outcome}",
+        severity="warning" if trial.against and kept else "info",
         figure=Estimate(trial.cost, *limits, trial.n, "Bonett and Price, paired"),
         rows=rows,
     )

@@ -62,15 +62,25 @@ def climb(run: Run, steps: Sequence[Step], job: Job, dataset: Dataset, recipe: R
     """
     climbed: list[Climbed] = []
     for position, step in enumerate(steps):
+        tried = len(job.trials)
         done = _resume(run, step) or _climb_one(run, step, job, dataset, recipe, first=position == 0)
         climbed.append(done)
         run.write_rows("ladder.csv", [entry.row for entry in climbed])
         logger.info(_describe(done.row))
-        if job.trials:
-            run.write_findings("augmentations", augmentation_findings(job.trials.values(), dataset.classes))
+        if len(job.trials) > tried:
+            _write_trials(run, job, dataset)
     choice = choose(climbed)
     run.write_rows("ladder.csv", choice.rows)
     return choice
+
+
+def _write_trials(run: Run, job: Job, dataset: Dataset) -> None:
+    """Write down what was seen of augmentations, and warn of those that were asked for against the evidence."""
+    findings = augmentation_findings(job.trials.values(), dataset.classes, job.options.augmentations)
+    run.write_findings("augmentations", findings)
+    for finding in findings:
+        if finding.severity == "warning":
+            logger.warning(finding.summary)
 
 
 def choose(climbed: Sequence[Climbed]) -> Choice:

@@ -26,7 +26,8 @@ def cache_folder() -> Path | None:
     given = os.environ.get("LINNAEA_CACHE", "")
     if given.lower() == "none":
         return None
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "linnaea"
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "linnaea"
+    return (Path(given) if given else usual).expanduser()
 
 
 def cache_limit() -> int:
@@ -74,7 +75,8 @@ def describe_cache() -> dict[str, Any]:
 
 def clear_cache() -> int:
     """Remove everything that is kept; returns the bytes that were freed."""
-    return cached(Store.clear, otherwise=0)
+    folder = cache_folder()
+    return _store(folder, cache_limit()).clear() if folder is not None else 0
 
 
 @lru_cache

@@ -11,7 +11,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -32,6 +32,7 @@ create table if not exists files (
     path text primary key, size integer, modified integer, inode integer, sha256 text) without rowid;
 """
 ASKED_AT_ONCE = 30_000  # below SQLite's limit on the number of variables
+LARGEST = 2**63 - 1  # SQLite's integers have a sign
 STALE_SECONDS = 3600  # an unfinished segment this old was left by a process that was killed
 SETTLED_NANOSECONDS = 2 * 10**9  # a file changed within this time may change again without a new time stamp
 
@@ -49,7 +50,8 @@ class Stamp:
     def of(cls, path: Path, name: str = "") -> "Stamp":
         """The stamp of a file, or of the part `name` of a packed file."""
         about = path.stat()
-        return cls(os.path.abspath(path) + name, about.st_size, about.st_mtime_ns, about.st_ino)  # noqa: PTH100
+        shown = os.fsencode(os.path.abspath(path) + name).decode("utf-8", "backslashreplace")  # noqa: PTH100
+        return cls(shown, about.st_size, about.st_mtime_ns, about.st_ino & LARGEST)
 
 
 class Store:
@@ -133,12 +135,12 @@ class Store:
         return [dict(zip(("namespace", "rows", "bytes", "used"), row, strict=True)) for row in rows]
 
     def clear(self) -> int:
-        """Remove everything; returns the bytes that were freed."""
+        """Remove everything, the large files first, since a full disk lets the index change only after that."""
+        freed = self._unlink([path.stem for path in self.folder.glob("*.rows")])
         with self._index() as index:
-            names = [row[0] for row in index.execute("select name from segments")]
             for table in ("segments", "entries", "files"):
                 index.execute(f"delete from {table}")  # noqa: S608
-        return self._unlink(names) + self._sweep(older_than=0)
+        return freed + self._sweep(older_than=STALE_SECONDS)
 
     def _places(self, namespace: str, keys: Sequence[str]) -> list[tuple[str, int, int, int]]:
         """Segment, position, checksum and row in `keys` of every key that is there, sorted by segment."""
@@ -183,14 +185,13 @@ class Store:
         with self._index() as index:
             known = {row[0] for row in index.execute("select name from segments")}
         before = time.time() - older_than
-        strays = [
-            path
-            for path in (*self.folder.glob("*.rows"), *self.folder.glob("*.partial"))
-            if path.stem not in known and path.exists() and path.stat().st_mtime < before
-        ]
-        freed = sum(path.stat().st_size for path in strays)
-        for path in strays:
-            path.unlink(missing_ok=True)
+        freed = 0
+        for path in (*self.folder.glob("*.rows"), *self.folder.glob("*.partial")):
+            with suppress(FileNotFoundError):  # removed by another process
+                about = path.stat()
+                if path.stem not in known and about.st_mtime < before:
+                    path.unlink()
+                    freed += about.st_size
         return freed
 
     def _unlink(self, names: Sequence[str]) -> int:

@@ -114,12 +114,17 @@ def test_large_pictures_are_tried_small():
 def test_findings_have_the_cost_with_its_interval_and_the_classes():
     confusion = Confusion(truth=0, taken_for=1, count=30, kept=5, n=40)
     back = Confusion(truth=1, taken_for=0, count=20, kept=10, n=40)
-    (finding,) = augmentation_findings([Trial("flip", 100, 90, 12, 2, (confusion, back))], ("6", "9"))
+    trial = Trial("flip", 100, 90, 12, 2, (confusion, back))
+    (finding,) = augmentation_findings([trial], ("6", "9"), asked=("flip",))
     assert finding.severity == "warning"
+    assert finding.summary.endswith("It was kept, as asked for.")
     assert finding.figure.value == pytest.approx(0.10)
     assert 0 < finding.figure.lo < 0.10 < finding.figure.hi
     assert finding.rows[0] == {"class": "6", "taken_for": "9", "count": 30, "n": 40, "share": 0.75}
     assert "6 is taken for 9 in 75%" in finding.summary
+    (same,) = augmentation_findings([trial], ("6", "9"))
+    assert same.severity == "info"
+    assert same.summary.endswith("It was left out.")
     (other,) = augmentation_findings([Trial("shift", 100, 90, 3, 2)], ("6", "9"))
     assert (other.severity, other.figure.value) == ("info", 0.01)
 

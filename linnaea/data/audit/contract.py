@@ -35,7 +35,7 @@ class Inspection:
 
     What the rest needs more work for is absent where nobody did it: `facts` from each file's header, `looks` measured
     on its pixels, `features` (N, D) that a model made of it, and `probabilities` (N, K), each from a classifier that
-    was not fitted on that image, and `trial` the same with errors planted. `fit` is the way pictures become square. A
+    was not fitted on that image, and `trial` the same with errors planted. `unjudged` says why labels have none; `fit` is the way pictures become square. A
     check that lacks what it needs returns None.
     """
 
@@ -47,6 +47,7 @@ class Inspection:
     probabilities: Floats | None = None
     trial: Trial | None = None
     fit: str = "crop"
+    unjudged: str = "no classifier looked at them"
 
     @property
     def apart(self) -> npt.NDArray[np.int64]:

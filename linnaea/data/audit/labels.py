@@ -25,8 +25,10 @@ def label_errors(inspection: Inspection) -> Finding | None:
     How suspicious a label must be is decided by a trial: labels are made wrong on purpose, and the list goes as far
     down as at least half of what it names would be such errors.
     """
-    if inspection.probabilities is None or inspection.trial is None:
+    if inspection.features is None:
         return None
+    if inspection.probabilities is None or inspection.trial is None:
+        return Finding("label_errors", f"Labels were not checked: {inspection.unjudged}.")
     trial, targets, probabilities = inspection.trial, inspection.dataset.targets, inspection.probabilities
     tried = label_quality(trial.targets, trial.probabilities)
     cut = trusted_quality(tried, trial.planted)
@@ -42,7 +44,8 @@ def label_errors(inspection: Inspection) -> Finding | None:
     quality = label_quality(targets, probabilities)
     denied = (probabilities.argmax(axis=1) != targets) & (quality <= cut)
     rows = np.flatnonzero(denied & (trial.planted | (tried <= cut)))
-    figure = _share(int((trial.planted & (tried <= cut)).sum()), planted)
+    noticed = trial.planted & (tried <= cut) & (trial.probabilities.argmax(axis=1) != trial.targets)
+    figure = _share(int(noticed.sum()), planted)
     told = f"of labels made wrong on purpose {figure.value:.0%} would be in this list"
     if not len(rows):
         return Finding("label_errors", f"No label looks wrong; {told}.", figure=figure)

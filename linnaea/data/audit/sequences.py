@@ -15,7 +15,7 @@ FEWEST = 20
 
 @CHECKS.register("sequences")
 def sequences(inspection: Inspection) -> Finding | None:
-    """Whether files that follow each other by name, or in time, look more alike than others of their class do.
+    """Whether files that follow each other by name look more alike than others of their class do.
 
     The mean distance of features between consecutive images of a class is compared with that after shuffling them
     within their classes (a permutation test); images that are known to stay together are left out.

@@ -10,7 +10,7 @@ from linnaea.learning.augmentations.holes import around, centres
 
 
 def mixup(images: Tensor, weights: Tensor, generator: torch.Generator, alpha: float) -> tuple[Tensor, Tensor]:
-    """Blend each picture with another; the shares are drawn from Beta(0.2, 0.2), the larger its own (Zhang et al. 2018)."""
+    """Blend each picture with another; shares are drawn from Beta(0.2, 0.2), the larger its own (Zhang et al. 2018)."""
     partners = torch.randperm(len(images), generator=generator)
     kept = _shares(alpha, len(images), generator)
     return blend(images, weights, partners, torch.maximum(kept, 1 - kept))

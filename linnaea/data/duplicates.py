@@ -71,6 +71,8 @@ def _equal(values: Iterable[object]) -> list[tuple[int, int]]:
 def thumbnails_of(images: Images) -> Images:
     """Thumbnails (N, 32, 32, 3) of images (N, S, S, 3) by area averaging, nearest where images are smaller."""
     size = images.shape[1]
+    if size == THUMBNAIL:
+        return images
     starts = np.minimum(np.linspace(0, size, THUMBNAIL + 1)[:-1].astype(int), size - 1)
     widths = np.diff(np.append(starts, size)).clip(min=1).astype(np.float32)
     out = np.empty((len(images), THUMBNAIL, THUMBNAIL, 3), dtype=np.uint8)
@@ -100,6 +102,8 @@ def _near(thumbnails: Images, known: Groups) -> list[tuple[int, int]]:
         apart = groups[lefts] != groups[rights]
         lefts, rights = lefts[apart], rights[apart]
         same = same_picture(thumbnails[lefts], thumbnails[rights])
+        other = ~same  # whichever of the two is the crop
+        same[other] = same_picture(thumbnails[rights[other]], thumbnails[lefts[other]])
         pairs += zip(lefts[same].tolist(), rights[same].tolist(), strict=True)
     return pairs
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import stat
 import tempfile
 import time
@@ -26,6 +27,7 @@ IN_MEMORY_BYTES = 2 * 2**30
 MACHINE_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)  # says nothing about the file
 MAX_FILE_BYTES = 512 * 2**20
 KEPT_AT_ONCE = 256 * 2**20  # bytes of pixels decoded between two writes to the cache
+ROWS_AT_ONCE = 1024
 PROBE = 32
 QUICK_SECONDS = 0.001
 
@@ -81,7 +83,7 @@ class Decoded:
         if not self.failed:
             return self
         rows = [row for row in range(len(self.sha256)) if row not in self.failed]
-        return Decoded(self.images[rows], [self.sha256[row] for row in rows], {})
+        return Decoded(rows_of(self.images, rows), [self.sha256[row] for row in rows], {})
 
 
 def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True) -> Decoded:
@@ -134,10 +136,25 @@ def decode_in_batches(paths: Sequence[Located], recipe: Recipe, batch_size: int 
         yield decode_files(paths[start : start + batch_size], recipe, keep=False)
 
 
+def rows_of(images: Images, rows: Sequence[int] | npt.NDArray[np.int64]) -> Images:
+    """These rows of images (N, S, S, 3), in memory or, like the whole, in a temporary file where they are too many."""
+    taken = _allocate((len(rows), *images.shape[1:]))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        taken[start : start + ROWS_AT_ONCE] = images[rows[start : start + ROWS_AT_ONCE]]
+    return taken
+
+
 def _allocate(shape: tuple[int, ...]) -> Images:
-    if np.prod(shape, dtype=np.int64) <= IN_MEMORY_BYTES:
+    """Room for images, in a temporary file beyond 2 GiB; raises OSError where the disk has not so much."""
+    size = int(np.prod(shape, dtype=np.int64))
+    if size <= IN_MEMORY_BYTES:
         return np.zeros(shape, dtype=np.uint8)
     with tempfile.TemporaryFile(prefix="linnaea-pixels-") as handle:  # the mapping outlives the handle, then vanishes
+        try:
+            if hasattr(os, "posix_fallocate"):  # a full disk would otherwise kill the process at some later write
+                os.posix_fallocate(handle.fileno(), 0, size)
+        except OSError as error:
+            raise OSError(error.errno, f"{size:,} bytes of pixels do not fit", tempfile.gettempdir()) from None
         return np.memmap(handle, dtype=np.uint8, mode="w+", shape=shape)
 
 

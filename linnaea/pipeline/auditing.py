@@ -103,6 +103,9 @@ def audit(
         raise DataError(f"{dataset.root} has no images here: expected at least one to look at.")
     if not len(dataset):
         raise DataError(f"no image of {dataset.root} can be read: first {lost[0].path}, {lost[0].reason}.")
+    if dataset.has("split") and None in dataset.column("split"):
+        count = dataset.column("split").count(None)
+        raise DataError(f"{count} images have no split while others do: give every image one, or none.")
     dataset = dataset.with_column("sha256", found.sha256)
     groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates)
     features = Finding("seen_with", note, count=len(dataset))

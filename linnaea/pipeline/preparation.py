@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from linnaea.data.audit import Inspection, audit
 from linnaea.data.duplicates import duplicate_groups, largest_group, merge_groups, thumbnails_of
-from linnaea.data.pixels import Decoded, Recipe, decode_files
+from linnaea.data.pixels import Decoded, Recipe, decode_files, rows_of
 from linnaea.data.splits import split
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, UsageError
@@ -116,7 +116,7 @@ def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:
 
 
 def _taken(decoded: Decoded, duplicates: Rows, rows: Sequence[int]) -> tuple[Decoded, Rows]:
-    return Decoded(decoded.images[rows], [decoded.sha256[row] for row in rows], {}), duplicates[rows]
+    return Decoded(rows_of(decoded.images, rows), [decoded.sha256[row] for row in rows], {}), duplicates[rows]
 
 
 def group_duplicates(thumbnails: Images, sha256: Sequence[str], mode: str) -> tuple[Rows, list[Finding]]:

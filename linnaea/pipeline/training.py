@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from linnaea.classifier import Classifier
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
-from linnaea.data.pixels import Recipe
+from linnaea.data.pixels import Recipe, rows_of
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS
 from linnaea.dataset import Dataset
@@ -226,7 +226,7 @@ def examples_job(prepared: Prepared, options: Options, deadline: float) -> Job:
 
     def examples(name: str) -> Examples:
         rows = prepared.rows(name)
-        return Examples(prepared.decoded.images[rows], prepared.dataset.targets[rows])
+        return Examples(rows_of(prepared.decoded.images, rows), prepared.dataset.targets[rows])
 
     dataset = prepared.dataset
     return Job(

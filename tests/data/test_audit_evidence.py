@@ -100,7 +100,8 @@ def test_wrong_labels_are_listed_with_what_they_look_like():
     labels[10], labels[21] = "b", "a"
     planted = np.zeros(COUNT, dtype=bool)
     planted[50:60] = True
-    trial = Trial(np.where(planted, 1 - truth, truth), planted, probabilities(truth))
+    given = np.array([{"a": 0, "b": 1}[label] for label in labels])
+    trial = Trial(np.where(planted, 1 - given, given), planted, probabilities(truth))
     wrong = replace(
         inspection,
         dataset=inspection.dataset.with_column("label", labels),
@@ -168,3 +169,9 @@ def test_sequences_are_noticed_and_chance_is_not():
 
 def test_one_class_is_reported():
     assert found(clean("a" * COUNT))["one_class"].severity == "error"
+
+
+def test_labels_that_were_not_checked_are_said_to_be():
+    features = generator.normal(size=(COUNT, 8)).astype(np.float32)
+    finding = found(replace(clean(), features=features, unjudged="there is only one class"))["label_errors"]
+    assert (finding.severity, finding.summary) == ("info", "Labels were not checked: there is only one class.")

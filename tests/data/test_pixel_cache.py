@@ -50,6 +50,29 @@ def test_a_second_pass_decodes_only_what_changed(photos, decoded_files):
     assert len(decoded_files) == 6
 
 
+def test_a_file_that_is_replaced_while_it_is_decoded_is_read_again(photos, monkeypatch):
+    decode = pixels.decode
+
+    def replaced_meanwhile(content, *rest):
+        if content == original:
+            Image.new("RGB", (40, 50), "blue").save(photos[1])
+            os.utime(photos[1], ns=(10**18 + 5, 10**18 + 5))
+        return decode(content, *rest)
+
+    original = photos[1].read_bytes()
+    monkeypatch.setattr(pixels, "decode", replaced_meanwhile)
+    assert (decode_files(photos, Recipe(32)).images[1] != [0, 0, 255]).any()
+    assert (decode_files(photos, Recipe(32)).images[1] == [0, 0, 255]).all()
+
+
+def test_prediction_leaves_the_cache_alone(photos, decoded_files):
+    for _ in pixels.decode_in_batches(photos, Recipe(32)):
+        pass
+    decoded_files.clear()
+    decode_files(photos, Recipe(32))
+    assert len(decoded_files) == 6
+
+
 def test_a_full_disk_only_costs_time(photos, decoded_files, monkeypatch, caplog):
     def refuse(path, mode):
         raise OSError(28, "No space left on device")

@@ -171,6 +171,17 @@ def test_whitening_makes_responses_of_unit_variance():
     torch.testing.assert_close(model.stem.weight[:12], -model.stem.weight[12:])
 
 
+@torch.no_grad()
+def test_whitening_in_parts_is_whitening_of_the_whole():
+    pictures = torch.rand(130, 3, 32, 32)
+    model = Compact(3, 32)
+    model.whiten(pictures)
+    patches = nn.functional.unfold(pictures, 2).transpose(1, 2).reshape(-1, 12).double()
+    values, vectors = torch.linalg.eigh(torch.cov(patches.T, correction=0))
+    expected = (vectors / torch.sqrt(values + 5e-4)).T.reshape(12, 3, 2, 2).float()
+    torch.testing.assert_close(model.stem.weight[:12].abs(), expected.abs(), rtol=1e-3, atol=1e-4)
+
+
 def loop_hog(picture):
     """HOG of one picture (3, S, S), pixel by pixel, vote by vote, in double precision."""
     side = picture.shape[-1]

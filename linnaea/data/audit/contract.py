@@ -35,8 +35,8 @@ class Inspection:
 
     What the rest needs more work for is absent where nobody did it: `facts` from each file's header, `looks` measured
     on its pixels, `features` (N, D) that a model made of it, and `probabilities` (N, K), each from a classifier that
-    was not fitted on that image, and `trial` the same with errors planted. `unjudged` says why labels have none; `fit` is the way pictures become square. A
-    check that lacks what it needs returns None.
+    was not fitted on that image, and `trial` the same with errors planted; `unjudged` says why there are none. `fit`
+    is the way pictures become square. A check that lacks what it needs returns None.
     """
 
     dataset: Dataset

@@ -25,10 +25,9 @@ def label_errors(inspection: Inspection) -> Finding | None:
     How suspicious a label must be is decided by a trial: labels are made wrong on purpose, and the list goes as far
     down as at least half of what it names would be such errors.
     """
-    if inspection.features is None:
-        return None
     if inspection.probabilities is None or inspection.trial is None:
-        return Finding("label_errors", f"Labels were not checked: {inspection.unjudged}.")
+        said = Finding("label_errors", f"Labels were not checked: {inspection.unjudged}.")
+        return None if inspection.features is None else said
     trial, targets, probabilities = inspection.trial, inspection.dataset.targets, inspection.probabilities
     tried = label_quality(trial.targets, trial.probabilities)
     cut = trusted_quality(tried, trial.planted)

@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 
 from benchmarks.table import keep, photo_sets
 from linnaea.data.decoding import read_rgb
-from linnaea.data.duplicates import THUMBNAIL, duplicate_groups
+from linnaea.data.duplicates import duplicate_groups, thumbnail_of
 from linnaea.data.similarity import similar_pairs, unit
 
 KINDS = ("re-encoded", "resized", "cropped", "brightness")
@@ -24,12 +24,12 @@ def main() -> None:
 
 def planted() -> None:
     """Plant copies of each kind and look for them."""
-    base = [np.asarray(thumbnail(picture(path))) for path in pictures()]
+    base = [thumbnail_of(picture(path)) for path in pictures()]
     generator = np.random.default_rng(0)
     sources = generator.permutation(BASE)[:COPIES]
     paths = pictures()
     copies = [
-        np.asarray(thumbnail(changed(picture(paths[row]), KINDS[number % 4], generator)))
+        thumbnail_of(changed(picture(paths[row]), KINDS[number % 4], generator))
         for number, row in enumerate(sources.tolist())
     ]
     images = np.stack([*base, *copies])
@@ -75,10 +75,6 @@ def picture(path: Path) -> Image.Image:
     return read_rgb(path, 256)
 
 
-def thumbnail(image: Image.Image) -> Image.Image:
-    return image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-
-
 def changed(image: Image.Image, kind: str, generator: np.random.Generator) -> Image.Image:
     width, height = image.size
     if kind == "re-encoded":
@@ -101,7 +97,7 @@ def all_pairs() -> None:
     rows = []
     for count in (12_500, 25_000, 50_000, 100_000):
         centres = generator.normal(size=(count // 10, 384))
-        vectors = unit(centres[generator.integers(0, len(centres), count)] + 0.5 * generator.normal(size=(count, 384)))
+        vectors = unit(centres[generator.integers(0, len(centres), count)] + 0.3 * generator.normal(size=(count, 384)))
         started = time.perf_counter()
         left, _, _ = similar_pairs(vectors, 0.9)
         seconds = time.perf_counter() - started

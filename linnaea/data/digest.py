@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from linnaea.data.cache import decoder_version, keep, recall, stamp_of
 from linnaea.data.decoding import UnreadableError, read_rgb, square
-from linnaea.data.duplicates import THUMBNAIL
+from linnaea.data.duplicates import THUMBNAIL, thumbnail_of
 from linnaea.data.facts import RECORD_BYTES, Facts, read_facts
 from linnaea.data.looks import Looks, measure
 from linnaea.data.pixels import Recipe, read_content
@@ -24,7 +23,7 @@ from linnaea.runtime.progress import track
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Records = npt.NDArray[Any]
-VERSION = 3
+VERSION = 4
 BYTES_AT_ONCE = 256 * 2**20  # of pixels
 
 
@@ -105,7 +104,7 @@ def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Di
 def _examine(content: bytes, recipe: Recipe, record: Records) -> tuple[Images, str]:
     """Fill a record (1,) with all but the features; the picture's pixels and the SHA-256 of its file."""
     image = read_rgb(content, recipe.size)
-    thumbnail = np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX, reducing_gap=2.0))
+    thumbnail = thumbnail_of(image)
     record["thumbnail"], record["looks"] = thumbnail, measure(image, thumbnail)
     record["facts"] = read_facts(content).to_record()
     return np.asarray(square(image, recipe.size, recipe.fit)), hashlib.sha256(content).hexdigest()

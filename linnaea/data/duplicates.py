@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -66,6 +67,11 @@ def _equal(values: Iterable[object]) -> list[tuple[int, int]]:
         for row, value in enumerate(values)
         if value not in (None, "") and first.setdefault(value, row) != row
     ]
+
+
+def thumbnail_of(image: Image.Image) -> Images:
+    """The whole of an RGB picture, stretched to (32, 32, 3)."""
+    return np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
 def thumbnails_of(images: Images) -> Images:

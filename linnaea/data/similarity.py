@@ -81,13 +81,22 @@ def _candidates(exact: Tensor, view: Tensor, found: Pairs) -> Iterator[tuple[Ten
         for begin in range(start if view is exact else 0, len(columns), 2 * BLOCK):
             products = rows[start : start + BLOCK] @ columns[begin : begin + 2 * BLOCK].T
             floor = found.floor - COARSE_ERROR * reduced
-            hits = (products.amax(dim=1) >= floor).nonzero()[:, 0]
-            left, right = (products[hits] >= floor).nonzero(as_tuple=True)
-            left, right = hits[left] + start, right + begin
+            left, right = _at_least(products, floor)
+            left, right = left + start, right + begin
             apart = left < right if view is exact else left != right
             left, right = left[apart], right[apart]
             for part in range(0, len(left), AT_ONCE):
                 yield left[part : part + AT_ONCE], right[part : part + AT_ONCE]
+
+
+def _at_least(products: Tensor, floor: float) -> tuple[Tensor, Tensor]:
+    """Where products reach the floor; in float32 the maximum of rows is found faster than their places."""
+    if products.dtype != torch.float32:
+        left, right = (products >= floor).nonzero(as_tuple=True)
+        return left, right
+    hits = (products.amax(dim=1) >= floor).nonzero()[:, 0]
+    left, right = (products[hits] >= floor).nonzero(as_tuple=True)
+    return hits[left], right
 
 
 def _distinct(left: Tensor, right: Tensor, similarity: Tensor, count: int) -> tuple[Rows, Rows, Vectors]:

@@ -68,7 +68,7 @@ def features_of(name: str, most: int | None) -> tuple[np.ndarray, np.ndarray]:
 
 def most_confused(features: np.ndarray, truth: np.ndarray, classes: int) -> tuple[int, int]:
     folds = np.random.default_rng(0).integers(0, 5, len(truth))
-    answers = cross_fit(features, truth, folds, classes).argmax(axis=1)
+    answers = cross_fit(features, folds)(truth, classes).argmax(axis=1)
     matrix = np.bincount(truth * classes + answers, minlength=classes**2).reshape(classes, classes)
     both = np.triu(matrix + matrix.T, 1)
     return tuple(int(place) for place in np.unravel_index(both.argmax(), both.shape))  # type: ignore[return-value]
@@ -92,7 +92,7 @@ def compare(
     for number, (_, held) in enumerate(splitter.split(features, labels)):
         folds[held] = number
     started = time.perf_counter()
-    ours = label_quality(labels, cross_fit(features, labels, folds, classes))
+    ours = label_quality(labels, cross_fit(features, folds)(labels, classes))
     between = time.perf_counter()
     regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     probabilities = cross_val_predict(regression, features, labels, cv=splitter, method="predict_proba")

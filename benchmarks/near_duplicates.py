@@ -34,10 +34,10 @@ def planted() -> None:
     ]
     images = np.stack([*base, *copies])
     started = time.perf_counter()
-    groups = duplicate_groups(images, [str(number) for number in range(len(images))])
+    groups, _ = duplicate_groups(images, [str(number) for number in range(len(images))])
     seconds = time.perf_counter() - started
     found = groups[sources] == groups[BASE:]
-    own = duplicate_groups(images[:BASE], [str(number) for number in range(BASE)])
+    own, _ = duplicate_groups(images[:BASE], [str(number) for number in range(BASE)])
     pairs = pairs_in(groups) - pairs_in(own)
     expected = int(found.sum())
     rows = [
@@ -99,7 +99,7 @@ def all_pairs() -> None:
         centres = generator.normal(size=(count // 10, 384))
         vectors = unit(centres[generator.integers(0, len(centres), count)] + 0.3 * generator.normal(size=(count, 384)))
         started = time.perf_counter()
-        left, _, _ = similar_pairs(vectors, 0.9)
+        left, *_ = similar_pairs(vectors, 0.9)
         seconds = time.perf_counter() - started
         rows.append({"vectors": f"{count:,}", "pairs found": f"{len(left):,}", "seconds": f"{seconds:.1f}"})
     growth = np.polyfit(

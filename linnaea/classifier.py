@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from linnaea.bundle import read_bundle, write_bundle
 from linnaea.data.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
+from linnaea.decisions import Policy, decide, reasons
 from linnaea.errors import DataError
 from linnaea.models import build
 from linnaea.models.embedding import embed
@@ -24,26 +25,6 @@ from linnaea.task import TASKS, Task
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When to answer, and with what.
-
-    A label belongs to the prediction set when its probability reaches `set_threshold`, or is the highest; the set
-    then holds the truth in about `coverage` of pictures like those it was fitted on, or more (split conformal
-    prediction; the guarantee would be exact had these pictures not also chosen the model).
-    An answer is `unsure` below `confidence_threshold` and `unfamiliar` above `ood_threshold`; the thresholds were set
-    to reject these shares, `unsure_rate` and `unfamiliar_rate`, of the `n` calibration pictures.
-    """
-
-    coverage: float = 0.9
-    set_threshold: float = 0.0
-    unsure_rate: float = 0.05
-    confidence_threshold: float = 0.0
-    unfamiliar_rate: float = 0.05
-    ood_threshold: float | None = None
-    n: int = 0
 
 
 class Answering(nn.Module):
@@ -131,20 +112,18 @@ class Classifier:
         failed: Sequence[str | None],
     ) -> Predictions:
         """Turn scores into answers by the task's rule and the policy; `failed` says why an image was not read."""
-        answers, confidence = TASKS[self.task].decide(probabilities)
         unread = np.array([reason is not None for reason in failed])
+        decided = decide(self.task, self.classes, probabilities, self.policy)
+        why = reasons(decided.confidence, scores if self.familiarity is not None else None, self.policy)
         table: dict[str, Any] = {
             **columns,
             "logits": np.where(unread[:, None], np.nan, logits),
             "probabilities": np.where(unread[:, None], np.nan, probabilities),
-            "label": [None if gone else self.classes[row] for row, gone in zip(answers, unread, strict=True)],
-            "confidence": np.where(unread, np.nan, confidence),
-            "prediction_set": self._sets(probabilities, unread),
+            "label": _unless(unread, decided.labels, None),
+            "confidence": np.where(unread, np.nan, decided.confidence),
+            "prediction_set": _unless(unread, decided.sets, None),
             "ood_score": np.where(unread | (self.familiarity is None), np.nan, scores),
-            "reason": [
-                self._reason(bool(gone), float(sure), float(score))
-                for gone, sure, score in zip(unread, confidence, scores, strict=True)
-            ],
+            "reason": _unless(unread, why, "unreadable"),
             "detail": list(failed),
         }
         return Predictions.from_columns(table, self.classes, self.task)
@@ -159,21 +138,6 @@ class Classifier:
         if self.familiarity is not None:
             tensors |= {f"familiarity/{name}": value for name, value in self.familiarity.state_dict().items()}
         return write_bundle(Path(folder), self.describe(), tensors)
-
-    def _reason(self, unread: bool, confidence: float, score: float) -> str:
-        if unread:
-            return "unreadable"
-        if self.familiarity is not None and self.policy.ood_threshold is not None and score > self.policy.ood_threshold:
-            return "unfamiliar"
-        return "unsure" if confidence < self.policy.confidence_threshold else "ok"
-
-    def _sets(self, probabilities: Floats, unread: npt.NDArray[np.bool_]) -> list[list[str] | None]:
-        chosen = probabilities >= np.minimum(self.policy.set_threshold, probabilities.max(axis=1, keepdims=True))
-        order = np.argsort(-probabilities, axis=1, kind="stable")
-        return [
-            None if gone else [self.classes[k] for k in ranks if row[k]]
-            for row, ranks, gone in zip(chosen, order, unread, strict=True)
-        ]
 
     def describe(self) -> dict[str, Any]:
         """What `classifier.json` holds, apart from the hashes."""
@@ -193,14 +157,24 @@ def _inputs(
     images: "str | Path | Dataset | Sequence[str | Located]",
 ) -> tuple[list[Located], dict[str, Sequence[Any]]]:
     if isinstance(images, Dataset):
-        truth = [None] * len(images) if images.multilabel else images.labels  # it cannot be compared with one answer
-        columns: dict[str, Sequence[Any]] = {"id": images.ids, "truth": truth}
-        if images.has("group"):
-            columns["group"] = images.column("group")
-        return images.paths, columns
+        return images.paths, known_columns(images)
     given = [images] if isinstance(images, str | Path) else images
     paths = [Path(image) if isinstance(image, str) else image for image in given]
     return paths, {"id": [str(path) for path in paths], "truth": [None] * len(paths)}
+
+
+def known_columns(dataset: Dataset) -> dict[str, Sequence[Any]]:
+    """The columns of predictions that the dataset knows: id, truth, of several labels those unknown, and group."""
+    columns: dict[str, Sequence[Any]] = {"id": dataset.ids, "truth": dataset.labels}
+    if dataset.multilabel:
+        columns["unknown"] = dataset.unknown
+    if dataset.has("group"):
+        columns["group"] = dataset.column("group")
+    return columns
+
+
+def _unless(unread: npt.NDArray[np.bool_], values: Sequence[Any], instead: Any) -> list[Any]:
+    return [instead if gone else value for gone, value in zip(unread, values, strict=True)]
 
 
 def load(folder: str | Path) -> Classifier:
@@ -228,6 +202,6 @@ def load(folder: str | Path) -> Classifier:
         recipe=Recipe(**content["recipe"]),
         temperature=content["calibration"]["temperature"],
         familiarity=familiarity,
-        policy=Policy(**content["policy"]),
+        policy=Policy.from_json(content["policy"]),
         provenance=content["provenance"],
     )

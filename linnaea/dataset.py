@@ -95,6 +95,14 @@ class Dataset:
                 matrix[self._cells(name)] = value
         return matrix
 
+    @property
+    def unknown(self) -> list[list[str]]:
+        """The classes of which nobody knows whether each image shows them; with one label per image none."""
+        if not self.multilabel:
+            return [[]] * len(self)
+        names = np.array(self.classes, dtype=object)
+        return [names[row].tolist() for row in np.isnan(self.targets)]
+
     def _cells(self, name: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Rows and class indices of everything that a column of lists names."""
         lists = self.table.column(name).cast(pa.list_(pa.string())).combine_chunks()

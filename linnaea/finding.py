@@ -1,10 +1,12 @@
 """A finding is what a watcher reports: a figure, a table, pictures and how serious it is."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SEVERITIES = ("info", "warning", "error")
+Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,14 @@ class Estimate:
         if self.lo is None or self.hi is None:
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})"
+
+
+def wilson(count: float, n: int) -> tuple[float, float]:
+    """The 95 % limits of a share, `count` of `n` images; 0 and 1 where there are none (Wilson 1927)."""
+    if not n:
+        return 0.0, 1.0
+    centre, half = count + Z**2 / 2, Z * math.sqrt(count * (n - count) / n + Z**2 / 4)
+    return max(0.0, (centre - half) / (n + Z**2)), min(1.0, (centre + half) / (n + Z**2))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Predictions: a table with a row per image, from which every figure is computed."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
 class Predictions:
     """What a classifier said about each image.
 
-    `table` has the columns `id`, `truth` (null when unknown), `logits` and `probabilities` (lists of K floats, null
-    for an unreadable image), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one of
-    `REASONS`), `detail` (why an image is unreadable), and `group` where the data has groups.
+    `table` has the columns `id`, `truth` (null when there is none), `logits` and `probabilities` (lists of K floats,
+    null for an unreadable image), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one
+    of `REASONS`), `detail` (why an image is unreadable), and `group` where the data has groups. Where an image may
+    carry several labels, `truth` and `label` hold lists, and `unknown` the classes that nobody knows to be there or
+    not.
     """
 
     table: pa.Table
@@ -80,20 +82,49 @@ class Predictions:
         return values
 
     @property
-    def targets(self) -> npt.NDArray[np.int64]:
-        """Truth as class indices (N,); raises DataError where an image has no truth."""
-        index = {name: number for number, name in enumerate(self.classes)}
-        truth = self.column("truth")
-        unknown = [label for label in truth if label not in index]
-        if unknown:
-            raise DataError(f"{len(unknown)} images have no truth among the classes: first {unknown[0]!r}.")
-        return np.array([index[label] for label in truth], dtype=np.int64)
+    def targets(self) -> npt.NDArray[Any]:
+        """Truth as class indices int64 (N,); of several labels 0, 1 or NaN (unknown), float32 (N, K).
+
+        Raises DataError where an image has no truth.
+        """
+        if not self.rules.multilabel:
+            return self._indices("truth")
+        matrix = self._matrix("truth")
+        if "unknown" in self.table.column_names:
+            matrix[self._matrix("unknown") == 1] = np.nan
+        return matrix
 
     @property
-    def answers(self) -> npt.NDArray[np.int64]:
-        """Answered labels as class indices (N,); -1 for an unreadable image."""
+    def answers(self) -> npt.NDArray[Any]:
+        """Answers as class indices (N,), -1 for an unreadable image; of several labels 0 or 1, NaN there, (N, K)."""
+        if self.rules.multilabel:
+            return np.where(self.readable[:, None], self._matrix("label", empty=True), np.nan)
         index = {name: number for number, name in enumerate(self.classes)}
         return np.array([index.get(label, -1) for label in self.column("label")], dtype=np.int64)
+
+    def _indices(self, name: str) -> npt.NDArray[np.int64]:
+        index = {label: number for number, label in enumerate(self.classes)}
+        given = self.column(name)
+        self._require_known(label for label in given if label not in index)
+        return np.array([index[label] for label in given], dtype=np.int64)
+
+    def _matrix(self, name: str, *, empty: bool = False) -> npt.NDArray[np.float32]:
+        """A column of lists as 0 and 1 (N, K); `empty` says that null means none."""
+        index = {label: number for number, label in enumerate(self.classes)}
+        matrix = np.zeros((len(self), len(index)), dtype=np.float32)
+        lists = self.column(name)
+        if not empty:
+            self._require_known(None for labels in lists if labels is None)
+        self._require_known(label for labels in lists for label in labels or () if label not in index)
+        cells = [(row, index[label]) for row, labels in enumerate(lists) for label in labels or ()]
+        if cells:
+            matrix[tuple(np.array(cells).T)] = 1
+        return matrix
+
+    def _require_known(self, strange: Iterable[str | None]) -> None:
+        unknown = list(strange)
+        if unknown:
+            raise DataError(f"{len(unknown)} images have no truth among the classes: first {unknown[0]!r}.")
 
     @property
     def readable(self) -> npt.NDArray[np.bool_]:
@@ -125,7 +156,7 @@ class Predictions:
 def _as_cells(answer: dict[str, Any]) -> list[str]:
     return [
         answer["id"],
-        answer["label"] or "-",
+        _as_cell(answer["label"]),
         "-" if answer["confidence"] is None else f"{answer['confidence']:.3f}",
         ", ".join(answer["prediction_set"] or ()) or "-",
         "-" if answer["ood_score"] is None else f"{answer['ood_score']:.2f}",
@@ -133,12 +164,16 @@ def _as_cells(answer: dict[str, Any]) -> list[str]:
     ]
 
 
+def _as_cell(label: Any) -> str:
+    return (", ".join(label) or "none of them") if isinstance(label, list) else label or "-"
+
+
 def _as_array(name: str, values: Sequence[Any], classes: int) -> pa.Array:
     if name in ("logits", "probabilities"):
         scores = np.asarray(values, dtype=np.float32).reshape(-1, classes)
         unread = np.isnan(scores).any(axis=1)
         return pa.FixedSizeListArray.from_arrays(pa.array(scores.ravel()), classes, mask=pa.array(unread))
-    if name == "prediction_set":
+    if name in ("prediction_set", "unknown") or any(isinstance(value, list) for value in values):
         return pa.array(values, type=pa.list_(pa.string()))
     if name in ("confidence", "ood_score"):
         numbers = np.asarray(values, dtype=np.float32)

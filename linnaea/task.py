@@ -1,4 +1,4 @@
-"""A task decides how scores become answers: activation, loss, decision and the metrics that fit."""
+"""A task says what scores mean: activation, loss and the metric that fits; `linnaea.decisions` has its rules."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.errors import UsageError
 from linnaea.registry import Registry
 
 if TYPE_CHECKING:
@@ -44,11 +43,6 @@ class Task:
 
         return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
 
-    def decide(self, probabilities: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-        """Probabilities (N, K) to the index of the answer (N,) and its confidence in [0, 1] (N,)."""
-        answers = probabilities.argmax(axis=1)
-        return answers, np.take_along_axis(probabilities, answers[:, None], axis=1)[:, 0]
-
 
 class Multilabel(Task):
     """Any number of classes per image, each there or not; targets (N, K) are 0, 1, or NaN where nobody knows."""
@@ -72,10 +66,6 @@ class Multilabel(Task):
         wanted = targets.nan_to_num() * (1 - label_smoothing) + label_smoothing / 2
         losses = binary_cross_entropy_with_logits(logits.float(), wanted.float(), reduction="none")
         return (losses * known).sum() / known.sum().clamp(min=1)
-
-    def decide(self, probabilities: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-        """Refused: an image that may carry several labels has no one answer; raises UsageError."""
-        raise UsageError("images with several labels have no single answer: read their probabilities class by class.")
 
 
 TASKS: Registry[Task] = Registry("task")

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 import linnaea as ln
-from linnaea.pipeline.ladder import Climbed, choose
 from linnaea.run import Run
 
 
@@ -164,15 +163,6 @@ def test_a_fixed_camera_is_recognised(tmp_path):
     splits = ln.split(tmp_path / "photos").column("split")
     assert splits.count("train") == 42
     assert min(splits.count("val"), splits.count("test")) >= 8
-
-
-def test_a_yardstick_is_not_chosen_while_another_rung_finished():
-    right = np.array([True] * 98 + [False] * 2)
-    entries = [
-        Climbed({"rung": name, "note": ""}, None, right, yardstick=name == "majority") for name in ("majority", "hog")
-    ]
-    assert choose(entries).climbed.name == "hog"
-    assert choose(entries[:1]).climbed.name == "majority"
 
 
 def test_fractions_and_given_splits_exclude_each_other(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss
 
-from linnaea.errors import UsageError
+from linnaea.decisions import Policy, decide
 from linnaea.task import TASKS, infer_task
 
 LOGITS = np.random.default_rng(0).normal(size=(20, 3)) * 3
@@ -32,9 +32,17 @@ def test_what_is_unknown_costs_nothing():
     assert float(task.loss(logits.detach(), torch.full((20, 3), torch.nan))) == 0
 
 
-def test_several_labels_have_no_single_answer():
-    with pytest.raises(UsageError, match="no single answer"):
-        TASKS["multilabel"].decide(LOGITS)
+def test_of_several_labels_each_is_answered_by_its_own_threshold():
+    probabilities = np.array([[0.9, 0.2, 0.6], [0.1, 0.1, 0.3]])
+    decided = decide("multilabel", "abc", probabilities, Policy(thresholds=(0.5, 0.15, 0.7), set_threshold=0.3))
+    assert decided.labels == [["a", "b"], []]
+    assert decided.sets == [["a", "c"], ["c"]]
+    assert decided.confidence.tolist() == [0.2, 0.7]
+
+
+def test_of_two_classes_the_second_is_answered_from_its_threshold_on():
+    decided = decide("binary", ["no", "yes"], np.array([[0.8, 0.2], [0.9, 0.1]]), Policy(thresholds=(0.2,)))
+    assert (decided.labels, decided.confidence.tolist()) == (["yes", "no"], [0.2, 0.9])
 
 
 def test_one_label_infers_its_task():

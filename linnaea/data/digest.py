@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,9 @@ from linnaea.data.decoding import UnreadableError, read_rgb, square
 from linnaea.data.duplicates import THUMBNAIL, thumbnail_of
 from linnaea.data.facts import RECORD_BYTES, Facts, read_facts
 from linnaea.data.looks import Looks, measure
-from linnaea.data.pixels import Recipe, read_content
+from linnaea.data.pixels import Opened, Recipe, fill_rows, read_content
 from linnaea.errors import UnreadableImageError
 from linnaea.runtime.containers import Located
-from linnaea.runtime.plan import available_threads
 from linnaea.runtime.progress import track
 
 Images = npt.NDArray[np.uint8]
@@ -37,11 +35,8 @@ class Embedding:
 
 
 @dataclass(frozen=True)
-class Digest:
-    """Of every file: SHA-256, thumbnail (N, 32, 32, 3), facts, looks, features (N, D); and what failed and why.
-
-    Rows of files that failed are empty; `failed` maps their position to the reason.
-    """
+class Digest(Opened):
+    """Of every file: SHA-256, thumbnail (N, 32, 32, 3), facts, looks, features (N, D), empty where one failed."""
 
     sha256: list[str]
     records: Records
@@ -80,24 +75,24 @@ def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Di
     missing = [row for row, digest in enumerate(sha256) if not digest]
     at_once = max(1, BYTES_AT_ONCE // (3 * recipe.size**2))
     parts = [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
-    with ThreadPoolExecutor(available_threads()) as pool:
-        for part in track(parts, "looking", len(parts)):
-            stamps = {row: stamp_of(paths[row]) for row in part}
-            images = np.zeros((len(part), recipe.size, recipe.size, 3), dtype=np.uint8)
+    for part in track(parts, "looking", len(parts)):
+        stamps = {row: stamp_of(paths[row]) for row in part}
+        images = np.zeros((len(part), recipe.size, recipe.size, 3), dtype=np.uint8)
 
-            def look(place: int, part: list[int] = part, images: Images = images) -> None:
-                row = part[place]
-                try:
-                    images[place], sha256[row] = _examine(read_content(paths[row]), recipe, records[row : row + 1])
-                except (UnreadableError, UnreadableImageError) as error:
-                    failed[row] = str(error)
+        def look(place: int, part: list[int] = part, images: Images = images) -> None:
+            row = part[place]
+            try:
+                images[place], sha256[row] = _examine(read_content(paths[row]), recipe, records[row : row + 1])
+            except (UnreadableError, UnreadableImageError) as error:
+                failed[row] = str(error)
 
-            list(pool.map(look, range(len(part))))
-            read = [place for place, row in enumerate(part) if sha256[row]]
-            if read:
-                rows = [part[place] for place in read]
-                records["features"][rows] = embedding.embed(images[read])
-                keep([stamps[row] for row in rows], [sha256[row] for row in rows], namespace, records[rows])
+        for _ in fill_rows(look, range(len(part))):
+            pass
+        read = [place for place, row in enumerate(part) if sha256[row]]
+        if read:
+            rows = [part[place] for place in read]
+            records["features"][rows] = embedding.embed(images[read])
+            keep([stamps[row] for row in rows], [sha256[row] for row in rows], namespace, records[rows])
     return Digest(sha256, records, dict(sorted(failed.items())))
 
 

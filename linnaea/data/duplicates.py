@@ -9,6 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from linnaea.data.similarity import similar_pairs, unit
+from linnaea.dataset import Dataset
 
 Images = npt.NDArray[np.uint8]
 Groups = npt.NDArray[np.int64]
@@ -20,26 +21,26 @@ ALIKE = 0.9  # cosine similarity of coarse pictures that is worth a closer look
 WHITENED_ALIKE = 0.76  # the same, once what all pictures here have in common counts less
 WHITENING = 0.35
 ENOUGH_TO_WHITEN = 500
-MOST_PAIRS = 4  # per image are looked at closely, the most similar ones
+MOST_PAIRS = 4  # per image are looked at closely, the most similar ones,
+FEW_PAIRS = 10_000  # and so many in any case
 AT_ONCE = 8192
 FLAT = 4.0  # pictures whose thumbnails vary less than this, in grey levels, have no structure to compare
 
 
-def duplicate_groups(thumbnails: Images, sha256: Sequence[str], *, near: bool = True) -> Groups:
-    """A group number per image (N,), equal for images that show the same picture.
+def duplicate_groups(thumbnails: Images, sha256: Sequence[str], *, near: bool = True) -> tuple[Groups, bool]:
+    """A group number per image (N,), equal for images that show the same picture, and whether all were compared.
 
     Files with equal bytes are duplicates; so are, where `near` is asked for, pictures whose `thumbnails`
     (N, 32, 32, 3) agree: those that are similar when coarse (each against the others and their middles, all pairs) are
-    laid over one another by `same_picture`. Groups are transitive and independent of the order of the images up to
-    numbering.
+    laid over one another by `same_picture`. Where more pairs than a few per image are similar, only the most similar
+    ones are. Groups are transitive and independent of the order of the images up to numbering.
     """
-    if len(thumbnails) < 2:
-        return np.arange(len(thumbnails))
-    pairs = _equal(sha256)
+    pairs, complete = _equal(sha256), True
     if near:
         pairs += _equal(row.tobytes() if row.std(axis=(0, 1)).max() > FLAT else None for row in thumbnails)
-        pairs += _near(thumbnails, _connected(pairs, len(thumbnails)))
-    return _connected(pairs, len(thumbnails))
+        same, complete = _near(thumbnails, _connected(pairs, len(thumbnails)))
+        pairs += same
+    return _connected(pairs, len(thumbnails)), complete
 
 
 def largest_group(groups: Groups) -> int:
@@ -50,6 +51,12 @@ def largest_group(groups: Groups) -> int:
 def merge_groups(*labels: Sequence[object]) -> Groups:
     """Join several groupings of the same rows: rows that share any group end up in one. None groups nothing."""
     return _connected([pair for column in labels for pair in _equal(column)], len(labels[0]))
+
+
+def kept_together(dataset: Dataset, duplicates: Groups) -> Groups:
+    """A number per row (N,), equal where images must never be torn apart: `duplicates` (N,), and all of one `group`."""
+    own = [dataset.column("group")] if dataset.has("group") else []
+    return merge_groups(duplicates.tolist(), *own)
 
 
 def _connected(pairs: Sequence[tuple[int, int]], count: int) -> Groups:
@@ -89,17 +96,21 @@ def thumbnails_of(images: Images) -> Images:
     return out
 
 
-def _near(thumbnails: Images, known: Groups) -> list[tuple[int, int]]:
-    """Pairs that show the same picture, the most similar first; pairs that are connected already are not looked at."""
+def _near(thumbnails: Images, known: Groups) -> tuple[list[tuple[int, int]], bool]:
+    """Pairs that show the same picture, the most similar first, and whether all that are similar were looked at.
+
+    Pairs that are connected already are not looked at.
+    """
     from linnaea.data.registration import same_picture
 
     grey: Vectors = thumbnails.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     rows = np.flatnonzero(grey.std(axis=(1, 2)) > FLAT)
     rows = rows[np.unique(known[rows], return_index=True)[1]]
     if len(rows) < 2:
-        return []
+        return [], True
     views, threshold = _coarse_views(grey[rows])
-    left, right, similarity = similar_pairs(views[0], threshold, others=views[1:], most=MOST_PAIRS * len(rows) + 10_000)
+    most = MOST_PAIRS * len(rows) + FEW_PAIRS
+    left, right, similarity, floor = similar_pairs(views[0], threshold, others=views[1:], most=most)
     order = np.lexsort((right, left, -similarity))
     pairs: list[tuple[int, int]] = []
     for part in np.array_split(order, np.arange(AT_ONCE, len(order), AT_ONCE)):
@@ -111,7 +122,7 @@ def _near(thumbnails: Images, known: Groups) -> list[tuple[int, int]]:
         other = ~same  # whichever of the two is the crop
         same[other] = same_picture(thumbnails[rights[other]], thumbnails[lefts[other]])
         pairs += zip(lefts[same].tolist(), rights[same].tolist(), strict=True)
-    return pairs
+    return pairs, floor == threshold
 
 
 def _coarse_views(grey: Vectors) -> tuple[list[Vectors], float]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from linnaea.dataset import Dataset, Excluded
+from linnaea.runtime.containers import Located
 from linnaea.runtime.files import sha256_of
 from linnaea.runtime.plan import available_threads
 from linnaea.runtime.progress import track
@@ -16,13 +16,17 @@ def hashed(*datasets: Dataset) -> list[Dataset]:
     Hashes that a dataset has already are kept. Files that cannot be read are left out, with the reason.
     """
     wanted = {key: path for dataset in datasets for key, path in _unknown(dataset).items()}
-    with ThreadPoolExecutor(available_threads()) as pool:
-        found = list(track(pool.map(_hash, wanted.values()), "hashing", len(wanted)))
-    known = dict(zip(wanted, found, strict=True))
+    known = dict(zip(wanted, hash_files(list(wanted.values())), strict=True))
     return [_filled(dataset, known) for dataset in datasets]
 
 
-def _unknown(dataset: Dataset) -> dict[tuple[str, str], Any]:
+def hash_files(paths: Sequence[Located]) -> list[str | Exception]:
+    """The SHA-256 of each file, or why it cannot be read."""
+    with ThreadPoolExecutor(available_threads()) as pool:
+        return list(track(pool.map(_hash, paths), "hashing", len(paths)))
+
+
+def _unknown(dataset: Dataset) -> dict[tuple[str, str], Located]:
     """The files without a hash, by root and name."""
     root = str(dataset.root.resolve())
     keys = zip(dataset.ids, dataset.paths, _recorded(dataset), strict=True)
@@ -45,7 +49,7 @@ def _filled(dataset: Dataset, known: dict[tuple[str, str], str | Exception]) -> 
     return filled.without(unread) if unread else filled
 
 
-def _hash(path: Any) -> str | Exception:
+def _hash(path: Located) -> str | Exception:
     try:
         return sha256_of(path)
     except (OSError, ValueError) as error:  # a damaged member of a packed file is a ValueError

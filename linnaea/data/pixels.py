@@ -6,10 +6,11 @@ import os
 import stat
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -63,26 +64,35 @@ class Recipe:
             raise UnreadableImageError(str(error)) from None
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """The pixels of a list of files: `images` (N, size, size, 3), `sha256` per file, and what failed and why.
+class Opened(ABC):
+    """What came of a list of files: `sha256` of each, "" where it failed, and `failed`, from position to reason."""
 
-    Rows of files that failed are zero in `images` and empty in `sha256`; `failed` maps their position to the reason.
-    """
-
-    images: Images
     sha256: list[str]
     failed: dict[int, str]
+
+    @abstractmethod
+    def take(self, rows: Sequence[int]) -> Self:
+        """The rows at these positions, all of which were read."""
+
+    def kept(self) -> Self:
+        """The rows that were read."""
+        return self.take([row for row in range(len(self.sha256)) if row not in self.failed]) if self.failed else self
 
     def excluded(self, ids: Sequence[str]) -> list[Excluded]:
         """The failures as entries for the dataset's list of what was left out."""
         return [Excluded(ids[row], reason) for row, reason in self.failed.items()]
 
-    def kept(self) -> "Decoded":
-        """The rows that were read."""
-        if not self.failed:
-            return self
-        rows = [row for row in range(len(self.sha256)) if row not in self.failed]
+
+@dataclass(frozen=True)
+class Decoded(Opened):
+    """The pixels of a list of files, `images` (N, size, size, 3), zero where one failed."""
+
+    images: Images
+    sha256: list[str]
+    failed: dict[int, str]
+
+    def take(self, rows: Sequence[int]) -> "Decoded":
+        """The rows at these positions, all of which were read."""
         return Decoded(rows_of(self.images, rows), [self.sha256[row] for row in rows], {})
 
 
@@ -107,7 +117,7 @@ def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True)
     def work() -> Iterator[None]:
         for part in parts:
             stamps = {row: cache.stamp_of(paths[row]) for row in part} if keep else {}
-            yield from _run(fill, part)
+            yield from fill_rows(fill, part)
             if not keep:
                 continue
             done = [row for row in part if sha256[row]]
@@ -119,15 +129,18 @@ def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True)
     return Decoded(images, sha256, dict(sorted(failed.items())))
 
 
-def _run(fill: Callable[[int], None], rows: Sequence[int]) -> Iterator[None]:
+def fill_rows(fill: Callable[[int], None], rows: Sequence[int]) -> Iterator[None]:
     """Fill every row; threads help only where an image takes longer than the interpreter lock's to and fro."""
-    started = time.perf_counter()
-    yield from map(fill, rows[:PROBE])
-    if time.perf_counter() - started < min(PROBE, len(rows)) * QUICK_SECONDS:
-        yield from map(fill, rows[PROBE:])
+    started, tried = time.perf_counter(), 0
+    while tried < min(PROBE, len(rows)) and time.perf_counter() - started < PROBE * QUICK_SECONDS:
+        fill(rows[tried])
+        tried += 1
+        yield
+    if time.perf_counter() - started < tried * QUICK_SECONDS:
+        yield from map(fill, rows[tried:])
         return
     with ThreadPoolExecutor(available_threads()) as pool:
-        yield from pool.map(fill, rows[PROBE:])
+        yield from pool.map(fill, rows[tried:])
 
 
 def decode_in_batches(paths: Sequence[Located], recipe: Recipe, batch_size: int = 256) -> Iterator[Decoded]:

@@ -47,13 +47,14 @@ class Pairs:
 
 def similar_pairs(
     vectors: Vectors, threshold: float, *, others: Sequence[Vectors] = (), most: float = np.inf
-) -> tuple[Rows, Rows, Vectors]:
-    """The pairs left < right whose cosine similarity reaches the threshold, and their similarity.
+) -> tuple[Rows, Rows, Vectors, float]:
+    """The pairs left < right whose cosine similarity reaches the threshold, their similarity, and the floor under it.
 
     `vectors` (N, D) are of unit length, as are `others`: further views (N, D) of the same things; a pair is then
     similar when either is similar to another view of the other. Where more than `most` pairs are, the most similar
-    are given. Where the processor multiplies bfloat16 in hardware, candidates are found in it with room for its
-    rounding and computed again in float32: no pair is lost or invented. Time grows with N^2 D, memory with N D.
+    are given, and the floor is above the threshold. Where the processor multiplies bfloat16 in hardware, candidates are
+    found in it with room for its rounding and computed again in float32: no pair is lost or invented. Time grows with
+    N^2 D, memory with N D.
     """
     found = Pairs(threshold, most)
     exact = _tensor(vectors)
@@ -64,7 +65,7 @@ def similar_pairs(
             if close.any():
                 low, high = torch.minimum(left[close], right[close]), torch.maximum(left[close], right[close])
                 found.add(low, high, similarity[close])
-    return _distinct(*found.collect(), len(vectors))
+    return *_distinct(*found.collect(), len(vectors)), found.floor
 
 
 def unit(vectors: npt.NDArray[np.floating]) -> Vectors:

@@ -1,7 +1,7 @@
 """How we know: evaluation, comparison and the intervals behind every figure."""
 
 from linnaea.evidence.comparison import Comparison, compare
-from linnaea.evidence.evaluation import Evaluation, figures, findings, write_evaluation
+from linnaea.evidence.evaluation import Evaluation, figure_of, figures, findings, write_evaluation
 from linnaea.evidence.metrics import METRICS
 
-__all__ = ["METRICS", "Comparison", "Evaluation", "compare", "figures", "findings", "write_evaluation"]
+__all__ = ["METRICS", "Comparison", "Evaluation", "compare", "figure_of", "figures", "findings", "write_evaluation"]

@@ -1,6 +1,7 @@
 """Calibration: probabilities that mean something, sets that cover, and thresholds with a stated rejection rate."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,11 +9,12 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from linnaea.classifier import Classifier
+from linnaea.decisions import decide
 from linnaea.errors import UsageError
 from linnaea.task import TASKS
 
 Floats = npt.NDArray[np.floating]
-Targets = npt.NDArray[np.int64]
+Targets = npt.NDArray[Any]
 ROUNDING = 1e-9  # 10 * (1 - 0.9) is 1, whatever floating point says
 MARGIN = 1e-5  # what two runtimes may differ by: a picture on a threshold is on its known side
 
@@ -36,19 +38,23 @@ def calibrate(
 ) -> Classifier:
     """Fit the temperature, then the policy, on pictures that the model was not trained on.
 
-    `logits` (N, K) and OOD `scores` (N,) are what `classifier.score` said of them, `targets` (N,) the truth. Returns
-    a new classifier.
+    `logits` (N, K) and OOD `scores` (N,) are what `classifier.score` said of them, `targets` the truth: (N,) indices,
+    or (N, K) of 0, 1 and NaN for several labels. Returns a new classifier.
     """
     aims = aims or Aims()
     raw = logits * classifier.temperature
-    temperature = fit_temperature(raw, targets)
-    probabilities = TASKS[classifier.task].probabilities(raw / temperature)
-    _, confidence = TASKS[classifier.task].decide(probabilities)
+    task = TASKS[classifier.task]
+    temperature = (fit_temperature_of_labels if task.multilabel else fit_temperature)(raw, targets)
+    probabilities = task.probabilities(raw / temperature)
+    set_threshold = (false_negative_threshold if task.multilabel else conformal_threshold)(
+        probabilities, targets, aims.coverage
+    )
+    policy = replace(classifier.policy, thresholds=(), set_threshold=max(0.0, set_threshold - MARGIN))
+    confidence = decide(classifier.task, classifier.classes, probabilities, policy).confidence
     known = classifier.familiarity is not None
     policy = replace(
-        classifier.policy,
+        policy,
         coverage=aims.coverage,
-        set_threshold=max(0.0, conformal_threshold(probabilities, targets, aims.coverage) - MARGIN),
         unsure_rate=aims.unsure_rate,
         confidence_threshold=max(0.0, -rejection_threshold(-confidence, aims.unsure_rate) - MARGIN),
         unfamiliar_rate=aims.unfamiliar_rate,
@@ -73,6 +79,41 @@ def fit_temperature(logits: Floats, targets: Targets) -> float:
         return -float(((1 - doubt) * truth + doubt * others).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def fit_temperature_of_labels(logits: Floats, targets: Targets) -> float:
+    """The temperature in [0.05, 20] that minimises the binary cross-entropy over the known targets (N, K).
+
+    With the doubt of `fit_temperature` in every truth.
+    """
+    known = ~np.isnan(targets)
+    doubt = 1 / (known.any(axis=1).sum() + 2)
+    wanted, given = np.where(targets[known] == 1, 1 - doubt, doubt), logits[known]
+
+    def loss(log_temperature: float) -> float:
+        scaled = given / np.exp(log_temperature)
+        return float((np.logaddexp(0, scaled) - wanted * scaled).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def false_negative_threshold(probabilities: Floats, targets: Targets, coverage: float) -> float:
+    """The highest probability a label of the set must reach such that sets miss at most 1 - coverage of the truths.
+
+    Conformal risk control (Angelopoulos et al. 2024) of the share of an image's true labels (N, K) that its set misses,
+    averaged over images with at least one: the bound holds in expectation for a further image, whatever the model. 0
+    (every label belongs to the set) when there are too few such images.
+    """
+    rows = np.flatnonzero((targets == 1).any(axis=1))
+    true = targets[rows] == 1
+    shares = np.broadcast_to(1 / true.sum(axis=1, keepdims=True), true.shape)[true]
+    order = np.argsort(probabilities[rows][true], kind="stable")
+    values = probabilities[rows][true][order]
+    # A threshold equal to the value at a place misses all true labels with smaller values.
+    lost = np.concatenate([[0.0], np.cumsum(shares[order])])[np.searchsorted(values, values, side="left")]
+    allowed = (len(rows) + 1) * (1 - coverage) - 1 + ROUNDING
+    fitting = np.flatnonzero(lost <= allowed)
+    return float(values[fitting[-1]]) if len(fitting) else 0.0
 
 
 def conformal_threshold(probabilities: Floats, targets: Targets, coverage: float) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 from linnaea.evidence.differences import alike, common_sample, difference_of, test_of, value_of
 from linnaea.evidence.intervals import estimate
-from linnaea.evidence.metrics import METRICS, Scores
+from linnaea.evidence.metrics import metrics_for, metrics_of, scores_of
 from linnaea.evidence.pairing import pair
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
@@ -19,8 +19,8 @@ class Comparison:
     """The differences, second less first, with what was tested.
 
     `values` and `differences` are by metric; `metric` is the one the verdict rests on, `p_value` and `test` come
-    with it (None where there is no test). `left_out` counts the images only the first and only the second has.
-    `better` is the name of the one shown to be better, or None.
+    with it (None where there is no test). `left_out` counts the images only the first and only the second has. `task`
+    is the question that both answer, `better` the name of the one shown to be better, or None.
     """
 
     names: tuple[str, str]
@@ -31,6 +31,7 @@ class Comparison:
     differences: Mapping[str, Estimate]
     p_value: float | None
     test: str
+    task: str
 
     @property
     def better(self) -> str | None:
@@ -40,7 +41,7 @@ class Comparison:
             return None
         if not (difference.lo > 0 or difference.hi < 0) or (self.p_value is not None and self.p_value >= LEVEL):
             return None
-        return self.names[int((difference.value > 0) == METRICS[self.metric].higher_is_better)]
+        return self.names[int((difference.value > 0) == metrics_for(self.task)[self.metric].higher_is_better)]
 
     @property
     def sentence(self) -> str:
@@ -85,11 +86,11 @@ def compare(
     """
     matched = pair(a, b, names)
     sample = common_sample(matched.a, matched.b)
-    scores = Scores.of(matched.a), Scores.of(matched.b)
-    metrics = {name: metric for name, metric in METRICS.items() if metric.needs(scores[0])}
+    scores = scores_of(matched.a), scores_of(matched.b)
+    metrics = metrics_of(scores[0])
     both = {name: alike(metric, scores) for name, metric in metrics.items()}
     statistics = {name: difference_of(metric, both[name], sample) for name, metric in metrics.items()}
-    p_value, test = test_of(METRICS[a.rules.metric], scores, sample, seed)
+    p_value, test = test_of(metrics[a.rules.metric], scores, sample, seed)
     return Comparison(
         names,
         len(matched.a),
@@ -99,6 +100,7 @@ def compare(
         estimate(statistics, sample, seed=seed, replicates=replicates),
         p_value,
         test,
+        a.task,
     )
 
 
@@ -132,7 +134,7 @@ def _sizes(value: float, lo: float, hi: float) -> tuple[float, float, float]:
 
 
 def _is_share(result: Comparison) -> bool:
-    metric = METRICS[result.metric]
+    metric = metrics_for(result.task)[result.metric]
     return metric.flags is not None or metric.parts is not None
 
 

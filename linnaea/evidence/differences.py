@@ -1,11 +1,10 @@
 """Differences between two classifiers on the same images: their intervals and their test."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from linnaea.evidence.intervals import Sample, Statistic, Z, unvaried
-from linnaea.evidence.metrics import Metric, Scores
+from linnaea.evidence.metrics import Metric
+from linnaea.evidence.metrics.contract import S
 from linnaea.evidence.statistics import bias_of, most_replicates, sample_of, used_by, why_undefined
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
@@ -43,29 +42,30 @@ def common_sample(a: Predictions, b: Predictions) -> Sample:
     return first if second.groups is not None else Sample(first.n)
 
 
-def alike(metric: Metric, scores: tuple[Scores, Scores]) -> tuple[Scores, Scores]:
+def alike(metric: Metric[S], scores: tuple[S, S]) -> tuple[S, S]:
     """Both scores with the same images readable, for a metric that leaves out the others."""
     if not metric.readable_only:
         return scores
     both = scores[0].readable & scores[1].readable
-    return replace(scores[0], readable=both), replace(scores[1], readable=both)
+    return scores[0].with_readable(both), scores[1].with_readable(both)
 
 
-def value_of(metric: Metric, scores: Scores) -> float | None:
+def value_of(metric: Metric[S], scores: S) -> float | None:
     """The metric of all images, None where it is not defined."""
     value = float(metric(scores, np.ones((1, len(scores))))[0])
     return None if np.isnan(value) else value
 
 
-def difference_of(metric: Metric, scores: tuple[Scores, Scores], sample: Sample) -> Statistic:
+def difference_of(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> Statistic:
     """The metric of the second scores less that of the first, on the same images."""
     first, second = scores
     used = used_by(metric, first)
-    slack = _slack(metric, scores, sample) if used.any() else 0.0
+    images, plain = int(used.sum()), metric.flags is not None and sample.groups is None
+    slack = _slack(metric, scores, sample) if images else 0.0
     return Statistic(
         lambda weights: metric(second, weights) - metric(first, weights),
-        int(used.sum()),
-        limits=bonett_price(*_discordant(metric, scores), sample.n) if metric.flags and sample.groups is None else None,
+        images,
+        limits=bonett_price(*_discordant(metric, scores), images) if plain else None,
         method="Bonett and Price, paired",
         slack=(slack, slack),
         bias=bias_of(metric, second) - bias_of(metric, first),
@@ -75,7 +75,7 @@ def difference_of(metric: Metric, scores: tuple[Scores, Scores], sample: Sample)
     )
 
 
-def _slack(metric: Metric, scores: tuple[Scores, Scores], sample: Sample) -> float:
+def _slack(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> float:
     """How far a difference may be off through the parts that came out the same in both."""
     if metric.flags:
         same = np.array([np.nan if any(_discordant(metric, scores)) else 1.0])
@@ -87,19 +87,19 @@ def _slack(metric: Metric, scores: tuple[Scores, Scores], sample: Sample) -> flo
     return unvaried(same, np.minimum(images, others) * sample.density, int((~np.isnan(first)).sum()))
 
 
-def _discordant(metric: Metric, scores: tuple[Scores, Scores]) -> tuple[int, int]:
+def _discordant(metric: Metric[S], scores: tuple[S, S]) -> tuple[int, int]:
     gained = _gained(metric, scores)
     return int((gained < 0).sum()), int((gained > 0).sum())
 
 
-def _gained(metric: Metric, scores: tuple[Scores, Scores]) -> Floats:
+def _gained(metric: Metric[S], scores: tuple[S, S]) -> Floats:
     """1 where only the second is right, -1 where only the first is, else 0 (n,)."""
     if metric.flags is None:
         raise TypeError("only a plain share of images has discordant images")
     return metric.flags(scores[1]).astype(np.float64) - metric.flags(scores[0])
 
 
-def test_of(metric: Metric, scores: tuple[Scores, Scores], sample: Sample, seed: int) -> tuple[float | None, str]:
+def test_of(metric: Metric[S], scores: tuple[S, S], sample: Sample, seed: int) -> tuple[float | None, str]:
     """The p-value of no difference in a plain share of images, and the name of the test; None for other metrics."""
     if metric.flags is None:
         return None, "none: the interval decides"

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
+from linnaea.decisions import Policy
+from linnaea.evidence import label_tables, tables
 from linnaea.evidence.intervals import Sample, Statistic, estimate
-from linnaea.evidence.metrics import METRICS, Scores
+from linnaea.evidence.label_policy import of_label_policy
+from linnaea.evidence.metrics import Judged, LabelScores, metrics_for, metrics_of, scores_of
 from linnaea.evidence.metrics.scores import Flags
 from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
-from linnaea.evidence.tables import findings
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.runtime.files import read_json, write_json
 from linnaea.task import Floats
 
-__all__ = ["Evaluation", "figures", "findings", "write_evaluation"]
+__all__ = ["Evaluation", "figure_of", "figures", "findings", "write_evaluation"]
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,54 @@ def figures(predictions: Predictions, seed: int = 0, replicates: int = 1000) -> 
 
     Beside the metrics: `coverage` (share of prediction sets that hold the truth), `mean_set_size`, `unsure_rate`,
     `unfamiliar_rate`, `answered_accuracy` (accuracy where the reason is "ok"). Whole groups are resampled where the
-    predictions have a `group`. Raises DataError where an image has no truth.
+    predictions have a `group`. With several labels `false_negative_rate`, the share of an image's labels that its set
+    misses, stands in place of `coverage`, and there is no `answered_accuracy`. Raises DataError where an image has no
+    truth.
     """
-    scores, sample = Scores.of(predictions), sample_of(predictions)
-    statistics = {name: of_metric(metric, scores, sample) for name, metric in METRICS.items() if metric.needs(scores)}
+    scores, sample = scores_of(predictions), sample_of(predictions)
+    statistics = {name: of_metric(metric, scores, sample) for name, metric in metrics_of(scores).items()}
     statistics |= _of_policy(predictions, scores, sample)
     return estimate(statistics, sample, seed=seed, replicates=replicates)
 
 
+def figure_of(predictions: Predictions, seed: int = 0, replicates: int = 1000) -> Estimate:
+    """The task's own metric, which models are chosen by, with its 95 % interval."""
+    name, scores, sample = predictions.rules.metric, scores_of(predictions), sample_of(predictions)
+    metric = metrics_for(predictions.task)[name]
+    return estimate({name: of_metric(metric, scores, sample)}, sample, seed=seed, replicates=replicates)[name]
+
+
+def findings(
+    predictions: Predictions, policy: Policy | None = None, *, seed: int = 0, replicates: int = 1000
+) -> list[Finding]:
+    """The tables of a report; `policy` is the one that decided, where it is known.
+
+    With one label per image `per_class`, `confusion`, `reliability`, `mistakes`, `answers`, and `unreadable` if any is;
+    with several `per_label` and `co_occurrence` in place of the first two, and `nothing_known` if it is so of any image.
+    Raises DataError where an image has no truth.
+    """
+    scores = scores_of(predictions)
+    if isinstance(scores, LabelScores):
+        return label_tables.findings(predictions, scores, policy or Policy(), seed=seed, replicates=replicates)
+    return tables.findings(predictions)
+
+
 def write_evaluation(
-    predictions: Predictions, folder: Path, name: str, *, seed: int = 0, replicates: int = 1000
+    predictions: Predictions,
+    folder: Path,
+    name: str,
+    policy: Policy | None = None,
+    *,
+    seed: int = 0,
+    replicates: int = 1000,
 ) -> Evaluation:
     """Evaluate and write `predictions/<name>.parquet`, `findings/<name>.json` and the entry `name` of `metrics.json`.
 
-    Each file is written atomically; entries of other names in `metrics.json` stay as they are.
+    `policy` is the one that decided, where it is known. Each file is written atomically; entries of other names in
+    `metrics.json` stay as they are.
     """
-    evaluation = Evaluation(predictions, figures(predictions, seed, replicates), findings(predictions))
+    told = findings(predictions, policy, seed=seed, replicates=replicates)
+    evaluation = Evaluation(predictions, figures(predictions, seed, replicates), told)
     path = folder / "metrics.json"
     known = read_json(path) if path.exists() else {}
     predictions.write(folder / "predictions" / f"{name}.parquet")
@@ -62,7 +96,9 @@ def write_evaluation(
     return evaluation
 
 
-def _of_policy(predictions: Predictions, scores: Scores, sample: Sample) -> dict[str, Statistic]:
+def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict[str, Statistic]:
+    if isinstance(scores, LabelScores):
+        return of_label_policy(predictions, scores, sample)
     reasons = np.array(predictions.column("reason"), dtype=object)
     everything = np.ones(len(scores), dtype=bool)
     given, holds, sizes = _prediction_sets(predictions)

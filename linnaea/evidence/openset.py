@@ -1,5 +1,7 @@
 """Open-set recognition: a familiarity score fitted on the features of training pictures."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,12 +13,15 @@ RANK = 64
 SHRINKAGE = 0.05
 
 
-def fit_familiarity(features: Floats, targets: npt.NDArray[np.int64], classes: int) -> Familiarity:
+def fit_familiarity(features: Floats, targets: npt.NDArray[Any], classes: int) -> Familiarity:
     """Fit class means and a common covariance to features (N, D) of training pictures with classes (N,).
 
     The covariance keeps at most 64 directions, with a twentieth of the mean variance added to each, so that few
-    pictures in many dimensions do not make it singular.
+    pictures in many dimensions do not make it singular. Targets of several labels (N, K) make no classes: one mean
+    stands for all.
     """
+    if targets.ndim == 2:
+        targets = np.zeros(len(targets), dtype=np.int64)
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     means = np.stack(
         [

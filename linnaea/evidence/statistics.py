@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from linnaea.evidence.intervals import Sample, Statistic, slack_of_parts, wilson
-from linnaea.evidence.metrics import Metric, Scores
+from linnaea.evidence.metrics import Judged, Metric
+from linnaea.evidence.metrics.contract import S
 from linnaea.evidence.metrics.scores import Flags, ratio
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
@@ -23,7 +24,7 @@ def sample_of(predictions: Predictions) -> Sample:
     return Sample.of(len(predictions), predictions.column("group") if grouped else None)
 
 
-def of_metric(metric: Metric, scores: Scores, sample: Sample) -> Statistic:
+def of_metric(metric: Metric[S], scores: S, sample: Sample) -> Statistic:
     """A metric on the scores; Wilson's limits for a plain share of images that come without groups."""
     used = used_by(metric, scores)
     if metric.flags:
@@ -41,9 +42,9 @@ def of_metric(metric: Metric, scores: Scores, sample: Sample) -> Statistic:
     )
 
 
-def used_by(metric: Metric, scores: Scores) -> Flags:
+def used_by(metric: Metric[S], scores: S) -> Flags:
     """Which images play a part in the metric (n,)."""
-    return scores.readable if metric.readable_only else np.ones(len(scores), dtype=bool)
+    return scores.counted & scores.readable if metric.readable_only else scores.counted
 
 
 def of_share(flags: Flags, counted: Flags, sample: Sample, undefined: str) -> Statistic:
@@ -60,25 +61,40 @@ def of_share(flags: Flags, counted: Flags, sample: Sample, undefined: str) -> St
     )
 
 
+def of_shares(values: Floats, counted: Flags, sample: Sample, undefined: str) -> Statistic:
+    """The mean over the `counted` images (n,) of a share of each, `values` (n,) in [0, 1]."""
+    images = int(counted.sum())
+    mean = np.array([values[counted].mean() if images else np.nan])
+    return Statistic(
+        _mean(values, counted),
+        images,
+        slack=slack_of_parts(mean, np.array([float(images)]) * sample.density),
+        bounds=(0.0, 1.0),
+        undefined=undefined,
+    )
+
+
 def of_mean(values: Floats, counted: Flags, undefined: str) -> Statistic:
     """The mean of `values` (n,) over the `counted` images (n,)."""
     note = ", blind to values not seen yet" if len(np.unique(values[counted])) == 1 else ""
     return Statistic(_mean(values, counted), int(counted.sum()), note=note, undefined=undefined)
 
 
-def why_undefined(scores: Scores, used: Flags) -> str:
+def why_undefined(scores: Judged, used: Flags) -> str:
     """What a figure lacks that is not defined on the `used` images (n,)."""
-    if not used.any():
-        return "no readable images" if len(scores) else "no images"
-    return "all images are of one class" if len(np.unique(scores.targets[used])) == 1 else "not on these images"
+    if used.any():
+        return scores.lack(used)
+    if not len(scores):
+        return "no images"
+    return "no readable images" if scores.counted.any() else "no images of which any label is known"
 
 
-def bias_of(metric: Metric, scores: Scores) -> float:
+def bias_of(metric: Metric[S], scores: S) -> float:
     """How far the metric tends to lie above the truth, 0 for most; as on independent images."""
     return metric.bias(scores) if metric.bias and used_by(metric, scores).any() else 0.0
 
 
-def most_replicates(metric: Metric, scores: Scores) -> int | None:
+def most_replicates(metric: Metric[S], scores: S) -> int | None:
     """How many resamples a slow metric gets on these scores; None when there is no limit."""
     if not metric.sorts_every_class:
         return None

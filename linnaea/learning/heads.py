@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,10 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.learning.targets import as_weights, merit
+
 Floats = npt.NDArray[np.float32]
-Targets = npt.NDArray[np.int64]
+Targets = npt.NDArray[Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
 STRENGTHS = (0.0003, 0.003, 0.03, 0.3, 3.0, 30.0)
 
@@ -35,10 +38,19 @@ def log_loss(scores: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(scores, targets, reduction="none")
 
 
+def log_losses(scores: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropies of each image (N,), summed over the known targets (N, K): a logistic regression each."""
+    losses = functional.binary_cross_entropy_with_logits(scores, targets.nan_to_num(), reduction="none")
+    return (losses * ~targets.isnan()).sum(dim=1)
+
+
 def squared_hinge(scores: Tensor, targets: Tensor) -> Tensor:
-    """Squared hinge loss of each image (N,), one class against the rest: liblinear's linear support vector machine."""
-    signs = 2.0 * functional.one_hot(targets, scores.shape[1]) - 1
-    return functional.relu(1 - signs * scores).square().sum(dim=1)
+    """Squared hinge loss of each image (N,), one class against the rest: liblinear's linear support vector machine.
+
+    Targets are class indices (N,), or 0, 1 and NaN, which costs nothing, for each class (N, K).
+    """
+    signs = 2 * as_weights(targets, scores.shape[1]) - 1
+    return functional.relu(1 - signs * scores).square().nan_to_num().sum(dim=1)
 
 
 def fit_path(
@@ -52,6 +64,8 @@ def fit_path(
     weights: Floats | None = None,
 ) -> list[LinearHead]:
     """Fit one head per strength, each starting from the one before.
+
+    `targets` are what the loss takes, class indices (N,) or, of several labels, (N, K).
 
     Minimises |W|^2 / 2 + C * loss on standardised features (N, D), as scikit-learn does with C = strength; the bias
     is not penalised. The standardisation is folded into the weights that are returned. `weights` (N,) say how much
@@ -75,16 +89,19 @@ def fit_path(
 def choose(
     heads: Sequence[LinearHead], features: Floats, targets: Targets, weights: Floats | None = None
 ) -> LinearHead:
-    """The head with the most right answers on `features`, ties to the smallest cross-entropy; `weights` as above."""
+    """The head that does best on `features`, ties to the smallest cross-entropy; `weights` as above.
+
+    Best is the most right answers or, where targets are (N, K), the highest mean average precision.
+    """
     counted = np.ones(len(targets), dtype=np.float32) if weights is None else weights
+    loss = log_losses if targets.ndim == 2 else log_loss
 
-    def merit(head: LinearHead) -> tuple[float, float]:
+    def order(head: LinearHead) -> tuple[float, float]:
         logits = head.logits(features)
-        right = float(counted[logits.argmax(axis=1) == targets].sum(dtype=np.float64))
-        losses = log_loss(torch.from_numpy(logits), torch.from_numpy(targets))
-        return right, -float(torch.from_numpy(counted) @ losses)
+        losses = loss(torch.from_numpy(logits), torch.from_numpy(targets))
+        return merit(logits, targets, counted), -float(torch.from_numpy(counted) @ losses)
 
-    return max(heads, key=merit)
+    return max(heads, key=order)
 
 
 def _objective(

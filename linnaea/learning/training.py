@@ -19,19 +19,20 @@ from linnaea.errors import LinnaeaError
 from linnaea.learning.augmentations import augment
 from linnaea.learning.balance import Balance
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.learning.targets import merit
 from linnaea.models.model import Model
 from linnaea.runtime.plan import Plan
 from linnaea.task import Task
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
 Images = npt.NDArray[np.uint8]
-Targets = npt.NDArray[np.int64]
+Targets = npt.NDArray[Any]
 WARM_UP = 0.15
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Decoded pictures (N, S, S, 3) of uint8 and their class indices (N,)."""
+    """Decoded pictures (N, S, S, 3) of uint8 and their targets: class indices (N,), or 0, 1 and NaN (N, K)."""
 
     images: Images
     targets: Targets
@@ -47,7 +48,7 @@ class Examples:
         return Examples(self.images[rows], self.targets[rows])
 
     def batch(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, S, S) of uint8, laid out channels last, and targets (B,)."""
+        """Images (B, 3, S, S) of uint8, laid out channels last, and targets (B,) or (B, K)."""
         return torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2), torch.from_numpy(self.targets[rows])
 
 
@@ -152,14 +153,14 @@ def fit(
             raise DivergedError(
                 f"the training loss became {train_loss} in epoch {epoch + 1}: expected a number; use a smaller --lr."
             )
-        val_loss, val_accuracy = judge(network, val, task, schedule.batch_size, plan.device, counted)
+        val_loss, val_merit = judge(network, val, task, schedule.batch_size, plan.device, counted)
         row = {
             "epoch": epoch + 1,
             "seconds": round(time.monotonic() - started, 3),
             "learning_rate": schedule.rate(_progress(epoch + 1, schedule, started)),
             "train_loss": train_loss,
             "val_loss": val_loss,
-            "val_accuracy": val_accuracy,
+            f"val_{task.metric}": val_merit,
         }
         history.append(row)
         on_epoch(row)
@@ -182,21 +183,20 @@ def judge(
     device: str,
     weights: npt.NDArray[np.float32] | None = None,
 ) -> tuple[float, float]:
-    """Mean loss, in which images count by `weights` (N,), and accuracy; the network is left in evaluation mode."""
+    """Mean loss, in which images count by `weights` (N,), and merit; the network is left in evaluation mode."""
     network.eval()
-    loss, right = 0.0, 0
+    loss, parts = 0.0, []
     for start in range(0, len(examples), batch_size):
         rows = np.arange(start, min(start + batch_size, len(examples)))
         images, targets = examples.batch(rows)
-        logits = (
-            network(images.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)).cpu().float()
-        )
+        pixels = images.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
+        logits = network(pixels).cpu().float()
         if weights is None:
             loss += float(task.loss(logits, targets)) * len(targets)
         else:
             loss += float(torch.from_numpy(weights[rows]) @ cross_entropy(logits, targets, reduction="none"))
-        right += int((logits.argmax(dim=1) == targets).sum())
-    return loss / len(examples), right / len(examples)
+        parts.append(logits.numpy())
+    return loss / len(examples), merit(np.concatenate(parts), examples.targets)
 
 
 def _progress(epochs_done: float, schedule: Schedule, started: float) -> float:

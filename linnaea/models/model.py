@@ -1,5 +1,6 @@
 """The contract of a model."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from linnaea.registry import Registry
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """Pixels (N, 3, H, W) in [0, 1] to logits (N, K), by way of features (N, D).
 
     `kind` is its name in `MODELS`; `arguments` the JSON-typed arguments that build it anew; `head` must be linear in
@@ -22,13 +23,13 @@ class Model(nn.Module):
         super().__init__()
         self.arguments = arguments
 
+    @abstractmethod
     def features(self, pixels: Tensor) -> Tensor:
         """Pixels (N, 3, H, W) to features (N, D): what a frozen head, a familiarity score or a search reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def head(self, features: Tensor) -> Tensor:
         """Features (N, D) to logits (N, K)."""
-        raise NotImplementedError
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (N, 3, H, W) to logits (N, K)."""

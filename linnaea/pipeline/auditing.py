@@ -16,27 +16,27 @@ from linnaea.data.audit.labels import label_quality
 from linnaea.data.digest import Digest, Embedding, digest
 from linnaea.data.pixels import Recipe
 from linnaea.data.sources import read
-from linnaea.dataset import Dataset, Excluded
+from linnaea.data.splits import random_folds, require_all
+from linnaea.dataset import Dataset
 from linnaea.delivery.report import write_audit
 from linnaea.errors import DataError
 from linnaea.finding import Finding
 from linnaea.learning.crossfit import cross_fit
-from linnaea.models.embedding import embed, measure_embedding
+from linnaea.models.embedding import WORTH_MEASURING, embed, measure_embedding
 from linnaea.models.hog import Hog
 from linnaea.models.model import Model
 from linnaea.models.weights import find_weights
 from linnaea.pipeline.preparation import group_duplicates
+from linnaea.runtime.cache import cached
 from linnaea.runtime.cells import join_cell
 from linnaea.runtime.files import write_text
-from linnaea.runtime.plan import Plan
+from linnaea.runtime.plan import PRECISIONS, Plan, has_bfloat16
 
 AUDIT_SIZE = 96
-FOLDS = 5
 MOST_FITTED, MOST_SCORES = 50_000, 10**8
 PLANTED, MOST_PLANTED, FEWEST_PLANTED = 0.05, 0.2, 10
 SUSPECT = 0.25  # a label of this quality or less is suspicious before any trial
 FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
-Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
 
 
@@ -94,18 +94,16 @@ def audit(
     pictures will become square. Raises DataError where no image can be read.
     """
     dataset = data if isinstance(data, Dataset) else read(data)
-    embedding, size, note = embedding_for(weights, img_size)
+    embedding, size, note = embedding_for(weights, img_size, images=len(dataset))
     found = digest(dataset.paths, Recipe(size, fit), embedding)
-    lost = [Excluded(dataset.ids[row], reason) for row, reason in found.failed.items()]
-    found = found.take([row for row in range(len(dataset)) if row not in found.failed])
-    dataset = dataset.without(lost)
+    lost = found.excluded(dataset.ids)
+    dataset, found = dataset.without(lost), found.kept()
     if not len(dataset) and not lost:
         raise DataError(f"{dataset.root} has no images here: expected at least one to look at.")
     if not len(dataset):
         raise DataError(f"no image of {dataset.root} can be read: first {lost[0].path}, {lost[0].reason}.")
-    if dataset.has("split") and None in dataset.column("split"):
-        count = dataset.column("split").count(None)
-        raise DataError(f"{count} images have no split while others do: give every image one, or none.")
+    if dataset.has("split"):
+        require_all(dataset.column("split"))
     dataset = dataset.with_column("sha256", found.sha256)
     groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates)
     features = Finding("seen_with", note, count=len(dataset))
@@ -119,31 +117,33 @@ def _as_cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def embedding_for(weights: str | Path, size: int | None, precision: str = "auto") -> tuple[Embedding, int, str]:
+def embedding_for(weights: str | Path, size: int | None, *, images: int) -> tuple[Embedding, int, str]:
     """The features that the audit looks at, the side of the pictures they are made of, and where they come from.
 
-    `weights` is a file or "auto" for a pretrained network, where one can be had, or "none" for HOG and colours.
+    `weights` is a file or "auto" for a pretrained network, where one can be had, or "none" for HOG and colours;
+    `images` is the number of pictures to come.
     """
     found, note = find_weights(weights, None)
     if found is None:
         own = size or AUDIT_SIZE
-        return _embedding(Hog(2, own), own, f"hog {own}", precision), own, f"{note} The audit looks at HOG and colours."
+        return _embedding(Hog(2, own), own, f"hog {own}", images), own, f"{note} The audit looks at HOG and colours."
     own = size or found.size
     model = found.build(2, own)
-    return _embedding(model, own, f"{found.network} {found.source} {found.sha256}", precision), own, note
+    return _embedding(model, own, f"{found.network} {found.source} {found.sha256}", images), own, note
 
 
 def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: int) -> Inspection:
     """What the checks see: `found` of the readable images of `dataset`, in its order."""
     inspection = Inspection(dataset, duplicates, found.facts, found.looks, found.features, fit=fit)
-    folds = _folds(inspection.apart, seed)
+    folds = random_folds(inspection.apart, seed=seed)
     if why := _unjudged(dataset, folds):
         return replace(inspection, unjudged=why)
     classes, targets = len(dataset.classes), dataset.targets
-    probabilities = cross_fit(found.features, targets, folds, classes)
+    judge = cross_fit(found.features, folds)
+    probabilities = judge(targets, classes)
     suspects = float((label_quality(targets, probabilities) < SUSPECT).mean())
     wrong, planted = _with_errors(targets, classes, min(MOST_PLANTED, max(PLANTED, 1.5 * suspects)), seed)
-    trial = Trial(wrong, planted, cross_fit(found.features, wrong, folds, classes))
+    trial = Trial(wrong, planted, judge(wrong, classes))
     return replace(inspection, probabilities=probabilities, trial=trial)
 
 
@@ -174,18 +174,20 @@ def _with_errors(targets: Rows, classes: int, share: float, seed: int) -> tuple[
     return wrong, wrong != targets
 
 
-def _embedding(model: Model, size: int, name: str, precision: str) -> Embedding:
-    plans: list[Plan] = []
-
-    def run(images: Images) -> npt.NDArray[np.float32]:
-        if not plans:
-            plans.append(measure_embedding(model, images, precision))
-        return embed(model, images, plans[0])
-
+def _embedding(model: Model, size: int, name: str, images: int) -> Embedding:
+    plan = Plan("cpu", _precision(model, size, name) if images >= WORTH_MEASURING else "float32")
     width = embed(model, np.zeros((1, size, size, 3), dtype=np.uint8)).shape[1]
-    return Embedding(name, width, run)
+    return Embedding(f"{name} {plan.precision}", width, lambda pictures: embed(model, pictures, plan))
 
 
-def _folds(apart: Rows, seed: int) -> Rows:
-    """A fold per image (N,), equal where images must not be torn apart."""
-    return np.asarray(np.random.default_rng(seed).permutation(apart.max() + 1)[apart] % FOLDS, dtype=np.int64)
+def _precision(model: Model, size: int, name: str) -> str:
+    """The number format that features are made in: the fastest, measured once and then remembered in the cache.
+
+    Measured anew each time it could change by chance, and no file would be known any more.
+    """
+    known, namespace = np.zeros((1, 1), dtype=np.int64), f"number format {has_bfloat16('cpu')}"
+    if not cached(lambda store: bool(store.find(namespace, [name], known)[0]), otherwise=False):
+        plan = measure_embedding(model, np.zeros((WORTH_MEASURING, size, size, 3), dtype=np.uint8))
+        known[0] = PRECISIONS.index(plan.precision)
+        cached(lambda store: store.add(namespace, [name], known), otherwise=None)
+    return PRECISIONS[int(known[0, 0])]

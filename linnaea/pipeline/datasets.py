@@ -11,7 +11,7 @@ from linnaea.data.datasheet import place_for, write_template
 from linnaea.data.hashing import hashed
 from linnaea.data.pixels import Recipe
 from linnaea.data.sources import read
-from linnaea.data.splits import SPLITTERS, assign_folds, each_fold, given_folds, with_folds
+from linnaea.data.splits import SPLITTERS, assign_folds, each_fold, given_folds, require_all, with_folds
 from linnaea.data.versions import Diff
 from linnaea.data.versions import diff as compare_versions
 from linnaea.dataset import Dataset
@@ -141,8 +141,7 @@ def _unsplit(dataset: Dataset, duplicates: str) -> Usable:
 
 def _looked_at(found: Usable, column: str, parts: list[str | None], checks: Sequence[Check]) -> list[Finding]:
     """What these checks say of the parts that a column gives."""
-    if None in parts:
-        raise DataError(f"{parts.count(None)} images have no {column} while others do: give every image one, or none.")
+    require_all(parts, column)
     inspection = Inspection(found.dataset.with_column("split", parts), found.duplicates)
     said = [finding for check in checks if (finding := check(inspection)) is not None]
     return said if column == "split" else [replace(each, summary=f"{column}: {each.summary}") for each in said]

@@ -1,7 +1,6 @@
 """The ladder: fit every rung, judge it on val with an interval, time it, and choose."""
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,32 +9,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.classifier import Classifier, load
+from linnaea.classifier import Classifier, known_columns, load
 from linnaea.data.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.errors import BundleError, LinnaeaError, RunError
-from linnaea.evidence.intervals import wilson
+from linnaea.evidence import figure_of
+from linnaea.evidence.intervals import resample
+from linnaea.evidence.metrics import METRICS, scores_of
+from linnaea.evidence.statistics import sample_of
 from linnaea.learning.rungs import Fitted, Job, Step
 from linnaea.models.embedding import embed
 from linnaea.pipeline.balancing import augmentation_findings
+from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.files import read_json, write_json
 
 FAILURES = (LinnaeaError, RuntimeError, AssertionError, TypeError, ValueError)  # what networks raise on odd sizes
 Features = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating]
+RESAMPLES = 200
 logger = logging.getLogger("linnaea")
 
 
 @dataclass(frozen=True)
 class Climbed:
-    """One rung after its turn: the row for `ladder.csv` and, when it finished, its classifier and its hits on val.
+    """One rung after its turn: the row for `ladder.csv` and, when it finished, its classifier and its answers on val.
 
     `val_features` and `train_features` are what the model made of those images, where that is known.
     """
 
     row: dict[str, Any]
     classifier: Classifier | None = None
-    right: npt.NDArray[np.bool_] | None = None
+    predictions: Predictions | None = None
     val_features: Features | None = None
     train_features: Features | None = None
     yardstick: bool = False
@@ -84,46 +89,56 @@ def _write_trials(run: Run, job: Job, dataset: Dataset) -> None:
 
 
 def choose(climbed: Sequence[Climbed]) -> Choice:
-    """The first (cheapest) rung whose accuracy on val is within one standard error of the best rung's.
+    """The first (cheapest) rung whose figure on val is within one standard error of the best rung's.
 
-    The standard error is that of the paired difference over the same images: the one-standard-error rule (Breiman et
-    al. 1984). A yardstick, which does not look at the pictures, is chosen only when nothing else finished: it would win
-    wherever one class is rare. Raises LinnaeaError when no rung finished.
+    The figure is the task's metric. The standard error is that of the paired difference, by resampling the images: the
+    one-standard-error rule (Breiman et al. 1984). A yardstick, which does not look at the pictures, is chosen only when
+    nothing else finished: it would win wherever one class is rare. Raises LinnaeaError when no rung finished.
     """
-    finished = [entry for entry in climbed if entry.right is not None]
+    finished = [entry for entry in climbed if entry.predictions is not None]
     if not finished:
         reasons = "; ".join(f"{entry.name}: {entry.row['note']}" for entry in climbed)
         raise LinnaeaError(f"no rung of the ladder finished ({reasons}).")
     candidates = [entry for entry in finished if not entry.yardstick] or finished
-    best = max(candidates, key=lambda entry: float(_right(entry).mean()))
-    chosen = next(entry for entry in candidates if _not_worse(_right(entry), _right(best)))
+    best = max(candidates, key=_value)
+    drawn = _drawn(best)
+    chosen = next(entry for entry in candidates if _not_worse(entry, drawn - _drawn(entry), best))
     for entry in climbed:
         entry.row["chosen"] = "yes" if entry is chosen else ""
     return Choice(chosen, _because(chosen, best, len(candidates)), [entry.row for entry in climbed])
 
 
-def _right(entry: Climbed) -> npt.NDArray[np.bool_]:
-    assert entry.right is not None
-    return entry.right
+def _drawn(entry: Climbed) -> Floats:
+    """The rung's figure on resamples (B,) of the val images, the same ones for every rung."""
+    assert entry.predictions is not None
+    scores, sample = scores_of(entry.predictions), sample_of(entry.predictions)
+    metric = METRICS[entry.predictions.rules.metric]
+    groups = None if sample.groups is None else sample.groups.tolist()
+    return np.concatenate([metric(scores, weights) for weights in resample(sample.n, RESAMPLES, 0, groups)])
 
 
-def _not_worse(right: npt.NDArray[np.bool_], best: npt.NDArray[np.bool_]) -> bool:
-    difference = best.astype(float) - right
-    return bool(difference.mean() <= difference.std() / math.sqrt(len(difference)))
+def _value(entry: Climbed) -> float:
+    """The rung's figure on val; 0 where it is not defined on these images."""
+    return float(entry.row["value"] or 0)
+
+
+def _not_worse(entry: Climbed, differences: Floats, best: Climbed) -> bool:
+    return _value(best) - _value(entry) <= float(np.nanstd(differences)) + 1e-12
 
 
 def _because(chosen: Climbed, best: Climbed, finished: int) -> str:
-    count = len(_right(best))
     if finished == 1:
         return f"{chosen.name} is the only rung that finished and looks at the pictures."
+    count, metric = chosen.row["n"], chosen.row["metric"]
+    own, highest = _value(chosen), _value(best)
     if chosen is best:
         return (
-            f"{chosen.name} has the highest accuracy on val, {_right(best).mean():.1%} of {count} images, and no "
+            f"{chosen.name} has the highest {metric} on val, {highest:.1%} of {count} images, and no "
             "cheaper rung comes within one standard error of it."
         )
     return (
-        f"{chosen.name} is the cheapest rung within one standard error of the best: {_right(chosen).mean():.1%} of "
-        f"{count} val images against {_right(best).mean():.1%} for {best.name}."
+        f"{chosen.name} is the cheapest rung within one standard error of the best: {metric} {own:.1%} on "
+        f"{count} val images against {highest:.1%} for {best.name}."
     )
 
 
@@ -148,22 +163,23 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         fitted.model.cpu().eval(), dataset.classes, dataset.task, recipe, provenance=_provenance(step, fitted)
     )
     features, speed = _timed_features(classifier, own.val.images)
-    right = classifier.score_features(features)[0].argmax(axis=1) == own.val.targets
-    lo, hi = wilson(np.array([right.sum()]), np.array([len(right)]))
+    val = dataset.split("val")
+    predictions = classifier.answer(*classifier.score_features(features), known_columns(val), [None] * len(val))
+    figure = figure_of(predictions)
     row = _row(
         step,
         metric=own.task.metric,
-        value=float(right.mean()),
-        lo=float(lo[0]),
-        hi=float(hi[0]),
-        n=len(right),
+        value=figure.value,
+        lo=figure.lo,
+        hi=figure.hi,
+        n=len(val),
         seconds=seconds,
         megabytes=fitted.model.megabytes,
         images_per_second=speed,
         note=" ".join(fitted.notes),
     )
-    _keep(run, step, classifier, row, right, fitted)
-    return Climbed(row, classifier, right, features, fitted.features, yardstick=step.rung.yardstick)
+    _keep(run, step, classifier, row, predictions)
+    return Climbed(row, classifier, predictions, features, fitted.features, yardstick=step.rung.yardstick)
 
 
 def _timed_features(classifier: Classifier, images: npt.NDArray[np.uint8]) -> tuple[Features, float]:
@@ -187,10 +203,11 @@ def _row(step: Step, *, status: str = "finished", note: str = "", **figures: Any
 def _describe(row: dict[str, Any]) -> str:
     if row["status"] != "finished":
         return f"{row['rung']}: {row['status']}, {row['note']}"
-    return (
-        f"{row['rung']}: {float(row['value']):.1%} ({float(row['lo']):.1%} to {float(row['hi']):.1%}) of {row['n']} "
-        f"val images, {float(row['seconds']):.1f} s"
-    )
+    known = row["lo"] is not None
+    interval = f" ({float(row['lo']):.1%} to {float(row['hi']):.1%})" if known else ""
+    figure = f"{float(row['value'] or 0):.1%}{interval}"
+    share = f"{figure} of" if row["metric"] == "accuracy" else f"{row['metric']} {figure} on"
+    return f"{row['rung']}: {share} {row['n']} val images, {float(row['seconds']):.1f} s"
 
 
 def _provenance(step: Step, fitted: Fitted) -> dict[str, Any]:
@@ -202,19 +219,19 @@ def _on_epoch(run: Run, name: str, row: dict[str, Any]) -> None:
     """Append an epoch to `history.csv`; after a resumed epoch, later rows of the broken-off try are dropped."""
     kept = [old for old in run.read_rows("history.csv") if old["rung"] != name or int(old["epoch"]) < row["epoch"]]
     run.write_rows("history.csv", [*kept, {"rung": name, **row}])
+    (metric,) = (column for column in row if column.startswith("val_") and column != "val_loss")
     logger.info(
         f"{name}: epoch {row['epoch']}, {row['seconds']:.0f} s, training loss {row['train_loss']:.3f}, "
-        f"val accuracy {row['val_accuracy']:.1%}"
+        f"{metric.replace('_', ' ')} {row[metric]:.1%}"
     )
 
 
-def _keep(
-    run: Run, step: Step, classifier: Classifier, row: dict[str, Any], right: npt.NDArray[np.bool_], fitted: Fitted
-) -> None:
+def _keep(run: Run, step: Step, classifier: Classifier, row: dict[str, Any], predictions: Predictions) -> None:
     """Keep a finished rung, so that a resumed run need not fit it again."""
     folder = run.folder / "checkpoints" / step.name / "finished"
     classifier.save(folder)
-    write_json(folder / "rung.json", {"row": row, "right": right.astype(int).tolist()})
+    predictions.write(folder / "val.parquet")
+    write_json(folder / "rung.json", {"row": row})
 
 
 def _resume(run: Run, step: Step) -> Climbed | None:
@@ -223,7 +240,8 @@ def _resume(run: Run, step: Step) -> Climbed | None:
         return None
     try:
         kept, classifier = read_json(folder / "rung.json"), load(folder)
+        predictions = Predictions.read(folder / "val.parquet")
     except (BundleError, RunError) as error:
         logger.warning(f"{step.name} is fitted anew, since what was kept of it cannot be used: {error}")
         return None
-    return Climbed(kept["row"], classifier, np.array(kept["right"], dtype=bool), yardstick=step.rung.yardstick)
+    return Climbed(kept["row"], classifier, predictions, yardstick=step.rung.yardstick)

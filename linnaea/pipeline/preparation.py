@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.data.audit import Inspection, audit
-from linnaea.data.duplicates import duplicate_groups, largest_group, merge_groups, thumbnails_of
-from linnaea.data.pixels import Decoded, Recipe, decode_files, rows_of
+from linnaea.data.duplicates import duplicate_groups, kept_together, largest_group, thumbnails_of
+from linnaea.data.pixels import Decoded, Recipe, decode_files
 from linnaea.data.splits import split
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, UsageError
@@ -39,9 +39,8 @@ class Usable:
 
     @property
     def units(self) -> Rows:
-        """What must stay together, a number per row: duplicates, and all of one `group`."""
-        columns = [self.duplicates.tolist(), *([self.dataset.column("group")] if self.dataset.has("group") else [])]
-        return merge_groups(*columns)
+        """A number per row (N,), equal where images must stay together."""
+        return kept_together(self.dataset, self.duplicates)
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,9 @@ def prepare(
     dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
         _require_val(dataset)
-    findings = [*found.remarks, *audit(Inspection(dataset, same))]
-    for finding in findings:
-        if finding.severity != "info":
-            logger.warning(finding.summary)
-    return Prepared(dataset, decoded, findings)
+    findings = audit(Inspection(dataset, same))
+    _log(findings)
+    return Prepared(dataset, decoded, [*found.remarks, *findings])
 
 
 def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchanged: bool = False) -> Usable:
@@ -104,7 +101,14 @@ def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchan
     decoded = decoded.kept()
     _require_classes(dataset)
     groups, remarks = group_duplicates(thumbnails_of(decoded.images), decoded.sha256, duplicates)
+    _log(remarks)
     return Usable(dataset.with_column("sha256", decoded.sha256), decoded, groups, remarks)
+
+
+def _log(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        if finding.severity != "info":
+            logger.warning(finding.summary)
 
 
 def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:
@@ -112,24 +116,21 @@ def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:
     if len(dataset) == len(found.dataset):
         return found.decoded, found.duplicates
     left = set(dataset.ids)
-    return _taken(found.decoded, found.duplicates, [row for row, path in enumerate(found.dataset.ids) if path in left])
-
-
-def _taken(decoded: Decoded, duplicates: Rows, rows: Sequence[int]) -> tuple[Decoded, Rows]:
-    return Decoded(rows_of(decoded.images, rows), [decoded.sha256[row] for row in rows], {}), duplicates[rows]
+    rows = [row for row, path in enumerate(found.dataset.ids) if path in left]
+    return found.decoded.take(rows), found.duplicates[rows]
 
 
 def group_duplicates(thumbnails: Images, sha256: Sequence[str], mode: str) -> tuple[Rows, list[Finding]]:
-    """A group per row of thumbnails (N, 32, 32, 3), and a finding when near-duplicates mean nothing here.
+    """A group per row of thumbnails (N, 32, 32, 3), and a finding when near-duplicates mean nothing or may be missed.
 
     Raises UsageError for a mode that is neither "near" nor "exact".
     """
     if mode not in DUPLICATES:
         raise UsageError(f"duplicates is {mode!r}; expected one of {', '.join(DUPLICATES)}.")
-    groups = duplicate_groups(thumbnails, sha256, near=mode == "near")
+    groups, complete = duplicate_groups(thumbnails, sha256, near=mode == "near")
     largest = largest_group(groups)
     if mode == "exact" or largest <= max(FEW, ALIKE * len(groups)):
-        return groups, []
+        return groups, [] if complete else [_incomplete(len(groups))]
     finding = Finding(
         "alike",
         f"{largest} of {len(groups)} images look nearly the same, as those of a fixed camera do: only files with equal "
@@ -138,7 +139,18 @@ def group_duplicates(thumbnails: Images, sha256: Sequence[str], mode: str) -> tu
         severity="warning",
         count=largest,
     )
-    return duplicate_groups(thumbnails, sha256, near=False), [finding]
+    return duplicate_groups(thumbnails, sha256, near=False)[0], [finding]
+
+
+def _incomplete(images: int) -> Finding:
+    return Finding(
+        "not_all_compared",
+        f"So many of the {images} images look alike that only the most similar pairs were compared: near-duplicates "
+        "may be missed, and then lie in two splits. If the pictures come from few places or follow each other, name "
+        "the place or the sequence of each in a `group` column.",
+        severity="warning",
+        count=images,
+    )
 
 
 def _require_classes(dataset: Dataset) -> None:
@@ -187,8 +199,8 @@ def _without_untrained(dataset: Dataset, decoded: Decoded, duplicates: Rows) -> 
         return _with_classes(dataset, classes), decoded, duplicates
     ids, labels = dataset.ids, dataset.labels
     entries = [Excluded(ids[row], f"class {labels[row]!r} has no image in train") for row in gone]
-    decoded, duplicates = _taken(decoded, duplicates, np.setdiff1d(np.arange(len(dataset)), gone).tolist())
-    return _with_classes(dataset.without(entries), classes), decoded, duplicates
+    rows = np.setdiff1d(np.arange(len(dataset)), gone).tolist()
+    return _with_classes(dataset.without(entries), classes), decoded.take(rows), duplicates[rows]
 
 
 def _with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.classifier import Classifier
+from linnaea.classifier import Classifier, known_columns
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
 from linnaea.data.pixels import Recipe, rows_of
 from linnaea.data.sources import read
@@ -36,7 +35,6 @@ from linnaea.pipeline.beginning import (
     new_folder,
     open_run,
     recorded,
-    require_one_label,
     require_same_way,
 )
 from linnaea.pipeline.ladder import Climbed, climb
@@ -99,7 +97,6 @@ def train(
     options = replace(options, device=pick_device(device), precision=pick_precision(precision), seed=seed)
     SPLITTERS[split_by]
     dataset = data if isinstance(data, Dataset) else read(data)
-    require_one_label(dataset)
     sheet = _datasheet(dataset, datasheet)
     steps, weight_notes = steps_for(model, weights)
     steps, balance_notes = steps_balanced(steps, balance, auto=model == "auto")
@@ -159,7 +156,8 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run) -> Classi
         rows = _familiarity_rows(prepared)
         features = _features(climbed, prepared, rows)
         if features.shape[1] > 1:
-            classifier = classifier.with_(familiarity=fit_familiarity(features, targets[rows], len(classifier.classes)))
+            familiarity = fit_familiarity(features, targets[rows], len(classifier.classes))
+            classifier = classifier.with_(familiarity=familiarity)
         val_features = climbed.val_features
         if val_features is None:
             val_features = embed(classifier.model, prepared.decoded.images[val])
@@ -206,9 +204,7 @@ def _evaluate(
 ) -> None:
     rows = prepared.rows(name)
     part = prepared.dataset.take(rows.tolist()).with_unreadable(name)
-    columns: dict[str, Sequence[Any]] = {"id": part.ids, "truth": part.labels}
-    if part.has("group"):
-        columns["group"] = part.column("group")
+    columns = known_columns(part)
     reasons = {entry.path: entry.reason for entry in prepared.dataset.excluded}
     lost = [reasons[path] for path in part.ids[len(rows) :]]
     scores = [_lengthened(column, len(lost)) for column in classifier.score_features(features)]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from linnaea.classifier import Classifier, load
+from linnaea.data.hashing import hash_files
 from linnaea.data.sources import read
 from linnaea.data.sources.archives import detects as is_archive
 from linnaea.data.sources.assembling import SUFFIXES
@@ -22,7 +23,6 @@ from linnaea.pipeline.beginning import require_one_label
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.containers import Located
-from linnaea.runtime.files import sha256_of
 
 logger = logging.getLogger("linnaea")
 AUDIT_SIZE = 64
@@ -146,7 +146,7 @@ def _apart(run: Run, dataset: Dataset) -> Dataset:
     """
     own = run.dataset()
     split_of = dict(zip(own.column("sha256"), own.column("split"), strict=True))
-    hashes = [sha256_of(path) if path.is_file() else "" for path in dataset.paths]
+    hashes = ["" if isinstance(digest, Exception) else digest for digest in hash_files(dataset.paths)]
     seen = [split_of.get(digest) for digest in hashes]
     rows = [row for row, split in enumerate(seen) if split not in ("train", "val")]
     if not rows:
@@ -183,11 +183,8 @@ def _own(run: Run) -> tuple[str, Dataset]:
     dataset = run.dataset()
     name = "test" if len(dataset.split("test")) else "val"
     part = dataset.split(name)
-    changed = [
-        path
-        for path, file, digest in zip(part.ids, part.paths, part.column("sha256"), strict=True)
-        if not file.is_file() or sha256_of(file) != digest
-    ]
+    hashes = zip(part.ids, hash_files(part.paths), part.column("sha256"), strict=True)
+    changed = [path for path, digest, recorded in hashes if digest != recorded]
     if changed:
         raise DataError(
             f"{len(changed)} of the run's {len(part)} {name} images have changed or gone from {dataset.root} (first "

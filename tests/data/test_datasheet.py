@@ -1,16 +1,13 @@
 """A datasheet: a template that asks, answers that are read strictly, and a copy that travels with every run."""
 
-import sys
 import tomllib
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from material import draw_pets, run
 
 import linnaea
-from linnaea.cli import main
 from linnaea.data.datasheet import (
     KEYS,
     QUESTIONS,
@@ -27,19 +24,7 @@ from linnaea.runtime.toml import toml_table
 
 @pytest.fixture
 def photos(tmp_path):
-    for number in range(8):
-        folder = tmp_path / "photos" / ("cat", "dog")[number % 2]
-        folder.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.{('png', 'jpg')[number > 5]}")
-    return tmp_path / "photos"
-
-
-def run(words, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, words)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code or 0
+    return draw_pets(tmp_path / "photos", *(f"{number}.{'jpg' if number > 5 else 'png'}" for number in range(8)))
 
 
 def sheet_of(tmp_path, text):

@@ -4,16 +4,11 @@ import io
 
 import numpy as np
 import pytest
+from material import smooth
 from PIL import Image
 
 from linnaea.data.decoding import decode
 from linnaea.data.duplicates import duplicate_groups, thumbnails_of
-
-
-def scene(number, size=64):
-    """A smooth picture with structure, different for every number."""
-    coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
 
 
 def pixels(*images, size=64):
@@ -21,7 +16,9 @@ def pixels(*images, size=64):
 
 
 def groups_of(images, sha256=None):
-    return duplicate_groups(thumbnails_of(images), sha256 or [str(number) for number in range(len(images))])
+    groups, complete = duplicate_groups(thumbnails_of(images), sha256 or [str(number) for number in range(len(images))])
+    assert complete
+    return groups
 
 
 def recompressed(image, quality):
@@ -40,7 +37,7 @@ def recompressed(image, quality):
     ids=["recompressed", "shrunk", "a little brighter"],
 )
 def test_nearly_the_same_picture_is_a_duplicate(change):
-    found = groups_of(pixels(scene(0), scene(1), change(scene(0))))
+    found = groups_of(pixels(smooth(0), smooth(1), change(smooth(0))))
     assert found[0] == found[2] != found[1]
 
 
@@ -57,18 +54,18 @@ def test_flat_pictures_are_not_all_one():
 
 @pytest.mark.parametrize("size", [8, 17, 32, 64, 100])
 def test_different_pictures_are_no_duplicates(size):
-    images = pixels(*[scene(number) for number in range(120)], size=size)
+    images = pixels(*[smooth(number) for number in range(120)], size=size)
     assert len(set(groups_of(images).tolist())) == 120
 
 
 def test_mirrored_and_turned_pictures_are_different():
-    image = np.asarray(scene(0))
+    image = np.asarray(smooth(0))
     found = groups_of(np.stack([image, image[:, ::-1], image[::-1], np.rot90(image)]))
     assert len(set(found.tolist())) == 4
 
 
 def test_groups_do_not_depend_on_order():
-    images = pixels(*[scene(number % 15) for number in range(45)])
+    images = pixels(*[smooth(number % 15) for number in range(45)])
     order = np.random.default_rng(0).permutation(45)
     straight, mixed = groups_of(images), groups_of(images[order])
     same = straight[:, None] == straight[None]
@@ -77,7 +74,7 @@ def test_groups_do_not_depend_on_order():
 
 
 def test_a_crowd_of_one_picture_is_one_group():
-    assert len(set(groups_of(pixels(*[scene(3)] * 200)).tolist())) == 1
+    assert len(set(groups_of(pixels(*[smooth(3)] * 200)).tolist())) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -16,7 +16,8 @@ def plain(vectors, threshold):
 
 
 def found(vectors, threshold, **options):
-    left, right, similarity = similar_pairs(vectors, threshold, **options)
+    left, right, similarity, floor = similar_pairs(vectors, threshold, **options)
+    assert floor == threshold
     assert (similarity >= threshold).all()
     pairs = list(zip(left.tolist(), right.tolist(), strict=True))
     assert len(pairs) == len(set(pairs))
@@ -49,8 +50,9 @@ def test_the_closest_are_kept_when_there_are_too_many(monkeypatch):
     monkeypatch.setattr(similarity, "BLOCK", 8)
     vectors = unit(np.random.default_rng(0).normal(size=(200, 3)))
     products = (vectors @ vectors.T)[np.triu_indices(200, 1)]
-    _, _, kept = similar_pairs(vectors, 0.5, most=50)
+    _, _, kept, floor = similar_pairs(vectors, 0.5, most=50)
     assert 50 <= len(kept) <= 100
+    assert floor > 0.5
     assert np.sort(kept)[-50:] == pytest.approx(np.sort(products)[-50:], abs=1e-5)
 
 

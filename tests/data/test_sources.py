@@ -8,22 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from material import reasons, touch
 
 from linnaea.data.sources import SOURCES, read
 from linnaea.data.sources.folders import images_in
 from linnaea.errors import DataError
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return root
-
-
-def reasons(dataset):
-    return {entry.path: entry.reason for entry in dataset.excluded}
 
 
 def test_class_folders(tmp_path):

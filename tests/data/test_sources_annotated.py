@@ -7,22 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from material import reasons, touch
 
 from linnaea.data.sources import read
 from linnaea.errors import DataError
 
 NAN = float("nan")
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
-def reasons(dataset):
-    return {entry.path: entry.reason for entry in dataset.excluded}
 
 
 # COCO

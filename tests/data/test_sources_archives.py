@@ -1,12 +1,12 @@
 """Archives and shards are read where they lie; what could do harm in them is refused and listed."""
 
-import io
 import json
 import os
 import tarfile
 import zipfile
 
 import pytest
+from material import pack, reasons
 
 from linnaea.data.pixels import Recipe, decode_files
 from linnaea.data.sources import read
@@ -15,32 +15,8 @@ from linnaea.errors import DataError
 ENDINGS = [".zip", ".tar", ".tar.gz", ".tar.xz"]
 
 
-def pack(path, members):
-    """Write an archive of names and contents; a content may be a tar header or a zip header instead."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in members.items():
-                archive.writestr(
-                    content if isinstance(content, zipfile.ZipInfo) else name,
-                    b"" if isinstance(content, zipfile.ZipInfo) else content,
-                )
-        return path
-    with tarfile.open(path, {"tar": "w", "gz": "w:gz", "xz": "w:xz"}[path.suffix[1:]]) as archive:
-        for name, content in members.items():
-            entry = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
-            body = b"" if isinstance(content, tarfile.TarInfo) else content
-            entry.size = len(body)
-            archive.addfile(entry, io.BytesIO(body))
-    return path
-
-
 def members(*names):
     return {name: name.encode() for name in names}
-
-
-def reasons(dataset):
-    return {entry.path: entry.reason for entry in dataset.excluded}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

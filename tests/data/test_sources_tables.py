@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from material import touch
 
 import linnaea as ln
 from linnaea.data.sources import read
@@ -20,13 +21,6 @@ from linnaea.errors import DataError
 from linnaea.runtime.cells import escape, join_cell
 
 NAN = float("nan")
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
 
 
 def table(root, text, name="labels.csv", images=4):

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
+from material import run, smooth
 from PIL import Image
 
 import linnaea
-from linnaea.cli import main
 from linnaea.data.audit import Inspection
 from linnaea.data.audit.order import absent_classes, time_across_splits
 from linnaea.errors import DataError, UsageError
@@ -22,8 +21,7 @@ def drawn(tmp_path_factory):
     """Twelve different pictures, 00.png to 11.png, and copy.jpg, which is 00.png once more."""
     folder = tmp_path_factory.mktemp("drawn")
     for number in range(12):
-        pixels = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC).save(folder / f"{number:02}.png")
+        smooth(number, 48).save(folder / f"{number:02}.png")
     Image.open(folder / "00.png").save(folder / "copy.jpg", quality=90)
     return folder
 
@@ -42,13 +40,6 @@ def rows_in_order():
 def write(photos, rows, header=HEADER):
     (photos / "labels.csv").write_text("\n".join([header, *(",".join(row) for row in rows)]) + "\n")
     return photos
-
-
-def run(words, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, words)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code or 0
 
 
 def found_by_name(findings):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from material import smooth
 
 import linnaea
 from linnaea.data.splits import assign_folds, each_fold, given_folds, with_folds
@@ -109,8 +109,7 @@ def test_entries_that_are_no_folds_are_refused(entry):
 def photos(tmp_path):
     """24 pictures, the second half nearly the same as the first."""
     for number in range(12):
-        pixels = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        picture = Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC)
+        picture = smooth(number, 48)
         folder = tmp_path / "photos" / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         picture.save(folder / f"{number:02}.png")

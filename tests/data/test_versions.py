@@ -2,19 +2,17 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from material import draw_pets, run
 from PIL import Image
 
 import linnaea
 import linnaea.data.hashing as hashing
-from linnaea.cli import main
 from linnaea.data.versions import diff
 from linnaea.dataset import Dataset, Excluded
 from linnaea.run import Run
@@ -23,24 +21,12 @@ from linnaea.run import Run
 @pytest.fixture
 def photos(tmp_path):
     """Class folders `cat` and `dog` of five pictures each."""
-    for number in range(10):
-        folder = tmp_path / "old" / ("cat", "dog")[number % 2]
-        folder.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
-    return tmp_path / "old"
+    return draw_pets(tmp_path / "old", *(f"{number}.png" for number in range(10)))
 
 
 @pytest.fixture
 def copied(photos):
     return shutil.copytree(photos, photos.with_name("new"))
-
-
-def run(words, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, words)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return stopped.value.code or 0
 
 
 def told(found):

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +88,14 @@ def test_every_kind_of_model_is_tried():
 
 
 @pytest.mark.parametrize("kind", ARGUMENTS)
-def test_export_writes_three_files_and_passes_parity(exports, kind):
+def test_export_writes_its_files_and_passes_parity(exports, kind):
     exported = exports[kind]
-    assert {path.name for path in exported.file.parent.iterdir()} == {"model.onnx", "decoding.py", "predict.py"}
+    assert {path.name for path in exported.file.parent.iterdir()} == {
+        "model.onnx",
+        "decoding.py",
+        "decisions.py",
+        "predict.py",
+    }
     assert exported.megabytes == pytest.approx(exported.file.stat().st_size / 1e6)
     parity = exported.parity
     assert (parity.name, parity.severity, parity.count) == ("export_parity", "info", 12)
@@ -286,7 +291,7 @@ def test_predict_script_answers_the_same_in_a_bare_python(classifiers, exports, 
 )
 def test_predict_script_follows_the_policy(classifiers, exports, photos, policy, reason, answers):
     predictor = Predictor(exports["hog"].file)
-    predictor.policy = asdict(policy)
+    predictor.policy = policy
     answer = predictor.predict(photos[0])
     assert (answer["reason"], len(answer["prediction_set"])) == (reason, answers)
     (ours,) = classifiers["hog"].with_(policy=policy).predict(photos[0]).table.to_pylist()

@@ -21,8 +21,8 @@ def test_scores_are_those_of_scikit_learn(data, monkeypatch):
     features, targets, folds = data
     seen = []
     monkeypatch.setattr(crossfit, "PENALTIES", (0.1,))
-    monkeypatch.setattr(crossfit, "_probabilities", lambda scores, targets: seen.append(scores.numpy()))
-    cross_fit(features, targets, folds, 3)
+    monkeypatch.setattr(crossfit, "_calibrated", lambda scores, targets: seen.extend(score.numpy() for score in scores))
+    cross_fit(features, folds)(targets, 3)
     inputs = (features - features.mean(axis=0)) / features.std(axis=0, ddof=1)
     expected = np.zeros((240, 3))
     for fold in range(4):
@@ -34,16 +34,24 @@ def test_scores_are_those_of_scikit_learn(data, monkeypatch):
 
 def test_probabilities_are_calibrated_and_right(data):
     features, targets, folds = data
-    probabilities = cross_fit(features, targets, folds, 3)
+    probabilities = cross_fit(features, folds)(targets, 3)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(240), abs=1e-5)
     right = probabilities.argmax(axis=1) == targets
     assert right.mean() > 0.75
     assert probabilities.max(axis=1).mean() == pytest.approx(right.mean(), abs=0.06)
 
 
+def test_one_fit_serves_all_targets(data, monkeypatch):
+    features, targets, folds = data
+    fit = cross_fit(features, folds)
+    monkeypatch.setattr(crossfit, "_factors", lambda gram: pytest.fail("factorised again"))
+    others = fit((targets + 1) % 3, 3)
+    assert others[:, [1, 2, 0]] == pytest.approx(fit(targets, 3), abs=1e-4)
+
+
 def test_an_image_does_not_vouch_for_itself():
     generator = np.random.default_rng(0)
     features = generator.normal(size=(300, 200)).astype(np.float32)
     targets = generator.integers(0, 2, 300)
-    probabilities = cross_fit(features, targets, np.arange(300) % 5, 2)
+    probabilities = cross_fit(features, np.arange(300) % 5)(targets, 2)
     assert (probabilities.argmax(axis=1) == targets).mean() < 0.6

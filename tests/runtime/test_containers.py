@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from material import pack
 from PIL import Image
 
 from linnaea.data.pixels import MAX_FILE_BYTES
@@ -22,23 +23,6 @@ from linnaea.runtime.containers import Member, contract, locate, open_container
 from linnaea.runtime.containers.bitmap import bitmap_bytes, to_bitmap
 from linnaea.runtime.containers.names import leads_outside, plain
 from linnaea.runtime.files import sha256_of
-
-
-def write_zip(path, **members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def write_tar(path, members, mode="w"):
-    with tarfile.open(path, mode) as archive:
-        for name, content in members.items():
-            entry = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
-            body = b"" if isinstance(content, tarfile.TarInfo) else content
-            entry.size = len(body)
-            archive.addfile(entry, io.BytesIO(body))
-    return path
 
 
 @settings(deadline=None)
@@ -57,7 +41,7 @@ def test_pillow_sees_the_same_pixels_in_a_bitmap(pixels):
 
 
 def test_a_member_answers_as_a_file_does(tmp_path):
-    path = write_zip(tmp_path / "photos.zip", **{"cat/1.jpg": b"pixels"})
+    path = pack(tmp_path / "photos.zip", {"cat/1.jpg": b"pixels"})
     (tmp_path / "1.jpg").write_bytes(b"pixels")
     member, file = locate(tmp_path, ["photos.zip#cat/1.jpg", "1.jpg"])
     assert isinstance(member, Member)
@@ -73,7 +57,7 @@ def test_a_member_answers_as_a_file_does(tmp_path):
 
 
 def test_an_absent_member_is_a_missing_file(tmp_path):
-    write_zip(tmp_path / "photos.zip", **{"1.jpg": b"pixels"})
+    pack(tmp_path / "photos.zip", {"1.jpg": b"pixels"})
     for name in ("photos.zip#2.jpg", "gone.zip#1.jpg"):
         (image,) = locate(tmp_path, [name])
         assert not image.is_file()
@@ -92,16 +76,16 @@ def test_a_number_sign_alone_makes_no_member(tmp_path):
 
 
 def test_a_member_whose_name_has_the_mark(tmp_path):
-    write_zip(tmp_path / "a#b.zip", **{"c#1.jpg": b"pixels"})
+    pack(tmp_path / "a#b.zip", {"c#1.jpg": b"pixels"})
     (image,) = locate(tmp_path, ["a#b.zip#c#1.jpg"])
     assert image.read_bytes() == b"pixels"
 
 
 def test_a_packed_file_that_changed_is_opened_anew(tmp_path):
     path = tmp_path / "photos.zip"
-    member = Member(write_zip(path, **{"1.jpg": b"old"}), "1.jpg")
+    member = Member(pack(path, {"1.jpg": b"old"}), "1.jpg")
     assert member.read_bytes() == b"old"
-    write_zip(path, **{"1.jpg": b"newer"})
+    pack(path, {"1.jpg": b"newer"})
     assert member.read_bytes() == b"newer"
     assert open_container(path) is open_container(path)
 
@@ -110,12 +94,7 @@ def test_a_packed_file_that_changed_is_opened_anew(tmp_path):
 def test_threads_read_from_one_archive(tmp_path, ending):
     contents = {f"{number}.jpg": os.urandom(5_000) for number in range(40)}
     path = tmp_path / f"photos{ending}"
-    if ending == ".zip":
-        write_zip(path, **contents)
-    else:
-        write_tar(
-            path, contents, "w:" + {"tgz": "gz", "tar": ""}.get(ending.rpartition(".")[2], ending.rpartition(".")[2])
-        )
+    pack(path, contents)
     wrong = []
 
     def read_all():
@@ -141,7 +120,7 @@ def test_what_is_no_archive_is_named(tmp_path, name, content):
 
 def test_archives_that_were_cut_off(tmp_path):
     members = {f"{number}.jpg": os.urandom(3_000) for number in range(9)}
-    tar, zipped = write_tar(tmp_path / "a.tar", members), write_zip(tmp_path / "b.zip", **members)
+    tar, zipped = pack(tmp_path / "a.tar", members), pack(tmp_path / "b.zip", members)
     for path in (tar, zipped):
         path.write_bytes(path.read_bytes()[:15_000])
         with pytest.raises(DataError, match=r"cut off|damaged"):
@@ -149,7 +128,7 @@ def test_archives_that_were_cut_off(tmp_path):
 
 
 def test_a_member_damaged_in_a_zip_is_an_unreadable_file(tmp_path):
-    path = write_zip(tmp_path / "a.zip", **{"1.jpg": bytes(range(256)) * 40})
+    path = pack(tmp_path / "a.zip", {"1.jpg": bytes(range(256)) * 40})
     content = bytearray(path.read_bytes())
     content[60] ^= 0xFF
     path.write_bytes(content)
@@ -162,8 +141,8 @@ def test_a_member_damaged_in_a_zip_is_an_unreadable_file(tmp_path):
 )
 def test_names_that_lead_outside(name, tmp_path):
     assert leads_outside(name)
-    tar = write_tar(tmp_path / "a.tar", {name: b"x", "good.jpg": b"y"})
-    zipped = write_zip(tmp_path / "a.zip", **{name: b"x", "good.jpg": b"y"})
+    tar = pack(tmp_path / "a.tar", {name: b"x", "good.jpg": b"y"})
+    zipped = pack(tmp_path / "a.zip", {name: b"x", "good.jpg": b"y"})
     for container in (open_container(tar), open_container(zipped)):
         assert container.names() == ["good.jpg"]
         assert [reason for _, reason in container.refused] == ["name leads outside the archive"]
@@ -183,7 +162,7 @@ def special(kind, name="bad.jpg", target=""):
 def test_links_and_devices_are_refused(tmp_path):
     kinds = {"s": tarfile.SYMTYPE, "h": tarfile.LNKTYPE, "d": tarfile.CHRTYPE, "f": tarfile.FIFOTYPE}
     entries = {name: special(kind, f"{name}.jpg", "/etc/passwd") for name, kind in kinds.items()}
-    container = open_container(write_tar(tmp_path / "a.tar", {**entries, "good.jpg": b"x", "./good.jpg": b"y"}))
+    container = open_container(pack(tmp_path / "a.tar", {**entries, "good.jpg": b"x", "./good.jpg": b"y"}))
     assert container.names() == ["good.jpg"]
     assert container.read("good.jpg") == b"x"
     assert dict(container.refused) == {
@@ -196,11 +175,11 @@ def test_links_and_devices_are_refused(tmp_path):
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        link = zipfile.ZipInfo("link.jpg")
-        link.external_attr = 0o120777 << 16
-        archive.writestr(link, "/etc/passwd")
-    assert list(open_container(tmp_path / "a.zip").refused) == [("link.jpg", "a link in an archive")]
+    link = zipfile.ZipInfo("link.jpg")
+    link.external_attr = 0o120777 << 16
+    assert list(open_container(pack(tmp_path / "a.zip", {"link.jpg": link})).refused) == [
+        ("link.jpg", "a link in an archive")
+    ]
 
 
 def test_bombs(tmp_path, monkeypatch):
@@ -208,12 +187,10 @@ def test_bombs(tmp_path, monkeypatch):
         monkeypatch.setattr(contract, name, value)
         monkeypatch.setattr(f"linnaea.runtime.containers.zips.{name}", value, raising=False)
         monkeypatch.setattr(f"linnaea.runtime.containers.tars.{name}", value, raising=False)
-    path = write_zip(tmp_path / "a.zip", **{"bomb.jpg": bytes(250_000), "large.jpg": bytes(300_001), "good.jpg": b"x"})
+    path = pack(tmp_path / "a.zip", {"bomb.jpg": bytes(250_000), "large.jpg": bytes(300_001), "good.jpg": b"x"})
     with pytest.raises(DataError, match=r"a\.zip would unpack to 550,002 bytes or more, over 200 times"):
         open_container(path)
-    path = write_zip(
-        tmp_path / "b.zip", **{"bomb.jpg": bytes(250_000), "noise.jpg": os.urandom(300_001), "good.jpg": b"x"}
-    )
+    path = pack(tmp_path / "b.zip", {"bomb.jpg": bytes(250_000), "noise.jpg": os.urandom(300_001), "good.jpg": b"x"})
     container = open_container(path)
     assert container.names() == ["good.jpg"]
     assert dict(container.refused) == {
@@ -221,7 +198,7 @@ def test_bombs(tmp_path, monkeypatch):
         "noise.jpg": "file of more than 300,000 bytes",
     }
     with pytest.raises(DataError, match=r"c\.tar\.gz would unpack"):
-        open_container(write_tar(tmp_path / "c.tar.gz", {"bomb.jpg": bytes(9_000_000)}, "w:gz"))
+        open_container(pack(tmp_path / "c.tar.gz", {"bomb.jpg": bytes(9_000_000)}))
 
 
 def test_a_member_may_be_as_large_as_a_file():

@@ -5,7 +5,7 @@ from collections import Counter
 
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.dataset import SPLITS
-from linnaea.finding import Finding
+from linnaea.finding import Finding, wilson
 
 FEW = 10
 IMBALANCE = 10.0
@@ -83,5 +83,5 @@ def _judged(counts: Counter[tuple[str, str]], label: str, present: list[str]) ->
 
 def _half_width(images: int) -> float:
     """Half of the widest 95 % Wilson interval of a share of so many images."""
-    squared = 1.96**2
-    return math.sqrt(squared * (images / 4 + squared / 4)) / (images + squared) if images else 0.5
+    lo, hi = wilson(images / 2, images)
+    return (hi - lo) / 2

@@ -1,20 +1,21 @@
 """The contract of a check, and what it sees."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.data.duplicates import merge_groups
+from linnaea.data.duplicates import kept_together
 from linnaea.data.facts import Facts
 from linnaea.data.looks import Looks
 from linnaea.dataset import Dataset
-from linnaea.finding import Finding
+from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
 
 Floats = npt.NDArray[np.float32]
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,8 @@ class Inspection:
 
     @property
     def apart(self) -> npt.NDArray[np.int64]:
-        """What must not be torn apart (N,): duplicates and the dataset's groups."""
-        own = [self.dataset.column("group")] if self.dataset.has("group") else []
-        return merge_groups(self.duplicates.tolist(), *own)
+        """A number per row (N,), equal where images must not be torn apart."""
+        return kept_together(self.dataset, self.duplicates)
 
     def rows(self, positions: Iterable[int], **columns: Sequence[Any]) -> list[dict[str, Any]]:
         """A row per image for a finding's table: its path, label and split, and further columns."""
@@ -63,6 +63,12 @@ class Inspection:
             {**{name: values[name][row] for name in known}, **{name: column[at] for name, column in columns.items()}}
             for at, row in enumerate(positions)
         ]
+
+
+def warn_of(name: str, summary: str, table: Sequence[Mapping[str, Any]], figure: Estimate | None = None) -> Finding:
+    """A warning about the images of a table, a row each with its `path`, of which the first twelve are shown."""
+    images = [str(row["path"]) for row in table[:SHOWN]]
+    return Finding(name, summary, severity="warning", count=len(table), figure=figure, rows=table, images=images)
 
 
 Check = Callable[[Inspection], Finding | None]

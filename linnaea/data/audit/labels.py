@@ -2,18 +2,16 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
-from linnaea.data.audit.contract import CHECKS, Inspection
+from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
 from linnaea.data.similarity import unit
-from linnaea.finding import Estimate, Finding
+from linnaea.finding import Estimate, Finding, wilson
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[np.int64]
 NEIGHBOURS = 5
 FAR = 5.0  # robust standard deviations above the median distance
 MOST_REFERENCES = 10_000
-SHOWN = 12
 TRUSTED = 0.5  # share of planted errors in a list of suspicious labels that is worth a person's time
 FEWEST_NOTICED = 2
 
@@ -44,22 +42,20 @@ def label_errors(inspection: Inspection) -> Finding | None:
     denied = (probabilities.argmax(axis=1) != targets) & (quality <= cut)
     rows = np.flatnonzero(denied & (trial.planted | (tried <= cut)))
     noticed = trial.planted & (tried <= cut) & (trial.probabilities.argmax(axis=1) != trial.targets)
-    figure = _share(int(noticed.sum()), planted)
+    found = int(noticed.sum())
+    figure = Estimate(found / planted, *wilson(found, planted), planted, "Wilson")
     told = f"of labels made wrong on purpose {figure.value:.0%} would be in this list"
     if not len(rows):
         return Finding("label_errors", f"No label looks wrong; {told}.", figure=figure)
     rows = rows[np.argsort(quality[rows], kind="stable")]
     better = [inspection.dataset.classes[index] for index in probabilities[rows].argmax(axis=1).tolist()]
     table = inspection.rows(rows.tolist(), suggestion=better, score=quality[rows].round(4).tolist())
-    return Finding(
+    return warn_of(
         "label_errors",
         f"{len(rows)} of {len(targets)} labels look wrong ({len(rows) / len(targets):.1%}): first "
         f"{table[0]['path']}, labelled {table[0]['label']!r}, looks like {table[0]['suggestion']!r}; {told}.",
-        severity="warning",
-        count=len(rows),
-        figure=figure,
-        rows=table,
-        images=[str(row["path"]) for row in table[:SHOWN]],
+        table,
+        figure,
     )
 
 
@@ -77,14 +73,8 @@ def outliers(inspection: Inspection) -> Finding | None:
     rows = rows[np.argsort(-distance[rows], kind="stable")]
     score = ((distance[rows] - middle) / spread).round(2).tolist()
     table = inspection.rows(rows.tolist(), score=score)
-    return Finding(
-        "outliers",
-        f"{len(rows)} of {len(distance)} pictures are like no other one: first {table[0]['path']}.",
-        severity="warning",
-        count=len(rows),
-        rows=table,
-        images=[str(row["path"]) for row in table[:SHOWN]],
-    )
+    said = f"{len(rows)} of {len(distance)} pictures are like no other one: first {table[0]['path']}."
+    return warn_of("outliers", said, table)
 
 
 def trusted_quality(quality: Floats, planted: npt.NDArray[np.bool_]) -> float | None:
@@ -120,8 +110,3 @@ def neighbour_distance(features: Floats) -> Floats:
         nearest = similarity.topk(min(NEIGHBOURS, max(1, len(chosen) - 1)), dim=1).values
         found[start : start + 1024] = (2 - 2 * nearest).clamp(min=0).sqrt().mean(dim=1).numpy()
     return found
-
-
-def _share(count: int, total: int) -> Estimate:
-    interval = binomtest(count, total).proportion_ci(method="wilson")
-    return Estimate(count / total, float(interval.low), float(interval.high), total, "Wilson")

@@ -1,9 +1,12 @@
 """Checks on single pictures: dark, bright, without content, blurred, tiny, oddly shaped, or cut by the crop."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.data.audit.contract import CHECKS, Inspection
+from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
+from linnaea.data.looks import Looks
 from linnaea.finding import Finding
 
 Numbers = npt.NDArray[np.floating]
@@ -14,47 +17,41 @@ BLURRED_AT_MOST = 0.15  # a Laplacian that varies more than this, relative to br
 TINY = 3.0  # times smaller than the usual picture
 LONG = 3.0  # times longer than wide, beyond the usual shape
 CUT = 0.35  # share of a picture's detail that the crop throws away
-SHOWN = 12
+Judged = tuple[npt.NDArray[np.bool_], Numbers]  # which pictures are flagged, and how they score, the worst lowest
 
 
 @CHECKS.register("dark")
 def dark(inspection: Inspection) -> Finding | None:
     """Pictures of which all but the brightest hundredth is nearly black."""
-    if inspection.looks is None:
-        return None
-    level = inspection.looks.dark
-    return _finding(inspection, "dark", level < DARK, level, "nearly black")
+    return _by_looks(inspection, "dark", lambda looks: (looks.dark < DARK, looks.dark), "nearly black")
 
 
 @CHECKS.register("bright")
 def bright(inspection: Inspection) -> Finding | None:
     """Pictures of which all but the darkest twentieth is nearly white."""
-    if inspection.looks is None:
-        return None
-    level = inspection.looks.bright
-    return _finding(inspection, "bright", level > BRIGHT, -level, "nearly white")
+    return _by_looks(inspection, "bright", lambda looks: (looks.bright > BRIGHT, -looks.bright), "nearly white")
 
 
 @CHECKS.register("without_content")
 def without_content(inspection: Inspection) -> Finding | None:
     """Pictures of one even colour."""
-    if inspection.looks is None:
-        return None
-    spread = inspection.looks.spread
-    return _finding(inspection, "without_content", spread < PLAIN, spread, "of one even colour")
+    return _by_looks(
+        inspection, "without_content", lambda looks: (looks.spread < PLAIN, looks.spread), "of one even colour"
+    )
 
 
 @CHECKS.register("blurred")
 def blurred(inspection: Inspection) -> Finding | None:
     """Pictures with far less fine detail than is usual here: the spread of the Laplacian against that of brightness."""
-    if inspection.looks is None:
-        return None
-    sharpness = inspection.looks.sharpness
-    logarithm = np.log(sharpness + 1e-6)
+    return _by_looks(inspection, "blurred", _hazy, "far less sharp than the others")
+
+
+def _hazy(looks: Looks) -> Judged:
+    logarithm = np.log(looks.sharpness + 1e-6)
     middle = np.median(logarithm)
     spread = 1.4826 * np.median(np.abs(logarithm - middle)) + 1e-6
-    hazy = (logarithm < middle - BLURRED * spread) & (sharpness < BLURRED_AT_MOST) & (inspection.looks.spread >= PLAIN)
-    return _finding(inspection, "blurred", hazy, sharpness, "far less sharp than the others")
+    hazy = (logarithm < middle - BLURRED * spread) & (looks.sharpness < BLURRED_AT_MOST) & (looks.spread >= PLAIN)
+    return hazy, looks.sharpness
 
 
 @CHECKS.register("tiny")
@@ -82,12 +79,15 @@ def odd_shape(inspection: Inspection) -> Finding | None:
 @CHECKS.register("cut_by_crop")
 def cut_by_crop(inspection: Inspection) -> Finding | None:
     """Pictures much of whose detail lies outside the square that `--fit crop` keeps."""
-    if inspection.looks is None or inspection.fit != "crop":
+    if inspection.fit != "crop":
         return None
-    lost = inspection.looks.cut_away
-    return _finding(
-        inspection, "cut_by_crop", lost > CUT, -lost, f"cut by --fit crop of over {CUT:.0%} of their detail (try pad)"
-    )
+    words = f"cut by --fit crop of over {CUT:.0%} of their detail (try pad)"
+    return _by_looks(inspection, "cut_by_crop", lambda looks: (looks.cut_away > CUT, -looks.cut_away), words)
+
+
+def _by_looks(inspection: Inspection, name: str, judge: Callable[[Looks], Judged], words: str) -> Finding | None:
+    """A finding on the images that are flagged by their looks, where these were measured."""
+    return None if inspection.looks is None else _finding(inspection, name, *judge(inspection.looks), words)
 
 
 def _finding(
@@ -99,11 +99,4 @@ def _finding(
         return None
     rows = rows[np.argsort(badness[rows], kind="stable")]
     table = inspection.rows(rows.tolist(), score=np.abs(badness[rows]).round(4).tolist())
-    return Finding(
-        name,
-        f"{len(rows)} of {len(flagged)} pictures are {words}; first {table[0]['path']}.",
-        severity="warning",
-        count=len(rows),
-        rows=table,
-        images=[str(row["path"]) for row in table[:SHOWN]],
-    )
+    return warn_of(name, f"{len(rows)} of {len(flagged)} pictures are {words}; first {table[0]['path']}.", table)

@@ -1,29 +1,20 @@
 """Checks on shortcuts: what has nothing to do with the subject and still gives the class away."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.data.facts import Facts
-from linnaea.finding import Estimate, Finding
+from linnaea.data.splits import random_folds
+from linnaea.finding import Estimate, Finding, wilson
 
 Numbers = npt.NDArray[np.float64]
-FOLDS = 5
 WORTH_SAYING = 0.2  # of what separates the most frequent class from certainty
 FEWEST = 20
 MOST = 20_000
-
-
-class Share(NamedTuple):
-    """A share of images with its 95 % interval."""
-
-    value: float
-    lo: float
-    hi: float
 
 
 @CHECKS.register("shortcuts")
@@ -39,23 +30,24 @@ def shortcuts(inspection: Inspection) -> Finding | None:
         return None
     rows = np.sort(np.random.default_rng(0).permutation(len(targets))[:MOST])
     floor = np.bincount(targets[rows]).max() / len(rows)
-    found: list[tuple[str, Share]] = []
+    found: list[dict[str, Any]] = []
     for name, values in _properties(inspection.facts):
-        figure = _interval(_right(values[rows], targets[rows], groups[rows]))
-        if figure.lo > floor and (figure.value - floor) / (1 - floor) >= WORTH_SAYING:
-            found.append((name, figure))
+        right = _right(values[rows], targets[rows], groups[rows])
+        share, lo, hi = (round(value, 4) for value in (float(right.mean()), *wilson(int(right.sum()), len(rows))))
+        if lo > floor and (share - floor) / (1 - floor) >= WORTH_SAYING:
+            found.append({"property": name, "accuracy": share, "lo": lo, "hi": hi})
     if not found:
         return None
-    found.sort(key=lambda entry: -entry[1].value)
-    name, best = found[0]
+    found.sort(key=lambda row: -row["accuracy"])
+    best = found[0]
     return Finding(
         "shortcuts",
-        f"The {name} alone tells the class in {best.value:.0%} of images (the largest class is {floor:.0%}): a "
-        "classifier may learn that instead of the subject, and fail where it differs.",
+        f"The {best['property']} alone tells the class in {best['accuracy']:.0%} of images (the largest class is "
+        f"{floor:.0%}): a classifier may learn that instead of the subject, and fail where it differs.",
         severity="warning",
         count=len(rows),
-        figure=Estimate(best.value, best.lo, best.hi, len(rows), "Wilson, out of sample"),
-        rows=[{"property": name, "accuracy": share.value, "lo": share.lo, "hi": share.hi} for name, share in found],
+        figure=Estimate(best["accuracy"], best["lo"], best["hi"], len(rows), "Wilson, out of sample"),
+        rows=found,
     )
 
 
@@ -77,17 +69,12 @@ def _right(values: Numbers, targets: npt.NDArray[np.int64], groups: npt.NDArray[
     """Whether a tree that was grown on the other folds names each image's class from the one value (N,)."""
     from sklearn.tree import DecisionTreeClassifier
 
-    folds = np.random.default_rng(0).permutation(groups.max() + 1)[groups] % FOLDS
+    folds = random_folds(groups)
     right = np.zeros(len(values), dtype=bool)
-    for fold in range(FOLDS):
+    for fold in np.unique(folds):
         held = folds == fold
-        if held.any() and not held.all():
+        if not held.all():
             tree = DecisionTreeClassifier(min_samples_leaf=5, max_leaf_nodes=64, random_state=0)
             tree.fit(values[~held, None], targets[~held])
             right[held] = tree.predict(values[held, None]) == targets[held]
     return right
-
-
-def _interval(right: npt.NDArray[np.bool_]) -> Share:
-    interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-    return Share(round(float(right.mean()), 4), round(float(interval.low), 4), round(float(interval.high), 4))

@@ -5,9 +5,9 @@ registered under its name.
 """
 
 from linnaea.data.splits import chronological, iterative, stratified  # noqa: F401  members register themselves
-from linnaea.data.splits.assignment import default_fractions, split
+from linnaea.data.splits.assignment import default_fractions, require_all, split
 from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
-from linnaea.data.splits.folds import assign_folds, each_fold, given_folds, with_folds
+from linnaea.data.splits.folds import assign_folds, each_fold, given_folds, random_folds, with_folds
 
 __all__ = [
     "SPLITTERS",
@@ -18,6 +18,8 @@ __all__ = [
     "default_fractions",
     "each_fold",
     "given_folds",
+    "random_folds",
+    "require_all",
     "split",
     "with_folds",
 ]

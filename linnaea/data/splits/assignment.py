@@ -1,7 +1,7 @@
 """Filling the `split` column, and keeping to splits that are given."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -47,6 +47,12 @@ def split(
     return _filled(dataset, deal_out(Deal(dataset, units_of(dataset, groups, seed), shares)))
 
 
+def require_all(parts: Sequence[str | None], column: str = "split") -> None:
+    """Raise DataError where images have no part in a column that others have one in."""
+    if None in parts:
+        raise DataError(f"{parts.count(None)} images have no {column} while others do: give every image one, or none.")
+
+
 def _complete(
     dataset: Dataset,
     groups: Rows,
@@ -59,8 +65,7 @@ def _complete(
     given = dataset.column("split")
     if fractions is not None:
         raise UsageError("the images have splits already, so fractions cannot be kept: leave one or the other out.")
-    if None in given:
-        raise DataError(f"{given.count(None)} images have no split while others do: give every image one, or none.")
+    require_all(given)
     if "train" not in given:
         raise DataError(f"the splits are {', '.join(sorted(set(given)))}; expected 'train' among them.")
     if "val" in given:

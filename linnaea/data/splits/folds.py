@@ -36,6 +36,11 @@ def assign_folds(
     return out
 
 
+def random_folds(groups: Rows, *, folds: int = 5, seed: int = 0) -> Rows:
+    """A fold from 0 on for each image (N,), equal `groups` (N,) together; drawn, so that one may be small or empty."""
+    return np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % folds
+
+
 def with_folds(dataset: Dataset, assigned: Rows) -> Dataset:
     """The dataset with a column `fold_1`, `fold_2`, ... for each repeat in `assigned` (N, repeats)."""
     for repeat, column in enumerate(assigned.T.tolist(), 1):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from linnaea.classifier import Classifier
 from linnaea.data.pixels import decode_files
+from linnaea.decisions import decide
 from linnaea.errors import CheckFailedError, DataError
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
@@ -67,7 +68,7 @@ def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Locat
     given = (chosen[row] for row in readable)
     theirs = [answer(image if isinstance(image, Path) else image.read_bytes()) for image in given]
     _, ours, scores = classifier.score(decoded.images[readable])
-    parity = _parity(to, ours, scores, theirs, [str(chosen[row]) for row in readable])
+    parity = _parity(to, classifier, ours, scores, theirs, [str(chosen[row]) for row in readable])
     if parity.severity == "error":
         raise CheckFailedError(f"{file} was written, but {parity.summary}")
     return Exported(file, file.stat().st_size / 1e6, parity)
@@ -75,6 +76,7 @@ def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Locat
 
 def _parity(
     to: str,
+    classifier: Classifier,
     ours: npt.NDArray[np.float32],
     scores: npt.NDArray[np.float32],
     theirs: Sequence[tuple[npt.NDArray[np.float32], float]],
@@ -83,7 +85,8 @@ def _parity(
     exported = np.stack([probabilities for probabilities, _ in theirs])
     gaps = np.abs(exported - ours).max(axis=1)
     score_gaps = np.abs(np.array([score for _, score in theirs]) - scores) / np.maximum(np.abs(scores), 1)
-    changed = int((exported.argmax(axis=1) != ours.argmax(axis=1)).sum())
+    both = (decide(classifier.task, classifier.classes, values, classifier.policy) for values in (ours, exported))
+    changed = sum(one != other for one, other in zip(*(decided.labels for decided in both), strict=True))
     worst = float(np.maximum(gaps, score_gaps).max())  # NaN if any is
     failed = not worst <= TOLERANCE or changed > 0
     rows: list[dict[str, Any]] = [

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import torch
 
+from linnaea import decisions
 from linnaea.classifier import Classifier
 from linnaea.data import decoding
 from linnaea.delivery.exporters.exporter import EXPORTERS, Answer, Exporter
@@ -17,11 +18,12 @@ from linnaea.runtime.files import write_atomically, write_text
 
 OPSET = 18
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
+BESIDE = (decoding, decisions)
 SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnxruntime is an extra
 
 
 def write(classifier: Classifier, folder: Path) -> Path:
-    """Write `model.onnx`, `decoding.py` and `predict.py` into `folder` and return the first.
+    """Write `model.onnx`, `decoding.py`, `decisions.py` and `predict.py` into `folder` and return the first.
 
     Input `images` (N, S, S, 3) of uint8; outputs `logits`, `probabilities` (N, K) and `ood_score` (N,).
     """
@@ -29,8 +31,11 @@ def write(classifier: Classifier, folder: Path) -> Path:
         if importlib.util.find_spec(library) is None:
             raise MissingExtraError(library, "export")
     file = write_atomically(folder / "model.onnx", lambda partial: _convert(classifier, partial))
-    write_text(folder / "decoding.py", Path(str(decoding.__file__)).read_text(encoding="utf-8"))
-    script = SCRIPT.read_text(encoding="utf-8").replace("from linnaea.data.decoding import", "from decoding import")
+    for module in BESIDE:
+        write_text(folder / f"{_own_name(module)}.py", Path(str(module.__file__)).read_text(encoding="utf-8"))
+    script = SCRIPT.read_text(encoding="utf-8")
+    for module in BESIDE:
+        script = script.replace(f"from {module.__name__} import", f"from {_own_name(module)} import")
     write_text(folder / "predict.py", script)
     return file
 
@@ -67,18 +72,25 @@ def _convert(classifier: Classifier, file: Path) -> None:
     onnx.save_model(model, file)
 
 
+def _own_name(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
 def _import_script(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"linnaea_export_{abs(hash(path))}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
+    names = [_own_name(module) for module in BESIDE]
     try:
-        sys.modules.pop("decoding", None)
+        for name in names:
+            sys.modules.pop(name, None)
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent))
-        sys.modules.pop("decoding", None)
+        for name in names:
+            sys.modules.pop(name, None)
     return module
 
 

@@ -3,7 +3,8 @@
     python predict.py photo.jpg another.png
 
 Prints one JSON object per image: label, confidence, prediction set, OOD score and a reason, which is `ok`, `unsure`,
-`unfamiliar` or `unreadable`. `model.onnx` and `decoding.py` must lie beside this file.
+`unfamiliar` or `unreadable`. `model.onnx`, `decoding.py` and `decisions.py` must lie beside
+this file.
 """
 
 import json
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from linnaea.data.decoding import UnreadableError, decode
+from linnaea.decisions import Policy, decide, reasons
 
 NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
 
@@ -26,9 +28,10 @@ class Predictor:
     def __init__(self, model: str | Path) -> None:
         self.session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
         facts = self.session.get_modelmeta().custom_metadata_map
-        self.classes, self.recipe, self.policy, self.familiarity = (
-            json.loads(facts[f"linnaea.{key}"]) for key in ("classes", "recipe", "policy", "familiarity")
+        self.task, self.classes, self.recipe, policy, familiarity = (
+            json.loads(facts[f"linnaea.{key}"]) for key in ("task", "classes", "recipe", "policy", "familiarity")
         )
+        self.policy, self.knows_strangers = Policy.from_json(policy), familiarity is not None
 
     def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[np.float32], float]:
         """Probabilities (K,) and the OOD score of one image file, or its bytes; raises UnreadableError."""
@@ -42,24 +45,17 @@ class Predictor:
             probabilities, score = self.score(image)
         except UnreadableError as error:
             return {**NOTHING, "id": str(image), "reason": "unreadable", "detail": str(error)}
-        order = np.argsort(-probabilities, kind="stable")
-        confidence = float(probabilities[order[0]])
-        least = min(self.policy["set_threshold"], confidence)
+        scores = np.array([score])
+        decided = decide(self.task, self.classes, probabilities[None], self.policy)
         return {
             **NOTHING,
             "id": str(image),
-            "label": self.classes[order[0]],
-            "confidence": round(confidence, 6),
-            "prediction_set": [self.classes[k] for k in order if probabilities[k] >= least],
-            "ood_score": None if self.familiarity is None else round(score, 6),
-            "reason": self._reason(confidence, score),
+            "label": decided.labels[0],
+            "confidence": round(float(decided.confidence[0]), 6),
+            "prediction_set": decided.sets[0],
+            "ood_score": round(score, 6) if self.knows_strangers else None,
+            "reason": reasons(decided.confidence, scores if self.knows_strangers else None, self.policy)[0],
         }
-
-    def _reason(self, confidence: float, score: float) -> str:
-        highest = self.policy["ood_threshold"]
-        if self.familiarity is not None and highest is not None and score > highest:
-            return "unfamiliar"
-        return "unsure" if confidence < self.policy["confidence_threshold"] else "ok"
 
 
 if __name__ == "__main__":

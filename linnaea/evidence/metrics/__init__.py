@@ -1,7 +1,32 @@
-"""The metrics: one pure function each, registered by name in `METRICS`."""
+"""The metrics: one pure function each, registered by name in `METRICS`, those of several labels in `LABEL_METRICS`."""
 
-from linnaea.evidence.metrics import decisions, probabilities, ranking
-from linnaea.evidence.metrics.contract import METRICS, Metric
-from linnaea.evidence.metrics.scores import Scores
+from linnaea.evidence.metrics import (
+    decisions,
+    label_decisions,
+    label_probabilities,
+    label_ranking,
+    probabilities,
+    ranking,
+)
+from linnaea.evidence.metrics.contract import LABEL_METRICS, METRICS, Metric
+from linnaea.evidence.metrics.kinds import metrics_for, metrics_of, scores_of
+from linnaea.evidence.metrics.labels import LabelScores
+from linnaea.evidence.metrics.scores import Judged, Scores
 
-__all__ = ["METRICS", "Metric", "Scores", "decisions", "probabilities", "ranking"]
+__all__ = [
+    "LABEL_METRICS",
+    "METRICS",
+    "Judged",
+    "LabelScores",
+    "Metric",
+    "Scores",
+    "decisions",
+    "label_decisions",
+    "label_probabilities",
+    "label_ranking",
+    "metrics_for",
+    "metrics_of",
+    "probabilities",
+    "ranking",
+    "scores_of",
+]

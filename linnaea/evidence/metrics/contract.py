@@ -2,21 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from linnaea.evidence.metrics.scores import Flags, Scores
+from linnaea.evidence.metrics.labels import LabelScores
+from linnaea.evidence.metrics.scores import Flags, Judged, Scores
 from linnaea.registry import Registry
 from linnaea.task import Floats
 
-Function = Callable[[Scores, Floats], Floats]
-Parts = Callable[[Scores], tuple[Floats, Floats]]
+S = TypeVar("S", bound=Judged)
+Function = Callable[[S, Floats], Floats]
+Parts = Callable[[S], tuple[Floats, Floats]]
 
 
-def _always(_: Scores) -> bool:
+def _always(_: Judged) -> bool:
     return True
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(Generic[S]):
     """A pure function with what is known about it.
 
     `function(scores, weights)` takes non-negative weights (B, n), such as the counts of a resample, and returns the
@@ -28,18 +31,19 @@ class Metric:
     with n times K.
     """
 
-    function: Function
+    function: Function[S]
     higher_is_better: bool
-    needs: Callable[[Scores], bool] = _always
+    needs: Callable[[S], bool] = _always
     readable_only: bool = False
-    flags: Callable[[Scores], Flags] | None = None
-    parts: Parts | None = None
-    bias: Callable[[Scores], float] | None = None
+    flags: Callable[[S], Flags] | None = None
+    parts: Parts[S] | None = None
+    bias: Callable[[S], float] | None = None
     sorts_every_class: bool = False
 
-    def __call__(self, scores: Scores, weights: Floats) -> Floats:
+    def __call__(self, scores: S, weights: Floats) -> Floats:
         """The figure for each of the weightings (B, n), shape (B,)."""
         return self.function(scores, weights)
 
 
-METRICS: Registry[Metric] = Registry("metric")
+METRICS: Registry[Metric[Scores]] = Registry("metric")
+LABEL_METRICS: Registry[Metric[LabelScores]] = Registry("metric of several labels")

@@ -54,7 +54,7 @@ def _ones(scores: Scores) -> Floats:
     return np.ones((1, len(scores)))
 
 
-def _by_class(function: Function) -> Parts:
+def _by_class(function: Function[Scores]) -> Parts[Scores]:
     def parts(scores: Scores) -> tuple[Floats, Floats]:
         images = totals(_ones(scores), scores.targets, scores.classes)
         answered = totals(_ones(scores), scores.answers, scores.classes)

@@ -37,6 +37,11 @@ def _ece_bias(scores: Scores) -> float:
     ones = np.full((1, len(read)), 1 / len(read))
     gaps = np.abs(totals(ones, read.bins, BINS, read.confidence - read.hits)[0])
     spread = np.sqrt(totals(ones / len(read), read.bins, BINS, read.confidence * (1 - read.confidence))[0])
+    return lift_of_gaps(gaps, spread)
+
+
+def lift_of_gaps(gaps: Floats, spread: Floats) -> float:
+    """How far chance lifts the sum of absolute gaps (C,), each of which it spreads by a standard deviation (C,)."""
     gaps, spread = gaps[spread > 0], spread[spread > 0]
     by_chance = np.sqrt(2 / np.pi) * spread.sum() + 1.645 * np.sqrt((1 - 2 / np.pi) * np.square(spread).sum())
     if gaps.sum() <= by_chance:

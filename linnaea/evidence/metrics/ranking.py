@@ -1,10 +1,12 @@
 """Metrics of the order that scores put images in, over the readable images; ties count exactly."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from scipy.special import digamma
 
 from linnaea.evidence.metrics.contract import METRICS, Metric
-from linnaea.evidence.metrics.scores import Scores, mean_of_defined, ratio, totals
+from linnaea.evidence.metrics.scores import Ranking, Scores, mean_of_defined, ratio, totals
 from linnaea.task import Floats
 
 _COLUMNS = 16
@@ -41,17 +43,22 @@ def aurc(scores: Scores, weights: Floats) -> Floats:
 
 def _areas(scores: Scores, weights: Floats) -> Floats:
     scores, weights = scores.readable_part(weights)
-    numbers = [1] if scores.classes == 2 else range(scores.classes)
-    # A few columns at a time stay in the processor's cache.
+    rankings = scores.rankings[1:] if scores.classes == 2 else scores.rankings
+    return in_blocks(weights, [lambda columns, r=r: area(r, columns) for r in rankings])
+
+
+def in_blocks(weights: Floats, functions: Sequence[Callable[[Floats], Floats]]) -> Floats:
+    """What each function says of weights (n, b), a few columns at a time: they stay in the processor's cache (B, C)."""
     blocks = (np.ascontiguousarray(weights[start : start + _COLUMNS].T) for start in range(0, len(weights), _COLUMNS))
-    return np.concatenate([np.stack([_area(scores, block, k) for k in numbers], axis=1) for block in blocks])
+    return np.concatenate([np.stack([function(block) for function in functions], axis=1) for block in blocks])
 
 
-def _area(scores: Scores, columns: Floats, number: int) -> Floats:
-    ranking = scores.rankings[number]
-    if not 0 < len(ranking.positives) < len(scores):
+def area(ranking: Ranking, columns: Floats) -> Floats:
+    """The area under the ROC curve of one class for weights (n, B), shape (B,)."""
+    images = len(ranking.order)
+    if not 0 < len(ranking.positives) < images:
         return np.full(columns.shape[1], np.nan)
-    negatives = np.zeros((len(scores) + 1, columns.shape[1]))
+    negatives = np.zeros((images + 1, columns.shape[1]))
     np.take(columns, ranking.order, axis=0, out=negatives[1:])
     positives = negatives[ranking.positives + 1]
     negatives[ranking.positives + 1] = 0

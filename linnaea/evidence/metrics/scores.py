@@ -1,7 +1,9 @@
 """What metrics read: the arrays of a predictions table, derived once."""
 
-from dataclasses import dataclass, fields
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +22,10 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Ranking:
-    """The images by rising probability of one class, and where in that order its own images are.
+    """Images by rising probability of one class, and where in that order its own images are.
 
-    `order` (n,) sorts; `positives` (P,) are places in that order; `first` and `behind` (P,) are the places where
-    the run of equal probabilities around each positive starts and has ended.
+    `order` (m,) are the rows of the images that are ranked; `positives` (P,) are places in that order; `first` and
+    `behind` (P,) are the places where the run of equal probabilities around each positive starts and has ended.
     """
 
     order: npt.NDArray[np.int32]
@@ -31,9 +33,67 @@ class Ranking:
     first: Integers
     behind: Integers
 
+    @classmethod
+    def of(cls, probabilities: Floats, there: Flags) -> "Ranking":
+        """Rank images by probabilities (n,); `there` (n,) says which show the class."""
+        order = probabilities.argsort(kind="stable").astype(np.int32)
+        ordered = probabilities[order]
+        positives = np.flatnonzero(there[order])
+        first = ordered.searchsorted(ordered[positives], side="left")
+        behind = ordered.searchsorted(ordered[positives], side="right")
+        return cls(order, positives, first, behind)
+
+
+class Judged(ABC):
+    """What was answered about n images, and what is true of them: as much as every figure needs to know.
+
+    Its fields are arrays with a row per image, among them `probabilities` (n, K) and `readable` (n,).
+    """
+
+    probabilities: Floats
+    readable: Flags
+
+    @property
+    def classes(self) -> int:
+        """K, the number of classes."""
+        return int(self.probabilities.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.readable)
+
+    def take(self, rows: Integers | Flags) -> Self:
+        """The same of some images: positions (m,) or a mask (n,)."""
+        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(cast(Any, self))})
+
+    def with_readable(self, readable: Flags) -> Self:
+        """The same with only these images (n,) called readable."""
+        return cast(Self, replace(cast(Any, self), readable=readable))
+
+    def readable_part(self, weights: Floats) -> tuple[Self, Floats]:
+        """The readable images and their columns of `weights` (B, n)."""
+        return (self, weights) if self.readable.all() else (self._read, weights[:, self.readable])
+
+    @cached_property
+    def _read(self) -> Self:
+        return self.take(self.readable)
+
+    @property
+    def counted(self) -> Flags:
+        """The images (n,) of which anything is known: all, where each has its label."""
+        return np.ones(len(self), dtype=bool)
+
+    @property
+    @abstractmethod
+    def hits(self) -> Flags:
+        """Whether each image is answered rightly in all that is known of it (n,)."""
+
+    @abstractmethod
+    def lack(self, used: Flags) -> str:
+        """What a figure of order lacks that is not defined on the `used` images (n,), of which there are some."""
+
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class Scores(Judged):
     """What was answered about n images of K classes.
 
     `targets` and `answers` (n,) are class indices, an answer is -1 for an unreadable image; `probabilities` (n, K),
@@ -51,37 +111,13 @@ class Scores:
     def of(cls, predictions: Predictions) -> "Scores":
         """Derive the arrays; raises DataError for an image without truth or a readable one without probabilities."""
         targets, readable = predictions.targets, predictions.readable
-        probabilities = predictions.scores()
-        confidence = predictions.table.column("confidence").to_numpy().astype(np.float64)
-        absent = readable & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
-        if absent.any():
-            first = predictions.column("id")[int(absent.argmax())]
-            raise DataError(
-                f"{absent.sum()} readable images have no finite probabilities or confidence (first {first!r}): "
-                "check the model's outputs for NaN, or mark these images as unreadable."
-            )
+        probabilities, confidence = finite_scores(predictions)
         likelihood = _log_likelihood(predictions, targets, probabilities)
         return cls(targets, predictions.answers, probabilities, confidence, likelihood, readable)
 
-    @property
-    def classes(self) -> int:
-        """K, the number of classes."""
-        return int(self.probabilities.shape[1])
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def take(self, rows: Integers | Flags) -> "Scores":
-        """The scores of some images: positions (m,) or a mask (n,)."""
-        return Scores(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    def readable_part(self, weights: Floats) -> "tuple[Scores, Floats]":
-        """The readable images and their columns of `weights` (B, n)."""
-        return (self, weights) if self.readable.all() else (self._read, weights[:, self.readable])
-
-    @cached_property
-    def _read(self) -> "Scores":
-        return self.take(self.readable)
+    def lack(self, used: Flags) -> str:
+        """What a figure of order lacks that is not defined on the `used` images (n,), of which there are some."""
+        return "all images are of one class" if len(np.unique(self.targets[used])) == 1 else "not on these images"
 
     @cached_property
     def hits(self) -> Flags:
@@ -103,15 +139,21 @@ class Scores:
     @cached_property
     def rankings(self) -> list[Ranking]:
         """A ranking per class; orders are int32, so all of them take half of what the probabilities take."""
-        return [self._ranking(number) for number in range(self.classes)]
+        return [Ranking.of(self.probabilities[:, k], self.targets == k) for k in range(self.classes)]
 
-    def _ranking(self, number: int) -> Ranking:
-        order = self.probabilities[:, number].argsort(kind="stable").astype(np.int32)
-        ordered = self.probabilities[order, number]
-        positives = np.flatnonzero(self.targets[order] == number)
-        first = ordered.searchsorted(ordered[positives], side="left")
-        behind = ordered.searchsorted(ordered[positives], side="right")
-        return Ranking(order, positives, first, behind)
+
+def finite_scores(predictions: Predictions) -> tuple[Floats, Floats]:
+    """Probabilities (n, K) and confidence (n,); raises DataError where a readable image has none."""
+    probabilities = predictions.scores()
+    confidence = predictions.table.column("confidence").to_numpy().astype(np.float64)
+    absent = predictions.readable & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
+    if absent.any():
+        first = predictions.column("id")[int(absent.argmax())]
+        raise DataError(
+            f"{absent.sum()} readable images have no finite probabilities or confidence (first {first!r}): "
+            "check the model's outputs for NaN, or mark these images as unreadable."
+        )
+    return probabilities, confidence
 
 
 def totals(weights: Floats, places: Integers, count: int, values: Floats | Flags | None = None) -> Floats:

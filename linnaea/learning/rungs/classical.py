@@ -15,10 +15,15 @@ SVM_ITERATIONS = 100
 
 
 def fit_majority(job: Job) -> Fitted:
-    """Count the classes of the training split."""
+    """Count the classes of the training split; of several labels the odds of each among the images that know it."""
     model = Majority(job.classes)
-    counts = np.bincount(job.train.targets, minlength=job.classes)
-    model.prior.copy_(torch.from_numpy(np.log((counts + 1) / (counts.sum() + job.classes))))
+    if job.task.multilabel:
+        there, absent = ((job.train.targets == value).sum(axis=0) + 1 for value in (1, 0))
+        prior = np.log(there / absent)
+    else:
+        counts = np.bincount(job.train.targets, minlength=job.classes)
+        prior = np.log((counts + 1) / (counts.sum() + job.classes))
+    model.prior.copy_(torch.from_numpy(prior))
     return Fitted(model)
 
 

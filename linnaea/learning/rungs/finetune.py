@@ -42,7 +42,7 @@ def fit_finetune(job: Job) -> Fitted:
         plan=plan,
         augmentations=augmentations,
         balance=job.balance,
-        label_smoothing=0.05,
+        label_smoothing=0.0 if job.task.multilabel else 0.05,
         seed=job.options.seed,
         checkpoints=job.checkpoints,
         on_epoch=job.on_epoch,

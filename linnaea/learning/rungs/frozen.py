@@ -1,6 +1,6 @@
 """The rung that trains nothing but a head: a pretrained backbone with logistic regression on its features."""
 
-from linnaea.learning.heads import choose, fit_path, log_loss
+from linnaea.learning.heads import choose, fit_path, log_loss, log_losses
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
 from linnaea.models.embedding import embed, measure_embedding
@@ -10,7 +10,10 @@ MOST_IMAGES = 50_000
 
 
 def fit_frozen(job: Job) -> Fitted:
-    """Embed every image once, then fit multinomial logistic regression along its regularisation path."""
+    """Embed every image once, then fit logistic regression along its regularisation path.
+
+    It is multinomial or, for several labels, one regression per label.
+    """
     assert job.weights is not None, "steps_for gives this rung its weights"
     model: Network = job.weights.build(job.classes, job.size).to(job.options.device)
     if job.weights.source not in job.features:
@@ -18,7 +21,8 @@ def fit_frozen(job: Job) -> Fitted:
     known = job.features[job.weights.source]
     balance = job.balance
     features, targets, weights = balance.for_head(known.train, known.targets, job.options.seed)
-    heads = fit_path(features, targets, job.classes, loss=balance.head_loss(log_loss), weights=weights)
+    loss = log_losses if job.task.multilabel else balance.head_loss(log_loss)
+    heads = fit_path(features, targets, job.classes, loss=loss, weights=weights)
     best = choose(heads, known.val, job.val.targets, balance.on_val(job.val.targets))
     install(best, model.classifier)
     notes = [f"The head's strength C = {best.strength} was chosen on val.", *balance.notes]

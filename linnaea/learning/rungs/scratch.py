@@ -53,7 +53,7 @@ def fit_scratch(job: Job) -> Fitted:
         plan=plan,
         augmentations=augmentations,
         balance=job.balance,
-        label_smoothing=0.2,
+        label_smoothing=0.0 if job.task.multilabel else 0.2,
         seed=job.options.seed,
         checkpoints=job.checkpoints,
         on_epoch=job.on_epoch,

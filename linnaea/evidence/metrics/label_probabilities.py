@@ -1,0 +1,57 @@
+"""Metrics of the probabilities of labels, over readable images and all that is known of them."""
+
+import numpy as np
+
+from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric
+from linnaea.evidence.metrics.labels import LabelScores
+from linnaea.evidence.metrics.probabilities import lift_of_gaps
+from linnaea.evidence.metrics.scores import BINS, ratio
+from linnaea.task import Floats
+
+
+def nll(scores: LabelScores, weights: Floats) -> Floats:
+    """The mean over all decisions of the negative natural logarithm of the probability given to what is true.
+
+    0 and above, lower is better. Exact from the logits where the probabilities are their sigmoid; else no probability
+    counts as less than the smallest normal float32, about 1e-38.
+    """
+    return _mean(-scores.log_likelihood, scores, weights)
+
+
+def brier(scores: LabelScores, weights: Floats) -> Floats:
+    """The mean over all decisions of the squared error of the probability, 0 to 1; lower is better (Brier 1950)."""
+    return _mean(np.square(scores.probabilities - scores.targets), scores, weights)
+
+
+def ece(scores: LabelScores, weights: Floats) -> Floats:
+    """The mean gap between a label's probability and how often it is there, over 15 bins of equal width, 0 to 1."""
+    scores, weights = scores.readable_part(weights)
+    gaps = weights @ by_bin(scores, scores.probabilities - scores.targets)
+    return ratio(np.abs(gaps).sum(axis=1), weights @ scores.known.sum(axis=1).astype(np.float64))
+
+
+def by_bin(scores: LabelScores, values: Floats) -> Floats:
+    """The sums of values (n, K) over each image's labels in each bin of probability (n, BINS)."""
+    rows, _ = np.nonzero(scores.bins >= 0)
+    places = rows * BINS + scores.bins[scores.bins >= 0]
+    summed = np.bincount(places, weights=values[scores.bins >= 0], minlength=len(scores) * BINS)
+    return summed.reshape(len(scores), BINS)
+
+
+def _mean(values: Floats, scores: LabelScores, weights: Floats) -> Floats:
+    used = scores.known & scores.readable[:, None]
+    sums, counts = np.where(used, values, 0.0).sum(axis=1), used.sum(axis=1).astype(np.float64)
+    return ratio(weights @ sums, weights @ counts)
+
+
+def _ece_bias(scores: LabelScores) -> float:
+    read = scores.take(scores.readable)
+    decisions = read.known.sum()
+    gaps = np.abs(by_bin(read, read.probabilities - read.targets).sum(axis=0)) / decisions
+    spread = np.sqrt(by_bin(read, read.probabilities * (1 - read.probabilities)).sum(axis=0)) / decisions
+    return lift_of_gaps(gaps, spread)
+
+
+LABEL_METRICS.register("nll")(Metric(nll, False, readable_only=True))
+LABEL_METRICS.register("brier")(Metric(brier, False, readable_only=True))
+LABEL_METRICS.register("ece")(Metric(ece, False, readable_only=True, bias=_ece_bias))

@@ -1,0 +1,67 @@
+"""What tests are made of: files, archives, pictures, and the command line."""
+
+import io
+import sys
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from linnaea.cli import main
+
+TAR_MODES = {"tar": "w", "gz": "w:gz", "tgz": "w:gz", "xz": "w:xz", "bz2": "w:bz2"}
+
+
+def touch(root, *names):
+    """Empty files; gives the folder back."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def pack(path, members):
+    """Write an archive of names and contents; a content may be a tar header or a zip header instead."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(*((content, b"") if isinstance(content, zipfile.ZipInfo) else (name, content)))
+        return path
+    with tarfile.open(path, TAR_MODES[path.suffix[1:]]) as archive:
+        for name, content in members.items():
+            entry, body = (content, b"") if isinstance(content, tarfile.TarInfo) else (tarfile.TarInfo(name), content)
+            entry.size = len(body)
+            archive.addfile(entry, io.BytesIO(body))
+    return path
+
+
+def smooth(number, size=64):
+    """A smooth picture with structure, different for every number."""
+    coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def draw_pets(folder, *names):
+    """Pictures of noise of these names, by turns in the class folders `cat` and `dog`; gives the folder back."""
+    for number, name in enumerate(names):
+        place = folder / ("cat", "dog")[number % 2] / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place)
+    return folder
+
+
+def reasons(dataset):
+    """Why each file was left out."""
+    return {entry.path: entry.reason for entry in dataset.excluded}
+
+
+def run(words, monkeypatch):
+    """The exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, words)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return stopped.value.code or 0

@@ -115,6 +115,14 @@ FAMILIES = (
         ("better", _better),
     ),
     Family(
+        "Aims of thresholds",
+        "linnaea.evidence.aims",
+        "AIMS",
+        "Chosen with `linnaea train --aim`.",
+        lambda name, aim: aim.merit,
+        ("such as", lambda aim: f"`{aim.example}`" if aim.example else ""),
+    ),
+    Family(
         "Exporters",
         "linnaea.delivery.exporters",
         "EXPORTERS",

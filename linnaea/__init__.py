@@ -7,12 +7,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from linnaea.classifier import Classifier, load
     from linnaea.dataset import Dataset
     from linnaea.errors import LinnaeaError
     from linnaea.estimator import ImageClassifier
     from linnaea.finding import Estimate, Finding
     from linnaea.pipeline import (
+        adapt_prior,
         audit,
         check_split,
         compare,
@@ -45,7 +47,9 @@ _HOMES = {
     **dict.fromkeys(
         ("audit", "compare", "evaluate", "export", "predict", "read", "report", "split", "train"), "linnaea.pipeline"
     ),
-    **dict.fromkeys(("check_split", "convert", "datasheet", "diff", "folds", "preview"), "linnaea.pipeline"),
+    **dict.fromkeys(
+        ("adapt_prior", "check_split", "convert", "datasheet", "diff", "folds", "preview"), "linnaea.pipeline"
+    ),
 }
 
 __all__ = [
@@ -57,6 +61,7 @@ __all__ = [
     "LinnaeaError",
     "Predictions",
     "Run",
+    "adapt_prior",
     "audit",
     "check_split",
     "compare",
@@ -77,6 +82,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("linnaea")
     if name not in _HOMES:
         raise AttributeError(f"module 'linnaea' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -22,6 +22,7 @@ from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
 from linnaea.runtime.containers import Located
 from linnaea.task import TASKS, Task
+from linnaea.taxonomy import Taxonomy
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -33,9 +34,20 @@ class Answering(nn.Module):
     This one graph predicts here and is what an export carries.
     """
 
-    def __init__(self, model: Model, familiarity: Familiarity | None, temperature: float, task: Task) -> None:
+    prior_shift: Tensor | None
+
+    def __init__(
+        self,
+        model: Model,
+        familiarity: Familiarity | None,
+        temperature: float,
+        task: Task,
+        prior_shift: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.model, self.familiarity, self.temperature, self.task = model, familiarity, temperature, task
+        shift = torch.tensor(prior_shift, dtype=torch.float32) if prior_shift else None
+        self.register_buffer("prior_shift", shift, persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,), zero without a familiarity score."""
@@ -44,6 +56,8 @@ class Answering(nn.Module):
     def from_features(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same from the model's features (N, D)."""
         logits = self.model.head(features) / self.temperature
+        if self.prior_shift is not None:
+            logits = logits + self.prior_shift.to(logits.device)
         scores = self.familiarity(features) if self.familiarity is not None else features[:, 0] * 0
         return logits, self.task.activation(logits), scores
 
@@ -53,7 +67,9 @@ class Classifier:
     """Maps image files to answers; immutable, so that makers return a new one.
 
     `model` maps pixels to logits, `recipe` files to pixels; `temperature` calibrates; `familiarity` and `policy`
-    decide when not to answer; `provenance` says where all of it came from.
+    decide when not to answer; `provenance` says where all of it came from. `prior` (K,) are the mean probabilities over
+    the images it was calibrated on; `prior_shift` (K,) is added to calibrated logits for other shares of the classes
+    (empty: nothing is).
     """
 
     model: Model
@@ -61,6 +77,8 @@ class Classifier:
     task: str
     recipe: Recipe
     temperature: float = 1.0
+    prior: tuple[float, ...] = ()
+    prior_shift: tuple[float, ...] = ()
     familiarity: Familiarity | None = None
     policy: Policy = field(default_factory=Policy)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +106,11 @@ class Classifier:
 
     def graph(self) -> Answering:
         """Everything after decoding as one module, in evaluation mode."""
-        return Answering(self.model, self.familiarity, self.temperature, TASKS[self.task]).eval()
+        return Answering(self.model, self.familiarity, self.temperature, TASKS[self.task], self.prior_shift).eval()
+
+    def raw(self, logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """What the model said (N, K) of images whose calibrated logits (N, K) are given."""
+        return (logits - np.array(self.prior_shift or 0.0, dtype=logits.dtype)) * self.temperature
 
     def score(self, images: Images) -> tuple[Floats, Floats, Floats]:
         """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,) of decoded images (N, S, S, 3)."""
@@ -126,7 +148,12 @@ class Classifier:
             "reason": _unless(unread, why, "unreadable"),
             "detail": list(failed),
         }
-        return Predictions.from_columns(table, self.classes, self.task)
+        return Predictions.from_columns(table, self.classes, self.task, dict(self.policy.parents))
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree over the classes, as the policy has it; without groups all of them lie below its root."""
+        return Taxonomy(self.classes, self.policy.parents)
 
     def with_(self, **changes: Any) -> "Classifier":
         """A copy with some fields replaced."""
@@ -146,7 +173,12 @@ class Classifier:
             "task": self.task,
             "model": {"kind": self.model.kind, "arguments": self.model.arguments},
             "recipe": self.recipe.to_json(),
-            "calibration": {"method": "temperature", "temperature": self.temperature},
+            "calibration": {
+                "method": "temperature",
+                "temperature": self.temperature,
+                "prior": list(self.prior),
+                "prior_shift": list(self.prior_shift),
+            },
             "familiarity": list(self.familiarity.directions.shape) if self.familiarity is not None else None,
             "policy": asdict(self.policy),
             "provenance": self.provenance,
@@ -201,6 +233,8 @@ def load(folder: str | Path) -> Classifier:
         task=content["task"],
         recipe=Recipe(**content["recipe"]),
         temperature=content["calibration"]["temperature"],
+        prior=tuple(content["calibration"].get("prior", ())),
+        prior_shift=tuple(content["calibration"].get("prior_shift", ())),
         familiarity=familiarity,
         policy=Policy.from_json(content["policy"]),
         provenance=content["provenance"],

@@ -1,15 +1,18 @@
 """The command line: one command per stage, its flags the keyword arguments of the verb."""
 
+import copy
 import errno
+import functools
 import json
-import logging
 import sys
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+import linnaea
 from linnaea.errors import CheckFailedError, LinnaeaError, UsageError
 
 app = typer.Typer(
@@ -22,6 +25,7 @@ app = typer.Typer(
 )
 
 BY = "stratified (by class), time (by the column time) or iterative (by label)."
+AIM = "Of thresholds: youden, f1, recall=0.95, precision=0.9, specificity=0.95, cost=1:5."
 GOES_ON = "A training goes on where it was with the same command and --resume."
 
 Data = Annotated[
@@ -32,6 +36,21 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Duplicates = Annotated[str, typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).")]
 Augment = Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"linnaea {linnaea.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A folder of images in, a classifier you can defend out."""
 
 
 @app.command()
@@ -51,9 +70,13 @@ def train(
     datasheet: Annotated[Path | None, typer.Option(help="datasheet.toml beside the images by default.")] = None,
     augment: Augment = None,
     balance: Annotated[str | None, typer.Option(help="Against imbalance: oversample, focal and so on.")] = None,
+    loss: Annotated[str | None, typer.Option(help="With a taxonomy: marginal, per_level, cross_entropy.")] = None,
     coverage: Annotated[float, typer.Option(help="Share of images whose prediction set holds the truth.")] = 0.9,
     unsure_rate: Annotated[float, typer.Option(help="Share of known images to answer with 'unsure'.")] = 0.05,
     unfamiliar_rate: Annotated[float, typer.Option(help="Share of known images to call 'unfamiliar'.")] = 0.05,
+    aim: Annotated[str | None, typer.Option(help=AIM)] = None,
+    positive: Annotated[str | None, typer.Option(help="Of two classes the one aims are about; the second.")] = None,
+    risk: Annotated[float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.")] = None,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
@@ -78,9 +101,13 @@ def train(
         datasheet=datasheet,
         augment=_names(augment),
         balance=None if balance == "none" else balance,
+        loss=loss,
         coverage=coverage,
         unsure_rate=unsure_rate,
         unfamiliar_rate=unfamiliar_rate,
+        aim=aim,
+        positive=positive,
+        risk=risk,
         seed=seed,
         device=device,
         precision=precision,
@@ -250,12 +277,15 @@ def convert(
 def evaluate(
     run: RunFolder,
     data: Annotated[Path | None, typer.Option(help="Other labelled images; the run's test split by default.")] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Of two classes: what answers are worth at this share of positives.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge a run on its test split, or on other data, with intervals."""
     from linnaea import pipeline
 
-    evaluation = pipeline.evaluate(run, data)
+    evaluation = pipeline.evaluate(run, data, prevalence=prevalence)
     if as_json:
         from dataclasses import asdict
 
@@ -362,10 +392,8 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for the digits and the r
 
 def main() -> None:
     """Run the command line; errors raised on purpose become one line and an exit code."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
-    logging.getLogger("linnaea").setLevel(logging.INFO)
     try:
-        app(prog_name="linnaea")
+        _only(sys.argv[1:2])(prog_name="linnaea")
     except LinnaeaError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -381,6 +409,41 @@ def main() -> None:
         sys.exit(2)
 
 
+def _only(wanted: Sequence[str]) -> typer.Typer:
+    """The command line on which only the wanted command knows its options: to read those of all takes twice as long."""
+    narrow = copy.copy(app)
+    narrow.registered_commands = [copy.copy(info) for info in app.registered_commands]
+    for info in narrow.registered_commands:
+        assert info.callback is not None, "every command is a function"
+        name = info.name or info.callback.__name__.replace("_", "-")
+        info.callback = _logged(info.callback) if name in wanted else _named_only(info.callback)
+    return narrow
+
+
+def _logged(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, which tells the user what it does."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        import logging
+
+        logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+        logging.getLogger("linnaea").setLevel(logging.INFO)
+        return command(*arguments, **options)
+
+    return run
+
+
+def _named_only(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command for the list of commands."""
+
+    def listed() -> None:
+        raise AssertionError("only the wanted command is called")
+
+    listed.__name__, listed.__doc__ = command.__name__, command.__doc__
+    return listed
+
+
 def _what_the_system_said(error: OSError) -> str:
     named = f": {error.filename}" if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -389,13 +452,15 @@ def _what_the_system_said(error: OSError) -> str:
 
 
 def _verdict(folder: Path) -> str:
+    from linnaea.delivery.report.words import metric_named
     from linnaea.finding import Estimate
     from linnaea.runtime.files import read_json
+    from linnaea.task import TASKS
 
     record, figures = read_json(folder / "run.json"), read_json(folder / "metrics.json")
-    split = "test" if "test" in figures else "val"
-    accuracy = Estimate(**figures[split]["accuracy"])
-    return f"{record['chosen_because']}\nAccuracy on {split}: {accuracy} of {accuracy.n} images."
+    split, metric = "test" if "test" in figures else "val", TASKS[record["dataset"]["task"]].metric
+    figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
+    return f"{record['chosen_because']}\n{metric_named(metric).title} on {split}: {figure} {of} {figure.n} images."
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from linnaea.errors import DataError
 from linnaea.runtime.cells import as_csv, escape, join_cell, split_cell
 from linnaea.runtime.containers import Member, locate
-from linnaea.task import TASKS
+from linnaea.task import TASKS, infer_task
+from linnaea.taxonomy import Taxonomy
 
 SPLITS = ("train", "val", "test")
 MANIFEST = ("path", "label", "split", "group", "sha256")
@@ -70,6 +71,19 @@ class Dataset:
     def multilabel(self) -> bool:
         """Whether an image may carry any number of labels."""
         return TASKS[self.task].multilabel
+
+    @property
+    def tree(self) -> Taxonomy:
+        """The tree over the classes where the task is hierarchical; else all of them lie below its root."""
+        return Taxonomy.of(self.classes, self.taxonomy if TASKS[self.task].hierarchical else {})
+
+    def with_taxonomy(self, taxonomy: Mapping[str, str]) -> "Dataset":
+        """The dataset with these groups, from child to parent, and the task that follows; none by an empty mapping.
+
+        Raises DataError where they run in a loop.
+        """
+        task = self.task if self.multilabel else infer_task(self.classes, taxonomy)
+        return replace(self, taxonomy=dict(taxonomy), task=task)
 
     @property
     def labels(self) -> list[Any]:

@@ -4,7 +4,8 @@ Whatever answers, here, in an exported script or behind a server, decides by the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+ROOT = "anything"
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,15 @@ class Policy:
     """When to answer, and with what.
 
     A label belongs to the prediction set when its probability reaches `set_threshold`; where an image has one label,
-    the most probable always does. The set then holds the truth in about `coverage` of pictures like those it was fitted
+    the answer always does. The set then holds the truth in about `coverage` of pictures like those it was fitted
     on, or more (split conformal prediction; the guarantee would be exact had these pictures not also chosen the model).
 
     `thresholds` decide: of several labels each is answered whose probability reaches its own, of two classes the second
     where its probability reaches the one number given; empty, the most probable class is the answer, or every label of
     at least one half. `aim` says what they were chosen for.
+
+    Where classes lie below groups, `parents` are the pairs of child and parent, and the one threshold is what a class or
+    a group must reach to be the answer, such that at most the share `risk` of answers is expected to be wrong.
 
     An answer is `unsure` below `confidence_threshold` and `unfamiliar` above `ood_threshold`; these were set to reject
     the shares `unsure_rate` and `unfamiliar_rate` of the `n` calibration pictures.
@@ -39,11 +45,14 @@ class Policy:
     n: int = 0
     thresholds: tuple[float, ...] = ()
     aim: str = ""
+    parents: tuple[tuple[str, str], ...] = ()
+    risk: float | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Policy":
         """The policy that `dataclasses.asdict` wrote to JSON."""
-        return cls(**{**content, "thresholds": tuple(content["thresholds"])})
+        pairs = tuple((child, parent) for child, parent in content.get("parents", ()))
+        return cls(**{**content, "thresholds": tuple(content["thresholds"]), "parents": pairs})
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def one_label(classes: Sequence[str], probabilities: Floats, policy: Policy) -> 
     if policy.thresholds:
         answers = (probabilities[:, 1] >= policy.thresholds[0]).astype(np.int64)
     confidence = np.take_along_axis(probabilities, answers[:, None], axis=1)[:, 0]
-    least = np.minimum(policy.set_threshold, probabilities.max(axis=1, keepdims=True))
+    least = np.minimum(policy.set_threshold, confidence[:, None])
     sets = _named(classes, probabilities, probabilities >= least)
     return Decided([classes[number] for number in answers.tolist()], confidence, sets)
 
@@ -105,8 +114,97 @@ def _named(classes: Sequence[str], probabilities: Floats, chosen: Flags) -> list
     return [[classes[number] for number in ranks if flags[number]] for ranks, flags in pairs]
 
 
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A tree cut at one depth: the nodes there, and the place of each class's own among them (K,)."""
+
+    names: tuple[str, ...]
+    places: Integers
+
+    def sums(self, probabilities: Floats) -> Floats:
+        """Probabilities of classes (N, K) to those of the nodes (N, len(names)); every row keeps its sum."""
+        order = np.argsort(self.places, kind="stable")
+        starts = np.searchsorted(self.places[order], np.arange(len(self.names)))
+        sums: Floats = np.add.reduceat(probabilities[:, order], starts, axis=1)
+        return sums
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """The most probable node of one level for each of N images: its place among `names` (N,), its probability (N,)."""
+
+    names: tuple[str, ...]
+    places: Integers
+    confidence: Floats
+
+
+def rolled_up(classes: Sequence[str], probabilities: Floats, policy: Policy) -> Decided:
+    """The deepest node whose probability, the sum over its classes, reaches the threshold; else the root.
+
+    The most probable node of each level is looked at, from the deepest level up; a class that lies less deep stands for
+    itself. The confidence is the node's probability, for the root that of the best node below it.
+    """
+    plain = one_label(classes, probabilities, replace(policy, thresholds=()))
+    if not policy.thresholds:
+        return plain
+    stages = stages_of(classes, probabilities, policy.parents)
+    labels = np.full(len(probabilities), ways_down(tuple(classes), policy.parents)[0], dtype=object)
+    confidence = stages[-1].confidence.copy()
+    for stage in reversed(stages):  # a deeper one that reaches it comes last, and stays
+        reached = stage.confidence >= policy.thresholds[0]
+        labels[reached] = np.array(stage.names, dtype=object)[stage.places[reached]]
+        confidence[reached] = stage.confidence[reached]
+    return Decided(labels.tolist(), confidence, plain.sets)
+
+
+def stages_of(classes: Sequence[str], probabilities: Floats, parents: tuple[tuple[str, str], ...]) -> list[Stage]:
+    """The most probable node of each level for probabilities (N, K), from the classes up to the topmost groups.
+
+    Its probability grows on the way up, or stays.
+    """
+    stages = []
+    for level in reversed(levels_of(tuple(classes), parents)):
+        sums = level.sums(probabilities)
+        stages.append(Stage(level.names, sums.argmax(axis=1), sums.max(axis=1)))
+    return stages
+
+
+@lru_cache(maxsize=8)
+def levels_of(classes: tuple[str, ...], parents: tuple[tuple[str, str], ...]) -> tuple[Level, ...]:
+    """The tree cut at each depth, from 1 to that of the deepest class, where all classes are."""
+    _, ways = ways_down(classes, parents)
+    cuts = []
+    for depth in range(max(map(len, ways))):
+        own = [way[depth] if depth < len(way) else name for name, way in zip(classes, ways, strict=True)]
+        places = {name: place for place, name in enumerate(dict.fromkeys(own))}
+        cuts.append(Level(tuple(places), np.array([places[name] for name in own])))
+    return tuple(cuts)
+
+
+@lru_cache(maxsize=8)
+def ways_down(
+    classes: tuple[str, ...], parents: tuple[tuple[str, str], ...]
+) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """The root of the tree over the classes, and for each class the nodes from below the root down to itself.
+
+    The root is the lowest group that all classes lie below, or "anything". `parents` must hold no loop.
+    """
+    above, ways = dict(parents), []
+    for name in classes:
+        way = [name]
+        while way[-1] in above:
+            way.append(above[way[-1]])
+        ways.append(way[::-1])
+    shared = 0
+    while all(len(way) > shared and way[shared] == ways[0][shared] for way in ways):
+        shared += 1
+    root = ways[0][shared - 1] if shared else ROOT
+    return root, tuple(tuple(way[shared:]) for way in ways)
+
+
 RULES: dict[str, Callable[[Sequence[str], Floats, Policy], Decided]] = {
     "binary": one_label,
     "multiclass": one_label,
     "multilabel": several_labels,
+    "hierarchical": rolled_up,
 }

@@ -1,8 +1,9 @@
 """Predictions: a table with a row per image, from which every figure is computed."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from linnaea.errors import DataError, RunError
 from linnaea.runtime.files import write_atomically
 from linnaea.task import TASKS, Task
+from linnaea.taxonomy import Taxonomy
 
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
 REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
@@ -27,18 +29,25 @@ class Predictions:
     null for an unreadable image), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one
     of `REASONS`), `detail` (why an image is unreadable), and `group` where the data has groups. Where an image may
     carry several labels, `truth` and `label` hold lists, and `unknown` the classes that nobody knows to be there or
-    not.
+    not. Where classes lie below groups, `taxonomy` maps each to the group above it, and `label` may be a group.
     """
 
     table: pa.Table
     classes: tuple[str, ...]
     task: str
+    taxonomy: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_columns(cls, columns: dict[str, Sequence[Any]], classes: tuple[str, ...], task: str) -> "Predictions":
+    def from_columns(
+        cls,
+        columns: dict[str, Sequence[Any]],
+        classes: tuple[str, ...],
+        task: str,
+        taxonomy: Mapping[str, str] | None = None,
+    ) -> "Predictions":
         """Build from columns given as sequences; `logits` and `probabilities` are arrays (N, K), NaN where unread."""
         arrays = {name: _as_array(name, values, len(classes)) for name, values in columns.items()}
-        return cls(pa.table(arrays), classes, task)
+        return cls(pa.table(arrays), classes, task, dict(taxonomy or {}))
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -65,6 +74,15 @@ class Predictions:
     def rules(self) -> Task:
         """The task's rules, by name from the registry."""
         return TASKS[self.task]
+
+    @cached_property
+    def tree(self) -> Taxonomy:
+        """The tree over the classes; without a taxonomy all of them lie below its root."""
+        return Taxonomy.of(self.classes, self.taxonomy)
+
+    def with_table(self, table: pa.Table) -> "Predictions":
+        """The same with other rows or columns."""
+        return replace(self, table=table)
 
     def column(self, name: str) -> list[Any]:
         """The values of one column as a list."""
@@ -96,9 +114,15 @@ class Predictions:
 
     @property
     def answers(self) -> npt.NDArray[Any]:
-        """Answers as class indices (N,), -1 for an unreadable image; of several labels 0 or 1, NaN there, (N, K)."""
+        """Answers as class indices (N,), -1 for an unreadable image; of several labels 0 or 1, NaN there, (N, K).
+
+        Where an answer may be a group, they are the most probable classes all the same.
+        """
         if self.rules.multilabel:
             return np.where(self.readable[:, None], self._matrix("label", empty=True), np.nan)
+        if self.rules.hierarchical:
+            best = np.nan_to_num(self.scores(), nan=-1.0).argmax(axis=1)
+            return np.where(self.readable, best, -1)
         index = {name: number for number, name in enumerate(self.classes)}
         return np.array([index.get(label, -1) for label in self.column("label")], dtype=np.int64)
 
@@ -132,9 +156,9 @@ class Predictions:
         return np.array([reason != "unreadable" for reason in self.column("reason")], dtype=bool)
 
     def write(self, path: Path) -> Path:
-        """Write as Parquet, with the classes and the task in the file's metadata; atomic."""
-        facts = {b"linnaea": json.dumps({"classes": self.classes, "task": self.task}).encode()}
-        table = self.table.replace_schema_metadata(facts)
+        """Write as Parquet, with the classes, the task and the taxonomy in the file's metadata; atomic."""
+        facts = {"classes": self.classes, "task": self.task, "taxonomy": dict(self.taxonomy)}
+        table = self.table.replace_schema_metadata({b"linnaea": json.dumps(facts).encode()})
         return write_atomically(path, lambda partial: pq.write_table(table, partial, compression="zstd"))
 
     @classmethod
@@ -150,7 +174,7 @@ class Predictions:
         if facts is None:
             raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
         content = json.loads(facts)
-        return cls(table, tuple(content["classes"]), content["task"])
+        return cls(table, tuple(content["classes"]), content["task"], content.get("taxonomy", {}))
 
 
 def _as_cells(answer: dict[str, Any]) -> list[str]:

@@ -1,12 +1,15 @@
 """A task says what scores mean: activation, loss and the metric that fits; `linnaea.decisions` has its rules."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from linnaea.registry import Registry
+from linnaea.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import torch
@@ -19,12 +22,15 @@ class Task:
     """The contract of a task.
 
     `metric` is the figure that models are chosen by; higher is better. `multilabel` says whether an image may
-    carry several labels (truth is then a list) or exactly one.
+    carry several labels (truth is then a list) or exactly one, `hierarchical` whether an answer may be a group of
+    classes. `criterion` is a loss in place of cross-entropy: logits (N, K) and targets to losses (N,).
     """
 
     name: str
     metric: str
     multilabel: bool = False
+    hierarchical: bool = False
+    criterion: "Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None" = None
 
     def probabilities(self, logits: Floats) -> Floats:
         """Logits (N, K) to probabilities (N, K), each row summing to one (softmax)."""
@@ -38,10 +44,19 @@ class Task:
         return logits.softmax(dim=1)
 
     def loss(self, logits: "torch.Tensor", targets: "torch.Tensor", label_smoothing: float = 0.0) -> "torch.Tensor":
-        """Mean cross-entropy of logits (N, K) against class indices (N,) or class weights (N, K)."""
+        """The mean of `losses`, the share `label_smoothing` of each truth spread over all classes."""
+        if label_smoothing:
+            from torch.nn.functional import one_hot
+
+            wanted = one_hot(targets, logits.shape[1]).float() if targets.ndim == 1 else targets
+            targets = wanted * (1 - label_smoothing) + label_smoothing / logits.shape[1]
+        return self.losses(logits, targets).mean()
+
+    def losses(self, logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+        """The loss of each image (N,) from logits (N, K) and class indices (N,) or class weights (N, K)."""
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+        return (self.criterion or partial(cross_entropy, reduction="none"))(logits.float(), targets)
 
 
 class Multilabel(Task):
@@ -59,21 +74,33 @@ class Multilabel(Task):
         return logits.sigmoid()
 
     def loss(self, logits: "torch.Tensor", targets: "torch.Tensor", label_smoothing: float = 0.0) -> "torch.Tensor":
-        """Mean binary cross-entropy of logits (N, K) over the targets (N, K) that are known; 0 when none is."""
+        """The mean of `losses` over the targets (N, K) that are known; 0 when none is."""
+        known = ~targets.isnan()
+        wanted = targets * (1 - label_smoothing) + label_smoothing / 2
+        return self.losses(logits, wanted).sum() / known.sum().clamp(min=1)
+
+    def losses(self, logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+        """Binary cross-entropies of each image (N,), summed over the targets (N, K) that are known."""
         from torch.nn.functional import binary_cross_entropy_with_logits
 
-        known = ~targets.isnan()
-        wanted = targets.nan_to_num() * (1 - label_smoothing) + label_smoothing / 2
-        losses = binary_cross_entropy_with_logits(logits.float(), wanted.float(), reduction="none")
-        return (losses * known).sum() / known.sum().clamp(min=1)
+        known, wanted = ~targets.isnan(), targets.nan_to_num().float()
+        losses = binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
+        return (losses * known).sum(dim=1)
 
 
 TASKS: Registry[Task] = Registry("task")
 TASKS.register("multiclass")(Task("multiclass", metric="accuracy"))
 TASKS.register("binary")(Task("binary", metric="accuracy"))
 TASKS.register("multilabel")(Multilabel("multilabel", metric="map", multilabel=True))
+TASKS.register("hierarchical")(Task("hierarchical", metric="accuracy", hierarchical=True))
 
 
-def infer_task(classes: tuple[str, ...]) -> str:
-    """The task that one label per image asks for: two classes are binary, more are multiclass."""
+def infer_task(classes: tuple[str, ...], taxonomy: Mapping[str, str] | None = None) -> str:
+    """The task that one label per image asks for: two classes are binary, more are multiclass.
+
+    It is hierarchical where the taxonomy, from child to parent, has a group of two or more classes that does not hold
+    all of them. Raises DataError for a loop.
+    """
+    if taxonomy and Taxonomy.of(classes, taxonomy).branches:
+        return "hierarchical"
     return "binary" if len(classes) == 2 else "multiclass"

@@ -1,6 +1,6 @@
 """A taxonomy: classes below groups, groups below groups, each node with one parent; the tree over a set of classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,18 +34,21 @@ class Taxonomy:
         Raises DataError for a loop, and where the root needs the name "anything" and a class or group has it.
         """
         require_no_loop(parents, "the taxonomy")
-        root, ways = ways_down(classes, tuple(parents.items()))
+        root, ways = ways_down(tuple(classes), tuple(parents.items()))
         below = {name for way in ways for name in way}
-        if root == ROOT and ROOT in below:
+        known = below | {root, *_names_above(root, parents)}
+        given = dict.fromkeys(name for pair in parents.items() for name in pair)
+        made = cls(
+            tuple(classes),
+            tuple((child, parent) for child, parent in parents.items() if child in below),
+            tuple(name for name in given if name not in known),
+        )
+        if root == ROOT and ROOT in below and made.branches:
             raise DataError(
                 f"{ROOT!r} is the name of a class or a group, and the answer where no group is likely enough: rename "
                 "it, or put one group above everything."
             )
-        used = tuple((child, parent) for child, parent in parents.items() if child in below)
-        known = below | {root}
-        given = dict.fromkeys(name for pair in parents.items() for name in pair)
-        above = set(_way_up(root, parents))
-        return cls(tuple(classes), used, tuple(name for name in given if name not in known | above))
+        return made
 
     @cached_property
     def root(self) -> str:
@@ -176,10 +179,7 @@ def require_no_loop(parents: Mapping[str, str], where: str) -> None:
         sound.update(way)
 
 
-def _way_up(name: str, parents: Mapping[str, str]) -> list[str]:
-    """The names above a name."""
-    way = []
+def _names_above(name: str, parents: Mapping[str, str]) -> Iterator[str]:
     while name in parents:
         name = parents[name]
-        way.append(name)
-    return way
+        yield name

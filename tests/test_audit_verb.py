@@ -10,7 +10,10 @@ from PIL import Image
 
 import linnaea
 from linnaea.data import digest as digest_module
+from linnaea.data.pixels import Recipe
 from linnaea.errors import DataError
+from linnaea.pipeline import auditing
+from linnaea.runtime.plan import Plan
 
 
 def scene(label, number):
@@ -66,6 +69,24 @@ def test_only_what_changed_is_read_again(photos, monkeypatch):
     scene("a", 99).save(photos / "a" / "07.jpg")
     linnaea.audit(photos, weights="none")
     assert len(seen) == 3
+
+
+def test_features_of_two_number_formats_are_never_mixed(photos, monkeypatch):
+    paths, measured, examined, examine = linnaea.read(photos).paths[:4], [], [], digest_module._examine
+    monkeypatch.setattr(auditing, "WORTH_MEASURING", 4)
+    monkeypatch.setattr(auditing, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(
+        auditing, "measure_embedding", lambda model, images: (measured.append(1), Plan("cpu", "bfloat16"))[1]
+    )
+    monkeypatch.setattr(digest_module, "_examine", lambda *given: (examined.append(1), examine(*given))[1])
+
+    def look(images):
+        embedding, size, _ = auditing.embedding_for("none", None, images=images)
+        digest_module.digest(paths, Recipe(size), embedding)
+        return embedding.name, len(measured), len(examined)
+
+    assert look(4) == look(4) == ("hog 96 bfloat16", 1, 4)
+    assert look(3) == look(3) == ("hog 96 float32", 1, 8)
 
 
 def test_few_images_and_one_class_are_audited_too(photos):

@@ -321,3 +321,10 @@ def test_the_cache_is_shown_and_cleared(call, monkeypatch, tmp_path):
     assert json.loads(out)["freed_bytes"] == 0
     monkeypatch.setenv("LINNAEA_CACHE", "none")
     assert "The cache is off." in call("cache")[1]
+
+
+def test_version():
+    from importlib.metadata import version
+
+    done = subprocess.run([LINNAEA, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["linnaea", version("linnaea")]

@@ -24,7 +24,7 @@ def write_card(run: Path) -> Path:
     classes = ", ".join(bundle["classes"][:20]) + (", ..." if len(bundle["classes"]) > 20 else "")
     sections = [
         f"# {run.name}: a {bundle['task']} image classifier",
-        f"Answers with one of {len(bundle['classes'])} classes: {classes}.",
+        f"Answers with one of {len(bundle['classes'])} classes: {classes}.{_decision(bundle)}",
         "## Intended use",
         *_uses(sheet),
         "## Provenance of the data",
@@ -44,6 +44,15 @@ def write_card(run: Path) -> Path:
         f"for images like these, and for no others. {sheet['limits'] if sheet and sheet['limits'] else FILL_IN}",
     ]
     return write_text(run / "model" / "README.md", "\n\n".join(sections) + "\n")
+
+
+def _decision(bundle: dict[str, Any]) -> str:
+    """Where a threshold decides between two classes: which one, and what it was chosen for."""
+    thresholds, aim = bundle["policy"]["thresholds"], bundle["policy"]["aim"]
+    if bundle["task"] != "binary":
+        return ""
+    yes = f" The positive class is {bundle['classes'][1]}"
+    return f"{yes}, answered from a probability of {thresholds[0]:.4f} on, for {aim}." if thresholds else f"{yes}."
 
 
 def _uses(sheet: Datasheet | None) -> list[str]:

@@ -9,28 +9,41 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from linnaea.classifier import Classifier
-from linnaea.decisions import decide
+from linnaea.decisions import Policy, decide
 from linnaea.errors import UsageError
-from linnaea.task import TASKS
+from linnaea.evidence.aims import MARGIN, Goal
+from linnaea.evidence.roll_up import RISK, fit_roll_up, require_taxonomy
+from linnaea.evidence.thresholds import TASKS_WITH_THRESHOLDS, fit_thresholds, require_thresholds
+from linnaea.finding import Finding
+from linnaea.task import TASKS, Task
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[Any]
 ROUNDING = 1e-9  # 10 * (1 - 0.9) is 1, whatever floating point says
-MARGIN = 1e-5  # what two runtimes may differ by: a picture on a threshold is on its known side
 
 
 @dataclass(frozen=True)
 class Aims:
-    """What the policy is asked for: coverage of the sets, and the shares of known pictures to reject; all in (0, 1)."""
+    """What the policy is asked for: coverage of the sets, and the shares of known pictures to reject; all in (0, 1).
+
+    `aim` says what thresholds are chosen for, such as "recall=0.95" (see `linnaea.evidence.aims`); None for what is
+    usual for the task. `risk` is the share of wrong answers that groups of classes are answered for, in place of the
+    `unsure_rate` (None: 0.1 where there are groups).
+    """
 
     coverage: float = 0.9
     unsure_rate: float = 0.05
     unfamiliar_rate: float = 0.05
+    aim: str | None = None
+    risk: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name in ("coverage", "unsure_rate", "unfamiliar_rate"):
+            value = getattr(self, name)
             if not 0 < value < 1:
                 raise UsageError(f"{name} is {value}; expected a share between 0 and 1, such as 0.05.")
+        if self.aim is not None:
+            Goal.parse(self.aim)
 
 
 def calibrate(
@@ -39,29 +52,86 @@ def calibrate(
     """Fit the temperature, then the policy, on pictures that the model was not trained on.
 
     `logits` (N, K) and OOD `scores` (N,) are what `classifier.score` said of them, `targets` the truth: (N,) indices,
-    or (N, K) of 0, 1 and NaN for several labels. Returns a new classifier.
+    or (N, K) of 0, 1 and NaN for several labels. Returns a new classifier. Raises UsageError for an aim that no
+    threshold reaches, or that the task has no use for.
     """
+    return calibrate_with_findings(classifier, logits, scores, targets, aims)[0]
+
+
+def calibrate_with_findings(
+    classifier: Classifier, logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
+) -> tuple[Classifier, list[Finding]]:
+    """The same, and what is to be said of the thresholds."""
     aims = aims or Aims()
-    raw = logits * classifier.temperature
+    raw = classifier.raw(logits)
     task = TASKS[classifier.task]
     temperature = (fit_temperature_of_labels if task.multilabel else fit_temperature)(raw, targets)
     probabilities = task.probabilities(raw / temperature)
-    set_threshold = (false_negative_threshold if task.multilabel else conformal_threshold)(
-        probabilities, targets, aims.coverage
+    prior = tuple(float(share) for share in probabilities.mean(axis=0))
+    policy, findings = fit_policy(classifier, probabilities, scores, targets, aims)
+    return classifier.with_(temperature=temperature, prior=prior, prior_shift=(), policy=policy), findings
+
+
+def fit_policy(
+    classifier: Classifier,
+    probabilities: Floats,
+    scores: Floats,
+    targets: Targets,
+    aims: Aims,
+    weights: Floats | None = None,
+) -> tuple[Policy, list[Finding]]:
+    """The policy for calibrated probabilities (N, K), and what is to be said of its thresholds.
+
+    `weights` (K,) are what an image of each class counts, where images are to be met in other shares than here.
+    """
+    task = TASKS[classifier.task]
+    require_thresholds(classifier.task, aims.aim)
+    require_taxonomy(classifier.task, aims.risk)
+    _require_no_rate(task, aims)
+    set_threshold = (
+        false_negative_threshold(probabilities, targets, aims.coverage)
+        if task.multilabel
+        else conformal_threshold(probabilities, targets, aims.coverage, weights)
     )
-    policy = replace(classifier.policy, thresholds=(), set_threshold=max(0.0, set_threshold - MARGIN))
-    confidence = decide(classifier.task, classifier.classes, probabilities, policy).confidence
+    policy = replace(classifier.policy, thresholds=(), aim="", set_threshold=max(0.0, set_threshold - MARGIN))
+    findings: list[Finding] = []
+    if classifier.task in TASKS_WITH_THRESHOLDS:
+        counted = (1.0, 1.0) if weights is None else (float(weights[0]), float(weights[1]))
+        fitted = fit_thresholds(probabilities, targets, aims.aim, classes=classifier.classes, weights=counted)
+        policy = replace(policy, thresholds=fitted.thresholds, aim=fitted.aim)
+        findings += fitted.findings
+    of_images = None if weights is None else weights[targets]
+    unsure_rate = aims.unsure_rate
+    if task.hierarchical:
+        risk = RISK if aims.risk is None else aims.risk
+        rolled = fit_roll_up(probabilities, targets, classifier.taxonomy, risk, of_images)
+        policy = replace(policy, thresholds=(rolled.threshold,), risk=risk)
+        confidence_threshold, unsure_rate = rolled.threshold, rolled.declined
+        findings.append(rolled.finding)
+    else:
+        confidence = decide(classifier.task, classifier.classes, probabilities, policy).confidence
+        unsure = rejection_threshold(-confidence, aims.unsure_rate, of_images)
+        confidence_threshold = max(0.0, -unsure - MARGIN)
     known = classifier.familiarity is not None
+    strange = rejection_threshold(scores, aims.unfamiliar_rate, of_images) * (1 + MARGIN) if known else None
     policy = replace(
         policy,
         coverage=aims.coverage,
-        unsure_rate=aims.unsure_rate,
-        confidence_threshold=max(0.0, -rejection_threshold(-confidence, aims.unsure_rate) - MARGIN),
+        unsure_rate=unsure_rate,
+        confidence_threshold=confidence_threshold,
         unfamiliar_rate=aims.unfamiliar_rate,
-        ood_threshold=rejection_threshold(scores, aims.unfamiliar_rate) * (1 + MARGIN) if known else None,
+        ood_threshold=strange,
         n=len(targets),
     )
-    return classifier.with_(temperature=temperature, policy=policy)
+    return policy, findings
+
+
+def _require_no_rate(task: Task, aims: Aims) -> None:
+    if task.hierarchical and aims.unsure_rate != Aims.unsure_rate:
+        raise UsageError(
+            f"unsure_rate is {aims.unsure_rate}, but with a taxonomy the risk decides how many answers are unsure: "
+            "leave it out, and state the risk."
+        )
 
 
 def fit_temperature(logits: Floats, targets: Targets) -> float:
@@ -116,18 +186,30 @@ def false_negative_threshold(probabilities: Floats, targets: Targets, coverage: 
     return float(values[fitting[-1]]) if len(fitting) else 0.0
 
 
-def conformal_threshold(probabilities: Floats, targets: Targets, coverage: float) -> float:
+def conformal_threshold(
+    probabilities: Floats, targets: Targets, coverage: float, weights: Floats | None = None
+) -> float:
     """The lowest probability that a label of the set may have (Sadinle et al. 2019), exact for finite samples.
 
-    0 (every label belongs to the set) when there are too few pictures for the coverage asked for.
+    0 (every label belongs to the set) when there are too few pictures for the coverage asked for. `weights` (K,) say
+    what a picture of each class counts, where classes are met in other shares (Podkopaev and Ramdas 2021).
     """
-    truth = np.sort(np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0])
-    rank = int(np.floor((len(truth) + 1) * (1 - coverage) + ROUNDING))
-    return float(truth[rank - 1]) if rank >= 1 else 0.0
+    truth = np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0]
+    order = np.argsort(truth, kind="stable")
+    counts = np.ones(len(truth)) if weights is None else weights[targets][order]
+    one = float(counts.max(initial=0.0))
+    allowed = (counts.sum() + one) * (1 - coverage) - one + ROUNDING
+    fitting = np.flatnonzero(counts.cumsum() - counts <= allowed)
+    return float(truth[order][fitting[-1]]) if len(fitting) else 0.0
 
 
-def rejection_threshold(strangeness: Floats, rate: float) -> float:
-    """The value that at most `rate` of new known pictures exceed on average; the largest seen if there are too few."""
-    ordered = np.sort(strangeness)
-    rank = int(np.ceil((len(ordered) + 1) * (1 - rate) - ROUNDING))
-    return float(ordered[min(rank, len(ordered)) - 1])
+def rejection_threshold(strangeness: Floats, rate: float, weights: Floats | None = None) -> float:
+    """The value that at most `rate` of new known pictures exceed on average; the largest seen if there are too few.
+
+    `weights` (N,) say what each picture counts.
+    """
+    order = np.argsort(strangeness, kind="stable")
+    counts = np.ones(len(order)) if weights is None else weights[order]
+    wanted = (counts.sum() + counts.max()) * (1 - rate) - ROUNDING
+    rank = min(int(np.searchsorted(counts.cumsum(), wanted)), len(order) - 1)
+    return float(strangeness[order][rank])

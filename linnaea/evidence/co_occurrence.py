@@ -1,2 +1,71 @@
 """Which labels come together, in truth and in answers, more or less often than chance would have it."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from linnaea.evidence.metrics import LabelScores
+from linnaea.evidence.metrics.scores import Flags, ratio
+from linnaea.finding import Finding
+from linnaea.task import Floats
+
+MOST_PAIRS = 30
+LEVEL = 0.05
+
+
+def co_occurrence(classes: Sequence[str], scores: LabelScores) -> Finding:
+    """Pairs of labels by how far images that show both are from independence, in standard deviations, the most first.
+
+    A pair is counted on the images of which both labels are known. `ratio` is how many show both over how many would if
+    one label said nothing of the other, `answered` and `answered_ratio` the same of the answers.
+    """
+    both = _together(scores.known, scores.known)
+    true, answered = (_together(flags, flags) for flags in (scores.there, scores.named))
+    alone, alone_answered = (_together(flags, scores.known) for flags in (scores.there, scores.named))
+    expected, expected_answered = (ratio(counts * counts.T, both) for counts in (alone, alone_answered))
+    # The variance of a hypergeometric count.
+    variance = ratio(expected * (both - alone) * (both - alone.T), both * (both - 1))
+    apart = ratio(true - expected, np.sqrt(variance))
+    first, second = np.triu_indices(len(classes), 1)
+    defined = np.flatnonzero(~np.isnan(apart[first, second]))
+    order = defined[np.argsort(-np.abs(apart[first, second][defined]), kind="stable")][:MOST_PAIRS]
+    rows = [
+        {
+            "label": classes[a],
+            "other": classes[b],
+            "n": int(both[a, b]),
+            "together": int(true[a, b]),
+            "expected": float(expected[a, b]),
+            "ratio": float(true[a, b] / expected[a, b]),
+            "answered": int(answered[a, b]),
+            "answered_ratio": _or_none(ratio(answered[a, b], expected_answered[a, b])),
+        }
+        for a, b in zip(first[order].tolist(), second[order].tolist(), strict=True)
+    ]
+    tied = len(defined) > 0 and abs(apart[first, second][order[0]]) > norm.isf(LEVEL / 2 / len(defined))
+    return Finding("co_occurrence", _summary(rows, tied=bool(tied)), count=len(scores), rows=rows)
+
+
+def _together(one: Flags, other: Flags) -> Floats:
+    """In how many images a label of the one holds together with a label of the other (K, K)."""
+    product: Floats = one.T.astype(np.float64) @ other.astype(np.float64)
+    return product
+
+
+def _summary(rows: Sequence[dict[str, Any]], *, tied: bool) -> str:
+    if not rows:
+        return "No two labels vary on the same images: nothing can be said of how they come together."
+    if not tied:
+        return "No two labels come together more or less often than chance would have it on these images."
+    first = rows[0]
+    return (
+        f"{first['label']} and {first['other']} depend most on each other: {first['together']:,} of {first['n']:,} "
+        f"images show both, {first['ratio']:.2f} times as many as if they were independent; {first['answered']:,} were "
+        "answered with both."
+    )
+
+
+def _or_none(value: Floats) -> float | None:
+    return None if np.isnan(value) else float(value)

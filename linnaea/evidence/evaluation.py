@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from linnaea.decisions import Policy
-from linnaea.evidence import label_tables, tables
+from linnaea.evidence import binary, label_tables, tables
 from linnaea.evidence.intervals import Sample, Statistic, estimate
 from linnaea.evidence.label_policy import of_label_policy
-from linnaea.evidence.metrics import Judged, LabelScores, metrics_for, metrics_of, scores_of
+from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
 from linnaea.evidence.metrics.scores import Flags
+from linnaea.evidence.prevalence import at_prevalence, require_prevalence
 from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
+from linnaea.evidence.tree_tables import tree_findings
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.runtime.files import read_json, write_json
@@ -35,7 +38,9 @@ class Evaluation:
         return "\n".join(f"{row[0]:<{name}}  {row[1]:<{figure}}  {row[2]:<{images}}  {row[3]}" for row in rows)
 
 
-def figures(predictions: Predictions, seed: int = 0, replicates: int = 1000) -> dict[str, Estimate]:
+def figures(
+    predictions: Predictions, seed: int = 0, replicates: int = 1000, *, prevalence: float | None = None
+) -> dict[str, Estimate]:
     """Every metric that applies, and what the decision policy did, each with its 95 % interval.
 
     Beside the metrics: `coverage` (share of prediction sets that hold the truth), `mean_set_size`, `unsure_rate`,
@@ -47,6 +52,9 @@ def figures(predictions: Predictions, seed: int = 0, replicates: int = 1000) -> 
     scores, sample = scores_of(predictions), sample_of(predictions)
     statistics = {name: of_metric(metric, scores, sample) for name, metric in metrics_of(scores).items()}
     statistics |= _of_policy(predictions, scores, sample)
+    if prevalence is not None:
+        require_prevalence(predictions.task, prevalence)
+        statistics |= at_prevalence(cast(Scores, scores), sample, prevalence)
     return estimate(statistics, sample, seed=seed, replicates=replicates)
 
 
@@ -58,18 +66,30 @@ def figure_of(predictions: Predictions, seed: int = 0, replicates: int = 1000) -
 
 
 def findings(
-    predictions: Predictions, policy: Policy | None = None, *, seed: int = 0, replicates: int = 1000
+    predictions: Predictions,
+    policy: Policy | None = None,
+    *,
+    tuned_on: Predictions | None = None,
+    seed: int = 0,
+    replicates: int = 1000,
 ) -> list[Finding]:
     """The tables of a report; `policy` is the one that decided, where it is known.
 
+    Of two classes there are also `roc`, `precision_recall` and `operating_points`; `tuned_on` are the predictions on
+    val, by which the thresholds of the last are chosen.
+
     With one label per image `per_class`, `confusion`, `reliability`, `mistakes`, `answers`, and `unreadable` if any is;
-    with several `per_label` and `co_occurrence` in place of the first two, and `nothing_known` if it is so of any image.
-    Raises DataError where an image has no truth.
+    with several `per_label` and `co_occurrence` in place of the first two, and `nothing_known` where that is so of any
+    image; with a taxonomy `tree` and `levels` come last. Raises DataError where an image has no truth.
     """
     scores = scores_of(predictions)
     if isinstance(scores, LabelScores):
-        return label_tables.findings(predictions, scores, policy or Policy(), seed=seed, replicates=replicates)
-    return tables.findings(predictions)
+        return label_tables.findings(predictions, scores, policy, seed=seed, replicates=replicates)
+    assert isinstance(scores, Scores), "with one label per image"
+    found = tables.findings(predictions, scores)
+    if predictions.task == "binary":
+        found += binary.findings(predictions, scores, policy, tuned_on=tuned_on, seed=seed, replicates=replicates)
+    return [*found, *tree_findings(predictions, scores)] if isinstance(scores, TreeScores) else found
 
 
 def write_evaluation(
@@ -78,22 +98,35 @@ def write_evaluation(
     name: str,
     policy: Policy | None = None,
     *,
+    prevalence: float | None = None,
     seed: int = 0,
     replicates: int = 1000,
 ) -> Evaluation:
     """Evaluate and write `predictions/<name>.parquet`, `findings/<name>.json` and the entry `name` of `metrics.json`.
 
-    `policy` is the one that decided, where it is known. Each file is written atomically; entries of other names in
-    `metrics.json` stay as they are.
+    `policy` is the one that decided, where it is known; `prevalence`, of two classes, a share of positives for which
+    the worth of answers is told as well. Each file is written atomically; entries of other names in `metrics.json`
+    stay as they are.
     """
-    told = findings(predictions, policy, seed=seed, replicates=replicates)
-    evaluation = Evaluation(predictions, figures(predictions, seed, replicates), told)
+    tuned_on = _tuned_on(predictions, folder, name)
+    told = findings(predictions, policy, tuned_on=tuned_on, seed=seed, replicates=replicates)
+    measured = figures(predictions, seed, replicates, prevalence=prevalence)
+    evaluation = Evaluation(predictions, measured, told)
     path = folder / "metrics.json"
     known = read_json(path) if path.exists() else {}
     predictions.write(folder / "predictions" / f"{name}.parquet")
     write_json(folder / "findings" / f"{name}.json", [finding.to_json() for finding in evaluation.findings])
     write_json(path, known | {name: {key: asdict(figure) for key, figure in evaluation.figures.items()}})
     return evaluation
+
+
+def _tuned_on(predictions: Predictions, folder: Path, name: str) -> Predictions | None:
+    """What was said of the val images, where thresholds can be chosen by them and these are others."""
+    val = folder / "predictions" / "val.parquet"
+    if predictions.task != "binary" or name == "val" or not val.exists():
+        return None
+    known = Predictions.read(val)
+    return known if known.classes == predictions.classes else None
 
 
 def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict[str, Statistic]:
@@ -107,8 +140,13 @@ def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict
         "mean_set_size": of_mean(sizes, given, "no prediction sets"),
         "unsure_rate": of_share(reasons == "unsure", everything, sample, "no images"),
         "unfamiliar_rate": of_share(reasons == "unfamiliar", everything, sample, "no images"),
-        "answered_accuracy": of_share(scores.hits, reasons == "ok", sample, 'no images with the reason "ok"'),
+        "answered_accuracy": of_share(_right(scores), reasons == "ok", sample, 'no images with the reason "ok"'),
     }
+
+
+def _right(scores: Judged) -> Flags:
+    """Whether what was answered is true (n,); of a group it is where the true class lies below it."""
+    return scores.right if isinstance(scores, TreeScores) else scores.hits
 
 
 def _prediction_sets(predictions: Predictions) -> tuple[Flags, Flags, Floats]:

@@ -1,4 +1,199 @@
 """The tables a report draws from predictions of several labels, each a finding with one plain sentence."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from linnaea.decisions import Policy
+from linnaea.evidence.co_occurrence import co_occurrence
+from linnaea.evidence.intervals import Sample, Statistic, estimate, slack_of_parts
+from linnaea.evidence.metrics import LABEL_METRICS, LabelScores
+from linnaea.evidence.metrics.label_probabilities import by_bin
+from linnaea.evidence.metrics.label_ranking import average_precision, behind_each
+from linnaea.evidence.metrics.ranking import area, in_blocks
+from linnaea.evidence.metrics.scores import BINS, Ranking, ratio
+from linnaea.evidence.statistics import most_replicates, sample_of
+from linnaea.evidence.tables import GROUPED, MOST_MISTAKES, answers, or_none, unreadable, with_limits
+from linnaea.finding import Estimate, Finding
+from linnaea.predictions import Predictions
+from linnaea.task import Floats
+
+ORDER: dict[str, Callable[[Ranking, Floats], Floats]] = {"average_precision": average_precision, "roc_auc": area}
+ONE_SIDED = "no image is known to show it, or none not to"
+MOST_NAMED = 5
 
 
+def findings(
+    predictions: Predictions, scores: LabelScores, policy: Policy | None, *, seed: int, replicates: int
+) -> list[Finding]:
+    """The findings `per_label`, `co_occurrence`, `reliability`, `mistakes`, `answers`.
+
+    And `unreadable` and `nothing_known` if any image is that.
+    """
+    sample = sample_of(predictions)
+    caution = "" if sample.groups is None else GROUPED
+    orders = _orders(scores, sample, seed, replicates)
+    tables = [
+        _per_label(predictions.classes, scores, policy, orders, caution),
+        co_occurrence(predictions.classes, scores),
+        _reliability(scores),
+        _mistakes(predictions, scores),
+        answers(predictions),
+    ]
+    if not scores.readable.all():
+        tables.append(unreadable(predictions, "answered with no label"))
+    return tables if scores.counted.all() else [*tables, _nothing_known(predictions, scores)]
+
+
+def _orders(scores: LabelScores, sample: Sample, seed: int, replicates: int) -> dict[str, list[Estimate]]:
+    """The figures of `ORDER` of each label, with intervals from the resamples that all other figures rest on."""
+    read, readable = scores.take(scores.readable), scores.readable
+    behind, known = behind_each(scores) * sample.density, read.known.sum(axis=0)
+    fewest = most_replicates(LABEL_METRICS["map"], scores)
+
+    def statistic(function: Callable[[Ranking, Floats], Floats], number: int) -> Statistic:
+        ranking = read.rankings[number]
+
+        def figure(weights: Floats) -> Floats:
+            part = weights if readable.all() else weights[:, readable]
+            return in_blocks(part, [partial(function, ranking)])[:, 0]
+
+        value = figure(np.ones((1, len(scores)))) if len(scores) else np.full(1, np.nan)
+        slack = slack_of_parts(value, behind[number : number + 1])
+        images = int(known[number])
+        return Statistic(figure, images, slack=slack, bounds=(0.0, 1.0), undefined=ONE_SIDED, replicates=fewest)
+
+    statistics = {
+        f"{name} {number}": statistic(function, number)
+        for name, function in ORDER.items()
+        for number in range(scores.classes)
+    }
+    found = estimate(statistics, sample, seed=seed, replicates=replicates)
+    return {name: [found[f"{name} {number}"] for number in range(scores.classes)] for name in ORDER}
+
+
+def _per_label(
+    classes: Sequence[str],
+    scores: LabelScores,
+    policy: Policy | None,
+    orders: dict[str, list[Estimate]],
+    caution: str,
+) -> Finding:
+    there, known, named = (flags.sum(axis=0).astype(np.float64) for flags in (scores.there, scores.known, scores.named))
+    right = (scores.there & scores.named).sum(axis=0).astype(np.float64)
+    columns: dict[str, list[Any]] = {
+        "label": list(classes),
+        "n": there.astype(int).tolist(),
+        "known": known.astype(int).tolist(),
+        **{
+            f"{name}{end}": [getattr(figure, end.strip("_") or "value") for figure in figures]
+            for name, figures in orders.items()
+            for end in ("", "_lo", "_hi")
+        },
+        **with_limits("precision", right, named),
+        **with_limits("recall", right, there),
+        "f1": or_none(ratio(2 * right, there + named)),
+        "threshold": _thresholds(policy, len(classes)),
+    }
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    lacking = [row["label"] for row in rows if row["average_precision"] is None]
+    summary = " ".join(filter(None, [_weakest(rows), _lacking(lacking)]))
+    return Finding("per_label", summary + caution, "warning" if lacking else "info", len(scores), rows=rows)
+
+
+def _thresholds(policy: Policy | None, count: int) -> list[float | None]:
+    if policy is None:
+        return [None] * count
+    return list(policy.thresholds) if policy.thresholds else [0.5] * count
+
+
+def _weakest(rows: Sequence[dict[str, Any]]) -> str:
+    judged = [row for row in rows if row["average_precision"] is not None]
+    if not judged:
+        return ""
+    weakest = min(judged, key=lambda row: (row["average_precision"], -row["n"]))
+    value, lo, hi = (weakest[f"average_precision{end}"] for end in ("", "_lo", "_hi"))
+    figure = Estimate(value, lo, hi, weakest["n"], "")
+    return f"The weakest label is {weakest['label']}: average precision {figure}, n = {weakest['n']}."
+
+
+def _lacking(labels: Sequence[str]) -> str:
+    if not labels:
+        return ""
+    named = ", ".join(labels[:MOST_NAMED]) + (", ..." if len(labels) > MOST_NAMED else "")
+    return (
+        f"Of {len(labels)} label{'s' * (len(labels) > 1)} {ONE_SIDED}, so that the means over labels leave "
+        f"{'them' if len(labels) > 1 else 'it'} out: {named}."
+    )
+
+
+def _reliability(scores: LabelScores) -> Finding:
+    used = scores.bins >= 0
+    counts, sums, right = (
+        by_bin(scores, values).sum(axis=0)
+        for values in (used.astype(np.float64), scores.probabilities, scores.there.astype(np.float64))
+    )
+    if not used.any():
+        return Finding("reliability", "No image could be read of which any label is known.")
+    edges = np.linspace(0, 1, BINS + 1)
+    columns = {
+        "lo": edges[:-1].tolist(),
+        "hi": edges[1:].tolist(),
+        "probability": or_none(ratio(sums, counts)),
+        **with_limits("share", right, counts),
+        "n": counts.astype(int).tolist(),
+    }
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    summary = (
+        f"The mean probability of a label is {sums.sum() / counts.sum():.1%} where {right.sum() / counts.sum():.1%} of "
+        f"them are there, over {int(counts.sum()):,} decisions. The intervals take decisions about one image for "
+        "independent, which they are not: they are too narrow."
+    )
+    count = int(used.any(axis=1).sum())
+    return Finding("reliability", summary, count=count, rows=[row for row in rows if row["n"]])
+
+
+def _mistakes(predictions: Predictions, scores: LabelScores) -> Finding:
+    """The images with the surest wrong label: its probability where it was given, one less that where it was missed."""
+    sureness = np.where(scores.there, 1 - scores.probabilities, scores.probabilities)
+    sureness = np.where(scores.wrong & scores.readable[:, None], sureness, -1.0)
+    wrong = np.flatnonzero(sureness.max(axis=1, initial=-1.0) >= 0)
+    worst = wrong[np.argsort(-sureness[wrong].max(axis=1, initial=-1.0), kind="stable")][:MOST_MISTAKES]
+    rows = [_mistake(predictions, scores, row, int(sureness[row].argmax())) for row in worst.tolist()]
+    read, decisions = int((scores.readable & scores.counted).sum()), int(scores.known[scores.readable].sum())
+    if not rows:
+        return Finding("mistakes", f"None of {decisions:,} decisions about {read:,} readable images was wrong.")
+    first = rows[0]
+    summary = (
+        f"{len(wrong):,} of {read:,} readable images have a wrong label, {int(scores.wrong[scores.readable].sum()):,} "
+        f"of {decisions:,} decisions; the surest mistake is {first['worst']} {first['mistake']}, with a probability of "
+        f"{first['probability']:.3f}."
+    )
+    return Finding("mistakes", summary, count=len(wrong), rows=rows, images=[row["id"] for row in rows])
+
+
+def _mistake(predictions: Predictions, scores: LabelScores, row: int, worst: int) -> dict[str, Any]:
+    facts = predictions.table.select(["id", "truth", "label"]).slice(row, 1).to_pylist()[0]
+    unknown = [name for name, known in zip(predictions.classes, scores.known[row].tolist(), strict=True) if not known]
+    return {
+        "id": facts["id"],
+        "truth": facts["truth"],
+        "unknown": unknown,
+        "label": facts["label"],
+        "worst": predictions.classes[worst],
+        "mistake": "missed" if scores.there[row, worst] else "answered though it is not there",
+        "probability": float(scores.probabilities[row, worst]),
+        "wrong": int(scores.wrong[row].sum()),
+    }
+
+
+def _nothing_known(predictions: Predictions, scores: LabelScores) -> Finding:
+    ids = predictions.column("id")
+    names = [ids[row] for row in np.flatnonzero(~scores.counted).tolist()]
+    summary = (
+        f"Of {len(names):,} of {len(ids):,} images it is not known of any label whether they show it: they were "
+        "answered, but play no part in any figure that needs the truth."
+    )
+    return Finding("nothing_known", summary, "warning", len(names), rows=[{"id": name} for name in names], images=names)

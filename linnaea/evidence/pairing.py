@@ -1,6 +1,7 @@
 """Two classifiers' predictions brought to the same images, in the same order, with the same order of classes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ def pair(a: Predictions, b: Predictions, names: tuple[str, str]) -> Pair:
             f"{names[0]} and {names[1]} answer different questions: {_question(a, b)} against {_question(b, a)}. "
             "Compare predictions of the same task and classes."
         )
+    if set(a.tree.parents) != set(b.tree.parents):
+        raise DataError(f"{names[0]} and {names[1]} have other groups above the classes: compare within one taxonomy.")
     places_a, places_b = _places(a, names[0]), _places(b, names[1])
     shared = [name for name in places_a if name in places_b]
     if not shared:
@@ -51,7 +54,7 @@ def _places(predictions: Predictions, name: str) -> dict[str, int]:
 
 
 def _check_truths(matched: Pair, ids: list[str], names: tuple[str, str]) -> None:
-    truths = zip(ids, matched.a.column("truth"), matched.b.column("truth"), strict=True)
+    truths = zip(ids, _truths(matched.a), _truths(matched.b), strict=True)
     differing = [(name, one, other) for name, one, other in truths if one != other]
     if differing:
         name, one, other = differing[0]
@@ -61,8 +64,20 @@ def _check_truths(matched: Pair, ids: list[str], names: tuple[str, str]) -> None
         )
 
 
+def _truths(predictions: Predictions) -> list[Any]:
+    """What is true of each image: its label, or all of its labels and those that are unknown, each in order."""
+    truths = predictions.column("truth")
+    if not predictions.rules.multilabel:
+        return truths
+    unknown = predictions.column("unknown") if "unknown" in predictions.table.column_names else [[]] * len(truths)
+    return [
+        ", ".join([*sorted(names), *(f"{name} unknown" for name in sorted(others))])
+        for names, others in zip(truths, unknown, strict=True)
+    ]
+
+
 def _take(predictions: Predictions, rows: list[int]) -> Predictions:
-    return Predictions(predictions.table.take(rows), predictions.classes, predictions.task)
+    return predictions.with_table(predictions.table.take(rows))
 
 
 def _in_class_order(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
@@ -76,7 +91,7 @@ def _in_class_order(predictions: Predictions, classes: tuple[str, ...]) -> Predi
     numbers = {
         name: predictions.table.column(name).to_numpy() for name in ("confidence", "ood_score") if name in columns
     }
-    return Predictions.from_columns(columns | numbers, classes, predictions.task)
+    return Predictions.from_columns(columns | numbers, classes, predictions.task, predictions.taxonomy)
 
 
 def _question(predictions: Predictions, other: Predictions) -> str:

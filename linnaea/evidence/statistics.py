@@ -27,6 +27,8 @@ def sample_of(predictions: Predictions) -> Sample:
 def of_metric(metric: Metric[S], scores: S, sample: Sample) -> Statistic:
     """A metric on the scores; Wilson's limits for a plain share of images that come without groups."""
     used = used_by(metric, scores)
+    if metric.share:
+        return of_share(*metric.share(scores), sample, "no images that it is a share of")
     if metric.flags:
         return of_share(metric.flags(scores), used, sample, why_undefined(scores, used))
     values, images = metric.parts(scores) if metric.parts and used.any() else (np.full(1, np.nan), np.ones(1))

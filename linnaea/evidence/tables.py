@@ -13,24 +13,23 @@ from linnaea.predictions import REASONS, Predictions
 from linnaea.task import Floats
 
 MOST_MISTAKES = 48
-_GROUPED = " The intervals take images for independent although they come in groups: they are too narrow."
+GROUPED = " The intervals take images for independent although they come in groups: they are too narrow."
 
 
-def findings(predictions: Predictions) -> list[Finding]:
+def findings(predictions: Predictions, scores: Scores) -> list[Finding]:
     """The findings `per_class`, `confusion`, `reliability`, `mistakes`, `answers`, and `unreadable` if any is.
 
-    Raises DataError where an image has no truth.
+    What an answer that is a group was taken for is the most probable class.
     """
-    scores = Scores.of(predictions)
-    caution = "" if sample_of(predictions).groups is None else _GROUPED
+    caution = "" if sample_of(predictions).groups is None else GROUPED
     tables = [
         _per_class(predictions, scores, caution),
         _confusion(predictions, scores),
         _reliability(scores, caution),
         _mistakes(predictions, scores),
-        _answers(predictions),
+        answers(predictions),
     ]
-    return tables if scores.readable.all() else [*tables, _unreadable(predictions, scores)]
+    return tables if scores.readable.all() else [*tables, unreadable(predictions, "answered wrongly")]
 
 
 def _per_class(predictions: Predictions, scores: Scores, caution: str) -> Finding:
@@ -41,9 +40,9 @@ def _per_class(predictions: Predictions, scores: Scores, caution: str) -> Findin
     columns: dict[str, list[Any]] = {
         "class": list(predictions.classes),
         "n": truths.astype(int).tolist(),
-        **_with_limits("precision", right, answered),
-        **_with_limits("recall", right, truths),
-        "f1": _or_none(ratio(2 * right, truths + answered)),
+        **with_limits("precision", right, answered),
+        **with_limits("recall", right, truths),
+        "f1": or_none(ratio(2 * right, truths + answered)),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return Finding("per_class", _weakest(rows) + caution, count=len(scores), rows=rows)
@@ -83,8 +82,8 @@ def _reliability(scores: Scores, caution: str) -> Finding:
     columns = {
         "lo": edges[:-1].tolist(),
         "hi": edges[1:].tolist(),
-        "confidence": _or_none(ratio(totals(ones, read.bins, BINS, read.confidence)[0], images)),
-        **_with_limits("accuracy", right, images),
+        "confidence": or_none(ratio(totals(ones, read.bins, BINS, read.confidence)[0], images)),
+        **with_limits("accuracy", right, images),
         "n": images.astype(int).tolist(),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -103,7 +102,7 @@ def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
         {
             "id": ids[row],
             "truth": truths[row],
-            "label": labels[row],
+            "label": predictions.classes[answer] if (answer := scores.answers[row]) >= 0 else labels[row],
             "confidence": float(scores.confidence[row]),
             "truth_probability": float(scores.probabilities[row, scores.targets[row]]),
         }
@@ -119,7 +118,8 @@ def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
     return Finding("mistakes", summary, count=len(wrong), rows=rows, images=[row["id"] for row in rows])
 
 
-def _answers(predictions: Predictions) -> Finding:
+def answers(predictions: Predictions) -> Finding:
+    """The finding `answers`: how many images got each reason."""
     counts = Counter(predictions.column("reason"))
     n = len(predictions)
     rows = [{"reason": name, "count": counts[name], "share": counts[name] / n if n else None} for name in REASONS]
@@ -127,12 +127,13 @@ def _answers(predictions: Predictions) -> Finding:
     return Finding("answers", summary, count=n, rows=rows)
 
 
-def _unreadable(predictions: Predictions, scores: Scores) -> Finding:
+def unreadable(predictions: Predictions, counted_as: str) -> Finding:
+    """The finding `unreadable`: the images that could not be read, why, and what each is `counted_as`."""
     ids = predictions.column("id")
     known = "detail" in predictions.table.column_names
     details = predictions.column("detail") if known else [None] * len(ids)
-    rows = [{"id": ids[row], "detail": details[row]} for row in np.flatnonzero(~scores.readable).tolist()]
-    summary = f"{len(rows):,} of {len(ids):,} images could not be read; each counts as answered wrongly."
+    rows = [{"id": ids[row], "detail": details[row]} for row in np.flatnonzero(~predictions.readable).tolist()]
+    summary = f"{len(rows):,} of {len(ids):,} images could not be read; each counts as {counted_as}."
     return Finding("unreadable", summary, "warning", len(rows), rows=rows, images=[row["id"] for row in rows])
 
 
@@ -141,10 +142,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _with_limits(name: str, successes: Floats, n: Floats) -> dict[str, list[Any]]:
+def with_limits(name: str, successes: Floats, n: Floats) -> dict[str, list[Any]]:
+    """A share, `successes` of `n`, elementwise, and Wilson's limits, as columns named after it."""
     lo, hi = wilson(successes, n)
-    return {name: _or_none(ratio(successes, n)), f"{name}_lo": _or_none(lo), f"{name}_hi": _or_none(hi)}
+    return {name: or_none(ratio(successes, n)), f"{name}_lo": or_none(lo), f"{name}_hi": or_none(hi)}
 
 
-def _or_none(values: Floats) -> list[float | None]:
+def or_none(values: Floats) -> list[float | None]:
+    """The values as a list with None in place of NaN."""
     return [None if np.isnan(value) else value for value in values.tolist()]

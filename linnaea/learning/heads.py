@@ -49,8 +49,9 @@ def squared_hinge(scores: Tensor, targets: Tensor) -> Tensor:
 
     Targets are class indices (N,), or 0, 1 and NaN, which costs nothing, for each class (N, K).
     """
-    signs = 2 * as_weights(targets, scores.shape[1]) - 1
-    return functional.relu(1 - signs * scores).square().nan_to_num().sum(dim=1)
+    weights = as_weights(targets, scores.shape[1])
+    signs = 2 * weights.nan_to_num() - 1
+    return (functional.relu(1 - signs * scores).square() * ~weights.isnan()).sum(dim=1)
 
 
 def fit_path(

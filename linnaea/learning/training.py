@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from linnaea.errors import LinnaeaError
 from linnaea.learning.augmentations import augment
@@ -194,7 +193,7 @@ def judge(
         if weights is None:
             loss += float(task.loss(logits, targets)) * len(targets)
         else:
-            loss += float(torch.from_numpy(weights[rows]) @ cross_entropy(logits, targets, reduction="none"))
+            loss += float(torch.from_numpy(weights[rows]) @ task.losses(logits, targets))
         parts.append(logits.numpy())
     return loss / len(examples), merit(np.concatenate(parts), examples.targets)
 

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from linnaea.models.convolution import Convolution
 from linnaea.models.model import MODELS, Model
 
 GRID = 32
 COMPONENTS = 12
 LOGIT_SCALE = 1 / 9
-WIDTHS = (48, 128, 192)
+WIDTHS, WIDE = (48, 128, 192), (64, 256, 256)
 NORM_MOMENTUM = 0.2
 
 
@@ -89,9 +90,9 @@ class Block(nn.Module):
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(before, after, 3, padding=1, bias=False)
+        self.first = Convolution(before, after)
         self.first_norm = nn.BatchNorm2d(after, momentum=NORM_MOMENTUM)
-        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.second = Convolution(after, after)
         self.second_norm = nn.BatchNorm2d(after, momentum=NORM_MOMENTUM)
         self.first_norm.weight.requires_grad = self.second_norm.weight.requires_grad = False
         nn.init.dirac_(self.first.weight[: min(before, after)])

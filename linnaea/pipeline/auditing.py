@@ -175,7 +175,8 @@ def _with_errors(targets: Rows, classes: int, share: float, seed: int) -> tuple[
 
 
 def _embedding(model: Model, size: int, name: str, images: int) -> Embedding:
-    plan = Plan("cpu", _precision(model, size, name) if images >= WORTH_MEASURING else "float32")
+    worth_it = images >= WORTH_MEASURING and has_bfloat16("cpu")
+    plan = Plan("cpu", _precision(model, size, name) if worth_it else "float32")
     width = embed(model, np.zeros((1, size, size, 3), dtype=np.uint8)).shape[1]
     return Embedding(f"{name} {plan.precision}", width, lambda pictures: embed(model, pictures, plan))
 
@@ -185,9 +186,9 @@ def _precision(model: Model, size: int, name: str) -> str:
 
     Measured anew each time it could change by chance, and no file would be known any more.
     """
-    known, namespace = np.zeros((1, 1), dtype=np.int64), f"number format {has_bfloat16('cpu')}"
-    if not cached(lambda store: bool(store.find(namespace, [name], known)[0]), otherwise=False):
+    known = np.zeros((1, 1), dtype=np.int64)
+    if not cached(lambda store: bool(store.find("number format", [name], known)[0]), otherwise=False):
         plan = measure_embedding(model, np.zeros((WORTH_MEASURING, size, size, 3), dtype=np.uint8))
         known[0] = PRECISIONS.index(plan.precision)
-        cached(lambda store: store.add(namespace, [name], known), otherwise=None)
+        cached(lambda store: store.add("number format", [name], known), otherwise=None)
     return PRECISIONS[int(known[0, 0])]

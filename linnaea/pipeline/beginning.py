@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from linnaea.data.pixels import Recipe
 from linnaea.dataset import Dataset
-from linnaea.errors import DataError, RunError
+from linnaea.errors import RunError, UsageError, suggest
 from linnaea.learning.rungs import Step
 from linnaea.run import Run, command_line, now
 
@@ -23,13 +24,22 @@ def freeze(dataset: Dataset, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def require_one_label(dataset: Dataset, to: str = "train on") -> None:
-    """Raise DataError where an image may carry several labels, which no classifier here can be trained or judged on."""
-    if dataset.multilabel:
-        raise DataError(
-            f"{dataset.root} has several labels per image: multi-label data can be read, audited, split, compared and "
-            f"converted, but there is nothing yet to {to} it; expected one label per image."
+def with_positive(dataset: Dataset, positive: str | None) -> Dataset:
+    """The dataset with `positive` as the second of its two classes, which is what aims and curves are about.
+
+    Raises UsageError for another number of classes, and for a class that is none of them.
+    """
+    if positive is None:
+        return dataset
+    if dataset.task != "binary":
+        raise UsageError(
+            f"positive is {positive!r}, but {dataset.root} has {len(dataset.classes)} classes and the task "
+            f"{dataset.task}: only of two classes one is the positive one; leave it out."
         )
+    if positive not in dataset.classes:
+        known = ", ".join(dataset.classes)
+        raise UsageError(f"unknown class {positive!r}: one of {known}.{suggest(positive, dataset.classes)}")
+    return replace(dataset, classes=(*(name for name in dataset.classes if name != positive), positive))
 
 
 def new_folder(dataset: Dataset) -> Path:
@@ -63,14 +73,14 @@ def open_run(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
         return Run.create(folder, frozen, command_line())
     run = Run.open(folder)
     given = run.record()["arguments"]
-    free = ("time_limit", "device", "out")
+    free = ("time_limit", "device", "out", "aim", "risk")  # what was trained is the same with another aim
     differing = [name for name in frozen if name not in free and frozen[name] != given.get(name)]
     if differing:
         listed = "; ".join(f"{name} was {given.get(name)!r} and is now {frozen[name]!r}" for name in differing)
         raise RunError(f"{folder} cannot be resumed with other arguments: {listed}.")
     if run.record()["status"] == "finished":
         raise RunError(f"{folder} is finished already: there is nothing to resume.")
-    run.update(status="running", error=None)
+    run.update(status="running", error=None, arguments=given | {name: frozen.get(name) for name in ("aim", "risk")})
     return run
 
 

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from linnaea.classifier import Classifier, known_columns, load
 from linnaea.data.pixels import Recipe
 from linnaea.dataset import Dataset
+from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence import figure_of
 from linnaea.evidence.intervals import resample
-from linnaea.evidence.metrics import METRICS, scores_of
+from linnaea.evidence.metrics import metrics_for, scores_of
 from linnaea.evidence.statistics import sample_of
 from linnaea.learning.rungs import Fitted, Job, Step
 from linnaea.models.embedding import embed
@@ -112,7 +113,7 @@ def _drawn(entry: Climbed) -> Floats:
     """The rung's figure on resamples (B,) of the val images, the same ones for every rung."""
     assert entry.predictions is not None
     scores, sample = scores_of(entry.predictions), sample_of(entry.predictions)
-    metric = METRICS[entry.predictions.rules.metric]
+    metric = metrics_for(entry.predictions.task)[entry.predictions.rules.metric]
     groups = None if sample.groups is None else sample.groups.tolist()
     return np.concatenate([metric(scores, weights) for weights in resample(sample.n, RESAMPLES, 0, groups)])
 
@@ -123,7 +124,8 @@ def _value(entry: Climbed) -> float:
 
 
 def _not_worse(entry: Climbed, differences: Floats, best: Climbed) -> bool:
-    return _value(best) - _value(entry) <= float(np.nanstd(differences)) + 1e-12
+    defined = differences[~np.isnan(differences)]
+    return _value(best) - _value(entry) <= (float(defined.std()) if len(defined) else 0.0) + 1e-12
 
 
 def _because(chosen: Climbed, best: Climbed, finished: int) -> str:
@@ -133,13 +135,18 @@ def _because(chosen: Climbed, best: Climbed, finished: int) -> str:
     own, highest = _value(chosen), _value(best)
     if chosen is best:
         return (
-            f"{chosen.name} has the highest {metric} on val, {highest:.1%} of {count} images, and no "
+            f"{chosen.name} has the highest {metric} on val, {highest:.1%} {_of(metric)} {count} images, and no "
             "cheaper rung comes within one standard error of it."
         )
     return (
         f"{chosen.name} is the cheapest rung within one standard error of the best: {metric} {own:.1%} on "
         f"{count} val images against {highest:.1%} for {best.name}."
     )
+
+
+def _of(metric: str) -> str:
+    """Between a figure and its images: an accuracy is a share of them."""
+    return "of" if metric == "accuracy" else "on"
 
 
 def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe, *, first: bool) -> Climbed:
@@ -160,7 +167,12 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         return Climbed(_row(step, status="failed", note=f"{kind}{error}", seconds=time.perf_counter() - started))
     seconds = time.perf_counter() - started
     classifier = Classifier(
-        fitted.model.cpu().eval(), dataset.classes, dataset.task, recipe, provenance=_provenance(step, fitted)
+        fitted.model.cpu().eval(),
+        dataset.classes,
+        dataset.task,
+        recipe,
+        policy=Policy(parents=dataset.tree.parents),
+        provenance=_provenance(step, fitted),
     )
     features, speed = _timed_features(classifier, own.val.images)
     val = dataset.split("val")

@@ -164,6 +164,11 @@ def _require_classes(dataset: Dataset) -> None:
 
 
 def _require_val(dataset: Dataset) -> None:
+    if dataset.multilabel and len(dataset.split("val")) and np.isnan(dataset.split("val").targets).all():
+        raise DataError(
+            f"of no val image of {dataset.root} is it known whether it shows any label, but by those images models are "
+            "chosen and calibrated: label some of them, or let the splits be made anew."
+        )
     if not len(dataset.split("val")):
         raise DataError(
             f"{dataset.root} leaves no image for the val split, by which models are chosen and calibrated: "
@@ -204,4 +209,4 @@ def _without_untrained(dataset: Dataset, decoded: Decoded, duplicates: Rows) -> 
 
 
 def _with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
-    return replace(dataset, classes=classes, task=infer_task(classes))
+    return replace(dataset, classes=classes, task=infer_task(classes, dataset.taxonomy))

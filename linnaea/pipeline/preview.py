@@ -19,7 +19,6 @@ from linnaea.learning.augmentations import AUGMENTATIONS, augment
 from linnaea.learning.rungs import Options, steps_for
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.training import Examples
-from linnaea.pipeline.beginning import require_one_label
 from linnaea.pipeline.preparation import prepare
 from linnaea.pipeline.training import examples_job, picture_size
 
@@ -57,7 +56,6 @@ def preview(
     for name in augment or ():
         look_up(AUGMENTATIONS, name)
     dataset = data if isinstance(data, Dataset) else read(data)
-    require_one_label(dataset)
     steps, _ = steps_for(model, weights)
     recipe = Recipe(img_size or picture_size(dataset, steps), fit)
     names, notes = tuple(augment or ()), [f"Augmentations as asked: {', '.join(augment or ()) or 'none'}."]
@@ -78,16 +76,18 @@ def _one_of_each(dataset: Dataset, recipe: Recipe, seed: int) -> Examples:
     """A readable picture of each of the first classes, of the train split where there is one."""
     part = dataset.split("train") if dataset.has("split") and len(dataset.split("train")) else dataset
     random, targets = np.random.default_rng(seed), part.targets
-    images, numbers = [], []
-    for number in np.unique(targets)[:MOST_CLASSES]:
-        tried = random.permutation(np.flatnonzero(targets == number))[:TRIES]
-        decoded = decode_files(part.take(tried.tolist()).paths, recipe).kept()
-        if len(decoded.images):
-            images.append(decoded.images[0])
-            numbers.append(int(number))
+    there = targets == 1 if part.multilabel else targets[:, None] == np.arange(len(part.classes))
+    images, shown = [], []
+    for number in np.flatnonzero(there.any(axis=0))[:MOST_CLASSES]:
+        tried = random.permutation(np.flatnonzero(there[:, number]))[:TRIES]
+        decoded = decode_files(part.take(tried.tolist()).paths, recipe)
+        readable = [row for row in range(len(tried)) if row not in decoded.failed]
+        if readable:
+            images.append(decoded.images[readable[0]])
+            shown.append(targets[tried[readable[0]]])
     if not images:
         raise DataError(f"{dataset.root} has no picture to show: {TRIES} of each class were tried, none can be read.")
-    return Examples(np.stack(images), np.array(numbers, dtype=np.int64))
+    return Examples(np.stack(images), np.array(shown, dtype=targets.dtype))
 
 
 def _strips(examples: Examples, names: Sequence[str], classes: Sequence[str], seed: int) -> list[Strip]:
@@ -96,17 +96,21 @@ def _strips(examples: Examples, names: Sequence[str], classes: Sequence[str], se
     rows = np.arange(len(examples))
     drawn = [augment(*examples.batch(rows), names, generator, len(classes)) for _ in range(DRAWS)]
     pictures = np.stack([examples.images, *(images.permute(0, 2, 3, 1).numpy() for images, _ in drawn)], axis=1)
-    return [
-        Strip(classes[number], pictures[row], _captions([targets for _, targets in drawn], row, classes))
-        for row, number in enumerate(examples.targets.tolist())
-    ]
+    given, changed = torch.from_numpy(examples.targets), [targets for _, targets in drawn]
+    mixed = any(_differ(targets, given) for targets in changed)
+    captions = [["", *(_shares(targets[row], classes) for targets in changed)] if mixed else [] for row in rows]
+    return [Strip(_named(given[row], classes), pictures[row], captions[row]) for row in rows]
 
 
-def _captions(drawn: Sequence[Tensor], row: int, classes: Sequence[str]) -> list[str]:
-    """What the label becomes in each draw, where pictures are mixed."""
-    if drawn[0].ndim == 1:
-        return []
-    return ["", *(_shares(targets[row], classes) for targets in drawn)]
+def _differ(targets: Tensor, given: Tensor) -> bool:
+    """Whether labels were changed, as those of mixed pictures are."""
+    return targets.shape != given.shape or not torch.equal(targets.float().nan_to_num(-1), given.float().nan_to_num(-1))
+
+
+def _named(target: Tensor, classes: Sequence[str]) -> str:
+    """The class of a picture, or all the labels it is known to show."""
+    numbers = [int(target)] if target.ndim == 0 else torch.nonzero(target == 1)[:, 0].tolist()
+    return ", ".join(classes[number] for number in numbers)
 
 
 def _shares(weights: Tensor, classes: Sequence[str]) -> str:

@@ -21,11 +21,15 @@ from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence import write_evaluation
-from linnaea.evidence.calibration import Aims, calibrate
+from linnaea.evidence.calibration import Aims, calibrate_with_findings
 from linnaea.evidence.openset import fit_familiarity
+from linnaea.evidence.roll_up import require_taxonomy
+from linnaea.evidence.thresholds import require_thresholds
+from linnaea.finding import Finding
 from linnaea.learning.amounts import look_up
 from linnaea.learning.augmentations import AUGMENTATIONS
-from linnaea.learning.rungs import Job, Options, Step, steps_balanced, steps_for
+from linnaea.learning.losses import with_loss
+from linnaea.learning.rungs import Job, Options, Step, require_one_loss, steps_balanced, steps_for
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
 from linnaea.pipeline.balancing import balanced
@@ -36,13 +40,14 @@ from linnaea.pipeline.beginning import (
     open_run,
     recorded,
     require_same_way,
+    with_positive,
 )
 from linnaea.pipeline.ladder import Climbed, climb
 from linnaea.pipeline.preparation import Prepared, Rows, prepare
 from linnaea.run import Run, now
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_precision
-from linnaea.task import TASKS
+from linnaea.task import TASKS, Task
 
 logger = logging.getLogger("linnaea")
 FAMILIARITY_IMAGES = 2_000
@@ -67,9 +72,13 @@ def train(
     datasheet: str | Path | None = None,
     augment: Sequence[str] | None = None,
     balance: str | None = None,
+    loss: str | None = None,
     coverage: float = 0.9,
     unsure_rate: float = 0.05,
     unfamiliar_rate: float = 0.05,
+    aim: str | None = None,
+    positive: str | None = None,
+    risk: float | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -83,20 +92,29 @@ def train(
     weights or the images suggest); `fit` crop, pad or stretch. `duplicates` "near" or "exact" says which images must
     not be torn apart by the splits, `split_by` how these are made, see `linnaea.split`. `datasheet` is a file of what
     people know of the data (None: `datasheet.toml` beside the images, if it is there). `augment` names augmentations
-    (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None: nothing). `coverage`,
-    `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `precision` "auto" measures which number format is faster
-    here; fix it ("float32", "bfloat16") for runs that are to be repeated to the last digit. `resume` continues a run
-    that was stopped, with the same arguments. `out` None makes a new folder below `runs`. Raises DataError, UsageError
-    or RunError, each saying how to mend it.
+    (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is
+    made small where classes lie below groups (None: "marginal"). `coverage`,
+    `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `aim` says what the thresholds are chosen for where there
+    are two classes or several labels per image, such as "recall=0.95" (None: the likelier class, and the highest F1 of
+    each label); `positive` which of two classes an aim is about (None: the second by name). `risk` is the share of
+    wrong answers to expect at most where classes lie below groups, as answers roll up to groups for it (None: 0.1).
+    `precision` "auto"
+    measures which number format is faster here; fix it ("float32", "bfloat16") for runs that are to be repeated to the
+    last digit. `resume` continues a run that was stopped, with the same arguments; another `aim` may be given. `out`
+    None makes a new folder below `runs`. Raises DataError, UsageError or RunError, each saying how to mend it.
     """
     started = time.monotonic()
     arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
-    aims = Aims(coverage, unsure_rate, unfamiliar_rate)
+    aims = Aims(coverage, unsure_rate, unfamiliar_rate, aim, risk)
     limit = parse_duration(time_limit)
-    options = replace(_options(epochs, learning_rate, batch_size, augment), balance=balance)
+    options = replace(_options(epochs, learning_rate, batch_size, augment), balance=balance, loss=loss)
     options = replace(options, device=pick_device(device), precision=pick_precision(precision), seed=seed)
     SPLITTERS[split_by]
-    dataset = data if isinstance(data, Dataset) else read(data)
+    dataset = with_positive(data if isinstance(data, Dataset) else read(data), positive)
+    require_thresholds(dataset.task, aim)
+    require_taxonomy(dataset.task, risk)
+    require_one_loss(loss, balance)
+    task_of(dataset, loss)
     sheet = _datasheet(dataset, datasheet)
     steps, weight_notes = steps_for(model, weights)
     steps, balance_notes = steps_balanced(steps, balance, auto=model == "auto")
@@ -122,6 +140,8 @@ def train(
             )
             run.write_findings("audit", prepared.findings)
             run.write_dataset(prepared.dataset)
+            if prepared.dataset.task == "binary":
+                run.update(positive=prepared.dataset.classes[1])
             if sheet is not None:
                 copy_datasheet(sheet, prepared.dataset, run.folder / FILE)
                 run.note(*filter(None, [stale(sheet, dataset)]))
@@ -162,13 +182,17 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run) -> Classi
         if val_features is None:
             val_features = embed(classifier.model, prepared.decoded.images[val])
         logits, _, scores = classifier.score_features(val_features)
-        classifier = calibrate(classifier, logits, scores, targets[val], aims)
+        try:
+            classifier, told = calibrate_with_findings(classifier, logits, scores, targets[val], aims)
+        except UsageError as error:
+            raise UsageError(f"{error} With --resume and another --aim what was trained is kept.") from None
+        _tell_thresholds(run, told)
         record = run.record()
         facts = {
             "linnaea": record["linnaea"],
             "dataset": record["dataset"]["fingerprint"],
             "trained": record["started"],
-        }
+        } | ({"positive": classifier.classes[1]} if classifier.task == "binary" else {})
         classifier = classifier.with_(provenance={**classifier.provenance, **facts, "run": run.folder.name})
         classifier.save(run.model_folder)
     with _timed(run, "evaluate"):
@@ -180,6 +204,14 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run) -> Classi
         else:
             run.note("There is no test split: figures on val were also used to choose, and are too good.")
     return classifier
+
+
+def _tell_thresholds(run: Run, found: list[Finding]) -> None:
+    """Write down what was found about thresholds, and say it where there are any."""
+    if found:
+        run.write_findings("thresholds", found)
+    for finding in found:
+        logger.log(logging.INFO if finding.severity == "info" else logging.WARNING, finding.summary)
 
 
 def _familiarity_rows(prepared: Prepared) -> Rows:
@@ -209,7 +241,8 @@ def _evaluate(
     lost = [reasons[path] for path in part.ids[len(rows) :]]
     scores = [_lengthened(column, len(lost)) for column in classifier.score_features(features)]
     failed = [*[None] * len(rows), *lost]
-    write_evaluation(classifier.answer(scores[0], scores[1], scores[2], columns, failed), run.folder, name)
+    answers = classifier.answer(scores[0], scores[1], scores[2], columns, failed)
+    write_evaluation(answers, run.folder, name, classifier.policy)
 
 
 def _lengthened(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
@@ -229,11 +262,16 @@ def examples_job(prepared: Prepared, options: Options, deadline: float) -> Job:
         examples("train"),
         examples("val"),
         len(dataset.classes),
-        TASKS[dataset.task],
+        task_of(dataset, options.loss),
         options,
         names=dataset.classes,
         deadline=deadline,
     )
+
+
+def task_of(dataset: Dataset, loss: str | None = None) -> Task:
+    """The task of a dataset, with the loss of this name or its usual one; raises UsageError for one of other tasks."""
+    return with_loss(TASKS[dataset.task], loss, dataset.tree)
 
 
 def _options(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from linnaea.classifier import Classifier, load
 from linnaea.data.hashing import hash_files
-from linnaea.data.sources import read
 from linnaea.data.sources.archives import detects as is_archive
 from linnaea.data.sources.assembling import SUFFIXES
 from linnaea.data.sources.folders import images_in
@@ -19,7 +18,8 @@ from linnaea.evidence import Comparison, Evaluation, write_evaluation
 from linnaea.evidence import compare as compare_predictions
 from linnaea.evidence import figures as compute_figures
 from linnaea.evidence import findings as compute_findings
-from linnaea.pipeline.beginning import require_one_label
+from linnaea.evidence.prevalence import require_prevalence
+from linnaea.pipeline.known import known_images
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.containers import Located
@@ -28,26 +28,37 @@ logger = logging.getLogger("linnaea")
 AUDIT_SIZE = 64
 
 
-def evaluate(classifier: Classifier | Run | str | Path, data: str | Path | Dataset | None = None) -> Evaluation:
+def evaluate(
+    classifier: Classifier | Run | str | Path,
+    data: str | Path | Dataset | None = None,
+    *,
+    prevalence: float | None = None,
+) -> Evaluation:
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
     Every figure comes with a 95 % interval. For a run the predictions, figures and tables are written into its
-    folder. Images that cannot be read count as wrong answers. Raises DataError when no image carries a known class.
+    folder. Images that cannot be read count as wrong answers. `prevalence`, of two classes, adds what answers are worth
+    where the positive one has that share (Bayes' rule; Mercaldo et al. 2007). Raises DataError when no image carries a
+    known class, UsageError for a prevalence that is none.
     """
     if isinstance(classifier, Classifier):
         if data is None:
             raise DataError("a classifier alone has no data: give labelled images as the second argument.")
-        predictions = classifier.predict(_known(data, classifier.classes))
-        return Evaluation(predictions, compute_figures(predictions), compute_findings(predictions))
+        require_prevalence(classifier.task, prevalence)
+        predictions = classifier.predict(known_images(data, classifier))
+        figures = compute_figures(predictions, prevalence=prevalence)
+        return Evaluation(predictions, figures, compute_findings(predictions, classifier.policy))
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
     run.require_finished()
     loaded = load(run.model_folder)
+    require_prevalence(loaded.task, prevalence)
     if data is None:
         name, dataset = _own(run)
     else:
-        dataset = _apart(run, _known(data, loaded.classes))
+        dataset = _apart(run, known_images(data, loaded))
         name = f"{dataset.root.resolve().name}-{dataset.fingerprint[:8]}"
-    evaluation = write_evaluation(loaded.predict(dataset), run.folder, name)
+    answers = loaded.predict(dataset)
+    evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
     if name == "test":
         run.count_test("evaluate")
     return evaluation
@@ -156,26 +167,6 @@ def _apart(run: Run, dataset: Dataset) -> Dataset:
     if "test" in seen:
         run.count_test(f"evaluate on {dataset.root}")
     return dataset.with_column("sha256", hashes).take(rows)
-
-
-def _known(data: str | Path | Dataset, classes: Sequence[str]) -> Dataset:
-    """The images whose label the classifier knows; the others are left out with a warning, an error if none remain."""
-    dataset = data if isinstance(data, Dataset) else read(data)
-    require_one_label(dataset, "judge by")
-    known = set(classes)
-    rows = [row for row, label in enumerate(dataset.labels) if label in known]
-    if not rows:
-        raise DataError(
-            f"no image of {dataset.root} has a class that the classifier knows: the data has "
-            f"{', '.join(dataset.classes[:5])}; the classifier knows {', '.join(classes[:5])}."
-        )
-    unknown, left_out = len(dataset) - len(rows), [entry for entry in dataset.excluded if entry.reason != "hidden"]
-    if unknown:
-        logger.warning(f"{unknown} images are not judged: the classifier does not know their classes.")
-    if left_out:
-        first = left_out[0]
-        logger.warning(f"{len(left_out)} files are not judged: first {first.path}, {first.reason}.")
-    return dataset.take(rows)
 
 
 def _own(run: Run) -> tuple[str, Dataset]:

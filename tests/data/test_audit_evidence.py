@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import binomtest
 
 from linnaea.data.audit import Inspection, Trial, audit
 from linnaea.data.audit.labels import label_quality, neighbour_distance
 from linnaea.data.facts import Facts
 from linnaea.data.looks import Looks
 from linnaea.dataset import Dataset
+from linnaea.finding import wilson
 
 COUNT = 200
 generator = np.random.default_rng(0)
@@ -29,6 +31,13 @@ def clean(labels="ab" * (COUNT // 2)):
 
 def found(inspection):
     return {finding.name: finding for finding in audit(inspection)}
+
+
+def test_intervals_are_those_of_scipy():
+    for count, images in ((0, 9), (4, 9), (9, 9), (137, 200)):
+        expected = binomtest(count, images).proportion_ci(method="wilson")
+        assert wilson(count, images) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson(0, 0) == (0, 1)
 
 
 def test_clean_pictures_have_no_finding():

@@ -7,6 +7,8 @@ import pytest
 from material import smooth
 from PIL import Image
 
+import linnaea
+from linnaea.data import duplicates
 from linnaea.data.decoding import decode
 from linnaea.data.duplicates import duplicate_groups, thumbnails_of
 
@@ -75,6 +77,23 @@ def test_groups_do_not_depend_on_order():
 
 def test_a_crowd_of_one_picture_is_one_group():
     assert len(set(groups_of(pixels(*[smooth(3)] * 200)).tolist())) == 1
+
+
+def test_it_is_said_where_only_the_closest_were_compared(tmp_path, monkeypatch, caplog):
+    for number in range(12):
+        picture = np.asarray(smooth(0)).copy()
+        picture[4 * number : 4 * number + 8, 20:32] = 255 * (number % 2)
+        place = tmp_path / "ab"[number % 2] / f"{number}.png"
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(place)
+    assert linnaea.check_split(linnaea.split(tmp_path))[0].name == "shares"
+    monkeypatch.setattr(duplicates, "MOST_PAIRS", 0)
+    monkeypatch.setattr(duplicates, "FEW_PAIRS", 3)
+    finding = linnaea.check_split(linnaea.split(tmp_path))[0]
+    assert (finding.name, finding.severity, finding.count) == ("not_all_compared", "warning", 12)
+    caplog.clear()
+    linnaea.split(tmp_path, folds=2)
+    assert caplog.messages == [finding.summary]
 
 
 @pytest.mark.parametrize("count", [0, 1])

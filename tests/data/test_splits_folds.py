@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from material import smooth
 
 import linnaea
-from linnaea.data.splits import assign_folds, each_fold, given_folds, with_folds
+from linnaea.data.splits import assign_folds, each_fold, given_folds, random_folds, with_folds
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
 
@@ -61,6 +61,14 @@ def test_classes_and_folds_are_as_even_as_they_can_be(sizes, folds, seed):
         assert max(images) - min(images) <= 1
     whole = [column.count(fold) for fold in range(1, folds + 1)]
     assert max(whole) - min(whole) <= 1
+
+
+def test_random_folds_keep_groups_together():
+    groups = np.random.default_rng(0).integers(0, 50, 400)
+    folds = random_folds(groups, seed=3)
+    assert set(folds.tolist()) == set(range(5))
+    assert len(set(zip(groups.tolist(), folds.tolist(), strict=True))) == len(set(groups.tolist()))
+    assert random_folds(np.zeros(7, dtype=np.int64)).tolist() == [0] * 7
 
 
 def test_repeats_and_seeds_give_other_folds():

@@ -12,9 +12,10 @@ from linnaea.errors import BundleError
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.models import MODELS, build
 from linnaea.models.compact import Compact
+from linnaea.models.convolution import Convolution
 from linnaea.models.familiarity import Familiarity
 from linnaea.models.hog import CELLS, COLOURS, ORIENTATIONS, Hog, colour_histograms, hog_length, oriented_gradients
-from linnaea.models.model import to_pixels
+from linnaea.models.model import Model, to_pixels
 from linnaea.models.network import Network
 
 CLASSES, SIZE = 5, 40
@@ -52,6 +53,11 @@ def pixels():
 def bytes_as_pixels(values):
     """Images (N, S, S) of grey brightness, 0 to 255, as pixels."""
     return to_pixels(torch.from_numpy(np.repeat(values[..., None], 3, axis=3).astype(np.uint8)))
+
+
+def test_a_model_needs_features_and_a_head():
+    with pytest.raises(TypeError, match="abstract"):
+        type("Headless", (Model,), {"features": lambda self, pixels: pixels})()
 
 
 @torch.no_grad()
@@ -332,3 +338,22 @@ def _one_sided(model):
     single = Compact(3, SIZE).eval()
     single.load_state_dict(model.state_dict())
     return single
+
+
+@pytest.mark.parametrize("side", [1, 3, 7, 8, 9])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_the_quick_convolution_learns_as_torchs_own(side, kind):
+    torch.manual_seed(0)
+    own, reference = Convolution(5, 7), torch.nn.Conv2d(5, 7, 3, padding=1, bias=False)
+    reference.load_state_dict(own.state_dict())
+    found = []
+    for layer in (own, reference):
+        maps = torch.linspace(-1, 1, 4 * 5 * side * side).view(4, 5, side, side).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+            out = layer(maps)
+        assert out.dtype == kind
+        (out.float() ** 2).sum().backward()
+        found.append((out.float().detach(), maps.grad, layer.weight.grad))
+    for mine, theirs in zip(*found, strict=True):
+        scale = theirs.abs().max()
+        torch.testing.assert_close(mine / scale, theirs / scale, rtol=0, atol=1e-5 if kind == torch.float32 else 2e-2)

@@ -22,6 +22,7 @@ def audit(inspection: Inspection) -> list[Finding]:
         pictures,
         sequences,
         shortcuts,
+        unknown,
     )
 
     found = (check(inspection) for _, check in CHECKS.items())

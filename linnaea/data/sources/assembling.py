@@ -47,7 +47,8 @@ def assemble(
             place = table.column_names.index(name)
             table = table.set_column(place, name, _canonical(table.column(name).combine_chunks(), names))
     groups = from_labels(names) if taxonomy is None else taxonomy
-    return Dataset(table, names, "multilabel" if several else infer_task(names), root, tuple(excluded), dict(groups))
+    task = "multilabel" if several else infer_task(names, groups)
+    return Dataset(table, names, task, root, tuple(excluded), dict(groups))
 
 
 def numbered(files: Sequence[Path], counts: Sequence[int]) -> list[str]:

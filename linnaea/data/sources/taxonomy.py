@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from linnaea.data.sources.trees import Tree, under
 from linnaea.errors import DataError
+from linnaea.taxonomy import require_no_loop
 
 NAME = "taxonomy.csv"
 COLUMNS = ("child", "parent")
@@ -51,19 +52,5 @@ def from_pairs(pairs: Iterable[tuple[str, str]], where: str) -> dict[str, str]:
                 f"{where} gives {child!r} two parents, {parents[child]!r} and {parent!r}: a taxonomy is a tree, leave "
                 "one of them out."
             )
-    _require_no_loop(parents, where)
+    require_no_loop(parents, where)
     return parents
-
-
-def _require_no_loop(parents: Mapping[str, str], where: str) -> None:
-    sound: set[str] = set()
-    for child in parents:
-        way: dict[str, None] = {}
-        name: str | None = child
-        while name is not None and name not in sound:
-            if name in way:
-                loop = [*list(way)[list(way).index(name) :], name]
-                raise DataError(f"{where} runs in a loop, {' below '.join(map(repr, loop))}: a taxonomy is a tree.")
-            way[name] = None
-            name = parents.get(name)
-        sound.update(way)

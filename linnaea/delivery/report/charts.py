@@ -172,8 +172,11 @@ class Bin:
     n: float
 
 
-def reliability_chart(bins: Sequence[Bin]) -> str:
-    """Accuracy against stated confidence with the diagonal of perfect honesty, and how many images stand behind."""
+def reliability_chart(bins: Sequence[Bin], titles: tuple[str, str, str]) -> str:
+    """Accuracy against stated confidence with the diagonal of perfect honesty, and how many images stand behind.
+
+    `titles` are what goes up, what is counted, and what goes across.
+    """
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.9), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
@@ -183,17 +186,17 @@ def reliability_chart(bins: Sequence[Bin]) -> str:
                 upper.plot([entry.confidence] * 2, entry.interval, color=ACCENT, linewidth=1.6)
         upper.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=ACCENT, marker="o", markersize=5)
         upper.set(xlim=(0, 1.02), ylim=(0, 1.02))
-        upper.set_title("share that was right", loc="left", fontsize=11)
+        upper.set_title(titles[0], loc="left", fontsize=11)
         upper.text(0.04, 0.95, "above: too modest", color=MUTED, fontsize=9)
         upper.text(0.98, 0.05, "below: too sure", color=MUTED, fontsize=9, ha="right")
         lower.bar([b.confidence for b in bins], [b.n for b in bins], width=0.03, color=ACCENT)
-        lower.set_title("images", loc="left", fontsize=11)
-        lower.set_xlabel("stated confidence")
+        lower.set_title(titles[1], loc="left", fontsize=11)
+        lower.set_xlabel(titles[2])
         lower.yaxis.set_major_locator(MaxNLocator(2, integer=True))
         for axes in (upper, lower):
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-        return _svg(figure, "reliability", "share of right answers against stated confidence, in bins")
+        return _svg(figure, "reliability", f"{titles[0]} against {titles[2]}, in bins")
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,52 @@ def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequenc
         if as_percent:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         return _svg(figure, name, f"{title} by epoch, {len(epochs)} epochs")
+
+
+@dataclass(frozen=True)
+class BandPoint:
+    """A point of a curve with the limits of its band, None where there are none."""
+
+    x: float
+    y: float
+    lo: float | None
+    hi: float | None
+
+
+def band_chart(
+    name: str,
+    titles: tuple[str, str],
+    points: Sequence[BandPoint],
+    own: BandPoint | None,
+    chance: tuple[float, float] | None,
+) -> str:
+    """A curve of shares with its band, the point in use, and what guessing reaches at 0 and at 1.
+
+    `titles` are what goes up and what goes across.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 4.3), layout="constrained")
+        axes = figure.add_subplot()
+        banded = [(point.x, point.lo, point.hi) for point in points if point.lo is not None and point.hi is not None]
+        if chance is not None:
+            axes.plot([0, 1], chance, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        if banded:
+            across, low, high = zip(*banded, strict=True)
+            axes.fill_between(across, low, high, color=ACCENT, alpha=0.18, linewidth=0)
+        axes.plot([point.x for point in points], [point.y for point in points], color=ACCENT)
+        if own is not None:
+            axes.plot([own.x], [own.y], marker="o", markersize=9, markeredgewidth=2, color=PAPER, markeredgecolor=INK,
+                      clip_on=False, zorder=3)  # fmt: skip
+            right = own.x < 0.7
+            axes.annotate("in use", (own.x, own.y), (10 if right else -10, -12), textcoords="offset points",
+                          ha="left" if right else "right", va="center", color=INK)  # fmt: skip
+        axes.set(xlim=(-0.01, 1.01), ylim=(0, 1.02))
+        axes.set_title(titles[0], loc="left", fontsize=11)
+        axes.set_xlabel(titles[1])
+        axes.grid(color=RULE, linewidth=0.6)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        return _svg(figure, name, f"{titles[0]}, against {titles[1]}, with a band of 95 %")
 
 
 def _svg(figure: Figure, name: str, label: str) -> str:

@@ -63,6 +63,11 @@ class Folder:
         """The folder's own name."""
         return self.path.resolve().name
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may show several labels."""
+        return self.dataset.get("task") == "multilabel"
+
     def why(self, otherwise: str = "") -> str:
         """Why something may be missing, from the run's status; `otherwise` is the reason in a finished run."""
         if self.status == "running":

@@ -8,7 +8,7 @@ from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part, listing, mapping, rows_of
 from linnaea.delivery.report.words import NOTHING, cell, decimal, number, percent, whole
-from linnaea.runtime.cells import unescape
+from linnaea.runtime.cells import split_cell, unescape
 
 SPLITS = ("train", "val", "test")
 MOST_NAMES = 5
@@ -31,15 +31,23 @@ class Group:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Counts of the used images by (label, split), and what was left out by reason, the commonest first."""
+    """Counts of the used images by (label, split) and by split, and what was left out by reason, the commonest first.
+
+    An image that shows several labels counts for each.
+    """
 
     used: Counter[tuple[str, str]]
+    images: Counter[str]
     left_out: Sequence[Group]
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Count a manifest row by row; what follows a colon in a reason tells single files apart."""
+def read_manifest(path: Path, *, several: bool = False) -> Manifest:
+    """Count a manifest row by row; what follows a colon in a reason tells single files apart.
+
+    `several` says that a cell may hold several labels.
+    """
     used: Counter[tuple[str, str]] = Counter()
+    images: Counter[str] = Counter()
     groups: dict[str, Group] = {}
     for row in rows_of(path):
         if excluded := row.get("excluded"):
@@ -47,24 +55,25 @@ def read_manifest(path: Path) -> Manifest:
             name = row.get("path", "") + (f" ({detail})" if detail else "")
             groups.setdefault(reason, Group(reason)).add(name)
         else:
-            used[unescape(row.get("label", "")), row.get("split") or "no split"] += 1
-    if not used and not groups:
+            cell, split = row.get("label", ""), row.get("split") or "no split"
+            used.update((label, split) for label in (split_cell(cell) if several else [unescape(cell)]))
+            images[split] += 1
+    if not images and not groups:
         raise ValueError("it has no rows")
-    return Manifest(used, sorted(groups.values(), key=lambda group: (-group.count, group.reason)))
+    return Manifest(used, images, sorted(groups.values(), key=lambda group: (-group.count, group.reason)))
 
 
 def split_table(folder: Folder, manifest: Part, most: int) -> dict[str, Any]:
     """Images per split and, from the manifest, per class and split; at most `most` classes, the rarest first."""
     used: Counter[tuple[str, str]] = manifest.content.used if manifest.content else Counter()
-    per_label, per_split = Counter[str](), Counter[str]()
-    for (label, split), count in used.items():
+    per_label, per_split = Counter[str](), manifest.content.images if manifest.content else Counter[str]()
+    for (label, _), count in used.items():
         per_label[label] += count
-        per_split[split] += count
     stated = mapping(folder.dataset.get("splits")) or dict(per_split)
     splits = [split for split in SPLITS if split in stated] + sorted(set(stated) - set(SPLITS))
     labels = sorted(per_label, key=lambda label: (per_label[label], label))
     totals = [number(stated[split]) or 0 for split in splits]
-    listed, total = used.total(), sum(totals)
+    listed, total = per_split.total(), sum(totals)
     differs = f"run.json counts {whole(total)} images, manifest.csv lists {whole(listed)}: one of them was changed."
     return {
         "splits": splits,
@@ -88,15 +97,25 @@ def policy_sentences(classifier: Mapping[str, Any]) -> Iterator[str]:
     if size:
         yield f"Each image is brought to {cell(size)} pixels{f' (fit: {cell(fit)})' if fit else ''}, as in training."
     yield _calibration_sentence(calibration)
-    yield from _threshold_sentences(policy)
-    if number(policy.get("set_threshold")) is not None:
-        yield (
-            f"Beside its one answer it names a prediction set, made so that it holds the truth for about "
-            f"{percent(policy.get('coverage'))} of images like the validation images, or more "
-            f"(from a probability of {decimal(policy.get('set_threshold'))})."
+    yield from filter(None, [threshold_sentence(classifier)])
+    yield from _threshold_sentences(policy, several=classifier.get("task") == "multilabel")
+    yield _set_sentence(policy, several=classifier.get("task") == "multilabel")
+
+
+def _set_sentence(policy: Mapping[str, Any], *, several: bool) -> str:
+    least, coverage = number(policy.get("set_threshold")), number(policy.get("coverage"))
+    if least is None:
+        return "No prediction set is made: the policy holds no conformal threshold."
+    if several:
+        return (
+            f"Beside its answer it names a prediction set, made so that of the labels that an image shows it misses at "
+            f"most {percent(None if coverage is None else 1 - coverage)} on average over images like the validation "
+            f"images (from a probability of {decimal(least)})."
         )
-    else:
-        yield "No prediction set is made: the policy holds no conformal threshold."
+    return (
+        f"Beside its one answer it names a prediction set, made so that it holds the truth for about "
+        f"{percent(coverage)} of images like the validation images, or more (from a probability of {decimal(least)})."
+    )
 
 
 def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
@@ -109,7 +128,29 @@ def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
     return f"Scores are divided by a temperature of {temperature:.3g}, which makes it {effect} than the raw model."
 
 
-def _threshold_sentences(policy: Mapping[str, Any]) -> Iterator[str]:
+def threshold_sentence(classifier: Mapping[str, Any]) -> str:
+    """What decides between two classes, or which labels are answered; empty where it is the likeliest class."""
+    policy, classes = mapping(classifier.get("policy")), listing(classifier.get("classes"))
+    thresholds = [value for value in map(number, listing(policy.get("thresholds"))) if value is not None]
+    aim = f"chosen on the validation images for the aim “{cell(policy.get('aim'))}”"
+    if classifier.get("task") == "binary" and thresholds and len(classes) == 2:
+        yes, no = (f"“{cell(name)}”" for name in (classes[1], classes[0]))
+        return f"{yes} is answered from a probability of {thresholds[0]:.4f} on and {no} below, {aim}."
+    if classifier.get("task") == "multilabel" and thresholds:
+        low, high = (decimal(edge(thresholds)) for edge in (min, max))
+        return f"A label is answered from its own threshold on, {low} to {high}, {aim}."
+    if classifier.get("task") == "hierarchical" and thresholds:
+        expected = f"no more than {percent(policy.get('risk'))} of the answers are expected to be wrong"
+        if thresholds[0] <= 0:
+            return f"The answer is the likeliest class, never a group: by the validation images {expected} even so."
+        return (
+            f"The answer is the deepest class or group with a probability of at least {decimal(thresholds[0])}, that of "
+            f"a group being the sum over its classes; this was chosen on the validation images such that {expected}."
+        )
+    return ""
+
+
+def _threshold_sentences(policy: Mapping[str, Any], *, several: bool) -> Iterator[str]:
     if number(policy.get("ood_threshold")) is not None:
         yield (
             f"An image whose unfamiliarity score passes {decimal(policy['ood_threshold'])} is answered “unfamiliar”; "
@@ -117,9 +158,12 @@ def _threshold_sentences(policy: Mapping[str, Any]) -> Iterator[str]:
         )
     else:
         yield "It never answers “unfamiliar”: the policy holds no threshold for it."
-    if number(policy.get("confidence_threshold")) is not None:
+    if number(policy.get("risk")) is not None and listing(policy.get("thresholds")) != [0.0]:
+        yield "If not even a group at the top is as probable, the answer is “unsure” and names only the whole tree."
+    elif number(policy.get("confidence_threshold")) is not None:
+        which = "the decision on any label has a probability" if several else "the likeliest class has a probability"
         yield (
-            f"If the likeliest class has a probability under {percent(policy['confidence_threshold'])}, the answer is "
+            f"If {which} under {percent(policy['confidence_threshold'])}, the answer is "
             f"“unsure”; the threshold was set to decline {percent(policy.get('unsure_rate'))} of ordinary images."
         )
     else:

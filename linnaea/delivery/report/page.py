@@ -1,14 +1,17 @@
 """The page: the sections of a report put into the template."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from linnaea.dataset import Dataset
 from linnaea.delivery.report import origins, sections, tables, words
+from linnaea.delivery.report.decision import decision_sections
 from linnaea.delivery.report.folder import Folder, Part, mapping
+from linnaea.delivery.report.labels import label_sections
+from linnaea.delivery.report.tree import tree_sections
 from linnaea.delivery.report.verdict import verdict_of
 from linnaea.finding import SEVERITIES, Finding
 
@@ -16,8 +19,12 @@ MOST_CLASSES = 12
 SECTIONS = {
     "ladder": "The ladder",
     "metrics": "The figures",
+    "decision": "Yes or no",
+    "tree": "The tree",
     "classes": "Class by class",
     "confusion": "What it confuses",
+    "labels": "Label by label",
+    "together": "What comes together",
     "reliability": "Confidence",
     "curves": "How it learned",
     "mistakes": "Worst mistakes",
@@ -35,7 +42,8 @@ def render(run: Path) -> str:
     """The report of a run folder as HTML; raises RunError when there is no run.json in it."""
     folder = Folder(run)
     evaluation = tables.evaluation_of(folder)
-    ladder, manifest = folder.csv("ladder.csv"), folder.read("manifest.csv", origins.read_manifest)
+    ladder = folder.csv("ladder.csv")
+    manifest = folder.read("manifest.csv", partial(origins.read_manifest, several=folder.several))
     audit = folder.findings("audit")
     export = folder.findings("export", "The classifier was not exported, or not from this run folder.")
     classifier = folder.json("model/classifier.json")
@@ -43,9 +51,11 @@ def render(run: Path) -> str:
     parts = {
         "ladder": sections.ladder_section(ladder),
         "metrics": sections.metrics_section(evaluation),
-        **sections.evaluated_sections(folder, evaluation, classifier),
+        **decision_sections(folder, evaluation, classifier),
+        **tree_sections(folder, evaluation),
+        **_evaluated(folder, evaluation, classifier),
         "curves": sections.curves_section(folder),
-        "answers": sections.answers_section(evaluation, classifier),
+        "answers": sections.answers_section(evaluation, classifier, several=folder.several),
         "splits": sections.splits_section(folder, manifest),
         "audit": sections.findings_section(folder, audit),
         "left_out": manifest if manifest.missing else Part(manifest.content.left_out),
@@ -54,7 +64,8 @@ def render(run: Path) -> str:
         "card": Part(sections.card_section(folder, evaluation, mapping(classifier.content), verdict.headline)),
     }
     further = sections.further_findings(folder, evaluation)
-    gaps = [name for name, part in parts.items() if part.missing and not part.expected]
+    titles = {name: title for name, title in SECTIONS.items() if name in parts}
+    gaps = [name for name in titles if parts[name].missing and not parts[name].expected]
     holes = {"answers": [classifier, evaluation.finding("answers")], "splits": [manifest], "card": [classifier]}
     partly = [name for name, pieces in holes.items() if name not in gaps and any(piece.missing for piece in pieces)]
     context = {"folder": folder, "evaluation": evaluation, "verdict": verdict, "parts": parts, "further": further}
@@ -63,7 +74,7 @@ def render(run: Path) -> str:
         .get_template("template.html")
         .render(
             **context,
-            titles=SECTIONS,
+            titles=titles,
             gaps=gaps,
             partly=partly,
             made=parts["made"].content,
@@ -71,6 +82,12 @@ def render(run: Path) -> str:
             classifier=classifier,
         )
     )
+
+
+def _evaluated(folder: Folder, evaluation: tables.Evaluation, classifier: Part) -> dict[str, Part]:
+    if folder.several:
+        return label_sections(folder, evaluation)
+    return sections.evaluated_sections(folder, evaluation, classifier)
 
 
 def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:

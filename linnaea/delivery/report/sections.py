@@ -1,16 +1,18 @@
 """The content of each section of the page, or why it is missing."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from linnaea.data.datasheet import FILE, read_datasheet
 from linnaea.delivery.card import ELSEWHERE, NO_DATASHEET
-from linnaea.delivery.report import origins, tables
+from linnaea.delivery.report import origins, tables, tree
 from linnaea.delivery.report.charts import Bin, Curve, Rung, curves_chart, ladder_chart, reliability_chart
+from linnaea.delivery.report.decision import DRAWN
 from linnaea.delivery.report.folder import Folder, Part, listing, mapping
 from linnaea.delivery.report.pictures import pictures
-from linnaea.delivery.report.words import counted, metric_named, number
+from linnaea.delivery.report.words import SPACE, counted, metric_named, number
 from linnaea.finding import Finding
 
 MOST_MISTAKES = 24
@@ -18,6 +20,27 @@ MOST_THUMBNAILS = 8
 MOST_ROWS = 10
 MOST_NAMES = 8
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stated:
+    """How a section on confidence speaks: titles of the chart, its caption, and three headings of its table."""
+
+    right: str
+    counted: str
+    stated: str
+    caption: str
+    headings: tuple[str, str, str]
+
+
+OF_ANSWERS = Stated(
+    "share that was right",
+    "images",
+    "stated confidence",
+    f"If confidence means what it says, the points lie on the dashed line: of all answers given with 80{SPACE}% "
+    f"confidence, 80{SPACE}% are right. The bars count the images behind each point.",
+    ("Confidence", "Right", "Images"),
+)
 
 
 def _root(folder: Folder) -> Path | None:
@@ -63,27 +86,32 @@ def evaluated_sections(folder: Folder, evaluation: tables.Evaluation, classifier
     sections: dict[str, tuple[str, Callable[[Finding], Any]]] = {
         "classes": ("per_class", tables.class_rows),
         "confusion": ("confusion", lambda finding: tables.confusion_of(finding, classes)),
-        "reliability": ("reliability", _reliability),
-        "mistakes": ("mistakes", lambda finding: _mistakes(folder, finding)),
+        "mistakes": ("mistakes", lambda finding: illustrated(folder, finding)),
     }
-    return {section: _drawn(evaluation.finding(name), draw) for section, (name, draw) in sections.items()}
+    parts = {section: drawn(evaluation.finding(name), draw) for section, (name, draw) in sections.items()}
+    found = evaluation.finding("reliability")
+    return {**parts, "reliability": found if found.missing else Part(reliability_of(found.content, OF_ANSWERS))}
 
 
-def _drawn(found: Part, draw: Callable[[Finding], Any]) -> Part:
+def drawn(found: Part, draw: Callable[[Finding], Any]) -> Part:
+    """A finding, and what a section makes of it."""
     return found if found.missing else Part({"finding": found.content, "made": draw(found.content)})
 
 
-def _reliability(finding: Finding) -> str:
+def reliability_of(finding: Finding, stated: Stated) -> dict[str, Any]:
+    """The finding, its chart, which is empty where no bin holds anything, and how to speak of it."""
     bins = [
         Bin(confidence, accuracy, _interval(row, "accuracy_lo", "accuracy_hi"), number(row.get("n")) or 0)
         for row in finding.rows
         if (confidence := number(row.get("confidence"))) is not None
         and (accuracy := number(row.get("accuracy"))) is not None
     ]
-    return reliability_chart(bins) if bins else ""
+    chart = reliability_chart(bins, (stated.right, stated.counted, stated.stated)) if bins else ""
+    return {"finding": finding, "made": chart, "stated": stated}
 
 
-def _mistakes(folder: Folder, finding: Finding) -> list[dict[str, Any]]:
+def illustrated(folder: Folder, finding: Finding) -> list[dict[str, Any]]:
+    """The first rows of a finding, each with the picture that its `id` names."""
     rows = list(finding.rows)[:MOST_MISTAKES]
     shown = pictures(_root(folder), [str(row.get("id")) for row in rows], MOST_MISTAKES)
     return [{"row": row, "picture": picture} for row, picture in zip(rows, shown, strict=True)]
@@ -116,11 +144,11 @@ def _rung_curves(name: str, rows: Sequence[Row]) -> list[str]:
     return charts
 
 
-def answers_section(evaluation: tables.Evaluation, classifier: Part) -> Part:
+def answers_section(evaluation: tables.Evaluation, classifier: Part, *, several: bool = False) -> Part:
     """Missing only when both the policy and the table of answers are; each says for itself if it is alone."""
     policy = classifier if classifier.missing else Part(list(origins.policy_sentences(classifier.content)))
     answers = evaluation.finding("answers")
-    rows = answers if answers.missing else Part(tables.answer_rows(answers.content))
+    rows = answers if answers.missing else Part(tables.answer_rows(answers.content, several=several))
     unreadable = evaluation.finding("unreadable")
     files = Part([] if unreadable.missing else unreadable.content.rows)
     missing = f"{policy.missing} {rows.missing}" if policy.missing and rows.missing else ""
@@ -148,8 +176,8 @@ def shown(root: Path | None, finding: Finding) -> dict[str, Any]:
 
 def further_findings(folder: Folder, evaluation: tables.Evaluation) -> list[dict[str, Any]]:
     """Findings that no section above draws: other names on the headline split, and other files."""
-    drawn = {"per_class", "confusion", "reliability", "mistakes", "answers", "unreadable"}
-    rest = [finding for finding in evaluation.findings.content or [] if finding.name not in drawn]
+    shown_above = {*tables.DRAWN, *DRAWN, *tree.DRAWN}
+    rest = [finding for finding in evaluation.findings.content or [] if finding.name not in shown_above]
     groups = [{"title": evaluation.where, "part": findings_section(folder, Part(rest))}] if rest else []
     for name in folder.other_findings():
         groups.append({"title": f"findings/{name}.json", "part": findings_section(folder, folder.findings(name))})
@@ -179,9 +207,7 @@ def made_section(folder: Folder) -> dict[str, Any]:
 
 def card_section(folder: Folder, evaluation: tables.Evaluation, classifier: Row, headline: str) -> dict[str, Any]:
     """What a model card can say from the facts of the run alone."""
-    per_class = evaluation.finding("per_class")
-    rows = [] if per_class.missing else per_class.content.rows
-    rare = [str(row.get("class")) for row in rows if (number(row.get("n")) or 0) < 10]
+    rare = [name for name, images in tables.images_of_each(evaluation) if images < 10]
     small = [f"Little is known about classes with few images: {', '.join(rare[:6])}."] if rare else []
     classes = origins.classes_of(folder, classifier)
     named = ", ".join(classes[:MOST_NAMES]) + (", …" if len(classes) > MOST_NAMES else "")

@@ -9,6 +9,9 @@ from linnaea.delivery.report.folder import Folder, Part, mapping, pick
 from linnaea.delivery.report.words import METRICS, bounds, counted, estimate, figure, metric_named, number, percent
 from linnaea.finding import Finding
 
+DRAWN = (
+    "per_class", "confusion", "per_label", "co_occurrence", "reliability", "mistakes", "answers", "unreadable"
+)  # fmt: skip
 MOST_CLASSES = 30
 MOST_CONFUSIONS = 8
 NO_ANSWER = "no answer"
@@ -84,6 +87,13 @@ def bar(value: Any, lo: Any, hi: Any) -> dict[str, float] | None:
     return {name: round(100 * min(max(place, 0), 1), 1) for name, place in places.items()}
 
 
+def images_of_each(evaluation: Evaluation) -> list[tuple[str, float]]:
+    """Each class or label with the number of images that show it; nothing where that was not written down."""
+    found = [evaluation.finding(name) for name in ("per_class", "per_label")]
+    rows = [row for part in found if not part.missing for row in part.content.rows]
+    return [(str(row.get("class") or row.get("label")), number(row.get("n")) or 0) for row in rows]
+
+
 def class_rows(finding: Finding) -> list[dict[str, Any]]:
     """A row per class, the weakest recall first; classes without images come last."""
     rows = [
@@ -140,9 +150,10 @@ def _name(value: Any) -> str:
     return NO_ANSWER if value is None or value == "" else str(value)
 
 
-def answer_rows(finding: Finding) -> list[dict[str, Any]]:
-    """A row per reason code with what it means."""
-    return [{**row, "meaning": REASONS.get(str(row.get("reason")), "")} for row in finding.rows]
+def answer_rows(finding: Finding, *, several: bool = False) -> list[dict[str, Any]]:
+    """A row per reason code with what it means; `several` says that an image may be given several labels."""
+    meanings = REASONS | (OF_LABELS if several else {})
+    return [{**row, "meaning": meanings.get(str(row.get("reason")), "")} for row in finding.rows]
 
 
 REASONS = {
@@ -150,6 +161,12 @@ REASONS = {
     "unsure": "It looked, but no class was likely enough to name.",
     "unfamiliar": "The image looks unlike those it learned from.",
     "unreadable": "The file could not be decoded; it is listed, never replaced by another.",
+}
+
+
+OF_LABELS = {
+    "ok": "It names the labels, possibly none.",
+    "unsure": "It looked, but of at least one label it cannot say whether it is there.",
 }
 
 

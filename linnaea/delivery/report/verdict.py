@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part, listing, mapping
-from linnaea.delivery.report.tables import Evaluation, declined_share, images_in, split_words
+from linnaea.delivery.report.tables import Evaluation, declined_share, images_in, images_of_each, split_words
 from linnaea.delivery.report.words import bounds, counted, estimate, metric_named, number, percent
 
 FEW_IMAGES = 100
@@ -36,7 +36,8 @@ def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part
         *_about_split(folder, evaluation),
         *_about_findings(export, "The export check"),
         *_about_findings(audit, "The data audit"),
-        *_about_baseline(rungs, chosen),
+        *_about_findings(folder.findings("thresholds"), "The choice of thresholds"),
+        *_about_baseline(rungs, chosen, _baseline(folder)),
         *_about_figure(evaluation, name),
     ]
     return Verdict(_headline(folder, evaluation, name, chosen), sentences, cautions)
@@ -71,11 +72,16 @@ def _why_chosen(folder: Folder, rungs: Sequence[Row], chosen: str) -> Iterator[s
         yield f"run.json does not say why {chosen} was chosen."
     rows = {str(row.get("rung")): row for row in rungs}
     if chosen == "majority":
-        yield "That rung always answers the commonest class: nothing on the ladder was worth more."
+        yield f"That rung looks at no picture, {_baseline(folder)}: nothing on the ladder was worth more."
     elif chosen in rows and number(rows.get("majority", {}).get("value")) is not None:
         metric = metric_named(str(rows[chosen].get("metric")))
         ours, base = (estimate(rows[rung], metric) for rung in (chosen, "majority"))
-        yield f"On the ladder it reaches {ours}; always answering the commonest class reaches {base}."
+        yield f"On the ladder it reaches {ours}; {_baseline(folder)} reaches {base}."
+
+
+def _baseline(folder: Folder) -> str:
+    """What the rung does that does not look at the pictures."""
+    return "answering the same for every picture" if folder.several else "always answering the commonest class"
 
 
 def _declines(evaluation: Evaluation) -> Iterator[str]:
@@ -118,11 +124,11 @@ def _about_findings(part: Part, who: str) -> Iterator[str]:
     yield f"{who} raised {said}. {'First' if len(raised) > 1 else 'It says'}: {worst.summary}"
 
 
-def _about_baseline(rungs: Sequence[Row], chosen: str) -> Iterator[str]:
+def _about_baseline(rungs: Sequence[Row], chosen: str, baseline: str) -> Iterator[str]:
     rows = {str(row.get("rung")): row for row in rungs}
     lo, hi = number(rows.get(chosen, {}).get("lo")), number(rows.get("majority", {}).get("hi"))
     if chosen != "majority" and lo is not None and hi is not None and lo <= hi:
-        yield f"The intervals of {chosen} and of always answering the commonest class overlap: it may know nothing."
+        yield f"The intervals of {chosen} and of {baseline} overlap: it may know nothing."
 
 
 def _about_figure(evaluation: Evaluation, name: str) -> Iterator[str]:
@@ -134,12 +140,12 @@ def _about_figure(evaluation: Evaluation, name: str) -> Iterator[str]:
         yield f"The interval is wide, {bounds(entry, metric)}{f'{chr(160)}%' if metric.share else ''}{because}."
     elif few:
         yield f"Only {images_in(entry, evaluation.split)} stand behind these figures."
-    per_class = evaluation.finding("per_class")
-    rows = [] if per_class.missing else per_class.content.rows
-    rare = [row for row in rows if (number(row.get("n")) or 0) < FEW_OF_A_CLASS]
+    each = images_of_each(evaluation)
+    rare = [name for name, count in each if count < FEW_OF_A_CLASS]
     if rare:
         have = "has" if len(rare) == 1 else "have"
-        yield f"{counted(len(rare), 'class', 'classes')} of {len(rows)} {have} fewer than {FEW_OF_A_CLASS} {images}."
+        nouns = ("class", "classes") if evaluation.finding("per_label").missing else ("label", "labels")
+        yield f"{counted(len(rare), *nouns)} of {len(each)} {have} fewer than {FEW_OF_A_CLASS} {images}."
     ece = number(evaluation.entry("ece").get("value"))
     if ece is not None and ece > POOR_CALIBRATION:
         yield f"Stated confidence is off by {percent(ece)} on average: do not read it as a probability yet."

@@ -33,6 +33,37 @@ METRICS = {
     "top5_accuracy": Metric("Top-5 accuracy", "Share of images with the truth among the five likeliest.", share=True),
     "roc_auc_ovr": Metric("ROC AUC", "Chance that an image of a class outranks one that is not; 0.5 is guessing."),
     "map": Metric("Mean average precision", "Ranking quality, averaged over labels; 1 is perfect."),
+    "roc_auc_macro": Metric(
+        "ROC AUC", "Chance that an image with a label outranks one without, averaged over labels; 0.5 is guessing."
+    ),
+    "f1_micro": Metric("Micro F1", "Balance of precision and recall over all decisions; common labels weigh most."),
+    "f1_samples": Metric("F1 per image", "Balance of precision and recall of an image's labels, averaged over images."),
+    "hamming_loss": Metric("Hamming loss", "Share of decisions, label by label, that are wrong.", share=True),
+    "subset_accuracy": Metric("All labels right", "Share of images with every label answered rightly.", share=True),
+    "sensitivity": Metric("Sensitivity", "Share of the positive class that is found; also called recall.", share=True),
+    "specificity": Metric("Specificity", "Share of the negative class that is left alone.", share=True),
+    "ppv": Metric("Positive predictive value", "Share of positive answers that are right.", share=True),
+    "npv": Metric("Negative predictive value", "Share of negative answers that are right.", share=True),
+    "average_precision": Metric("Average precision", "Precision at each positive, averaged; 1 is perfect."),
+    "risk": Metric("Wrong answers", "Share of images whose answer is neither their class nor above it.", share=True),
+    "information": Metric(
+        "Information", "How deep the right answers go, as a share of the way to the class; wrong ones count nothing."
+    ),
+    "answer_depth": Metric("Depth of the answers", "Levels below the root, on average; 0 is no answer.", bounded=False),
+    "top_level_accuracy": Metric("Top-level accuracy", "Share of images put into the right top group.", share=True),
+    "hierarchical_precision": Metric(
+        "Hierarchical precision", "Share of the nodes named, each answer with all above it, that are true."
+    ),
+    "hierarchical_recall": Metric("Hierarchical recall", "Share of the true nodes, each with all above it, named."),
+    "hierarchical_f1": Metric("Hierarchical F1", "Balance of the two; 1 is perfect."),
+    "mistake_severity": Metric(
+        "Severity of mistakes",
+        "Height of the lowest group that holds both the truth and the likeliest class, over the mistakes; 1 is mildest.",
+        bounded=False,
+    ),
+    "tree_distance": Metric(
+        "Distance in the tree", "Steps from the likeliest class to the truth, on average.", bounded=False
+    ),
     "nll": Metric(
         "Log loss", "Surprise at the truth, in nats; 0 is perfect, one sure mistake costs a lot.", bounded=False
     ),
@@ -47,6 +78,9 @@ METRICS = {
     "unsure_rate": Metric("Unsure", "Share of images declined because the answer was not sure enough.", share=True),
     "unfamiliar_rate": Metric("Unfamiliar", "Share declined because they look unlike the training images.", share=True),
     "coverage": Metric("Coverage of the prediction set", "Share of images whose set holds the truth.", share=True),
+    "false_negative_rate": Metric(
+        "Missed by the prediction set", "Share of an image's labels that its set misses, averaged.", share=True
+    ),
     "mean_set_size": Metric(
         "Size of the prediction set", "Classes named per image, on average; 1 is the most decisive.", bounded=False
     ),
@@ -55,6 +89,10 @@ METRICS = {
 
 def metric_named(name: str) -> Metric:
     """The description of a metric; an unknown one keeps its name and says that nothing is known of it."""
+    kind, _, share = name.partition("_at_prevalence_")
+    if kind in METRICS and number(share) is not None:
+        title = f"{METRICS[kind].title} at a prevalence of {percent(share)}"
+        return Metric(title, "The same where the positive class has that share.", share=True)
     plain = Metric(name.replace("_", " ").capitalize(), "This version has no plain description of it.", bounded=False)
     return METRICS.get(name, plain)
 

@@ -7,19 +7,23 @@ from linnaea.evidence.metrics import (
     label_ranking,
     probabilities,
     ranking,
+    tree_decisions,
 )
-from linnaea.evidence.metrics.contract import LABEL_METRICS, METRICS, Metric
+from linnaea.evidence.metrics.contract import LABEL_METRICS, METRICS, TREE_METRICS, Metric
 from linnaea.evidence.metrics.kinds import metrics_for, metrics_of, scores_of
 from linnaea.evidence.metrics.labels import LabelScores
 from linnaea.evidence.metrics.scores import Judged, Scores
+from linnaea.evidence.metrics.trees import TreeScores
 
 __all__ = [
     "LABEL_METRICS",
     "METRICS",
+    "TREE_METRICS",
     "Judged",
     "LabelScores",
     "Metric",
     "Scores",
+    "TreeScores",
     "decisions",
     "label_decisions",
     "label_probabilities",
@@ -29,4 +33,5 @@ __all__ = [
     "probabilities",
     "ranking",
     "scores_of",
+    "tree_decisions",
 ]

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from linnaea.evidence.metrics.labels import LabelScores
 from linnaea.evidence.metrics.scores import Flags, Judged, Scores
+from linnaea.evidence.metrics.trees import TreeScores
 from linnaea.registry import Registry
 from linnaea.task import Floats
 
@@ -25,10 +26,10 @@ class Metric(Generic[S]):
     `function(scores, weights)` takes non-negative weights (B, n), such as the counts of a resample, and returns the
     figure for each weighting (B,), NaN where it is not defined; an integer weight means that often the same image.
     `needs` says for which scores the metric applies, `readable_only` that unreadable images play no part. `flags`,
-    for a plain share of images, returns which images count (n,). `parts`, for a mean of figures in [0, 1], returns
-    these (C,), NaN for those left out, and the number of images behind each (C,). `bias` is how far
-    the figure tends to lie above the truth at this number of images. `sorts_every_class` says that its cost grows
-    with n times K.
+    for a plain share of images, returns which images count (n,); `share`, for a share of some images, which count (n,)
+    and which are looked at (n,). `parts`, for a mean of figures in [0, 1], returns these (C,), NaN for those left out,
+    and the number of images behind each (C,). `bias` is how far the figure tends to lie above the truth at this number
+    of images. `sorts_every_class` says that its cost grows with n times K.
     """
 
     function: Function[S]
@@ -36,6 +37,7 @@ class Metric(Generic[S]):
     needs: Callable[[S], bool] = _always
     readable_only: bool = False
     flags: Callable[[S], Flags] | None = None
+    share: Callable[[S], tuple[Flags, Flags]] | None = None
     parts: Parts[S] | None = None
     bias: Callable[[S], float] | None = None
     sorts_every_class: bool = False
@@ -47,3 +49,4 @@ class Metric(Generic[S]):
 
 METRICS: Registry[Metric[Scores]] = Registry("metric")
 LABEL_METRICS: Registry[Metric[LabelScores]] = Registry("metric of several labels")
+TREE_METRICS: Registry[Metric[TreeScores]] = Registry("metric of a taxonomy")

@@ -35,7 +35,7 @@ def by_bin(scores: LabelScores, values: Floats) -> Floats:
     rows, _ = np.nonzero(scores.bins >= 0)
     places = rows * BINS + scores.bins[scores.bins >= 0]
     summed = np.bincount(places, weights=values[scores.bins >= 0], minlength=len(scores) * BINS)
-    return summed.reshape(len(scores), BINS)
+    return summed.reshape(len(scores), BINS).astype(np.float64)
 
 
 def _mean(values: Floats, scores: LabelScores, weights: Floats) -> Floats:

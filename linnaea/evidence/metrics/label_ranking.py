@@ -1,5 +1,7 @@
 """Metrics of the order that probabilities of a label put images in, over readable images; ties count exactly."""
 
+from functools import partial
+
 import numpy as np
 
 from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric
@@ -29,13 +31,13 @@ def roc_auc_macro(scores: LabelScores, weights: Floats) -> Floats:
 def average_precisions(scores: LabelScores, weights: Floats) -> Floats:
     """The average precision of each label (B, K), NaN where no image shows it, or every one."""
     scores, weights = scores.readable_part(weights)
-    return in_blocks(weights, [lambda columns, r=r: average_precision(r, columns) for r in scores.rankings])
+    return in_blocks(weights, [partial(average_precision, ranking) for ranking in scores.rankings])
 
 
 def areas(scores: LabelScores, weights: Floats) -> Floats:
     """The area under the ROC curve of each label (B, K), NaN where no image shows it, or every one."""
     scores, weights = scores.readable_part(weights)
-    return in_blocks(weights, [lambda columns, r=r: area(r, columns) for r in scores.rankings])
+    return in_blocks(weights, [partial(area, ranking) for ranking in scores.rankings])
 
 
 def average_precision(ranking: Ranking, columns: Floats) -> Floats:
@@ -54,18 +56,42 @@ def average_precision(ranking: Ranking, columns: Floats) -> Floats:
     named = above[images - ranking.first]
     precision = np.divide(true, named, out=np.zeros_like(true), where=named > 0)
     both = (found[-1] > 0) & (found[-1] < above[-1])
-    return np.divide((own * precision).sum(axis=0), found[-1], out=np.full(len(both), np.nan), where=both)
+    mean: Floats = np.divide((own * precision).sum(axis=0), found[-1], out=np.full(len(both), np.nan), where=both)
+    return mean
+
+
+def lift_of_precision(ranking: Ranking) -> float:
+    """How far the average precision of one class tends to lie above the truth, because images set their own thresholds.
+
+    By the delta method to second order: an image that shows the class counts itself as found at its own probability,
+    and a ratio of counts is not the ratio of their means. NaN where the figure is not defined.
+    """
+    images, positives = len(ranking.order), len(ranking.positives)
+    if not 0 < positives < images:
+        return float("nan")
+    named = images - ranking.first
+    true = positives - np.searchsorted(ranking.positives, ranking.first)
+    false = named - true
+    own = (1 - true / positives) * false / named**2
+    bent = true * false * (true / positives - false / (images - positives)) / named**3
+    return float((own + bent).mean())
 
 
 def behind_each(scores: LabelScores) -> Floats:
     """The images behind the order of each label (K,): those that show it, or those that do not, the fewer."""
     read = scores.take(scores.readable)
     there, known = read.there.sum(axis=0), read.known.sum(axis=0)
-    return np.minimum(there, known - there).astype(np.float64)
+    fewer: Floats = np.minimum(there, known - there).astype(np.float64)
+    return fewer
 
 
 def _precision_parts(scores: LabelScores) -> tuple[Floats, Floats]:
     return average_precisions(scores, np.ones((1, len(scores))))[0], behind_each(scores)
+
+
+def _precision_bias(scores: LabelScores) -> float:
+    lifts = np.array([[lift_of_precision(ranking) for ranking in scores.take(scores.readable).rankings]])
+    return float(np.nan_to_num(mean_of_defined(lifts))[0])
 
 
 def _area_parts(scores: LabelScores) -> tuple[Floats, Floats]:
@@ -73,7 +99,14 @@ def _area_parts(scores: LabelScores) -> tuple[Floats, Floats]:
 
 
 LABEL_METRICS.register("map")(
-    Metric(mean_average_precision, True, readable_only=True, parts=_precision_parts, sorts_every_class=True)
+    Metric(
+        mean_average_precision,
+        True,
+        readable_only=True,
+        parts=_precision_parts,
+        bias=_precision_bias,
+        sorts_every_class=True,
+    )
 )
 LABEL_METRICS.register("roc_auc_macro")(
     Metric(roc_auc_macro, True, readable_only=True, parts=_area_parts, sorts_every_class=True)

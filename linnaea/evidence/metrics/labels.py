@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import log_expit
 
 from linnaea.evidence.metrics.scores import BINS, Flags, Integers, Judged, Ranking, finite_scores
 from linnaea.predictions import Predictions
@@ -97,7 +98,7 @@ def _log_likelihood(predictions: Predictions, targets: Floats, probabilities: Fl
     if "logits" not in predictions.table.column_names or not len(targets):
         return likelihood
     logits = predictions.scores("logits")
-    stable: Floats = -np.logaddexp(0, np.where(targets == 1, -logits, logits))
+    stable: Floats = log_expit(np.where(targets == 1, logits, -logits))
     stable[np.isnan(targets)] = np.nan
     # Calibrated probabilities need not be the sigmoid of the logits: then the probabilities are what was said.
     agree = np.allclose(np.exp(stable), chosen, rtol=1e-3, atol=1e-5, equal_nan=True)

@@ -1,6 +1,7 @@
 """Metrics of the order that scores put images in, over the readable images; ties count exactly."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from scipy.special import digamma
@@ -44,7 +45,7 @@ def aurc(scores: Scores, weights: Floats) -> Floats:
 def _areas(scores: Scores, weights: Floats) -> Floats:
     scores, weights = scores.readable_part(weights)
     rankings = scores.rankings[1:] if scores.classes == 2 else scores.rankings
-    return in_blocks(weights, [lambda columns, r=r: area(r, columns) for r in rankings])
+    return in_blocks(weights, [partial(area, ranking) for ranking in rankings])
 
 
 def in_blocks(weights: Floats, functions: Sequence[Callable[[Floats], Floats]]) -> Floats:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
@@ -62,7 +61,7 @@ class Balance:
         if not self._acts_on("weights", "loss"):
             return task.loss(logits, targets, label_smoothing)
         wanted = as_weights(targets, logits.shape[1])
-        losses = self._losses(logits.float(), smoothed(wanted, label_smoothing))
+        losses = self.head_loss(task.losses)(logits.float(), smoothed(wanted, label_smoothing))
         return (losses * (wanted @ self._weights.to(logits.device))).mean()
 
     def for_head(self, features: Features, targets: Targets, seed: int) -> tuple[Features, Targets, Weights | None]:
@@ -109,9 +108,7 @@ class Balance:
         return torch.from_numpy(weights.astype(np.float32))
 
     def _losses(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        """The loss of each image (N,), before classes are weighed."""
-        if not self._acts_on("loss"):
-            return functional.cross_entropy(logits, wanted, reduction="none")
+        """The balancer's loss of each image (N,)."""
         shares = torch.from_numpy(self.counts / self.counts.sum()).to(logits.device, logits.dtype)
         losses: Tensor = self._act(logits, wanted, shares)
         return losses

@@ -5,7 +5,7 @@ the pipeline does that, with intervals, on the validation split.
 """
 
 from linnaea.learning.rungs import classical, finetune, frozen, scratch
-from linnaea.learning.rungs.balancing import steps_balanced, with_pictures
+from linnaea.learning.rungs.balancing import require_one_loss, steps_balanced, with_pictures
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Options, Rung, Step, steps_for
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "classical",
     "finetune",
     "frozen",
+    "require_one_loss",
     "scratch",
     "steps_balanced",
     "steps_for",

@@ -44,6 +44,12 @@ def _possible(rung: Rung, instead: Sequence[str]) -> str:
     return f"can be balanced by {', '.join(instead)}" if instead else "cannot be balanced"
 
 
+def require_one_loss(loss: str | None, balance: str | None) -> None:
+    """Raise UsageError where a loss is asked for and the balancer would put its own in its place."""
+    if loss is not None and balance is not None and look_up(BALANCERS, balance)[0].acts_on == "loss":
+        raise UsageError(f"the balance {balance!r} is a loss itself, and {loss!r} is asked for too: choose one of them.")
+
+
 def with_pictures(job: Job) -> Job:
     """The job with the training pictures that its balancer makes after its own; the job itself if there are none."""
     images, targets = job.balance.pictures(job.train.images, job.train.targets, job.options.seed)

@@ -11,7 +11,8 @@ from linnaea.models.majority import Majority
 
 MOST_IMAGES = 10_000
 SVM_STRENGTHS = (0.0001, 0.001, 0.01)
-SVM_ITERATIONS = 100
+LOGISTIC_STRENGTHS = (0.0003, 0.003, 0.03)
+ITERATIONS = 100
 
 
 def fit_majority(job: Job) -> Fitted:
@@ -28,22 +29,28 @@ def fit_majority(job: Job) -> Fitted:
 
 
 def fit_hog(job: Job) -> Fitted:
-    """Linear SVM on HOG and colour histograms (Dalal and Triggs 2005), its strength chosen on the validation split."""
+    """Linear SVM on HOG and colour histograms (Dalal and Triggs 2005), its strength chosen on the validation split.
+
+    Logistic regression, with the task's own loss, where it has one.
+    """
     model = Hog(job.classes, job.size)
     train = job.subset(MOST_IMAGES)
     features, targets, weights = job.balance.for_head(embed(model, train.images), train.targets, job.options.seed)
+    kind, loss, strengths = "SVM", squared_hinge, SVM_STRENGTHS
+    if job.task.criterion is not None:
+        kind, loss, strengths = "logistic regression", job.task.losses, LOGISTIC_STRENGTHS
     heads = fit_path(
         features,
         targets,
         job.classes,
-        loss=squared_hinge,
-        strengths=SVM_STRENGTHS,
-        iterations=SVM_ITERATIONS,
+        loss=loss,
+        strengths=strengths,
+        iterations=ITERATIONS,
         weights=weights,
     )
     best = choose(heads, embed(model, job.val.images), job.val.targets, job.balance.on_val(job.val.targets))
     install(best, model.classifier)
-    notes = [f"The SVM's strength C = {best.strength} was chosen on val.", *job.balance.notes]
+    notes = [f"The {kind}'s strength C = {best.strength} was chosen on val.", *job.balance.notes]
     if len(train) < len(job.train):
         notes.append(f"It was fitted on {len(train)} of {len(job.train)} training images, drawn at random.")
     return Fitted(model, notes=notes)

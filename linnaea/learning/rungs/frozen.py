@@ -1,6 +1,6 @@
 """The rung that trains nothing but a head: a pretrained backbone with logistic regression on its features."""
 
-from linnaea.learning.heads import choose, fit_path, log_loss, log_losses
+from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
 from linnaea.models.embedding import embed, measure_embedding
@@ -21,7 +21,7 @@ def fit_frozen(job: Job) -> Fitted:
     known = job.features[job.weights.source]
     balance = job.balance
     features, targets, weights = balance.for_head(known.train, known.targets, job.options.seed)
-    loss = log_losses if job.task.multilabel else balance.head_loss(log_loss)
+    loss = balance.head_loss(job.task.losses)
     heads = fit_path(features, targets, job.classes, loss=loss, weights=weights)
     best = choose(heads, known.val, job.val.targets, balance.on_val(job.val.targets))
     install(best, model.classifier)

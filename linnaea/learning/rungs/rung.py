@@ -40,6 +40,7 @@ class Options:
     batch_size: int | None = None
     augmentations: tuple[str, ...] | None = None
     balance: str | None = None
+    loss: str | None = None
     device: str = "cpu"
     precision: str = "auto"
     seed: int = 0

@@ -1,0 +1,84 @@
+"""How many images fit into memory at once, counted on a few of them before the first batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from linnaea.runtime.machine import available_memory
+
+SHARE = 0.7  # of the free memory is planned with: others take some, and allocators leave gaps
+WORKING = 2.0  # times what is saved for the backward pass: gradients of activations, and what a kernel packs for itself
+
+
+def usable_memory(device: str) -> int | None:
+    """Bytes that may be planned with on a device now; None where that is not told."""
+    if torch.device(device).type == "cuda":
+        free: int | None = torch.cuda.mem_get_info()[0]
+    else:
+        free = available_memory()
+    return None if free is None else int(SHARE * free)
+
+
+def training_bytes(forward: Callable[[], Tensor]) -> int:
+    """Bytes that a training step takes for its images, of which `forward` is the forward pass; parameters apart."""
+    saved: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            storage = tensor.untyped_storage()
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = forward()
+    del output
+    return int(WORKING * sum(saved.values()))
+
+
+def inference_bytes(forward: Callable[[], Any]) -> int:
+    """Bytes that a forward pass takes at its widest operation, from what goes in and comes out of it."""
+    counter = _Widest()
+    with torch.no_grad(), counter:
+        forward()
+    return int(WORKING * counter.widest)
+
+
+class _Widest(TorchDispatchMode):
+    """Notes the largest sum of bytes of the tensors that one operation reads and writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widest = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = {id(part): part for part in tree_iter((args, kwargs, result)) if isinstance(part, Tensor)}
+        own = (part for part in tensors.values() if not isinstance(part, torch.nn.Parameter))
+        self.widest = max(self.widest, sum(part.untyped_storage().nbytes() for part in own))
+        return result
+
+
+def bounded_batch(batch_size: int, per_image: float, fixed: float, usable: int | None) -> tuple[int, str]:
+    """The batch halved until it fits into `usable` bytes, at least 1, and a sentence that says so; "" where it fits.
+
+    `per_image` and `fixed` are the bytes that each image takes, and that are taken whatever the batch.
+    """
+    bounded = batch_size
+    while usable is not None and bounded > 1 and fixed + bounded * per_image > usable:
+        bounded //= 2
+    if usable is None or (bounded == batch_size and fixed + bounded * per_image <= usable):
+        return batch_size, ""
+    needed, there = _gigabytes(fixed + batch_size * per_image), _gigabytes(usable)
+    if bounded == batch_size:
+        return bounded, f"One image at a time needs about {needed}, and {there} may be used: it may not fit."
+    return bounded, f"Batches of {bounded} images instead of {batch_size}, which need {needed}: {there} may be used."
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.2g} GB"

@@ -105,12 +105,28 @@ FAMILIES = (
         ("pretrained weights", _needs_weights),
         ranked=True,
     ),
+    Family(
+        "Losses",
+        "linnaea.learning.losses",
+        "LOSSES",
+        "Chosen with `linnaea train --loss`.",
+        lambda name, loss: loss.make,
+        ("number after a colon", _amount),
+    ),
     Family("Models", "linnaea.models", "MODELS", "Built by the rungs and by `linnaea.load`."),
     Family(
         "Metrics",
         "linnaea.evidence.metrics",
         "METRICS",
         "Used by `linnaea train`, `linnaea evaluate` and `linnaea compare`.",
+        lambda name, metric: metric.function,
+        ("better", _better),
+    ),
+    Family(
+        "Metrics where classes lie below groups",
+        "linnaea.evidence.metrics",
+        "TREE_METRICS",
+        "Beside those of the classes.",
         lambda name, metric: metric.function,
         ("better", _better),
     ),
@@ -148,6 +164,7 @@ FAMILIES = (
 TOLD_HERE = {
     ("TASKS", "binary"): "One of two classes per image.",
     ("TASKS", "multiclass"): "One of three or more classes per image.",
+    ("TASKS", "hierarchical"): "One of the classes per image, or a group of them, as a taxonomy has it.",
 }
 
 

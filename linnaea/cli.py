@@ -79,7 +79,8 @@ def train(
     risk: Annotated[float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.")] = None,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto (measured), float32 or bfloat16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto (measured), float32, bfloat16, on cuda float16.")] = "auto",
+    memory_format: Annotated[str, typer.Option(help="auto (measured), channels_last or contiguous.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> None:
     """Train a classifier: audit, split, climb the ladder, calibrate, evaluate, report."""
@@ -111,6 +112,7 @@ def train(
         seed=seed,
         device=device,
         precision=precision,
+        memory_format=memory_format,
         resume=resume,
     )
     folder = out or Path("runs") / classifier.provenance["run"]
@@ -370,16 +372,28 @@ def cache(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Say what this machine and this installation can do."""
+def doctor(
+    network: Annotated[str | None, typer.Option(help="A timm network, to measure how it runs fastest here.")] = None,
+    img_size: Annotated[int, typer.Option("--img-size", "--imgsz", help="Side of its pictures.")] = 224,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", help="Images per step of training.")] = 32,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Say what this machine and this installation can do, and with --network how fast, in which formats."""
     from linnaea.runtime.doctor import examine
 
-    facts = examine()
+    facts, plans = examine(), {}
+    if network is not None:
+        from linnaea.pipeline.planning import measure_plans, table
+
+        plans = measure_plans(network, img_size=img_size, batch_size=batch_size, device=device)
     if as_json:
-        _print_json(facts)
-    else:
-        width = max(map(len, facts))
-        typer.echo("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+        _print_json(facts | {"plans": {purpose: plan.to_json() for purpose, plan in plans.items()}})
+        return
+    width = max(map(len, facts))
+    typer.echo("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+    if plans:
+        typer.echo(f"\n{network} at {img_size} pixels\n{table(plans)}\nThe plans are remembered; * is taken.")
 
 
 @app.command()

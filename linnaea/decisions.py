@@ -174,7 +174,7 @@ def levels_of(classes: tuple[str, ...], parents: tuple[tuple[str, str], ...]) ->
     """The tree cut at each depth, from 1 to that of the deepest class, where all classes are."""
     _, ways = ways_down(classes, parents)
     cuts = []
-    for depth in range(max(map(len, ways))):
+    for depth in range(max(1, *map(len, ways))):
         own = [way[depth] if depth < len(way) else name for name, way in zip(classes, ways, strict=True)]
         places = {name: place for place, name in enumerate(dict.fromkeys(own))}
         cuts.append(Level(tuple(places), np.array([places[name] for name in own])))

@@ -45,9 +45,11 @@ class Task:
 
     def loss(self, logits: "torch.Tensor", targets: "torch.Tensor", label_smoothing: float = 0.0) -> "torch.Tensor":
         """The mean of `losses`, the share `label_smoothing` of each truth spread over all classes."""
-        if label_smoothing:
-            from torch.nn.functional import one_hot
+        from torch.nn.functional import cross_entropy, one_hot
 
+        if self.criterion is None:
+            return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+        if label_smoothing:
             wanted = one_hot(targets, logits.shape[1]).float() if targets.ndim == 1 else targets
             targets = wanted * (1 - label_smoothing) + label_smoothing / logits.shape[1]
         return self.losses(logits, targets).mean()

@@ -115,6 +115,8 @@ class Taxonomy:
         membership = np.zeros((len(self.classes), len(self.nodes)))
         for row, path in enumerate(self.paths[: len(self.classes)]):
             membership[row, np.append(path[path >= 0], row)] = 1
+        if self.root in self.classes:
+            membership[:, self.index[self.root]] = 1
         return membership
 
     @property

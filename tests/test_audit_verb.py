@@ -72,21 +72,19 @@ def test_only_what_changed_is_read_again(photos, monkeypatch):
 
 
 def test_features_of_two_number_formats_are_never_mixed(photos, monkeypatch):
-    paths, measured, examined, examine = linnaea.read(photos).paths[:4], [], [], digest_module._examine
+    paths, examined, examine = linnaea.read(photos).paths[:4], [], digest_module._examine
+    plan = Plan("cpu", "bfloat16")
     monkeypatch.setattr(auditing, "WORTH_MEASURING", 4)
-    monkeypatch.setattr(auditing, "has_bfloat16", lambda device: True)
-    monkeypatch.setattr(
-        auditing, "measure_embedding", lambda model, images: (measured.append(1), Plan("cpu", "bfloat16"))[1]
-    )
+    monkeypatch.setattr(auditing, "measure_embedding", lambda model, images, count: plan)
     monkeypatch.setattr(digest_module, "_examine", lambda *given: (examined.append(1), examine(*given))[1])
 
-    def look(images):
-        embedding, size, _ = auditing.embedding_for("none", None, images=images)
+    def look(paths):
+        embedding, size, _ = auditing.embedding_for("none", None, "crop", paths)
         digest_module.digest(paths, Recipe(size), embedding)
-        return embedding.name, len(measured), len(examined)
+        return embedding.name, len(examined)
 
-    assert look(4) == look(4) == ("hog 96 bfloat16", 1, 4)
-    assert look(3) == look(3) == ("hog 96 float32", 1, 8)
+    assert look(paths) == look(paths) == ("hog 96 bfloat16", 4)
+    assert look(paths[:3]) == ("hog 96 float32", 7)
 
 
 def test_few_images_and_one_class_are_audited_too(photos):

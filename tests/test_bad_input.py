@@ -303,10 +303,11 @@ def test_a_pickle_that_would_run_something(refused, tmp_path):
     assert not (tmp_path / "evil").exists()
 
 
-def test_several_labels_are_not_trained_on(refused, tmp_path):
+def test_too_few_images_with_several_labels(refused, tmp_path):
     draw(tmp_path / "data", each=2)
     (tmp_path / "data" / "labels.csv").write_text("path,label\ndisc/0.png,a|b\nsquare/0.png,b\n")
-    refused("train", "data", words=["several labels per image", "expected one label per image"])
+    outcome = refused("train", "data", words=["leaves no image for the val split", "2 usable images are too few"])
+    assert "1 of 2 labels of data/labels.csv have no bar and the others have" in outcome.err
 
 
 def test_converting_into_a_folder_that_holds_something(refused, linnaea, shapes, tmp_path):

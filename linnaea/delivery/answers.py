@@ -9,6 +9,7 @@ from pathlib import Path
 from linnaea.errors import UsageError
 from linnaea.predictions import ANSWER, Predictions
 from linnaea.registry import Registry
+from linnaea.runtime.cells import join_cell
 from linnaea.runtime.files import write_text
 
 Writer = Callable[[Predictions, Path | None], str]  # to text, which is also written where a file is given
@@ -39,11 +40,14 @@ def as_table(predictions: Predictions) -> str:
 
 @_register("csv")
 def as_csv(predictions: Predictions) -> str:
-    """A header and a row per image; the labels of a set are joined by a bar."""
+    """A header and a row per image; several labels, and those of a set, are joined by bars."""
     out = io.StringIO()
     writer = csv.DictWriter(out, ANSWER, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**answer, "prediction_set": "|".join(answer["prediction_set"] or ())} for answer in predictions)
+    for answer in predictions:
+        label, members = answer["label"], answer["prediction_set"] or ()
+        several = join_cell(label) if isinstance(label, list) else label
+        writer.writerow({**answer, "label": several, "prediction_set": "|".join(members)})
     return out.getvalue().rstrip("\n")
 
 

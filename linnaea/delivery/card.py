@@ -21,10 +21,9 @@ def write_card(run: Path) -> Path:
     split = "test" if "test" in figures else "val"
     data, policy = record["dataset"], bundle["policy"]
     sheet = read_datasheet(run / FILE) if (run / FILE).is_file() else None
-    classes = ", ".join(bundle["classes"][:20]) + (", ..." if len(bundle["classes"]) > 20 else "")
     sections = [
         f"# {run.name}: a {bundle['task']} image classifier",
-        f"Answers with one of {len(bundle['classes'])} classes: {classes}.{_decision(bundle)}",
+        f"{_answers(bundle)}{_decision(bundle)}",
         "## Intended use",
         *_uses(sheet),
         "## Provenance of the data",
@@ -39,16 +38,32 @@ def write_card(run: Path) -> Path:
         "## Limits",
         f"It knows no other classes than those above. It is unsure below a confidence of "
         f"{policy['confidence_threshold']:.3f} (set to reject {policy['unsure_rate']:.0%} of known images) and calls "
-        f"{policy['unfamiliar_rate']:.0%} of known images unfamiliar. Its sets hold the truth in about "
-        f"{policy['coverage']:.0%} of images like the {policy['n']} it was calibrated on, or more. All figures hold "
-        f"for images like these, and for no others. {sheet['limits'] if sheet and sheet['limits'] else FILL_IN}",
+        f"{policy['unfamiliar_rate']:.0%} of known images unfamiliar. {_sets(bundle)} All figures hold for "
+        f"images like these, and for no others. {sheet['limits'] if sheet and sheet['limits'] else FILL_IN}",
     ]
     return write_text(run / "model" / "README.md", "\n\n".join(sections) + "\n")
 
 
+def _answers(bundle: dict[str, Any]) -> str:
+    """What it answers with, one of the classes or any number of them."""
+    count, several = len(bundle["classes"]), bundle["task"] == "multilabel"
+    named = ", ".join(bundle["classes"][:20]) + (", ..." if count > 20 else "")
+    return f"Answers with {f'any of {count} labels, or none' if several else f'one of {count} classes'}: {named}."
+
+
+def _sets(bundle: dict[str, Any]) -> str:
+    """What its prediction sets promise."""
+    coverage, like = bundle["policy"]["coverage"], f"images like the {bundle['policy']['n']} it was calibrated on"
+    if bundle["task"] == "multilabel":
+        return f"Its sets miss at most {1 - coverage:.0%} of the labels of an image, on average over {like}."
+    return f"Its sets hold the truth in about {coverage:.0%} of {like}, or more."
+
+
 def _decision(bundle: dict[str, Any]) -> str:
-    """Where a threshold decides between two classes: which one, and what it was chosen for."""
+    """Where thresholds decide: between which classes or for how many labels, and what they were chosen for."""
     thresholds, aim = bundle["policy"]["thresholds"], bundle["policy"]["aim"]
+    if bundle["task"] == "multilabel" and thresholds:
+        return f" Each label is answered from a threshold of its own on, chosen for {aim}."
     if bundle["task"] != "binary":
         return ""
     yes = f" The positive class is {bundle['classes'][1]}"

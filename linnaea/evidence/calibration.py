@@ -15,7 +15,7 @@ from linnaea.evidence.aims import MARGIN, Goal
 from linnaea.evidence.roll_up import RISK, fit_roll_up, require_taxonomy
 from linnaea.evidence.thresholds import TASKS_WITH_THRESHOLDS, fit_thresholds, require_thresholds
 from linnaea.finding import Finding
-from linnaea.task import TASKS, Task
+from linnaea.task import TASKS
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[Any]
@@ -86,8 +86,7 @@ def fit_policy(
     """
     task = TASKS[classifier.task]
     require_thresholds(classifier.task, aims.aim)
-    require_taxonomy(classifier.task, aims.risk)
-    _require_no_rate(task, aims)
+    require_taxonomy(classifier.task, aims.risk, aims.unsure_rate if aims.unsure_rate != Aims.unsure_rate else None)
     set_threshold = (
         false_negative_threshold(probabilities, targets, aims.coverage)
         if task.multilabel
@@ -124,14 +123,6 @@ def fit_policy(
         n=len(targets),
     )
     return policy, findings
-
-
-def _require_no_rate(task: Task, aims: Aims) -> None:
-    if task.hierarchical and aims.unsure_rate != Aims.unsure_rate:
-        raise UsageError(
-            f"unsure_rate is {aims.unsure_rate}, but with a taxonomy the risk decides how many answers are unsure: "
-            "leave it out, and state the risk."
-        )
 
 
 def fit_temperature(logits: Floats, targets: Targets) -> float:

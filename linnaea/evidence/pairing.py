@@ -71,7 +71,7 @@ def _truths(predictions: Predictions) -> list[Any]:
         return truths
     unknown = predictions.column("unknown") if "unknown" in predictions.table.column_names else [[]] * len(truths)
     return [
-        ", ".join([*sorted(names), *(f"{name} unknown" for name in sorted(others))])
+        ", ".join([*sorted(names), *(f"{name} unknown" for name in sorted(others))]) or "none of them"
         for names, others in zip(truths, unknown, strict=True)
     ]
 

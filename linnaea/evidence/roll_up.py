@@ -26,8 +26,16 @@ class RolledUp:
     finding: Finding
 
 
-def require_taxonomy(task: str, risk: float | None) -> None:
-    """Raise UsageError for a risk that is no share, or for a task in which nothing rolls up."""
+def require_taxonomy(task: str, risk: float | None, unsure_rate: float | None = None) -> None:
+    """Raise UsageError for a risk that is no share, or for a task in which nothing rolls up.
+
+    And for an unusual `unsure_rate` (None: the usual one) where the risk decides.
+    """
+    if task == "hierarchical" and unsure_rate is not None:
+        raise UsageError(
+            f"unsure_rate is {unsure_rate}, but with a taxonomy the risk decides how many answers are unsure: leave it "
+            "out, and state the risk."
+        )
     if risk is None:
         return
     if not 0 < risk < 1:

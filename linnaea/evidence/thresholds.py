@@ -152,15 +152,19 @@ def _warnings(rows: Sequence[dict[str, Any]], own: Targets, goal: Goal) -> list[
         (
             "no_positives",
             absent,
-            f"no positive in val: the threshold of {'each' if len(absent) > 1 else 'it'} was not fitted to it",
+            "no positive in val, so that its threshold was not fitted to it",
         ),
-        ("few_positives", few, f"fewer than {FEW} positives, or no negative, in val: a common threshold stands in"),
+        (
+            "few_positives",
+            few,
+            f"fewer than {FEW} positives, or no negative, in val, so that a common threshold stands in",
+        ),
         ("few_for_aim", short, f"too few images in val for {goal.text} to hold on new images too"),
     ]
     return [
         Finding(
             name,
-            f"{len(labels)} of {len(rows)} labels ({_listed(labels)}) have {what}.",
+            f"{_listed(labels)} ({len(labels)} of {len(rows)}): {what}.",
             "warning",
             rows=[{"label": label} for label in labels],
         )

@@ -20,12 +20,13 @@ from linnaea.learning.balance import Balance
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
 from linnaea.learning.targets import merit
 from linnaea.models.model import Model
-from linnaea.runtime.plan import Plan
+from linnaea.runtime.plan import Plan, limit_threads
 from linnaea.task import Task
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
 Images = npt.NDArray[np.uint8]
 Targets = npt.NDArray[Any]
+FORMATS: "dict[str, Any]" = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # Fabric's names
 WARM_UP = 0.15
 
 
@@ -102,10 +103,9 @@ def fit(
     DivergedError when the loss becomes infinite or NaN.
     """
     balance = balance or Balance.of(None, train.targets, int(model.arguments["classes"]))
-    fabric = Fabric(
-        accelerator=plan.device, devices=1, precision="bf16-mixed" if plan.precision == "bfloat16" else "32-true"
-    )
-    network, optimizer = fabric.setup(model.to(memory_format=torch.channels_last), optimizer)
+    limit_threads()
+    fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
+    network, optimizer = fabric.setup(model.to(memory_format=plan.layout), optimizer)
     history: list[dict[str, Any]] = []
     started, counted = time.monotonic(), balance.on_val(val.targets)
     last, best = (checkpoints / "last.safetensors", checkpoints / "best.safetensors") if checkpoints else (None, None)
@@ -115,7 +115,7 @@ def fit(
         history = load_checkpoint(last, model, optimizer)["history"]
         started -= history[-1]["seconds"]
     else:
-        best_loss, _ = judge(network, val, task, schedule.batch_size, plan.device, counted)
+        best_loss, _ = judge(network, val, task, schedule.batch_size, plan.device, counted, plan.layout)
         best_weights = _copy(model)
         if best is not None:
             save_checkpoint(best, model, None, {"val_loss": best_loss})
@@ -139,7 +139,7 @@ def fit(
             images, targets = train.batch(rows)
             images, targets = augment(images, targets, augmentations, generator, len(balance.counts))
             pixels, targets = fabric.to_device((images.float().div_(255), targets))
-            logits = network(pixels.contiguous(memory_format=torch.channels_last))
+            logits = network(pixels.contiguous(memory_format=plan.layout))
             loss = balance.loss(task, logits, targets, label_smoothing)
             optimizer.zero_grad()
             fabric.backward(loss)
@@ -150,9 +150,10 @@ def fit(
         train_loss = torch.stack(losses).mean().item()
         if not math.isfinite(train_loss):
             raise DivergedError(
-                f"the training loss became {train_loss} in epoch {epoch + 1}: expected a number; use a smaller --lr."
+                f"the training loss became {train_loss} in epoch {epoch + 1}: expected a number; use a smaller --lr"
+                f"{' or --precision float32' * (plan.precision != 'float32')}."
             )
-        val_loss, val_merit = judge(network, val, task, schedule.batch_size, plan.device, counted)
+        val_loss, val_merit = judge(network, val, task, schedule.batch_size, plan.device, counted, plan.layout)
         row = {
             "epoch": epoch + 1,
             "seconds": round(time.monotonic() - started, 3),
@@ -181,6 +182,7 @@ def judge(
     batch_size: int,
     device: str,
     weights: npt.NDArray[np.float32] | None = None,
+    layout: torch.memory_format = torch.channels_last,
 ) -> tuple[float, float]:
     """Mean loss, in which images count by `weights` (N,), and merit; the network is left in evaluation mode."""
     network.eval()
@@ -188,7 +190,7 @@ def judge(
     for start in range(0, len(examples), batch_size):
         rows = np.arange(start, min(start + batch_size, len(examples)))
         images, targets = examples.batch(rows)
-        pixels = images.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
+        pixels = images.to(device).float().div_(255).contiguous(memory_format=layout)
         logits = network(pixels).cpu().float()
         if weights is None:
             loss += float(task.loss(logits, targets)) * len(targets)

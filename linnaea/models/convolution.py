@@ -30,7 +30,7 @@ class Convolution(nn.Conv2d):
         if torch.is_autocast_enabled("cpu"):
             kind = torch.get_autocast_dtype("cpu")
             maps, weight = maps.to(kind), weight.to(kind)
-        convolved: Tensor = _ByProduct.apply(maps, weight)  # type: ignore[no-untyped-call]
+        convolved: Tensor = _ByProduct.apply(maps, weight)
         return convolved
 
 

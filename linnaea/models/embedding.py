@@ -1,36 +1,106 @@
 """Features of many images, computed once."""
 
+import json
+import logging
+
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from linnaea.models.model import Model, to_pixels
-from linnaea.runtime.plan import Plan, measure
+from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, limit_threads, measure
 from linnaea.runtime.progress import track
 
+__all__ = ["WORTH_MEASURING", "batch_size", "embed", "identity", "measure_embedding"]
+
 Images = npt.NDArray[np.uint8]
-WORTH_MEASURING = 256
+COMPARED = 4  # images whose features are compared between plans
+logger = logging.getLogger("linnaea")
 
 
 @torch.no_grad()
 def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray[np.float32]:
-    """Features (N, D) of images (N, S, S, 3) of uint8, in float32 unless the plan says otherwise."""
-    model.eval().to(memory_format=torch.channels_last)
+    """Features (N, D) of images (N, S, S, 3) of uint8, in float32 unless the plan says otherwise.
+
+    A batch whose features are not finite in a reduced number format is computed again in float32, which is said once.
+    """
+    limit_threads()
     plan = plan or Plan(str(model.device))
-    step = batch_size(images, model)
-    batches = []
+    step = plan.batch_size or batch_size(images, model)
+    model.eval().to(memory_format=plan.layout)
+    batches, beyond = [], 0
     for start in track(range(0, len(images), step), "embedding", -(-len(images) // step)):
-        pixels = to_pixels(torch.from_numpy(images[start : start + step]).to(model.device))
-        with plan.autocast():
-            batches.append(model.features(pixels).float().cpu().numpy())
+        features = _features(model, images[start : start + step], plan)
+        if plan.precision != "float32" and not bool(torch.isfinite(features).all()):
+            features, beyond = _features(model, images[start : start + step], plan.in_float32()), beyond + 1
+        batches.append(features.numpy())
+    if beyond:
+        logger.warning(
+            f"{beyond} of {len(batches)} batches were computed again in float32: {plan.precision} gave NaN or infinity."
+        )
     return np.concatenate(batches)
 
 
-def measure_embedding(model: Model, images: Images, precision: str = "auto") -> Plan:
-    """The fastest plan for `embed`, measured on one batch; float32 where there is too little to gain."""
-    if precision == "auto" and len(images) < WORTH_MEASURING:
-        precision = "float32"
-    return measure(str(model.device), lambda plan: embed(model, images[: batch_size(images, model)], plan), precision)
+def _features(model: Model, images: Images, plan: Plan) -> Tensor:
+    """Features (B, D) of one batch, on the processor."""
+    pixels = to_pixels(torch.from_numpy(images).to(model.device)).contiguous(memory_format=plan.layout)
+    with plan.autocast():
+        return model.features(pixels).float().cpu()
+
+
+def measure_embedding(
+    model: Model,
+    images: Images,
+    precision: str = "auto",
+    *,
+    memory_format: str = "auto",
+    count: int | None = None,
+    seconds: float = SECONDS,
+    anew: bool = False,
+) -> Plan:
+    """The fastest plan for `embed` on this machine, see `linnaea.runtime.plan.measure`.
+
+    `images` (N, S, S, 3) are of those to come, of which there are `count` (None: these). They should be like them: what
+    the formats are compared by is how features differ between pictures.
+    """
+    usual = batch_size(images, model)
+
+    def first(number: int) -> Images:
+        """Some of the images, from all parts of them, repeated where there are fewer."""
+        return images[np.linspace(0, len(images) - 1, number).round().astype(np.int64)]
+
+    @torch.no_grad()
+    def answers(plan: Plan) -> Tensor:
+        model.eval().to(memory_format=plan.layout)
+        return _features(model, first(COMPARED), plan)
+
+    @torch.no_grad()
+    def step(plan: Plan) -> bool:
+        model.eval().to(memory_format=plan.layout)
+        return bool(torch.isfinite(_features(model, first(plan.batch_size or usual), plan)).all())
+
+    limit_threads()
+    plain = Plan(str(model.device))
+    workload = Workload(
+        identity(model),
+        "embed",
+        images.shape[1:],
+        len(images) if count is None else count,
+        usual,
+        step,
+        answers,
+        image_bytes=inference_bytes(lambda: _features(model.eval(), first(1), plain)),
+    )
+    return measure(
+        str(model.device), workload, precision=precision, memory_format=memory_format, seconds=seconds, anew=anew
+    )
+
+
+def identity(model: Model) -> str:
+    """What decides how fast a model is: its kind and arguments, without the number of classes."""
+    arguments = {name: value for name, value in model.arguments.items() if name != "classes"}
+    return f"{model.kind} {json.dumps(arguments, sort_keys=True)}"
 
 
 def batch_size(images: Images, model: Model) -> int:

@@ -5,7 +5,7 @@ from linnaea.pipeline.adaptation import adapt_prior
 from linnaea.pipeline.auditing import audit
 from linnaea.pipeline.conversion import convert
 from linnaea.pipeline.datasets import check_split, datasheet, diff, folds, leaks_in, split
-from linnaea.pipeline.preview import preview
+from linnaea.pipeline.previewing import preview
 from linnaea.pipeline.training import train
 from linnaea.pipeline.verbs import compare, evaluate, export, predict, report
 

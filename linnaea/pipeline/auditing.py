@@ -14,7 +14,7 @@ from linnaea.data.audit import Inspection, Trial
 from linnaea.data.audit import audit as run_checks
 from linnaea.data.audit.labels import label_quality
 from linnaea.data.digest import Digest, Embedding, digest
-from linnaea.data.pixels import Recipe
+from linnaea.data.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.data.splits import random_folds, require_all
 from linnaea.dataset import Dataset
@@ -27,14 +27,15 @@ from linnaea.models.hog import Hog
 from linnaea.models.model import Model
 from linnaea.models.weights import find_weights
 from linnaea.pipeline.preparation import group_duplicates
-from linnaea.runtime.cache import cached
 from linnaea.runtime.cells import join_cell
+from linnaea.runtime.containers import Located
 from linnaea.runtime.files import write_text
-from linnaea.runtime.plan import PRECISIONS, Plan, has_bfloat16
+from linnaea.runtime.plan import Plan
 
 AUDIT_SIZE = 96
 MOST_FITTED, MOST_SCORES = 50_000, 10**8
 PLANTED, MOST_PLANTED, FEWEST_PLANTED = 0.05, 0.2, 10
+MEASURED_WITH = 16  # pictures that the execution plan is measured on
 SUSPECT = 0.25  # a label of this quality or less is suspicious before any trial
 FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
 Rows = npt.NDArray[np.int64]
@@ -94,7 +95,7 @@ def audit(
     pictures will become square. Raises DataError where no image can be read.
     """
     dataset = data if isinstance(data, Dataset) else read(data)
-    embedding, size, note = embedding_for(weights, img_size, images=len(dataset))
+    embedding, size, note = embedding_for(weights, img_size, fit, dataset.paths)
     found = digest(dataset.paths, Recipe(size, fit), embedding)
     lost = found.excluded(dataset.ids)
     dataset, found = dataset.without(lost), found.kept()
@@ -117,19 +118,23 @@ def _as_cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def embedding_for(weights: str | Path, size: int | None, *, images: int) -> tuple[Embedding, int, str]:
+def embedding_for(
+    weights: str | Path, size: int | None, fit: str, paths: Sequence[Located]
+) -> tuple[Embedding, int, str]:
     """The features that the audit looks at, the side of the pictures they are made of, and where they come from.
 
     `weights` is a file or "auto" for a pretrained network, where one can be had, or "none" for HOG and colours;
-    `images` is the number of pictures to come.
+    `paths` are the pictures to come, `fit` the way they become square.
     """
     found, note = find_weights(weights, None)
     if found is None:
         own = size or AUDIT_SIZE
-        return _embedding(Hog(2, own), own, f"hog {own}", images), own, f"{note} The audit looks at HOG and colours."
+        embedding = _embedding(Hog(2, own), f"hog {own}", Recipe(own, fit), paths)
+        return embedding, own, f"{note} The audit looks at HOG and colours."
     own = size or found.size
     model = found.build(2, own)
-    return _embedding(model, own, f"{found.network} {found.source} {found.sha256}", images), own, note
+    name = f"{found.network} {found.source} {found.sha256}"
+    return _embedding(model, name, Recipe(own, fit), paths), own, note
 
 
 def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: int) -> Inspection:
@@ -174,21 +179,15 @@ def _with_errors(targets: Rows, classes: int, share: float, seed: int) -> tuple[
     return wrong, wrong != targets
 
 
-def _embedding(model: Model, size: int, name: str, images: int) -> Embedding:
-    worth_it = images >= WORTH_MEASURING and has_bfloat16("cpu")
-    plan = Plan("cpu", _precision(model, size, name) if worth_it else "float32")
-    width = embed(model, np.zeros((1, size, size, 3), dtype=np.uint8)).shape[1]
+def _embedding(model: Model, name: str, recipe: Recipe, paths: Sequence[Located]) -> Embedding:
+    plan = _plan(model, recipe, paths)
+    width = embed(model, np.zeros((1, recipe.size, recipe.size, 3), dtype=np.uint8)).shape[1]
     return Embedding(f"{name} {plan.precision}", width, lambda pictures: embed(model, pictures, plan))
 
 
-def _precision(model: Model, size: int, name: str) -> str:
-    """The number format that features are made in: the fastest, measured once and then remembered in the cache.
-
-    Measured anew each time it could change by chance, and no file would be known any more.
-    """
-    known = np.zeros((1, 1), dtype=np.int64)
-    if not cached(lambda store: bool(store.find("number format", [name], known)[0]), otherwise=False):
-        plan = measure_embedding(model, np.zeros((WORTH_MEASURING, size, size, 3), dtype=np.uint8))
-        known[0] = PRECISIONS.index(plan.precision)
-        cached(lambda store: store.add("number format", [name], known), otherwise=None)
-    return PRECISIONS[int(known[0, 0])]
+def _plan(model: Model, recipe: Recipe, paths: Sequence[Located]) -> Plan:
+    """The fastest plan, measured on some of the pictures, once: if it changed, no file would be known any more."""
+    if len(paths) < WORTH_MEASURING:
+        return Plan("cpu")
+    shown = decode_files(paths[:: max(1, len(paths) // MEASURED_WITH)], recipe, keep=False).kept().images
+    return measure_embedding(model, shown, count=len(paths)) if len(shown) else Plan("cpu")

@@ -65,11 +65,10 @@ def _with_known_labels(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     if len(silent) == len(classes):
         raise _stranger(dataset, classes)
     if strange:
-        logger.warning(f"{_listed(strange)} dropped from the truth: the classifier does not know of them.")
+        logger.warning(f"{_listed(strange)} unknown to the classifier and left out of the truth.")
     if silent:
         logger.warning(
-            f"{_listed(silent)} nowhere in {dataset.root}: whether its images show them counts as unknown, not as "
-            "absent."
+            f"{_listed(silent)} not named in {dataset.root}: whether images show that counts as unknown, not as absent."
         )
     labels = [[name for name in names if name in known] for names in dataset.labels]
     unknown = [[*(name for name in names if name in known), *silent] for names in dataset.unknown]
@@ -82,7 +81,7 @@ def _with_known_labels(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
-    return f"{len(names)} label{'s are' if len(names) > 1 else ' is'} ({shown})"
+    return f"{len(names)} labels ({shown}) are" if len(names) > 1 else f"The label {shown} is"
 
 
 def _stranger(dataset: Dataset, classes: Sequence[str]) -> DataError:

@@ -46,7 +46,7 @@ from linnaea.pipeline.ladder import Climbed, climb
 from linnaea.pipeline.preparation import Prepared, Rows, prepare
 from linnaea.run import Run, now
 from linnaea.runtime.duration import parse_duration
-from linnaea.runtime.plan import pick_device, pick_precision
+from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
 from linnaea.task import TASKS, Task
 
 logger = logging.getLogger("linnaea")
@@ -82,6 +82,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
+    memory_format: str = "auto",
     resume: bool = False,
 ) -> Classifier:
     """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`.
@@ -98,21 +99,22 @@ def train(
     are two classes or several labels per image, such as "recall=0.95" (None: the likelier class, and the highest F1 of
     each label); `positive` which of two classes an aim is about (None: the second by name). `risk` is the share of
     wrong answers to expect at most where classes lie below groups, as answers roll up to groups for it (None: 0.1).
-    `precision` "auto"
-    measures which number format is faster here; fix it ("float32", "bfloat16") for runs that are to be repeated to the
-    last digit. `resume` continues a run that was stopped, with the same arguments; another `aim` may be given. `out`
-    None makes a new folder below `runs`. Raises DataError, UsageError or RunError, each saying how to mend it.
+    `precision` and `memory_format` "auto" measure which formats are fastest here; fix the precision ("float32",
+    "bfloat16") for runs that are to be repeated to the last digit. `resume` continues a run that was stopped, with the
+    same arguments; another `aim` may be given. `out` None makes a new folder below `runs`. Raises DataError, UsageError
+    or RunError, each saying how to mend it.
     """
     started = time.monotonic()
     arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
     aims = Aims(coverage, unsure_rate, unfamiliar_rate, aim, risk)
     limit = parse_duration(time_limit)
     options = replace(_options(epochs, learning_rate, batch_size, augment), balance=balance, loss=loss)
-    options = replace(options, device=pick_device(device), precision=pick_precision(precision), seed=seed)
+    options = replace(options, device=pick_device(device), memory_format=pick_memory_format(memory_format), seed=seed)
+    options = replace(options, precision=pick_precision(precision, options.device))
     SPLITTERS[split_by]
     dataset = with_positive(data if isinstance(data, Dataset) else read(data), positive)
     require_thresholds(dataset.task, aim)
-    require_taxonomy(dataset.task, risk)
+    require_taxonomy(dataset.task, risk, unsure_rate if unsure_rate != Aims.unsure_rate else None)
     require_one_loss(loss, balance)
     task_of(dataset, loss)
     sheet = _datasheet(dataset, datasheet)

@@ -8,14 +8,17 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from linnaea.errors import UsageError
+from linnaea.runtime.documents import documents
 from linnaea.runtime.store import Store
 
 DEFAULT_LIMIT = "10GB"
+PLANS = "plans"  # the folder of the execution plans, within that of the cache
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 Result = TypeVar("Result")
 logger = logging.getLogger("linnaea")
@@ -64,7 +67,7 @@ def describe_cache() -> dict[str, Any]:
     """The folder, its limit, how many bytes it holds and for what, as JSON types."""
     folder = cache_folder()
     nothing: list[dict[str, Any]] = []
-    contents = cached(Store.contents, otherwise=nothing)
+    contents = [*cached(Store.contents, otherwise=nothing), *_plans(folder)]
     return {
         "folder": str(folder) if folder else None,
         "limit": cache_limit(),
@@ -76,7 +79,24 @@ def describe_cache() -> dict[str, Any]:
 def clear_cache() -> int:
     """Remove everything that is kept; returns the bytes that were freed."""
     folder = cache_folder()
-    return _store(folder, cache_limit()).clear() if folder is not None else 0
+    if folder is None:
+        return 0
+    freed = sum(int(row["bytes"]) for row in _plans(folder))
+    for file in documents(folder / PLANS):
+        file.unlink(missing_ok=True)
+    return freed + _store(folder, cache_limit()).clear()
+
+
+def _plans(folder: Path | None) -> list[dict[str, Any]]:
+    """The row of the execution plans among the contents of the cache, if there are any."""
+    files = []
+    for file in documents(folder / PLANS) if folder is not None else []:
+        with suppress(OSError):  # removed by another process
+            files.append(file.stat())
+    if not files:
+        return []
+    size, used = sum(about.st_size for about in files), max(about.st_mtime for about in files)
+    return [{"namespace": "execution plans", "rows": len(files), "bytes": size, "used": used}]
 
 
 @lru_cache

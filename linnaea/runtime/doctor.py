@@ -1,30 +1,33 @@
 """What this machine and this installation can do."""
 
 import importlib.util
-import os
 import platform
 from importlib.metadata import version
 from typing import Any
 
-import torch
-
-from linnaea.runtime.plan import available_threads, has_bfloat16, pick_device
+from linnaea.runtime.machine import detect, total_memory
+from linnaea.runtime.plan import pick_device
 
 EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime")}
 
 
 def examine() -> dict[str, Any]:
-    """Facts by name: versions, device, threads, number formats, memory and which extras are installed."""
-    device = pick_device("auto")
+    """Facts by name: versions, device, cores, instruction sets, number formats, memory, which extras are installed."""
+    device, machine = pick_device("auto"), detect()
     facts: dict[str, Any] = {
         "linnaea": version("linnaea"),
         "python": platform.python_version(),
         "system": platform.platform(),
         **{name: version(name) for name in ("torch", "torchvision", "timm", "numpy", "pillow")},
-        "device": device if device != "cuda" else f"cuda ({torch.cuda.get_device_name()})",
-        "threads": available_threads(),
-        "bfloat16 in hardware": "yes" if has_bfloat16(device) else "no",
-        "memory": _memory(),
+        "processor": machine.processor,
+        "instructions": " ".join(machine.instructions) or "none that matter here",
+        "device": device,
+        "accelerators": ", ".join(machine.accelerators) or "none",
+        "threads": machine.cores,
+        "bfloat16 in hardware": "yes" if "bfloat16" in machine.reduced[device] else "no",
+        "formats to try": ", ".join(["float32", *machine.reduced[device]]),
+        "memory": _memory(machine.memory),
+        "fingerprint": machine.fingerprint,
     }
     for extra, libraries in EXTRAS.items():
         missing = [name for name in libraries if importlib.util.find_spec(name) is None]
@@ -33,7 +36,8 @@ def examine() -> dict[str, Any]:
     return facts
 
 
-def _memory() -> str:
-    if not hasattr(os, "sysconf"):
+def _memory(usable: int | None) -> str:
+    whole = total_memory()
+    if usable is None or whole is None:
         return "not told by this system"
-    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"
+    return f"{usable / 2**30:.1f} GiB free for this process, of {whole / 2**30:.1f}"

@@ -10,7 +10,7 @@ from linnaea.runtime.files import write_json
 
 
 def read_document(folder: Path, key: Mapping[str, Any]) -> Any:
-    """What was kept under exactly this key; None where nothing was. Raises OSError, or ValueError for a damaged file."""
+    """What was kept under exactly this key, None where nothing was; raises OSError, ValueError for a damaged file."""
     try:
         content = json.loads(_place(folder, key).read_text(encoding="utf-8"))
     except FileNotFoundError:

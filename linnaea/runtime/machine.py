@@ -41,8 +41,8 @@ logger = logging.getLogger("linnaea")
 class Machine:
     """What this process may use: `memory` in bytes, free now (None: not told), `instructions` that the kernels use.
 
-    `accelerators` are the names of the GPUs, `reduced` the number formats of 16 bits to be tried on each device; `torch`
-    is the version.
+    `accelerators` are the names of the GPUs, `reduced` the number formats of 16 bits to be tried on each device, and
+    `torch` is its version.
     """
 
     processor: str
@@ -82,7 +82,7 @@ def detect() -> Machine:
 
 
 def available_threads(root: Path = Path("/")) -> int:
-    """Cores that this process may use, at least 1: those it is bound to, or fewer where a control group grants fewer."""
+    """Cores that this process may use, at least 1: those it is bound to, or as many as its control group grants."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = granted(root).cores
     return max(1, min(bound, math.ceil(quota) if quota else bound))
@@ -91,15 +91,15 @@ def available_threads(root: Path = Path("/")) -> int:
 def available_memory(root: Path = Path("/")) -> int | None:
     """Bytes of main memory that this process can still take; None where the system does not tell."""
     told = _meminfo(root)
-    known = [told["MemAvailable"] if "MemAvailable" in told else _all_memory(), granted(root).memory]
+    known = [told["MemAvailable"] if "MemAvailable" in told else total_memory(), granted(root).memory]
     return min((value for value in known if value is not None), default=None)
 
 
 def instructions(caps: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The instruction sets that oneDNN, which multiplies for torch, will use: what ONEDNN_MAX_CPU_ISA forbids is out."""
+    """The instruction sets that oneDNN, which multiplies for torch, uses: none that ONEDNN_MAX_CPU_ISA forbids."""
     import torch
 
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return tuple(name for name in _present() if name not in BFLOAT16)
     given = caps.get("ONEDNN_MAX_CPU_ISA") or caps.get("DNNL_MAX_CPU_ISA") or ""
     allowed = OF_INTEL[: CAPS.get(given.upper(), len(OF_INTEL))]  # oneDNN takes no notice of a word it does not know
@@ -189,8 +189,8 @@ def _meminfo(root: Path) -> dict[str, int]:
     return {found[1]: 1024 * int(found[2]) for found in re.finditer(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
 
 
-def _all_memory() -> int | None:
-    """All the memory there is: what systems other than Linux tell."""
+def total_memory() -> int | None:
+    """Bytes of main memory there are; None where the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

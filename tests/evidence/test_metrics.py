@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from linnaea.errors import DataError
 from linnaea.evidence.metrics import METRICS, Scores
-from linnaea.evidence.metrics.contract import Metric
 from linnaea.evidence.metrics.scores import totals
 
 BOUNDS = {"nll": np.inf, "brier": 2.0}
@@ -26,17 +25,23 @@ def coarse(scores):
     return Scores(scores.targets, scores.answers, probabilities, confidence, scores.log_likelihood, scores.readable)
 
 
+def scores_for(name, ones, n, **more):
+    """Scores that the metric applies to: of twelve classes, or of two."""
+    scores = Scores.of(ones(n, 12, **more))
+    return scores if METRICS[name].needs(scores) else Scores.of(ones(n, 2, **more))
+
+
 @pytest.fixture(scope="module")
-def eleven(random_ones):
-    return Scores.of(random_ones(40, 11, unreadable=(3, 17)))
+def forty(random_ones):
+    return {name: scores_for(name, random_ones, 40, unreadable=(3, 17)) for name in METRICS}
 
 
 @pytest.mark.parametrize("name", list(METRICS))
 @settings(deadline=None, max_examples=25)
 @given(counts=st.lists(st.integers(0, 4), min_size=40, max_size=40))
-def test_a_weight_is_the_same_as_that_many_images(name, eleven, counts):
+def test_a_weight_is_the_same_as_that_many_images(name, forty, counts):
     weights = np.array(counts, dtype=float)
-    for scores in (eleven, coarse(eleven)):
+    for scores in (forty[name], coarse(forty[name])):
         repeated = scores.take(np.repeat(np.arange(40), counts))
         if not len(repeated):
             assert np.isnan(value(name, scores, weights))
@@ -47,15 +52,15 @@ def test_a_weight_is_the_same_as_that_many_images(name, eleven, counts):
 @pytest.mark.parametrize("name", list(METRICS))
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 2**16))
-def test_the_order_of_images_does_not_matter(name, eleven, seed):
-    order = np.random.default_rng(seed).permutation(len(eleven))
-    np.testing.assert_allclose(value(name, eleven.take(order)), value(name, eleven), rtol=1e-12)
+def test_the_order_of_images_does_not_matter(name, forty, seed):
+    scores, order = forty[name], np.random.default_rng(seed).permutation(40)
+    np.testing.assert_allclose(value(name, scores.take(order)), value(name, scores), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", list(METRICS))
 @pytest.mark.parametrize("skill", [-3.0, 0.0, 1.0, 20.0])
 def test_values_stay_in_their_range_and_come_one_per_weighting(name, skill, random_ones):
-    scores = Scores.of(random_ones(60, 12, skill=skill))
+    scores = scores_for(name, random_ones, 60, skill=skill)
     weights = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), size=7).astype(float)
     values = METRICS[name](scores, weights)
     assert values.shape == (7,)
@@ -66,25 +71,28 @@ def test_values_stay_in_their_range_and_come_one_per_weighting(name, skill, rand
 
 @pytest.mark.parametrize("name", list(METRICS))
 def test_better_scores_are_better_in_the_direction_that_the_metric_says(name, random_ones):
-    poor, good = (value(name, Scores.of(random_ones(300, 12, skill=skill))) for skill in (0.5, 12.0))
+    poor, good = (value(name, scores_for(name, random_ones, 300, skill=skill)) for skill in (0.5, 12.0))
     assert (good > poor) == METRICS[name].higher_is_better
 
 
 @pytest.mark.parametrize("name", list(METRICS))
-def test_without_images_nothing_is_defined(name, eleven):
-    assert np.isnan(value(name, eleven.take(np.zeros(0, dtype=int))))
+def test_without_images_nothing_is_defined(name, forty):
+    assert np.isnan(value(name, forty[name].take(np.zeros(0, dtype=int))))
 
 
 @pytest.mark.parametrize("name", list(METRICS))
-def test_parts_have_the_metric_as_their_mean_and_images_behind_them(name, eleven):
-    metric: Metric = METRICS[name]
+def test_parts_have_the_metric_as_their_mean_and_images_behind_them(name, forty):
+    metric, scores = METRICS[name], forty[name]
     if metric.parts:
-        values, images = metric.parts(eleven)
+        values, images = metric.parts(scores)
         assert values.shape == images.shape
         assert (images[~np.isnan(values)] > 0).all()
-        assert np.nanmean(values) == pytest.approx(value(name, eleven))
+        assert np.nanmean(values) == pytest.approx(value(name, scores))
     if metric.flags:
-        assert metric.flags(eleven).mean() == pytest.approx(value(name, eleven))
+        assert metric.flags(scores).mean() == pytest.approx(value(name, scores))
+    if metric.share:
+        flags, counted = metric.share(scores)
+        assert flags[counted].mean() == pytest.approx(value(name, scores))
 
 
 @pytest.mark.parametrize("classes", [2, 3, 12])

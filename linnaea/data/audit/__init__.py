@@ -22,6 +22,7 @@ def audit(inspection: Inspection) -> list[Finding]:
         pictures,
         sequences,
         shortcuts,
+        taxonomy,
         unknown,
     )
 

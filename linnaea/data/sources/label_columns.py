@@ -1,6 +1,6 @@
 """What the columns of a table say about classes: one label, several joined by bars, a list, or a 0/1 column each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ Flags = npt.NDArray[np.bool_]
 class Labels:
     """Columns of a dataset by name, among them `label`; `given` says which rows have one; `used` names their sources.
 
-    `empty` counts the rows whose label is an empty cell in a table of several labels: images that show no class.
+    In a table of several labels `empty` counts the rows whose label is an empty cell, images that show no class, and
+    `barless` those with a name and no bar.
     """
 
     columns: dict[str, pa.Array]
@@ -32,6 +33,7 @@ class Labels:
     used: tuple[str, ...]
     classes: tuple[str, ...] = ()
     empty: int = 0
+    barless: int = 0
 
 
 def read_labels(records: pa.Table, metadata: tuple[str, ...], where: str) -> Labels:
@@ -58,15 +60,15 @@ def _from_text(column: pa.Array, name: str, records: pa.Table) -> Labels:
         return Labels({"label": names.take(cells.indices)}, ~is_blank, (name,))
     lists = pa.array([[part for part in split_cell(cell) if part.strip()] for cell in different], NAMES)
     given = _flags(column.is_valid())
-    return _with_lists(
-        Labels({"label": lists.take(cells.indices)}, given, (name,), empty=int((is_blank & given).sum())), records
-    )
+    alone = np.array([not holds_several(cell) for cell in different], dtype=bool)[cells.indices.to_numpy()] & ~is_blank
+    counts = {"empty": int((is_blank & given).sum()), "barless": int(alone.sum())}
+    return _with_lists(Labels({"label": lists.take(cells.indices)}, given, (name,), **counts), records)
 
 
 def _with_lists(labels: Labels, records: pa.Table) -> Labels:
     """The same with the columns of unknown and absent classes, which mean that only beside several labels."""
     found = {name: as_lists(records.column(name).combine_chunks()) for name in LISTS if name in records.column_names}
-    return Labels(labels.columns | found, labels.given, (*labels.used, *found), empty=labels.empty)
+    return replace(labels, columns=labels.columns | found, used=(*labels.used, *found))
 
 
 def as_lists(column: pa.Array) -> pa.Array:

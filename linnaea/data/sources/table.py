@@ -78,6 +78,11 @@ def _rows(tree: Tree, file: str, *, by_folder: bool) -> tuple[pa.Table, list[Exc
     labels = read_labels(records, (path_column, LEFT_OUT, "sha256", *PLAIN), where)
     if labels.empty:
         logger.info(f"{labels.empty} images of {where} have an empty label: they count as showing none of the classes.")
+    if labels.barless:
+        logger.info(
+            f"{labels.barless} of {len(records)} labels of {where} have no bar and the others have: an image of that "
+            "table may show several classes. A bar that belongs to a name is written as \\|."
+        )
     texts = as_text(records, path_column, where).fill_null("").to_numpy(zero_copy_only=False)
     given = as_text(records, LEFT_OUT, where).fill_null("").to_pylist() if LEFT_OUT in records.column_names else None
     reasons = _reasons(tree, below, texts, labels, given)

@@ -158,8 +158,9 @@ def _threshold_sentences(policy: Mapping[str, Any], *, several: bool) -> Iterato
         )
     else:
         yield "It never answers “unfamiliar”: the policy holds no threshold for it."
-    if number(policy.get("risk")) is not None and listing(policy.get("thresholds")) != [0.0]:
-        yield "If not even a group at the top is as probable, the answer is “unsure” and names only the whole tree."
+    if number(policy.get("risk")) is not None:
+        if listing(policy.get("thresholds")) != [0.0]:
+            yield "If not even a group at the top is as probable, the answer is “unsure” and names only the whole tree."
     elif number(policy.get("confidence_threshold")) is not None:
         which = "the decision on any label has a probability" if several else "the likeliest class has a probability"
         yield (

@@ -61,7 +61,7 @@ def _headline(folder: Folder, evaluation: Evaluation, name: str, chosen: str) ->
     figure = estimate(entry, metric)
     if name == "accuracy":
         return f"{who} names {figure} of {images} correctly."
-    return f"{who} reaches {metric.title.lower() if name != 'map' else metric.title} {figure} on {images}."
+    return f"{who} reaches {metric.title.lower()} {figure} on {images}."
 
 
 def _why_chosen(folder: Folder, rungs: Sequence[Row], chosen: str) -> Iterator[str]:

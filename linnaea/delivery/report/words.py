@@ -26,13 +26,13 @@ class Metric:
 
 METRICS = {
     "accuracy": Metric("Accuracy", "Share of images named correctly.", share=True),
+    "map": Metric("Mean average precision", "Ranking quality, averaged over labels; 1 is perfect."),
     "balanced_accuracy": Metric(
         "Balanced accuracy", "Accuracy averaged over classes: a rare class counts as much as a common one.", share=True
     ),
     "f1_macro": Metric("Macro F1", "Balance of precision and recall, averaged over classes; 1 is perfect."),
     "top5_accuracy": Metric("Top-5 accuracy", "Share of images with the truth among the five likeliest.", share=True),
     "roc_auc_ovr": Metric("ROC AUC", "Chance that an image of a class outranks one that is not; 0.5 is guessing."),
-    "map": Metric("Mean average precision", "Ranking quality, averaged over labels; 1 is perfect."),
     "roc_auc_macro": Metric(
         "ROC AUC", "Chance that an image with a label outranks one without, averaged over labels; 0.5 is guessing."
     ),

@@ -47,7 +47,9 @@ def _possible(rung: Rung, instead: Sequence[str]) -> str:
 def require_one_loss(loss: str | None, balance: str | None) -> None:
     """Raise UsageError where a loss is asked for and the balancer would put its own in its place."""
     if loss is not None and balance is not None and look_up(BALANCERS, balance)[0].acts_on == "loss":
-        raise UsageError(f"the balance {balance!r} is a loss itself, and {loss!r} is asked for too: choose one of them.")
+        raise UsageError(
+            f"the balance {balance!r} is a loss itself, and {loss!r} is asked for too: choose one of them."
+        )
 
 
 def with_pictures(job: Job) -> Job:

@@ -25,7 +25,7 @@ def fit_frozen(job: Job) -> Fitted:
     heads = fit_path(features, targets, job.classes, loss=loss, weights=weights)
     best = choose(heads, known.val, job.val.targets, balance.on_val(job.val.targets))
     install(best, model.classifier)
-    notes = [f"The head's strength C = {best.strength} was chosen on val.", *balance.notes]
+    notes = [f"The head's strength C = {best.strength} was chosen on val.", *balance.notes, *known.plan.notes]
     if len(known.train) < len(job.train):
         notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")
     whole = len(known.train) == len(job.train)
@@ -34,7 +34,14 @@ def fit_frozen(job: Job) -> Fitted:
 
 def _features(job: Job, model: Network) -> Features:
     train = job.subset(MOST_IMAGES)
-    plan = measure_embedding(model, train.images, job.options.precision)
+    plan = measure_embedding(
+        model,
+        train.images,
+        job.options.precision,
+        memory_format=job.options.memory_format,
+        count=len(train) + len(job.val),
+        seconds=job.measuring_seconds,
+    )
     return Features(embed(model, train.images, plan), train.targets, embed(model, job.val.images, plan), plan)
 
 

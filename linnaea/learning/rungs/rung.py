@@ -17,7 +17,7 @@ from linnaea.models.model import Model
 from linnaea.models.network import require_network
 from linnaea.models.weights import Weights, find_weights
 from linnaea.registry import Registry
-from linnaea.runtime.plan import Plan
+from linnaea.runtime.plan import SECONDS, Plan
 from linnaea.task import Task
 
 
@@ -43,6 +43,7 @@ class Options:
     loss: str | None = None
     device: str = "cpu"
     precision: str = "auto"
+    memory_format: str = "auto"
     seed: int = 0
 
 
@@ -82,6 +83,11 @@ class Job:
     def seconds_left(self) -> float:
         """Seconds until the deadline."""
         return self.deadline - time.monotonic()
+
+    @property
+    def measuring_seconds(self) -> float:
+        """Seconds that measuring an execution plan may take: a twentieth of those left, where these are few."""
+        return max(0.0, min(SECONDS, self.seconds_left / 20))
 
     def subset(self, most: int) -> Examples:
         """At most this many training examples, drawn at random by the seed."""

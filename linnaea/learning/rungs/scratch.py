@@ -7,8 +7,8 @@ import torch
 
 from linnaea.errors import LinnaeaError
 from linnaea.learning.muon import Muon
-from linnaea.learning.rungs.finetune import measure_training
 from linnaea.learning.rungs.guard import choose_augmentations
+from linnaea.learning.rungs.planned import plan_training
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.learning.training import Schedule, fit
 from linnaea.models.compact import WIDE, WIDTHS, Compact
@@ -39,11 +39,12 @@ def fit_scratch(job: Job) -> Fitted:
     augmentations, notes = choose_augmentations(job, USUAL)
     compact = isinstance(model, Compact)
     largest, usual_rate = (LARGEST_BATCH, LEARNING_RATE) if compact else (NETWORK_BATCH, NETWORK_RATE)
-    batch_size = job.options.batch_size or max(16, min(largest, len(job.train) // 20))
+    epochs = job.options.epochs or _epochs(job)
+    usual_batch = max(16, min(largest, len(job.train) // 20))
+    plan = plan_training(job, model, job.options.batch_size or usual_batch, epochs)
+    batch_size = plan.batch_size or usual_batch
     rate = job.options.learning_rate or usual_rate * (batch_size / largest) ** 0.5
     optimizer = Muon(_groups(model), lr=rate, momentum=MOMENTUM)
-    epochs = job.options.epochs or _epochs(job)
-    plan = measure_training(job, model, batch_size)
     history = fit(
         model,
         optimizer,
@@ -64,7 +65,7 @@ def fit_scratch(job: Job) -> Fitted:
     if isinstance(model, Compact) and "flip" in augmentations:
         model.look_at_both_sides()
         notes = [*notes, "Answers are the mean over a picture and its mirror image."]
-    return Fitted(model, history, [*notes, *job.balance.notes], plan.to_json())
+    return Fitted(model, history, [*notes, *job.balance.notes, *plan.notes], plan.to_json())
 
 
 def _groups(model: Model) -> list[dict[str, Any]]:

@@ -46,8 +46,8 @@ class Timing:
     def from_json(cls, name: str, content: Mapping[str, Any]) -> "Timing":
         """The inverse of `name` and `to_json`; raises ValueError, KeyError or TypeError for what is no timing."""
         precision, memory_format, batch_size = name.split()
-        known = (_number(content[key]) for key in ("images_per_second", "difference"))
-        return cls(precision, memory_format, int(batch_size), *known, str(content["remark"]))
+        speed, wrong = _number(content["images_per_second"]), _number(content["difference"])
+        return cls(precision, memory_format, int(batch_size), speed, wrong, str(content["remark"]))
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def pick_precision(name: str, device: str = "cpu") -> str:
         raise UsageError(f"the precision is {name!r}; expected one of {', '.join(PRECISIONS)}.")
     if name == "float16" and device != "cuda":
         raise UsageError(
-            f"the precision float16 is for CUDA, where gradients are scaled to fit into it, and the device is {device}: "
-            "use --precision auto, float32 or bfloat16."
+            f"the precision float16 is for cuda, where gradients are scaled to fit; the device is {device}: use "
+            "--precision auto, float32 or bfloat16."
         )
     return name
 

@@ -47,11 +47,11 @@ def inference_bytes(forward: Callable[[], Any]) -> int:
     return int(WORKING * counter.widest)
 
 
-class _Widest(TorchDispatchMode):
+class _Widest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the largest sum of bytes of the tensors that one operation reads and writes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.widest = 0
 
     def __torch_dispatch__(

@@ -1,0 +1,91 @@
+"""The execution plans of a network on this machine, measured on made pictures: what `doctor --network` prints."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import interpolate
+
+from linnaea.errors import UsageError
+from linnaea.learning.planning import measure_training
+from linnaea.learning.training import Examples
+from linnaea.models.embedding import measure_embedding
+from linnaea.models.network import Network, require_network
+from linnaea.runtime.plan import WORTH_MEASURING, Plan, pick_device
+from linnaea.runtime.plan.agreement import TOLERANCES
+from linnaea.task import TASKS
+
+CLASSES = 10
+PICTURES = 32
+CELLS = (2, 4, 8, 16, 32)  # of the random grids that a picture is the sum of
+TITLES = {"embed": "Embedding", "train": "Training"}
+
+
+def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, device: str = "auto") -> dict[str, Plan]:
+    """Measure, whatever is remembered, how the named timm network embeds and trains fastest here; by purpose.
+
+    It has random weights, and is shown smooth random pictures of `img_size` pixels; it is trained in batches of
+    `batch_size`. What was measured is remembered. Raises UsageError for an unknown network and for numbers below 1.
+    """
+    if img_size < 1 or batch_size < 1:
+        raise UsageError(f"the picture size is {img_size} and the batch {batch_size}; expected numbers above 0.")
+    model = _network(network, img_size).to(pick_device(device))
+    images = pictures(PICTURES, img_size)
+    targets = np.arange(PICTURES) % CLASSES
+    return {
+        "embed": measure_embedding(model, images, count=100 * WORTH_MEASURING, anew=True),
+        "train": measure_training(
+            model,
+            Examples(images, targets),
+            TASKS["multiclass"],
+            batch_size,
+            images=100 * WORTH_MEASURING,
+            device=pick_device(device),
+            anew=True,
+        ),
+    }
+
+
+def _network(name: str, size: int) -> Network:
+    """With random weights, the same every time; raises UsageError where it does not take pictures of this size."""
+    require_network(name)
+    torch.manual_seed(0)
+    try:
+        return Network(name, CLASSES, size)
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"{name} does not take pictures of {size} pixels ({error}): give another --img-size."
+        ) from None
+
+
+def pictures(count: int, size: int) -> npt.NDArray[np.uint8]:
+    """Pictures (N, S, S, 3) that differ as photos do: large patches of colour, finer ones within them."""
+    generator = torch.Generator().manual_seed(0)
+    layers = [
+        interpolate(torch.rand(count, 3, cells, cells, generator=generator) - 0.5, (size, size), mode="bilinear")
+        / cells
+        for cells in CELLS
+    ]
+    whole = torch.stack(layers).sum(dim=0)
+    spread = whole / whole.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+    return np.ascontiguousarray((spread * 50 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
+
+
+def table(plans: Mapping[str, Plan]) -> str:
+    """What was measured, a line per candidate, the one that was picked marked."""
+    lines = []
+    for purpose, plan in plans.items():
+        threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
+        lines.append(f"{TITLES[purpose]} on {plan.device} with {threads}, in batches of {plan.batch_size}:")
+        lines.append(f"  {'':2}{'precision':10} {'memory format':14} {'images/s':>9} {'difference':>11} {'allowed':>8}")
+        for seen in plan.measured:
+            picked = (seen.precision, seen.memory_format) == (plan.precision, plan.memory_format)
+            speed = "-" if seen.images_per_second is None else f"{seen.images_per_second:.1f}"
+            wrong = "-" if seen.difference is None else f"{seen.difference:.1g}"
+            lines.append(
+                f"  {'* ' if picked else '  '}{seen.precision:10} {seen.memory_format:14} {speed:>9} {wrong:>11} "
+                f"{TOLERANCES[seen.precision]:>8g}  {seen.remark}".rstrip()
+            )
+        lines += [f"  {note}" for note in plan.notes]
+    return "\n".join(lines)

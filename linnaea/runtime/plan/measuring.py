@@ -1,0 +1,79 @@
+"""The fastest way to run a network here: measured once, then remembered; checked every time.
+
+`torch.compile` is no candidate. For networks of 224 pixels it took one to three minutes of a core to translate, many
+times the seconds that measuring may take here, for steps at best half as fast again; nothing is gained before tens of
+thousands of images (`python -m benchmarks execution_plan`).
+"""
+
+import logging
+import time
+from dataclasses import replace
+
+import torch
+
+from linnaea.runtime.machine import detect
+from linnaea.runtime.plan.agreement import agreement, reference
+from linnaea.runtime.plan.contract import Plan
+from linnaea.runtime.plan.remembered import recall, remember
+from linnaea.runtime.plan.timing import Clock, race
+from linnaea.runtime.plan.workload import Workload, candidates
+
+VERSION = 1  # of what is measured and how: a plan of another version is not used
+SECONDS = 15.0  # that measuring may take
+WORTH_MEASURING = 256  # images
+logger = logging.getLogger("linnaea")
+
+
+def measure(
+    device: str,
+    workload: Workload,
+    *,
+    precision: str = "auto",
+    memory_format: str = "auto",
+    anew: bool = False,
+    seconds: float = SECONDS,
+    clock: Clock = time.perf_counter,
+) -> Plan:
+    """The plan that is fastest for the workload on this machine, of those whose answers agree with float32.
+
+    A `precision` other than "auto" is taken as it is, with the `memory_format` given or channels_last; below 256 images
+    nothing is measured either. What was measured is remembered for this network, picture size, batch, device, machine,
+    number of threads and version of torch, and measured again only if `anew`; that the answers agree is checked each
+    time, since other weights may overflow. Batches that do not fit into memory are halved. Takes about `seconds`;
+    `clock` is for tests.
+    """
+    machine = detect()
+    plans = candidates(machine, device, workload, precision, memory_format)
+    if len(plans) == 1 or (workload.images < WORTH_MEASURING and not anew):
+        return workload.bounded(plans[0])
+    key = {
+        "version": VERSION,
+        "machine": machine.fingerprint,
+        "torch": machine.torch,
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "network": workload.name,
+        "shape": list(workload.shape),
+        "purpose": workload.purpose,
+        "batch_size": workload.batch_size,
+        "memory_format": memory_format,
+    }
+    known = None if anew else recall(key)
+    if known is not None and _still_agrees(known, workload):
+        return workload.bounded(replace(known, source="remembered"))
+    found = race(workload, plans, seconds, clock)
+    for note in found.notes:
+        logger.warning(f"{workload.purpose}: {note}")
+    if found.source == "measured":
+        remember(key, found)
+    return workload.bounded(found)
+
+
+def _still_agrees(plan: Plan, workload: Workload) -> bool:
+    if plan.precision == "float32":
+        return True
+    small = replace(plan, batch_size=min(2, workload.batch_size))
+    found = agreement(small, workload, workload.answers(reference(small)))
+    if found.refusal:
+        logger.warning(f"The plan remembered is measured anew: {plan.precision} {found.refusal}.")
+    return not found.refusal

@@ -3,7 +3,17 @@
 import sys
 from pathlib import Path
 
-from benchmarks import audit_speed, balance, cifar10, decoding, label_errors, near_duplicates, photos, startup
+from benchmarks import (
+    audit_speed,
+    balance,
+    cifar10,
+    decoding,
+    hierarchical,
+    label_errors,
+    near_duplicates,
+    photos,
+    startup,
+)
 from benchmarks.table import RESULTS
 
 ALL = {
@@ -15,6 +25,7 @@ ALL = {
     "audit_speed": audit_speed,
     "decoding": decoding,
     "balance": balance,
+    "hierarchical": hierarchical,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

@@ -23,7 +23,7 @@ from linnaea.models.weights import read_weights
 
 FLIPPED = 0.05
 SEEDS = 3
-SETS = {"hymenoptera": None, "clothing": None, "cifar10": 10_000}
+SETS = {"hymenoptera": None, "clothing": None, "cifar10": 3_000}
 
 
 def main() -> None:

@@ -139,6 +139,14 @@ FAMILIES = (
         ("such as", lambda aim: f"`{aim.example}`" if aim.example else ""),
     ),
     Family(
+        "Metrics of several labels",
+        "linnaea.evidence.metrics",
+        "LABEL_METRICS",
+        "Used in their place where an image may show several labels.",
+        lambda name, metric: metric.function,
+        ("better", _better),
+    ),
+    Family(
         "Exporters",
         "linnaea.delivery.exporters",
         "EXPORTERS",

@@ -17,7 +17,7 @@ from linnaea.decisions import Policy, decide, reasons
 from linnaea.errors import DataError
 from linnaea.models import build
 from linnaea.models.embedding import embed
-from linnaea.models.familiarity import Familiarity
+from linnaea.models.familiarity import Familiarity, build_familiarity
 from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
 from linnaea.runtime.containers import Located
@@ -55,10 +55,11 @@ class Answering(nn.Module):
 
     def from_features(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same from the model's features (N, D)."""
-        logits = self.model.head(features) / self.temperature
+        raw = self.model.head(features)
+        logits = raw / self.temperature
         if self.prior_shift is not None:
             logits = logits + self.prior_shift.to(logits.device)
-        scores = self.familiarity(features) if self.familiarity is not None else features[:, 0] * 0
+        scores = self.familiarity(features, raw) if self.familiarity is not None else features[:, 0] * 0
         return logits, self.task.activation(logits), scores
 
 
@@ -84,12 +85,13 @@ class Classifier:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, images: "str | Path | Dataset | Sequence[str | Located]") -> Predictions:
-        """Answer for a file, several files, or a dataset (whose labels become the truth).
+        """Answer for a file, several files, or a dataset, whose labels become the truth.
 
+        Where one label per image stands against several, they cannot be compared, and there is no truth.
         Returns a row per image, also for one that cannot be read: its reason is `unreadable` and nothing else is
         answered. Raises DataError when there is nothing to predict.
         """
-        paths, columns = _inputs(images)
+        paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
         if not paths:
             raise DataError("there are no images to predict: give at least one file.")
         failed: list[str | None] = []
@@ -179,17 +181,18 @@ class Classifier:
                 "prior": list(self.prior),
                 "prior_shift": list(self.prior_shift),
             },
-            "familiarity": list(self.familiarity.directions.shape) if self.familiarity is not None else None,
+            "familiarity": self.familiarity.describe() if self.familiarity is not None else None,
             "policy": asdict(self.policy),
             "provenance": self.provenance,
         }
 
 
 def _inputs(
-    images: "str | Path | Dataset | Sequence[str | Located]",
+    images: "str | Path | Dataset | Sequence[str | Located]", *, several: bool
 ) -> tuple[list[Located], dict[str, Sequence[Any]]]:
     if isinstance(images, Dataset):
-        return images.paths, known_columns(images)
+        columns = known_columns(images)
+        return images.paths, columns if images.multilabel == several else _without_truth(columns)
     given = [images] if isinstance(images, str | Path) else images
     paths = [Path(image) if isinstance(image, str) else image for image in given]
     return paths, {"id": [str(path) for path in paths], "truth": [None] * len(paths)}
@@ -203,6 +206,11 @@ def known_columns(dataset: Dataset) -> dict[str, Sequence[Any]]:
     if dataset.has("group"):
         columns["group"] = dataset.column("group")
     return columns
+
+
+def _without_truth(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    kept = {name: values for name, values in columns.items() if name != "unknown"}
+    return kept | {"truth": [None] * len(columns["id"])}
 
 
 def _unless(unread: npt.NDArray[np.bool_], values: Sequence[Any], instead: Any) -> list[Any]:
@@ -224,9 +232,9 @@ def load(folder: str | Path) -> Classifier:
     model.load_state_dict(below("model/"))
     familiarity = None
     if content["familiarity"] is not None:
-        rank, length = content["familiarity"]
-        familiarity = Familiarity(len(classes), length, rank)
+        familiarity = build_familiarity(content["familiarity"])
         familiarity.load_state_dict(below("familiarity/"))
+        familiarity.eval()
     return Classifier(
         model=model.eval(),
         classes=classes,

@@ -266,8 +266,9 @@ def _provenance(step: Step, fitted: Fitted) -> dict[str, Any]:
 def _finish(classifier: Classifier, job: Job) -> Classifier:
     """Fit familiarity on what was trained on, temperature and policy on what was not."""
     train = job.subset(FAMILIARITY_IMAGES)
-    features = embed(classifier.model, train.images)
-    if features.shape[1] > 1:
-        classifier = classifier.with_(familiarity=fit_familiarity(features, train.targets, job.classes))
-    logits, _, scores = classifier.score(job.val.images)
+    features, fresh = embed(classifier.model, train.images), embed(classifier.model, job.val.images)
+    classifier = classifier.with_(
+        familiarity=fit_familiarity(classifier.model, features, train.targets, fresh=fresh)
+    )
+    logits, _, scores = classifier.score_features(fresh)
     return calibrate(classifier, logits, scores, job.val.targets)

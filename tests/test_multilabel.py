@@ -273,6 +273,7 @@ def test_one_label_per_image_is_no_truth_for_several_and_the_reverse(run, others
     with pytest.raises(DataError, match=r"has one label per image, but the classifier may answer with several: expect"):
         ln.evaluate(run, single)
     ln.train(single, out=tmp_path / "single", model="majority", weights="none", img_size=32)
+    assert ln.load(run).predict(ln.read(single)).column("truth") == [None] * 30
     several = others([(f"{number:03}.png", "disc|square") for number in range(30)])
     with pytest.raises(DataError, match=r"has several labels per image, but the classifier answers with one: expected"):
         ln.evaluate(tmp_path / "single", several)

@@ -32,16 +32,22 @@ class Cuts:
     weights: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
-    def of(cls, scores: Floats, truths: Floats, weights: tuple[float, float] = (1.0, 1.0)) -> "Cuts":
-        """From scores (n,) in [0, 1] and truths (n,) from 0 to 1."""
+    def of(
+        cls,
+        scores: Floats,
+        truths: Floats,
+        weights: tuple[float, float] = (1.0, 1.0),
+        promised: Floats | None = None,
+    ) -> "Cuts":
+        """From scores (n,) in [0, 1] and truths (n,) of 0 and 1; `promised` (n,) are shares to be counted in place."""
         order = np.argsort(-scores, kind="stable")
-        ranked, truths = scores[order].astype(np.float64), truths[order].astype(np.float64)
+        ranked, counts = scores[order].astype(np.float64), np.where(truths == 1, weights[1], weights[0])[order]
+        shares = np.asarray(truths if promised is None else promised, dtype=np.float64)[order]
         highest = ranked[0] + 2 * max((1 - ranked[0]) / 2, MARGIN) if len(ranked) else 1.0
         above, below = np.append(highest, ranked), np.append(ranked, 0.0)
         last = np.arange(len(above)) == len(ranked)
         apart = np.flatnonzero((below < above * (1 - 2 * MARGIN)) | last)
-        found = weights[1] * np.append(0.0, np.cumsum(truths))
-        mistaken = weights[0] * np.append(0.0, np.cumsum(1 - truths))
+        found, mistaken = (np.append(0.0, np.cumsum(counts * kind)) for kind in (shares, 1 - shares))
         middle = (above[apart] + below[apart]) / 2
         return cls(middle, found[apart], mistaken[apart], float(found[-1]), float(mistaken[-1]), weights)
 
@@ -79,7 +85,7 @@ class Aim:
 
     `merit(cuts, amounts)` says how good each threshold is (T,), -inf where it misses the aim. `amounts` reads what
     follows the equals sign; None where nothing may. `floor` is the figure of `Cuts` that the amount is a least value
-    of. `doubtful` says that where positives are few the merit is taken to be partly what the probabilities promise.
+    of. `doubtful` says that where images are few the merit is taken to be partly what the probabilities promise.
     """
 
     merit: Callable[[Cuts, tuple[float, ...]], Floats]

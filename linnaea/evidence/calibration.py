@@ -111,8 +111,10 @@ def fit_policy(
         confidence = decide(classifier.task, classifier.classes, probabilities, policy).confidence
         unsure = rejection_threshold(-confidence, aims.unsure_rate, of_images)
         confidence_threshold = max(0.0, -unsure - MARGIN)
-    known = classifier.familiarity is not None
-    strange = rejection_threshold(scores, aims.unfamiliar_rate, of_images) * (1 + MARGIN) if known else None
+    strange = None
+    if classifier.familiarity is not None:
+        strange = rejection_threshold(scores, aims.unfamiliar_rate, of_images)
+        strange += MARGIN * abs(strange)
     policy = replace(
         policy,
         coverage=aims.coverage,

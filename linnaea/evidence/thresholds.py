@@ -14,7 +14,7 @@ from linnaea.finding import Finding
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[Any]
 FEW = 5
-DOUBT = 5.0
+DOUBT = 20.0
 HALF = 0.5
 TASKS_WITH_THRESHOLDS = ("binary", "multilabel")
 
@@ -93,7 +93,7 @@ def _choose_together(
 
 def _choose(scores: Floats, truths: Floats, goal: Goal, weights: tuple[float, float], name: str) -> dict[str, Any]:
     seen = Cuts.of(scores, truths, weights)
-    judged = Cuts.of(scores, _doubted(scores, truths), weights) if goal.aim.doubtful else seen
+    judged = Cuts.of(scores, truths, weights, _doubted(scores, truths)) if goal.aim.doubtful else seen
     merits = goal.aim.merit(judged, goal.amounts)
     best = int(merits.argmax())
     if merits[best] == -np.inf:
@@ -110,11 +110,12 @@ def _choose(scores: Floats, truths: Floats, goal: Goal, weights: tuple[float, fl
 
 
 def _doubted(scores: Floats, truths: Floats) -> Floats:
-    """Truths mixed with what the probabilities promise, as if that were `DOUBT` more positives.
+    """Truths mixed with what the probabilities promise, as if that were `DOUBT` more images of the rarer kind.
 
-    The highest of a jagged curve owes much to chance where positives are few.
+    The highest point of a jagged curve owes much to chance where images of either kind are few.
     """
-    share = DOUBT / (DOUBT + float(truths.sum()))
+    fewer = min(float(truths.sum()), len(truths) - float(truths.sum()))
+    share = DOUBT / (DOUBT + fewer)
     return (1 - share) * truths + share * scores
 
 

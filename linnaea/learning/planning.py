@@ -79,7 +79,7 @@ def measure_training(
             batch_size,
             step,
             answers,
-            image_bytes=training_bytes(lambda: loss(few, Plan(device))) / few,
+            image_bytes=training_bytes(model, lambda: loss(few, Plan(device))) / few,
             fixed_bytes=COPIES * sum(part.numel() * part.element_size() for part in model.parameters()),
             given=given,
         )

@@ -90,7 +90,7 @@ def measure_embedding(
         usual,
         step,
         answers,
-        image_bytes=inference_bytes(lambda: _features(model.eval(), first(1), plain)),
+        image_bytes=inference_bytes(model, lambda: _features(model.eval(), first(1), plain)),
     )
     return measure(
         str(model.device), workload, precision=precision, memory_format=memory_format, seconds=seconds, anew=anew

@@ -177,12 +177,11 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run) -> Classi
     with _timed(run, "calibrate"):
         rows = _familiarity_rows(prepared)
         features = _features(climbed, prepared, rows)
-        if features.shape[1] > 1:
-            familiarity = fit_familiarity(features, targets[rows], len(classifier.classes))
-            classifier = classifier.with_(familiarity=familiarity)
         val_features = climbed.val_features
         if val_features is None:
             val_features = embed(classifier.model, prepared.decoded.images[val])
+        familiarity = fit_familiarity(classifier.model, features, targets[rows], fresh=val_features)
+        classifier = classifier.with_(familiarity=familiarity)
         logits, _, scores = classifier.score_features(val_features)
         try:
             classifier, told = calibrate_with_findings(classifier, logits, scores, targets[val], aims)

@@ -77,7 +77,7 @@ def _cores(folder: Path) -> float | None:
         _read(folder / "cpu.cfs_quota_us").strip(),
         _read(folder / "cpu.cfs_period_us").strip(),
     ]
-    quota, period = (_number(part) for part in both[:2])
+    quota, period = (_number(part) for part in [*both, ""][:2])
     return quota / period if quota and period and quota > 0 else None
 
 

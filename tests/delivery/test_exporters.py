@@ -66,8 +66,7 @@ def make_classifier(kind, photos):
     classifier = Classifier(model, CLASSES, "multiclass", Recipe(SIZE, "pad"), provenance={"rung": kind})
     images, targets = decode_files(photos, classifier.recipe).images, np.arange(len(photos)) % 3
     features = embed(model, images)
-    if features.shape[1] > 1:
-        classifier = classifier.with_(familiarity=fit_familiarity(features, targets, 3))
+    classifier = classifier.with_(familiarity=fit_familiarity(model, features, targets))
     logits, _, scores = classifier.score(images)
     calibrated = calibrate(classifier, logits, scores, targets)
     limits = {name: getattr(calibrated.policy, name) for name in THRESHOLDS}

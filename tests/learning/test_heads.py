@@ -8,7 +8,7 @@ from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from linnaea.learning.heads import choose, fit_path, log_loss, squared_hinge
+from linnaea.learning.heads import choose, fit_path, log_loss, log_losses, squared_hinge
 
 
 def data(classes=4, seed=0, count=400):
@@ -49,6 +49,19 @@ def test_svm_head_minimises_the_one_against_the_rest_squared_hinge():
         for _ in range(20):
             moved = head.weight + size * generator.normal(size=head.weight.shape) / scale
             assert objective(moved, head.bias) >= best * (1 - 1e-4)
+
+
+@pytest.mark.parametrize("loss", [squared_hinge, log_losses])
+def test_what_is_unknown_of_a_label_is_as_if_that_image_were_not_there(loss):
+    features, targets = data(2, count=200)
+    several = np.stack([targets, 1 - targets], axis=1).astype(np.float32)
+    several[::3, 0] = np.nan
+    (head,) = fit_path(features, several, 2, loss=loss, strengths=[0.1], iterations=1000)
+    for number in (0, 1):
+        known = (~np.isnan(several[:, number])).astype(np.float32)
+        one = np.nan_to_num(several[:, [number]])
+        (alone,) = fit_path(features, one, 1, loss=loss, strengths=[0.1], iterations=1000, weights=known)
+        np.testing.assert_allclose(head.logits(features)[:, number], alone.logits(features)[:, 0], atol=0.01)
 
 
 def test_path_is_ordered_and_choice_prefers_right_answers():

@@ -1,4 +1,4 @@
-"""One contract for every model, HOG beside two other implementations, and the familiarity score beside its formula."""
+"""One contract for every model, HOG beside two other implementations."""
 
 import json
 
@@ -9,11 +9,9 @@ from skimage.feature import hog as skimage_hog
 from torch import nn
 
 from linnaea.errors import BundleError
-from linnaea.evidence.openset import fit_familiarity
 from linnaea.models import MODELS, build
 from linnaea.models.compact import Compact
 from linnaea.models.convolution import Convolution
-from linnaea.models.familiarity import Familiarity
 from linnaea.models.hog import CELLS, COLOURS, ORIENTATIONS, Hog, colour_histograms, hog_length, oriented_gradients
 from linnaea.models.model import Model, to_pixels
 from linnaea.models.network import Network
@@ -283,45 +281,6 @@ def test_bytes_become_pixels():
     assert pixels.shape == (1, 3, 2, 2)
     torch.testing.assert_close(pixels[0, 1], torch.tensor([[0.0, 1.0], [0.2, 0.4]]))
     assert pixels.is_contiguous(memory_format=torch.channels_last)
-
-
-@pytest.mark.parametrize(("length", "rank"), [(6, 2), (20, 20), (40, 7)])
-def test_familiarity_is_the_mahalanobis_distance_of_the_whole_covariance(length, rank):
-    random = np.random.default_rng(0)
-    directions = np.linalg.qr(random.normal(size=(length, length)))[0][:, :rank]
-    variances, rest, means = random.uniform(0.5, 2, rank), 0.1, random.normal(size=(3, length)) / 4
-    covariance = directions @ np.diag(variances) @ directions.T
-    covariance += rest * (np.eye(length) - directions @ directions.T)
-    score = Familiarity(3, length, rank)
-    for buffer, values in {
-        score.directions: directions.T,
-        score.precisions: 1 / variances,
-        score.residual_precision: np.array(1 / rest),
-        score.classes: means,
-    }.items():
-        buffer.copy_(torch.from_numpy(values))
-    features = random.normal(size=(10, length))
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    apart = unit[:, None] - means
-    squared = np.einsum("nkd,de,nke->nk", apart, np.linalg.inv(covariance), apart)
-    expected = np.sqrt(squared.min(axis=1) / length)
-    np.testing.assert_allclose(score(torch.from_numpy(features).float()).numpy(), expected, rtol=1e-4)
-
-
-def test_familiarity_grows_with_distance():
-    random = np.random.default_rng(0)
-    targets = np.arange(300) % 3
-    means = np.eye(3, 30)[targets] * 4
-    features = (means + random.normal(size=(300, 30)) * 0.3).astype(np.float32)
-    score = fit_familiarity(features, targets, 3)
-    strange = torch.zeros(1, 30)
-    strange[0, 20] = 4.0
-    known = torch.from_numpy(features)
-    along = [score((1 - share) * known[:50] + share * strange).mean().item() for share in (0, 0.25, 0.5, 0.75, 1)]
-    assert along == sorted(along)
-    assert along[0] == pytest.approx(1, abs=0.2), "about 1 for pictures like those of training"
-    assert score(strange).item() > score(known).max().item()
-    torch.testing.assert_close(score(known * 7), score(known), rtol=1e-4, atol=1e-4)  # only the direction counts
 
 
 @torch.no_grad()

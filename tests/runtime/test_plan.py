@@ -1,42 +1,245 @@
-"""The execution plan is measured, and says what it measured."""
+"""The execution plan is measured, in turn and within its time, and says what it measured."""
 
-import time
+import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linnaea.errors import UsageError
-from linnaea.runtime import plan as runtime_plan
 from linnaea.runtime.doctor import examine
-from linnaea.runtime.plan import Plan, measure, pick_device
+from linnaea.runtime.plan import Plan, measure, pick_device, pick_memory_format, pick_precision
+from linnaea.runtime.plan.agreement import difference
+from linnaea.runtime.plan.memory import bounded_batch, inference_bytes, training_bytes
+
+FORMATS = [(p, m) for p in ("float32", "bfloat16") for m in ("channels_last", "contiguous")]
 
 
-def test_the_faster_number_format_is_picked(monkeypatch):
-    monkeypatch.setattr(runtime_plan, "has_bfloat16", lambda device: True)
-    slow = {"float32": 0.02, "bfloat16": 0.002}
-    plan = measure("cpu", lambda plan: time.sleep(slow[plan.precision]))
+def measured(own, **options):
+    return measure("cpu", own.workload, clock=own.clock, **options)
+
+
+@pytest.mark.parametrize("fastest", FORMATS)
+def test_the_fastest_candidate_is_picked(fastest, bench, machine):
+    own = bench({name: 0.001 if name == fastest else 0.002 for name in FORMATS})
+    plan = measured(own)
+    assert (plan.precision, plan.memory_format, plan.source) == (*fastest, "measured")
+    speeds = {(seen.precision, seen.memory_format): seen.images_per_second for seen in plan.measured}
+    assert speeds == {name: pytest.approx(1000 if name == fastest else 500) for name in FORMATS}
+    assert plan.batch_size == 16
+
+
+def test_what_is_hardly_faster_is_not_worth_another_format(bench, machine, make_speeds):
+    plan = measured(bench(make_speeds(float32=(1.0, 0.99), bfloat16=(0.96, 0.97))))
+    assert (plan.precision, plan.memory_format) == ("float32", "channels_last")
+
+
+def test_candidates_take_turns_and_the_hopeless_ones_only_one(bench, machine, make_speeds):
+    own = bench(make_speeds(float32=(1.0, 1.2), bfloat16=(1.1, 5.0)))
+    measured(own)
+    turns = [step[:2] for step in own.steps[len(FORMATS) :]]  # after one unmeasured step of each
+    lasting = [name for name in FORMATS if name != ("bfloat16", "contiguous")]
+    assert turns == [*FORMATS, *lasting[::-1], *lasting, *lasting[::-1], *lasting]
+
+
+def test_a_loaded_moment_does_not_decide(bench, machine, make_speeds):
+    own = bench(make_speeds(float32=(1.0, 1.3), bfloat16=(0.8, 1.3)))
+    step = own.workload.step
+
+    def disturbed(plan):
+        own.now += 0.01 * (len(own.steps) == 11)  # one step of the fastest, in the third round
+        return step(plan)
+
+    object.__setattr__(own.workload, "step", disturbed)
+    assert measured(own).precision == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (math.nan, "gives NaN or infinity"),
+        (math.inf, "gives NaN or infinity"),
+        (0.3, "differs from float32 by 0.3 of the spread"),
+        (RuntimeError("no such kernel\nat line 3"), "fails (no such kernel)"),
+    ],
+)
+def test_answers_that_do_not_agree_are_refused_and_that_is_said(wrong, why, bench, machine, caplog):
+    plan = measured(bench(wrong={"bfloat16": wrong}))
+    assert (plan.precision, plan.memory_format) == ("float32", "channels_last")
+    assert [note for note in plan.notes if why in note and note.endswith("it is not used.")] == list(plan.notes)
+    assert len(plan.notes) == 2, "in both memory formats"
+    assert why in caplog.text
+    refused = [seen for seen in plan.measured if seen.precision == "bfloat16"]
+    assert all(seen.images_per_second is None and why in seen.remark for seen in refused)
+
+
+def test_a_difference_within_the_tolerance_is_written_down(bench, machine):
+    plan = measured(bench(wrong={"bfloat16": 0.1}))
     assert plan.precision == "bfloat16"
-    assert dict(plan.measured).keys() == slow.keys()
-    slow.update(float32=0.002, bfloat16=0.02)
-    assert measure("cpu", lambda plan: time.sleep(slow[plan.precision])).precision == "float32"
+    assert {seen.precision: seen.difference for seen in plan.measured} == {"float32": 0, "bfloat16": pytest.approx(0.1)}
 
 
-def test_without_bfloat16_nothing_is_measured(monkeypatch):
-    monkeypatch.setattr(runtime_plan, "has_bfloat16", lambda device: False)
-    calls = []
-    assert measure("cpu", calls.append).precision == "float32"
-    assert calls == []
+def test_a_step_that_makes_nan_is_refused(bench, machine):
+    own = bench(purpose="train")
+    step = own.workload.step
+    object.__setattr__(own.workload, "step", lambda plan: step(plan) and plan.precision == "float32")
+    plan = measured(own)
+    assert plan.precision == "float32"
+    assert "gives NaN or infinity in a step" in plan.notes[0]
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_where_float32_gives_nan_too_nothing_is_compared(bench, machine):
+    plan = measured(bench(wrong={"float32": math.nan}))
+    assert (plan.precision, plan.source) == ("float32", "default")
+    assert plan.notes == ("float32 gives NaN or infinity too: nothing was compared.",)
+
+
+@pytest.mark.parametrize("milliseconds", [1, 20, 100, 400])
+def test_measuring_keeps_to_its_time(milliseconds, bench, machine):
+    own = bench(dict.fromkeys(FORMATS, milliseconds / 1000), batch_size=64)
+    plan = measured(own, seconds=15.0)
+    assert plan.source == "measured"
+    assert own.now < 1.5 * 15
+
+
+def test_what_would_take_too_long_is_not_measured(bench, machine):
+    own = bench(dict.fromkeys(FORMATS, 3.0))
+    plan = measured(own, seconds=15.0)
+    assert (plan.precision, plan.memory_format, plan.source, own.steps) == ("float32", "channels_last", "default", [])
+    assert plan.notes == ("Nothing was measured: it would take more than 15 s.",)
+    again = bench()
+    assert measured(again).source == "measured", "that there was no time is not remembered"
+
+
+def test_few_images_are_not_worth_measuring(bench, machine):
+    own = bench(images=255)
+    assert measured(own) == Plan("cpu", threads=1, batch_size=16)
+    assert own.now == 0
+
+
+def test_measuring_works_on_a_share_of_the_images(bench, machine):
+    own = bench(images=256, batch_size=64)
+    measured(own)
+    assert {images for *_, images in own.steps} == {8}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_given_precision_is_taken_as_it_is(precision, bench, machine):
+    own = bench()
+    plan = measured(own, precision=precision)
+    assert (plan.precision, plan.memory_format, plan.source) == (precision, "channels_last", "given")
+    assert measured(own, precision=precision, memory_format="contiguous").memory_format == "contiguous"
+    assert own.now == 0, "the clock has no say in what is to be repeated to the last digit"
+
+
+def test_a_given_memory_format_leaves_the_precision_to_be_measured(bench, machine):
+    own = bench()
+    plan = measured(own, memory_format="contiguous")
+    assert (plan.precision, plan.memory_format) == ("bfloat16", "contiguous")
+    assert {layout for _, layout, _ in own.steps} == {"contiguous"}
+
+
+def test_without_bfloat16_in_hardware_it_is_not_tried(bench, machine):
+    machine(reduced={"cpu": ()})
+    own = bench()
+    assert measured(own).precision == "float32"
+    assert {precision for precision, *_ in own.steps} == {"float32"}
+
+
+def test_an_accelerator_is_given_batches_as_large_as_it_pays(bench, machine, monkeypatch):
+    machine(reduced={"cuda": ("bfloat16",)})
+    monkeypatch.setattr("linnaea.runtime.plan.timing._finish", lambda device: None)
+    monkeypatch.setattr("linnaea.runtime.plan.workload.usable_memory", lambda device: 3_000)
+    own = bench(images=100_000)
+    step = own.workload.step
+
+    def overhead(plan):
+        own.now += 0.5
+        return step(plan)
+
+    object.__setattr__(own.workload, "step", overhead)
+    object.__setattr__(own.workload, "image_bytes", 10.0)
+    plan = measure("cuda", own.workload, clock=own.clock, seconds=60.0)
+    assert (plan.precision, plan.batch_size) == ("bfloat16", 256)
+    assert [seen.batch_size for seen in plan.measured] == [16, 64, 256, 256, 256, 256]
+    object.__setattr__(own.workload, "image_bytes", 30.0)
+    assert measure("cuda", own.workload, clock=own.clock, seconds=60.0, anew=True).batch_size == 64, "256 do not fit"
+
+
+@pytest.mark.parametrize(("purpose", "tried"), [("embed", {"float32", "float16"}), ("train", {"float32"})])
+def test_float16_trains_only_where_gradients_are_scaled(purpose, tried, bench, machine, monkeypatch):
+    machine(reduced={"mps": ("float16",)})
+    monkeypatch.setattr("linnaea.runtime.plan.timing._finish", lambda device: None)
+    own = bench(purpose=purpose)
+    own.seconds.update({("float16", layout): 0.01 for layout in ("channels_last", "contiguous")})
+    measure("mps", own.workload, clock=own.clock)
+    assert {precision for precision, *_ in own.steps} == tried
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16)],
+)
 def test_autocast_runs_in_the_format_of_the_plan(precision, dtype):
     with Plan("cpu", precision).autocast():
         assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
 
 
-def test_an_unknown_device_is_refused():
-    with pytest.raises(UsageError, match="expected one of auto, cpu"):
-        pick_device("gpu")
+@pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
+def test_the_layout_is_that_of_the_plan(layout):
+    pixels = torch.zeros(2, 3, 4, 4).contiguous(memory_format=Plan("cpu", memory_format=layout).layout)
+    assert pixels.is_contiguous(memory_format=torch.channels_last) == (layout == "channels_last")
+
+
+def test_a_plan_outlives_json(bench, machine):
+    plan = measured(bench(wrong={"bfloat16": math.nan}))
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@given(st.integers(1, 4096), st.floats(0, 1e9), st.floats(0, 1e9), st.one_of(st.none(), st.integers(0, 10**11)))
+def test_a_batch_is_halved_until_it_fits(batch, per_image, fixed, usable):
+    bounded, note = bounded_batch(batch, per_image, fixed, usable)
+    halves = [batch >> times for times in range(13) if batch >> times]
+    fitting = [size for size in halves if usable is None or fixed + size * per_image <= usable]
+    assert bounded == max(fitting, default=1)
+    assert bool(note) == (fitting[:1] != [batch])
+
+
+def test_bytes_of_a_training_step_are_those_that_are_saved():
+    network = torch.nn.Sequential(torch.nn.Linear(100, 300), torch.nn.ReLU(), torch.nn.Linear(300, 10))
+    pixels = torch.zeros(8, 100)
+    saved = 4 * 8 * (100 + 300)  # the inputs of both layers, the second being the output of the first
+    assert training_bytes(network, lambda: network(pixels)) == int(1.5 * saved)
+    assert inference_bytes(network, lambda: network(pixels)) == int(2.5 * 4 * 8 * 600), (
+        "the largest is what ReLU reads and writes"
+    )
+
+
+@given(st.floats(0, 1), st.floats(-100, 100))
+def test_the_difference_is_relative_to_the_spread_of_the_outputs(wrong, offset):
+    outputs = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64)
+    other = outputs * (1 + wrong)
+    assert difference(other + offset, outputs + offset) == pytest.approx(wrong, abs=1e-9)
+
+
+def test_the_difference_of_equal_pictures_is_relative_to_the_outputs():
+    assert difference(torch.full((3, 2), 4.4), torch.full((3, 2), 4.0)) == pytest.approx(0.1, rel=1e-5)
+    assert difference(torch.zeros(3, 2), torch.zeros(3, 2)) == 0
+
+
+@pytest.mark.parametrize(
+    ("pick", "said"),
+    [
+        (lambda: pick_device("gpu"), "expected one of auto, cpu"),
+        (lambda: pick_precision("half"), "expected one of auto, float32, bfloat16"),
+        (lambda: pick_precision("float16", "cpu"), "is for cuda"),
+        (lambda: pick_memory_format("nhwc"), "expected one of auto, channels_last, contiguous"),
+    ],
+)
+def test_what_is_unknown_is_refused(pick, said):
+    with pytest.raises(UsageError, match=said):
+        pick()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -49,3 +252,6 @@ def test_the_doctor_knows_the_machine():
     facts = examine()
     assert facts["threads"] >= 1
     assert facts["extra export"] == "installed"
+    assert facts["processor"]
+    assert len(facts["fingerprint"]) == 16
+    assert facts["formats to try"].startswith("float32")

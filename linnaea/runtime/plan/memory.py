@@ -4,14 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from linnaea.runtime.machine import available_memory
 
 SHARE = 0.7  # of the free memory is planned with: others take some, and allocators leave gaps
-WORKING = 2.0  # times what is saved for the backward pass: gradients of activations, and what a kernel packs for itself
+BACKWARD = 1.5  # times what is saved for the backward pass: gradients of activations come on top
+FORWARD = 2.5  # times what the widest operation reads and writes: kernels pack their inputs for themselves
 
 
 def usable_memory(device: str) -> int | None:
@@ -23,44 +24,50 @@ def usable_memory(device: str) -> int | None:
     return None if free is None else int(SHARE * free)
 
 
-def training_bytes(forward: Callable[[], Tensor]) -> int:
+def training_bytes(network: nn.Module, forward: Callable[[], Tensor]) -> int:
     """Bytes that a training step takes for its images, of which `forward` is the forward pass; parameters apart."""
-    saved: dict[int, int] = {}
+    own, saved = _parameters(network), {}
 
     def pack(tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, torch.nn.Parameter):
-            storage = tensor.untyped_storage()
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
             saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        output = forward()
+        output = forward()  # as long as it is there, what was saved for it is
+    total = sum(saved.values())
     del output
-    return int(WORKING * sum(saved.values()))
+    return int(BACKWARD * total)
 
 
-def inference_bytes(forward: Callable[[], Any]) -> int:
+def inference_bytes(network: nn.Module, forward: Callable[[], Any]) -> int:
     """Bytes that a forward pass takes at its widest operation, from what goes in and comes out of it."""
-    counter = _Widest()
+    counter = _Widest(_parameters(network))
     with torch.no_grad(), counter:
         forward()
-    return int(WORKING * counter.widest)
+    return int(FORWARD * counter.widest)
+
+
+def _parameters(network: nn.Module) -> set[int]:
+    """Where the parameters lie in memory, whatever views there are of them."""
+    return {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
 
 
 class _Widest(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the largest sum of bytes of the tensors that one operation reads and writes."""
+    """Notes the largest sum of bytes of the tensors that one operation reads and writes, but for the `ignored` ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, ignored: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.widest = 0
+        self.ignored, self.widest = ignored, 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        tensors = {id(part): part for part in tree_iter((args, kwargs, result)) if isinstance(part, Tensor)}
-        own = (part for part in tensors.values() if not isinstance(part, torch.nn.Parameter))
-        self.widest = max(self.widest, sum(part.untyped_storage().nbytes() for part in own))
+        storages = (part.untyped_storage() for part in tree_iter((args, kwargs, result)) if isinstance(part, Tensor))
+        sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
+        self.widest = max(self.widest, sum(size for place, size in sizes.items() if place not in self.ignored))
         return result
 
 

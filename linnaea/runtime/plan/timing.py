@@ -37,18 +37,16 @@ def race(workload: Workload, plans: Sequence[Plan], seconds: float, clock: Clock
     count = _images_per_step(workload, plans[0], len(plans), per_image, seconds)
     if len(plans) * count * per_image > seconds:
         return replace(plans[0], notes=(f"Nothing was measured: it would take more than {seconds:g} s.",))
+    batch, timings = workload.batch_size, list[Timing]()
+    if _may_grow(workload, plans[0]):
+        batch, timings = _batch(workload, plans[0], clock, started + seconds)
+        count = max(count, batch)
     tried = {replace(plan, batch_size=count): plan for plan in plans}
     found = {plan: agreement(plan, workload, expected) for plan in tried}
     steps = _timed([plan for plan in tried if not found[plan].refusal], workload, started + seconds, clock)
-    chosen = _fastest(steps, tried)
-    timings = [_timing(plan, steps, found[plan]) for plan in tried]
-    picked = replace(tried[chosen], source="measured", notes=_notes(found))
-    if _may_grow(workload, picked):
-        larger = _larger(workload, picked)
-        steps = _timed(larger, workload, clock() + seconds, clock)
-        picked = _fastest(steps, larger)
-        timings += [_timing(plan, steps, found[chosen]) for plan in larger]
-    return replace(picked, measured=tuple(timings))
+    chosen = _fastest(steps) or next(iter(tried))
+    timings += [_timing(plan, steps, found[plan]) for plan in tried]
+    return replace(tried[chosen], batch_size=batch, source="measured", notes=_notes(found), measured=tuple(timings))
 
 
 def _seconds_per_image(workload: Workload, plan: Plan, images: int, clock: Clock) -> float:
@@ -92,11 +90,11 @@ def _finish(device: str) -> None:
         torch.mps.synchronize()
 
 
-def _fastest(steps: Steps, order: Sequence[Plan] | Mapping[Plan, Plan]) -> Plan:
-    """The first in the list of those that are as fast as the fastest, but for a margin; the first where all failed."""
+def _fastest(steps: Steps) -> Plan | None:
+    """The first in the list of those that are as fast as the fastest, but for a margin; None where there is none."""
     medians = {plan: statistics.median(times) for plan, times in steps.items()}
     least = min(medians.values(), default=0.0)
-    return next((plan for plan, median in medians.items() if median <= MARGIN * least), next(iter(order)))
+    return next((plan for plan, median in medians.items() if median <= MARGIN * least), None)
 
 
 def _may_grow(workload: Workload, plan: Plan) -> bool:
@@ -104,12 +102,18 @@ def _may_grow(workload: Workload, plan: Plan) -> bool:
     return workload.purpose == "embed" and torch.device(plan.device).type != "cpu"
 
 
-def _larger(workload: Workload, plan: Plan) -> list[Plan]:
-    """The plan with its own batch and with larger ones that fit into memory and come more than once."""
-    own = workload.batch_size
-    sizes = [own * factor for factor in GROWTH if own * factor * PLANNED <= workload.images]
-    plans = [replace(plan, batch_size=size) for size in (own, *sizes)]
-    return [tried for tried in plans if tried.batch_size == own or _fits(tried, workload)]
+def _batch(workload: Workload, plan: Plan, clock: Clock, deadline: float) -> tuple[int, list[Timing]]:
+    """The batch that is fastest, of the usual one and larger ones that fit into memory and come more than once.
+
+    Formats are compared with that batch: in small ones an accelerator mostly waits for its orders.
+    """
+    usual = workload.batch_size
+    sizes = [usual * factor for factor in GROWTH if usual * factor * PLANNED <= workload.images]
+    tried = [replace(plan, batch_size=size) for size in (usual, *sizes)]
+    steps = _timed([larger for larger in tried if _fits(larger, workload)], workload, deadline, clock)
+    chosen = _fastest(steps)
+    timings = [_timing(larger, steps, Agreement(0.0)) for larger in steps if larger != chosen]
+    return (usual if chosen is None else chosen.batch_size or usual), timings
 
 
 def _fits(plan: Plan, workload: Workload) -> bool:

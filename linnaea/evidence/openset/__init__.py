@@ -1,0 +1,7 @@
+"""Open-set recognition: scores of strangeness, fitted, judged, and what is to be done about strangers."""
+
+from linnaea.evidence.openset import fits
+from linnaea.evidence.openset.contract import FITS, Fit, Known
+from linnaea.evidence.openset.fitting import DEFAULT, fit_familiarity, require_score
+
+__all__ = ["DEFAULT", "FITS", "Fit", "Known", "fit_familiarity", "fits", "require_score"]

@@ -1,0 +1,123 @@
+"""What the fit of a familiarity score is given, and the registry of fits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from linnaea.models.familiarity import Familiarity
+from linnaea.models.model import Model
+from linnaea.registry import Registry
+
+Floats = npt.NDArray[np.floating]
+Targets = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Pictures of training as a model sees them: `features` (N, D), `logits` (N, K) and `targets`.
+
+    Targets are class indices (N,) or, of several labels, 0, 1 and NaN (N, K). `weight` (K, D) and `bias` (K,) are those
+    of the model's head. `fresh` are features (M, D) and logits (M, K) of known pictures that nothing was trained on, or
+    those of training where there are none.
+    """
+
+    features: Floats
+    logits: Floats
+    targets: Targets
+    weight: Floats
+    bias: Floats
+    fresh: tuple[Floats, Floats]
+
+    @classmethod
+    def of(cls, model: Model, features: Floats, targets: Targets, fresh: Floats | None = None) -> "Known":
+        """What a model with a linear head makes of features (N, D), and of `fresh` ones (M, D)."""
+        weight, bias = linear_head(model, features.shape[1])
+        logits = features @ weight.T + bias
+        others = features if fresh is None or not len(fresh) else fresh
+        return cls(features, logits, targets, weight, bias, (others, others @ weight.T + bias))
+
+    @property
+    def several(self) -> bool:
+        """Whether a picture may carry several labels."""
+        return self.targets.ndim == 2
+
+    @cached_property
+    def unit(self) -> Floats:
+        """The features at unit length (N, D)."""
+        unit: Floats = self.features / np.maximum(np.linalg.norm(self.features, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    @cached_property
+    def centre(self) -> Floats:
+        """The mean of all of them at unit length (D,)."""
+        return np.asarray(self.unit.mean(axis=0))
+
+    @cached_property
+    def groups(self) -> Targets:
+        """A number from 0 for each picture's class (N,), classes without pictures left out; 0 for several labels."""
+        if self.several:
+            return np.zeros(len(self.targets), dtype=np.int64)
+        return np.unique(self.targets, return_inverse=True)[1]
+
+    @cached_property
+    def means(self) -> Floats:
+        """The mean of each of those classes at unit length (C, D)."""
+        return np.stack([self.unit[self.groups == number].mean(axis=0) for number in range(self.groups.max() + 1)])
+
+    @cached_property
+    def within(self) -> tuple[Floats, Floats]:
+        """Variances (R,) within classes, the largest first, and the directions (R, D) they have, at unit length."""
+        squares, directions = principal(self.unit - self.means[self.groups])
+        return squares / max(1, len(self.unit) - len(self.means)), directions
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """The fresh features and logits as tensors."""
+        features, logits = (torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in self.fresh)
+        return features, logits
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`make` fits the score; `several` says whether it makes sense where a picture may carry several labels."""
+
+    make: Callable[[Known], Familiarity]
+    several: bool = True
+
+
+FITS: Registry[Fit] = Registry("familiarity score")
+
+
+@torch.no_grad()
+def linear_head(model: Model, length: int) -> tuple[Floats, Floats]:
+    """The weight (K, D) and bias (K,) by which a model's head acts on features of this length."""
+    bias = model.head(torch.zeros(1, length, device=model.device))
+    weight = model.head(torch.eye(length, device=model.device)) - bias
+    return weight.T.cpu().numpy(), bias[0].cpu().numpy()
+
+
+def principal(rows: Floats) -> tuple[Floats, Floats]:
+    """The squared singular values (R,) of rows (N, D), the largest first, and their directions (R, D), R <= N, D.
+
+    By the eigenvalues of the smaller matrix of products; directions without variation are left out but for the first.
+    """
+    wide = rows.shape[1] > len(rows)
+    exact = rows.astype(np.float64)
+    values, vectors = np.linalg.eigh(exact @ exact.T if wide else exact.T @ exact)
+    count = max(1, int((values > 1e-10 * values[-1]).sum()))
+    values, vectors = values[: -count - 1 : -1].clip(min=0), vectors[:, : -count - 1 : -1]
+    directions = (exact.T @ vectors / np.sqrt(values).clip(min=1e-150)).T if wide else vectors.T
+    return values, directions
+
+
+def fill(familiarity: Familiarity, **values: Any) -> Familiarity:
+    """Copy arrays into the buffers of these names."""
+    buffers = dict(familiarity.named_buffers())
+    for name, value in values.items():
+        buffers[name].copy_(torch.as_tensor(np.asarray(value, dtype=np.float32)))
+    return familiarity

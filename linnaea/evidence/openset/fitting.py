@@ -1,0 +1,42 @@
+"""Which familiarity score a classifier gets, and its fit."""
+
+import numpy as np
+import torch
+
+from linnaea.errors import UsageError
+from linnaea.evidence.openset.contract import FITS, Floats, Known, Targets
+from linnaea.models.familiarity import FAMILIARITIES, Familiarity
+from linnaea.models.model import Model
+
+DEFAULT = "blend"
+WORDS = ("auto", "none")
+
+
+def require_score(name: str, *, several: bool = False) -> None:
+    """Raise UsageError for a name that is none, or one that several labels per picture have no use for."""
+    if name in WORDS:
+        return
+    FAMILIARITIES[name]
+    if several and not FITS[name].several:
+        fitting = ", ".join(other for other, fit in FITS.items() if fit.several)
+        raise UsageError(
+            f"the score {name!r} compares classes of which one is right, and these pictures may carry several labels: "
+            f"take auto or one of {fitting}."
+        )
+
+
+@torch.no_grad()
+def fit_familiarity(
+    model: Model, features: Floats, targets: Targets, *, fresh: Floats | None = None, name: str = "auto"
+) -> Familiarity | None:
+    """Fit the score `name` to a model's features (N, D) of training pictures; None where there is to be none.
+
+    "auto" is the blend, "none" no score; nor is there one where the features have a single dimension. `targets` are
+    class indices (N,) or, of several labels, 0, 1 and NaN (N, K); `fresh` features (M, D) of known pictures that the
+    model was not trained on. Raises UsageError as `require_score` does.
+    """
+    require_score(name, several=targets.ndim == 2)
+    if name == "none" or features.shape[1] < 2:
+        return None
+    known = Known.of(model, np.asarray(features, dtype=np.float32), targets, fresh)
+    return FITS[DEFAULT if name == "auto" else name].make(known).eval()

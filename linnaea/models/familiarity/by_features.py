@@ -1,0 +1,90 @@
+"""Scores that look at the features alone: how far a picture lies from those of training."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+
+
+@FAMILIARITIES.register("mahalanobis")
+class Mahalanobis(Familiarity):
+    """The Mahalanobis distance of the features to the nearest class mean (Lee et al. 2018).
+
+    On features of unit length (Mueller and Hein 2025), with a covariance of `rank` principal directions and equal
+    variance in all others (Tipping and Bishop 1999); `means` (K, D) are those of the classes, or one for several labels,
+    from the `centre` (D,): small numbers, whose squares do not drown what tells them apart.
+    The score is the root of the distance per dimension: about 1 for pictures like those of training.
+    """
+
+    kind = "mahalanobis"
+    directions: Tensor
+    precisions: Tensor
+    residual_precision: Tensor
+    centre: Tensor
+    means: Tensor
+
+    def __init__(self, classes: int, length: int, rank: int) -> None:
+        super().__init__(classes=classes, length=length, rank=rank)
+        self.register_buffer("directions", torch.zeros(rank, length))
+        self.register_buffer("precisions", torch.zeros(rank))
+        self.register_buffer("residual_precision", torch.zeros(()))
+        self.register_buffer("centre", torch.zeros(length))
+        self.register_buffer("means", torch.zeros(classes, length))
+
+    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Features (N, D) to scores (N,)."""
+        centred = functional.normalize(features, dim=1) - self.centre
+        squared = centred.square().sum(dim=1, keepdim=True) - 2 * centred @ self.means.T + self.means.square().sum(dim=1)
+        along = (centred @ self.directions.T).unsqueeze(1) - self.means @ self.directions.T
+        weighted = (along.square() * (self.precisions - self.residual_precision)).sum(dim=2)
+        distance = (weighted + squared * self.residual_precision).amin(dim=1)
+        return torch.sqrt(distance.clamp(min=0) / features.shape[1])
+
+
+@FAMILIARITIES.register("discriminant")
+class Discriminant(Familiarity):
+    """The highest of Fisher's linear discriminants, with its sign changed; not for several labels.
+
+    Half the relative Mahalanobis distance (Ren et al. 2021) with one covariance for the classes and for all pictures
+    together, which makes it linear: what sets the classes apart counts, and nothing else. `weight` (K, D) and `bias`
+    (K,) act on features of unit length less their `centre` (D,).
+    """
+
+    kind = "discriminant"
+    centre: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, classes: int, length: int) -> None:
+        super().__init__(classes=classes, length=length)
+        self.register_buffer("centre", torch.zeros(length))
+        self.register_buffer("weight", torch.zeros(classes, length))
+        self.register_buffer("bias", torch.zeros(classes))
+
+    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Features (N, D) to scores (N,)."""
+        centred = functional.normalize(features, dim=1) - self.centre
+        return -(centred @ self.weight.T + self.bias).amax(dim=1)
+
+
+@FAMILIARITIES.register("knn")
+class Knn(Familiarity):
+    """How far the k-th nearest picture of training lies, on features of unit length (Sun et al. 2022).
+
+    One less the cosine, which orders pictures as the distance does and is exact where that is small. `examples` (R, D)
+    of unit length are kept of training.
+    """
+
+    kind = "knn"
+    examples: Tensor
+
+    def __init__(self, count: int, length: int, neighbours: int) -> None:
+        super().__init__(count=count, length=length, neighbours=neighbours)
+        self.neighbours = neighbours
+        self.register_buffer("examples", torch.zeros(count, length))
+
+    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Features (N, D) to scores (N,), 0 to 2."""
+        cosines = functional.normalize(features, dim=1) @ self.examples.T
+        return 1 - cosines.topk(self.neighbours, dim=1).values[:, -1]

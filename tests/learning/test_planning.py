@@ -1,0 +1,173 @@
+"""Training follows its plan: formats that were measured, batches that fit, and no trace of the measuring."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from linnaea.learning.planning import measure_training
+from linnaea.learning.rungs import RUNGS, Options
+from linnaea.learning.training import DivergedError, Schedule, fit
+from linnaea.models.model import Model
+from linnaea.models.network import Network
+from linnaea.runtime.plan import Plan
+from linnaea.task import TASKS
+
+TASK = TASKS["binary"]
+
+
+class Steep(Model):
+    """Its gradient is the root of a brightness that rounds to a negative number in bfloat16: no number there."""
+
+    kind = "steep"
+
+    def __init__(self):
+        super().__init__(classes=2)
+        self.scale, self.head_of = nn.Linear(1, 1, bias=False), nn.Linear(1, 2)
+        nn.init.ones_(self.scale.weight)
+
+    def features(self, pixels):
+        value = self.scale(torch.full((len(pixels), 1), 0.9999)).float()
+        return pixels.mean(dim=(1, 2, 3))[:, None] + torch.sqrt(1.0 - value) * (self.training * 1.0)
+
+    def head(self, features):
+        return self.head_of(features)
+
+
+@pytest.fixture
+def reduced(monkeypatch):
+    """bfloat16 is tried, on whatever machine this is, and nothing is remembered."""
+    monkeypatch.setattr("linnaea.runtime.machine.reduced_formats", lambda device: ("bfloat16",))
+    monkeypatch.setenv("LINNAEA_CACHE", "none")
+
+
+def test_measuring_leaves_no_trace(make_bars, reduced):
+    torch.manual_seed(0)
+    model = Network("test_resnet", 2, 16).eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    plan = measure_training(model, make_bars(40), TASK, 16, images=1000)
+    assert plan.source == "measured"
+    assert torch.equal(torch.get_rng_state(), random)
+    assert not model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_all_formats_agree_however_often_a_step_was_taken(make_bars, reduced):
+    torch.manual_seed(0)
+    plan = measure_training(Network("test_resnet", 2, 16), make_bars(40), TASK, 16, images=1000)
+    assert plan.notes == ()
+    for seen in plan.measured:
+        assert seen.difference < (1e-4 if seen.precision == "float32" else 0.2)
+
+
+def test_gradients_that_are_no_numbers_lead_back_to_float32(make_bars, reduced, caplog):
+    plan = measure_training(Steep(), make_bars(40), TASK, 16, images=1000)
+    assert plan.precision == "float32"
+    assert "bfloat16 in channels_last gives NaN or infinity in a step: it is not used." in plan.notes
+    assert "gives NaN or infinity in a step" in caplog.text
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "contiguous"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_fit_follows_its_plan(layout, precision, make_bars):
+    seen = []
+
+    class Watched(Network):
+        def features(self, pixels):
+            seen.append((pixels.is_contiguous(memory_format=torch.channels_last), torch.is_autocast_enabled("cpu")))
+            return super().features(pixels)
+
+    torch.manual_seed(0)
+    model = Watched("test_resnet", 2, 16)
+    seen.clear()
+    fit(
+        model,
+        torch.optim.SGD(model.parameters(), 0.01),
+        make_bars(32),
+        make_bars(16, seed=1),
+        Schedule(1, 16, 0.01),
+        TASK,
+        plan=Plan("cpu", precision, memory_format=layout),
+    )
+    assert set(seen) == {(layout == "channels_last", precision == "bfloat16")}
+
+
+def test_float32_learns_the_same_in_both_memory_formats(make_bars):
+    histories = []
+    for layout in ("channels_last", "contiguous"):
+        torch.manual_seed(0)
+        model = Network("test_resnet", 2, 16)
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        plan = Plan("cpu", memory_format=layout)
+        histories.append(
+            fit(model, optimizer, make_bars(64), make_bars(32, seed=1), Schedule(2, 16, 0.01), TASK, plan=plan)
+        )
+    for one, other in zip(*histories, strict=True):
+        assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-3)
+
+
+def test_a_loss_that_diverges_in_a_reduced_format_names_both_ways_out(make_bars):
+    model = Steep()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    with pytest.raises(DivergedError, match=r"use a smaller --lr or --precision float32\.$"):
+        fit(
+            model,
+            optimizer,
+            make_bars(32),
+            make_bars(16, seed=1),
+            Schedule(1, 16, 0.01),
+            TASK,
+            plan=Plan("cpu", "bfloat16"),
+        )
+
+
+def test_a_memory_limit_halves_the_batch_and_the_run_says_so(job, monkeypatch, tmp_path):
+    monkeypatch.setattr("linnaea.runtime.plan.workload.usable_memory", lambda device: 25 * 10**6)
+    own = replace(
+        job,
+        checkpoints=tmp_path,
+        network="test_resnet",
+        options=Options(epochs=1, precision="float32", augmentations=()),
+    )
+    fitted = RUNGS["scratch"].fit(replace(own, train=job.train))
+    usual = 16
+    batch = fitted.plan["batch_size"]
+    assert batch < usual
+    assert math.log2(usual / batch).is_integer()
+    assert any(note.startswith(f"Batches of {batch} images instead of {usual}") for note in fitted.notes)
+    kept = json.loads((tmp_path / "plan.json").read_text())
+    assert kept["batch_size"] == batch, "a resumed training goes on with it"
+
+
+def test_a_batch_given_by_hand_is_kept_and_doubted(job, monkeypatch):
+    monkeypatch.setattr("linnaea.runtime.plan.workload.usable_memory", lambda device: 25 * 10**6)
+    options = replace(job.options, epochs=1, augmentations=())
+    fitted = RUNGS["scratch"].fit(replace(job, network="test_resnet", options=options))
+    assert fitted.plan["batch_size"] == options.batch_size == 32
+    assert any(note.startswith("Batches of 32 images, as asked, may not fit into memory") for note in fitted.notes)
+
+
+def test_measuring_takes_a_share_of_the_time_that_is_left(job):
+    assert job.measuring_seconds == 15
+    from time import monotonic
+
+    assert 0 < replace(job, deadline=monotonic() + 100).measuring_seconds <= 5
+    assert replace(job, deadline=monotonic() - 1).measuring_seconds == 0
+
+
+def test_a_resumed_training_keeps_its_formats(job, tmp_path):
+    own = replace(job, checkpoints=tmp_path, network="test_resnet", options=replace(job.options, augmentations=()))
+    RUNGS["scratch"].fit(own)
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"memory_format": "contiguous"}))
+    (tmp_path / "last.safetensors").unlink()
+    fitted = RUNGS["scratch"].fit(own)
+    assert fitted.plan["memory_format"] == "contiguous"
+    assert np.isfinite([row["val_loss"] for row in fitted.history]).all()

@@ -70,7 +70,7 @@ def train(
     datasheet: Annotated[Path | None, typer.Option(help="datasheet.toml beside the images by default.")] = None,
     augment: Augment = None,
     balance: Annotated[str | None, typer.Option(help="Against imbalance: oversample, focal and so on.")] = None,
-    loss: Annotated[str | None, typer.Option(help="With a taxonomy: marginal, per_level, cross_entropy.")] = None,
+    loss: Annotated[str | None, typer.Option(help="With a taxonomy: per_level, marginal, cross_entropy.")] = None,
     coverage: Annotated[float, typer.Option(help="Share of images whose prediction set holds the truth.")] = 0.9,
     unsure_rate: Annotated[float, typer.Option(help="Share of known images to answer with 'unsure'.")] = 0.05,
     unfamiliar_rate: Annotated[float, typer.Option(help="Share of known images to call 'unfamiliar'.")] = 0.05,

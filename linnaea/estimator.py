@@ -45,7 +45,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `model` is the name of a rung or of a timm network; `weights` is "none", "auto" or a safetensors file; `img_size`
     is in pixels (None: what the weights or the pictures suggest, 16 to 128); `epochs` is for networks (None: the rung
     knows). The share `validation_fraction` of each class is not trained on: it chooses and calibrates. A number as
-    `random_state` repeats a fit exactly; for networks only where bfloat16 is not to be had, since the clock decides on
+    `random_state` repeats a fit exactly; for networks only where their execution plan is remembered, since the clock decides on
     its use. Once fitted, there are `classes_`, sorted, and `classifier_`, which predicts with reasons and can be saved.
     """
 

@@ -160,7 +160,8 @@ def test_the_loss_per_level_is_hierarchical_cross_entropy(amount):
     for row, target in enumerate(targets):
         above = [torch.zeros(1), *[of_node(logits[[row]], node) for node in TREE.ways[target]]]
         steps = [float(lower - upper) for upper, lower in zip(above, above[1:], strict=False)]
-        expected.append(-sum(np.exp(-amount * depth) * step for depth, step in enumerate(steps)))
+        fall = amount / (TREE.depth - 1)
+        expected.append(-sum(np.exp(-fall * depth) * step for depth, step in enumerate(steps)))
     found = made(f"per_level:{amount}")(logits, targets)
     assert found.numpy() == pytest.approx(expected)
     if amount == 0:
@@ -195,9 +196,9 @@ def test_a_task_uses_its_loss_everywhere():
     task = with_loss(TASKS["hierarchical"], None, TREE)
     logits, targets = logits_and_targets()
     logits = logits.float()
-    assert torch.equal(task.losses(logits, targets), made("marginal")(logits, targets))
+    assert torch.equal(task.losses(logits, targets), made("per_level:1.5")(logits, targets))
     smoothed = 0.9 * functional.one_hot(targets, 6).float() + 0.1 / 6
-    assert torch.allclose(task.loss(logits, targets, 0.1), made("marginal")(logits, smoothed).mean())
+    assert torch.allclose(task.loss(logits, targets, 0.1), made("per_level")(logits, smoothed).mean())
     balance = Balance.of("class_weights", np.array([0] * 10 + [1, 2, 3, 4, 5]), 6)
     weighted = balance.loss(task, logits, targets)
     assert not torch.allclose(weighted, balance.loss(TASKS["hierarchical"], logits, targets))

@@ -300,14 +300,26 @@ def test_a_label_that_no_val_image_shows_is_left_out_of_map_and_said(photos, tmp
     folder = with_splits(photos, tmp_path, without_stripes)
     ln.train(folder, out=tmp_path / "run", model="majority,hog", weights="none", img_size=32)
     audit = json.loads((tmp_path / "run" / "findings" / "audit.json").read_text())
-    said = next(entry for entry in audit if entry["name"] == "one_sided_labels")
-    assert [(row["class"], row["split"], row["there"]) for row in said["rows"]] == [("stripe", "val", 0)]
+    assert any("(0 in train, 1 in val, 0 in test)" in entry["summary"] for entry in audit)
     table = finding(tmp_path / "run", "val", "per_label")
     assert [row["average_precision"] is None for row in table["rows"]] == [False, False, True]
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     mean = np.mean([row["average_precision"] for row in table["rows"][:2]])
     assert metrics["val"]["map"]["value"] == pytest.approx(mean)
     assert "Missing." not in Words((tmp_path / "run" / "report.html").read_text(encoding="utf-8")).text
+
+
+def test_a_label_that_no_image_is_known_to_lack_is_an_audit_finding(photos, tmp_path):
+    folder = with_splits(photos, tmp_path, without_absent_squares)
+    found = {entry.name: entry for entry in ln.audit(folder, weights="none", img_size=32)}
+    assert [(row["class"], row["split"]) for row in found["never_absent"].rows] == [("square", "test")]
+    assert "Of 1 labels no image of a split is known to lack them (square)" in found["never_absent"].summary
+
+
+def without_absent_squares(split, row):
+    path, label, unknown = row
+    hides = split == "test" and "square" not in label + unknown
+    return (path, label, f"{unknown.strip('|')}|square".lstrip("|") + "|") if hides else row
 
 
 def test_val_images_of_which_nothing_is_known_are_refused(photos, tmp_path):

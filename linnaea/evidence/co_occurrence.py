@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import hypergeom
 
 from linnaea.evidence.metrics import LabelScores
 from linnaea.evidence.metrics.scores import Flags, ratio
@@ -16,21 +16,21 @@ LEVEL = 0.05
 
 
 def co_occurrence(classes: Sequence[str], scores: LabelScores) -> Finding:
-    """Pairs of labels by how far images that show both are from independence, in standard deviations, the most first.
+    """Pairs of labels, those first whose images with both are least to be explained by chance.
 
-    A pair is counted on the images of which both labels are known. `ratio` is how many show both over how many would if
-    one label said nothing of the other, `answered` and `answered_ratio` the same of the answers.
+    That is Fisher's exact test of independence (1935), two-sided by twice the smaller tail, on the images of which both
+    labels are known. `ratio` is how many show both over how many would if one label said nothing of the other,
+    `answered` and `answered_ratio` the same of the answers. The summary names a pair only where the test, corrected for
+    the number of pairs (Bonferroni), has something to say.
     """
     both = _together(scores.known, scores.known)
     true, answered = (_together(flags, flags) for flags in (scores.there, scores.named))
     alone, alone_answered = (_together(flags, scores.known) for flags in (scores.there, scores.named))
     expected, expected_answered = (ratio(counts * counts.T, both) for counts in (alone, alone_answered))
-    # The variance of a hypergeometric count.
-    variance = ratio(expected * (both - alone) * (both - alone.T), both * (both - 1))
-    apart = ratio(true - expected, np.sqrt(variance))
-    first, second = np.triu_indices(len(classes), 1)
-    defined = np.flatnonzero(~np.isnan(apart[first, second]))
-    order = defined[np.argsort(-np.abs(apart[first, second][defined]), kind="stable")][:MOST_PAIRS]
+    pairs = np.triu_indices(len(classes), 1)
+    first, second = (numbers[_vary(both, alone)[pairs]] for numbers in pairs)
+    chance = _by_chance(true[first, second], both[first, second], alone[first, second], alone[second, first])
+    order = np.lexsort((-np.abs(true - expected)[first, second], chance))[:MOST_PAIRS]
     rows = [
         {
             "label": classes[a],
@@ -44,8 +44,22 @@ def co_occurrence(classes: Sequence[str], scores: LabelScores) -> Finding:
         }
         for a, b in zip(first[order].tolist(), second[order].tolist(), strict=True)
     ]
-    tied = len(defined) > 0 and abs(apart[first, second][order[0]]) > norm.isf(LEVEL / 2 / len(defined))
+    tied = len(rows) > 0 and chance[order[0]] < LEVEL / len(chance)
     return Finding("co_occurrence", _summary(rows, tied=bool(tied)), count=len(scores), rows=rows)
+
+
+def _vary(both: Floats, alone: Floats) -> Flags:
+    """Whether each label of a pair is there in some of their images and absent in others (K, K)."""
+    varies = (alone > 0) & (alone < both)
+    return np.asarray(varies & varies.T)
+
+
+def _by_chance(together: Floats, images: Floats, one: Floats, other: Floats) -> Floats:
+    """How likely independent labels are to come together as rarely or as often; all arguments are counts (P,)."""
+    counts = (images, one, other)
+    tails = hypergeom.cdf(together, *counts), hypergeom.sf(together - 1, *counts)
+    likely: Floats = np.minimum(1.0, 2 * np.minimum(*tails))
+    return likely
 
 
 def _together(one: Flags, other: Flags) -> Floats:

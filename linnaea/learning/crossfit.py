@@ -19,15 +19,16 @@ def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floa
 
     They come from ridge regression of the other folds, in closed form: `features` (N, D), `folds` (N,) the fold of each
     image; images of one picture or group belong in one fold. The penalty and the temperature are those of the lowest
-    cross-entropy. The normal equations are made once, N D^2, and each fold's share is taken away from them (Golub et
+    cross-entropy. The normal equations are made once, N D^2 or N^2 D, and each fold's share is taken away from them (Golub et
     al. 1979); the factorisations of D x D, one per fold and penalty, are kept for further targets.
     """
     inputs = torch.from_numpy(np.asarray(features, dtype=np.float32))
     inputs = (inputs - inputs.mean(dim=0)) / inputs.std(dim=0).clamp(min=1e-6)
+    length, inputs = inputs.shape[1], _within_its_span(inputs)
     extended = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)
     gram = extended.T @ extended
     parts = [torch.from_numpy(np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
-    factors = [_factors(gram - extended[rows].T @ extended[rows]) for rows in parts]
+    factors = [_factors(gram - extended[rows].T @ extended[rows], length) for rows in parts]
 
     def probabilities(targets: Targets, classes: int) -> Floats:
         wanted = torch.zeros(len(targets), classes).scatter_(1, torch.from_numpy(targets)[:, None], 1.0)
@@ -43,9 +44,20 @@ def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floa
     return probabilities
 
 
-def _factors(gram: Tensor) -> list[Tensor]:
-    """The Cholesky factor of the normal equations (D + 1, D + 1) per penalty, the constant being hardly penalised."""
-    scale = gram.diagonal()[:-1].mean().clamp(min=1e-6)
+def _within_its_span(inputs: Tensor) -> Tensor:
+    """Inputs (N, D) turned to their principal axes (N, N) where that is shorter; ridge regression says the same."""
+    if inputs.shape[0] >= inputs.shape[1]:
+        return inputs
+    values, vectors = torch.linalg.eigh((inputs @ inputs.T).double())
+    return (vectors * values.clamp(min=0).sqrt()).float()
+
+
+def _factors(gram: Tensor, length: int) -> list[Tensor]:
+    """The Cholesky factor of the normal equations per penalty, the constant being hardly penalised.
+
+    Penalties are times the mean variance of `length` features.
+    """
+    scale = (gram.diagonal()[:-1].sum() / length).clamp(min=1e-6)
     ridges = [scale * torch.tensor([penalty] * (len(gram) - 1) + [1e-6]) for penalty in PENALTIES]
     return [torch.linalg.cholesky(gram + torch.diag(ridge)) for ridge in ridges]
 

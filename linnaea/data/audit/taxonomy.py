@@ -24,7 +24,9 @@ def taxonomy(inspection: Inspection) -> Finding | None:
     if not tree.branches:
         told = ["No group of the taxonomy holds several classes without holding all of them: it is not used."]
     if tree.unused:
-        told.append(f"{len(tree.unused)} of its names have no class below them and are ignored: {_listed(tree.unused)}.")
+        told.append(
+            f"{len(tree.unused)} of its names have no class below them and are ignored: {_listed(tree.unused)}."
+        )
     if tree.branches and outside:
         told.append(f"{len(outside)} classes are in no group: {_listed(outside)}.")
     suspicious = bool(tree.unused and (outside or not tree.branches))

@@ -30,11 +30,11 @@ def marginal(tree: Taxonomy, _: float | None) -> Losses:
 def per_level(tree: Taxonomy, amount: float | None) -> Losses:
     """Level by level the cross-entropy of a node among those beside it, which weighs less the deeper it lies.
 
-    By the factor exp(-amount) per level, the whole divided by the weight of the first: hierarchical cross-entropy
-    (Bertinetto et al. 2020), plain cross-entropy for an amount of 0.
+    The weight falls evenly, as an exponential, from 1 at the top to exp(-amount) at the deepest level: hierarchical
+    cross-entropy (Bertinetto et al. 2020); for an amount of 0 plain cross-entropy.
     """
     assert amount is not None, "it takes a number"
-    weights = np.exp(-amount * np.arange(len(tree.levels)))
+    weights = np.exp(-amount * np.linspace(0, 1, len(tree.levels)))
     # Of a node among those beside it is of the node less that of the group above: the sums telescope.
     return _weighted(tree, (weights - np.append(weights[1:], 0.0)).tolist())
 
@@ -72,5 +72,7 @@ def _log_sums(logits: Tensor, places: Tensor, nodes: int) -> Tensor:
 
 
 LOSSES.register("cross_entropy")(Loss(cross_entropy, ("hierarchical",)))
-LOSSES.register("marginal")(Loss(marginal, ("hierarchical",), usual_for=("hierarchical",)))
-LOSSES.register("per_level")(Loss(per_level, ("hierarchical",), Amount("the weight lost per level", 0.5, 0, 5)))
+LOSSES.register("marginal")(Loss(marginal, ("hierarchical",)))
+LOSSES.register("per_level")(
+    Loss(per_level, ("hierarchical",), Amount("the fall in weight", 1.5, 0, 5), usual_for=("hierarchical",))
+)

@@ -1,8 +1,8 @@
 """The fastest way to run a network here: measured once, then remembered; checked every time.
 
-`torch.compile` is no candidate. For networks of 224 pixels it took one to three minutes of a core to translate, many
-times the seconds that measuring may take here, for steps at best half as fast again; nothing is gained before tens of
-thousands of images (`python -m benchmarks execution_plan`).
+`torch.compile` is no candidate. For networks of 224 pixels it took half a minute to three minutes of a core to
+translate, more than measuring may take here, for embedding at best half as fast again and hardly any gain in training;
+nothing is gained before thousands of images, and without a C++ compiler nothing at all (`python -m benchmarks compiling`).
 """
 
 import logging
@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import torch
 
+from linnaea.errors import UsageError
 from linnaea.runtime.machine import detect
 from linnaea.runtime.plan.agreement import agreement, reference
 from linnaea.runtime.plan.contract import Plan
@@ -40,8 +41,10 @@ def measure(
     nothing is measured either. What was measured is remembered for this network, picture size, batch, device, machine,
     number of threads and version of torch, and measured again only if `anew`; that the answers agree is checked each
     time, since other weights may overflow. Batches that do not fit into memory are halved. Takes about `seconds`;
-    `clock` is for tests.
+    `clock` is for tests. Raises UsageError where the precision given cannot be used.
     """
+    if workload.unfit and precision not in ("auto", "float32"):
+        raise UsageError(f"{precision} {workload.unfit}: use --precision float32 or auto.")
     machine = detect()
     plans = candidates(machine, device, workload, precision, memory_format)
     if len(plans) == 1 or (workload.images < WORTH_MEASURING and not anew):

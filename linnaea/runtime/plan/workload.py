@@ -18,7 +18,8 @@ class Workload:
     `purpose` is "embed" or "train", `shape` that of a picture. `step` does real work on a batch of `plan.batch_size`
     images and says whether all it made is finite; `answers` gives the outputs (n, ...) for the same few pictures
     whenever it is called. An image takes `image_bytes` of memory, the network `fixed_bytes`. A batch whose size was
-    `given` by hand is never made smaller.
+    `given` by hand is never made smaller. `unfit` says why number formats of 16 bits cannot be used, as the end of a
+    sentence that begins with one; "" where they can.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Workload:
     image_bytes: float = 0.0
     fixed_bytes: float = 0.0
     given: bool = False
+    unfit: str = ""
 
     def bounded(self, plan: Plan) -> Plan:
         """The plan with batches that fit into memory, and a note where they had to be halved or may not fit."""

@@ -7,7 +7,9 @@ from benchmarks import (
     audit_speed,
     balance,
     cifar10,
+    compiling,
     decoding,
+    execution_plan,
     hierarchical,
     label_errors,
     near_duplicates,
@@ -18,6 +20,8 @@ from benchmarks.table import RESULTS
 
 ALL = {
     "startup": startup,
+    "execution_plan": execution_plan,
+    "compiling": compiling,
     "photos": photos,
     "cifar10": cifar10,
     "near_duplicates": near_duplicates,

@@ -38,6 +38,7 @@ def main() -> None:
 
 def row(name: str, work: str, precision: str) -> dict[str, str]:
     """Translate one network and compare."""
+    torch.compiler.reset()
     torch.manual_seed(0)
     plan = Plan("cpu", precision)
     model = Network(name, 10, SIZE).to(memory_format=plan.layout).train(work == "training")
@@ -59,7 +60,9 @@ def row(name: str, work: str, precision: str) -> dict[str, str]:
     }
 
 
-def step_of(model: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, plan: Plan, work: str) -> Callable[[], None]:
+def step_of(
+    model: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, plan: Plan, work: str
+) -> Callable[[], None]:
     """A forward pass, in training with the backward one."""
 
     def step() -> None:

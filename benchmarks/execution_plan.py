@@ -26,7 +26,9 @@ def row(network: str, purpose: str, plan: Plan) -> dict[str, str]:
         else f"{seen.images_per_second:.1f}"
         for seen in plan.measured
     }
-    picked = [seen for seen in plan.measured if (seen.precision, seen.memory_format) == (plan.precision, plan.memory_format)]
+    picked = [
+        seen for seen in plan.measured if (seen.precision, seen.memory_format) == (plan.precision, plan.memory_format)
+    ]
     return {
         "network": network,
         "work": TITLES[purpose].lower(),

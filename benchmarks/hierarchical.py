@@ -86,13 +86,13 @@ def main() -> None:
     flat = [probabilities_of(parts, Taxonomy.of(classes, {}), FLAT) for parts in drawn]
     rows = [row for name, parents in TAXONOMIES.items() for row in measure(name, classes, parents, drawn, flat)]
     remarks = (
-        f"Frozen MobileNetV2 at {SIZE} px, {TRAIN:,} images to fit a head, {VAL:,} to choose its strength, calibrate and "
-        f"set the threshold, {TEST:,} to judge; {SEEDS} draws of the first two. All are of the train split, as the usual "
-        "fall in weight of the loss was chosen on the test split. Information is the depth of right answers "
-        "as a share of that of the class, 0 for a wrong one or none; severity the height of the lowest group that holds "
-        "both truth and answer, over the mistakes. Plain: the most probable class from a threshold on, set for the same "
-        "risk by the same rule. Differences are paired by image, with 95 % intervals by resampling images, each with all "
-        f"its draws. {time.perf_counter() - started:.0f} s in all."
+        f"Frozen MobileNetV2 at {SIZE} px, {TRAIN:,} images to fit a head, {VAL:,} to choose its strength, "
+        f"calibrate and set the threshold, {TEST:,} to judge; {SEEDS} draws of the first two. All are of the train "
+        "split, as the usual fall in weight of the loss was chosen on the test split. Information is the depth of "
+        "right answers as a share of that of the class, 0 for a wrong one or none; severity the height of the "
+        "lowest group that holds both truth and answer, over the mistakes. Plain: the most probable class from a "
+        "threshold on, set for the same risk by the same rule. Differences are paired by image, with 95 % "
+        f"intervals by resampling images, each with all its draws. {time.perf_counter() - started:.0f} s in all."
     )
     keep("hierarchical", "A taxonomy on CIFAR-10: roll-up at a risk of 10 %, and how bad mistakes are", rows, remarks)
 

@@ -29,8 +29,8 @@ class Policy:
     where its probability reaches the one number given; empty, the most probable class is the answer, or every label of
     at least one half. `aim` says what they were chosen for.
 
-    Where classes lie below groups, `parents` are the pairs of child and parent, and the one threshold is what a class or
-    a group must reach to be the answer, such that at most the share `risk` of answers is expected to be wrong.
+    Where classes lie below groups, `parents` are the pairs of child and parent, and the one threshold is what a class
+    or a group must reach to be the answer, such that at most the share `risk` of answers is expected to be wrong.
 
     An answer is `unsure` below `confidence_threshold` and `unfamiliar` above `ood_threshold`; these were set to reject
     the shares `unsure_rate` and `unfamiliar_rate` of the `n` calibration pictures.

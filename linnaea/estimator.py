@@ -45,8 +45,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     `model` is the name of a rung or of a timm network; `weights` is "none", "auto" or a safetensors file; `img_size`
     is in pixels (None: what the weights or the pictures suggest, 16 to 128); `epochs` is for networks (None: the rung
     knows). The share `validation_fraction` of each class is not trained on: it chooses and calibrates. A number as
-    `random_state` repeats a fit exactly; for networks only where their execution plan is remembered, since the clock decides on
-    its use. Once fitted, there are `classes_`, sorted, and `classifier_`, which predicts with reasons and can be saved.
+    `random_state` repeats a fit exactly, for networks on the same machine, whose clock decides once on their execution
+    plan, as long as the cache remembers it. Once fitted, there are `classes_`, sorted, and `classifier_`, which
+    predicts with reasons and can be saved.
     """
 
     def __init__(
@@ -267,8 +268,6 @@ def _finish(classifier: Classifier, job: Job) -> Classifier:
     """Fit familiarity on what was trained on, temperature and policy on what was not."""
     train = job.subset(FAMILIARITY_IMAGES)
     features, fresh = embed(classifier.model, train.images), embed(classifier.model, job.val.images)
-    classifier = classifier.with_(
-        familiarity=fit_familiarity(classifier.model, features, train.targets, fresh=fresh)
-    )
+    classifier = classifier.with_(familiarity=fit_familiarity(classifier.model, features, train.targets, fresh=fresh))
     logits, _, scores = classifier.score_features(fresh)
     return calibrate(classifier, logits, scores, job.val.targets)

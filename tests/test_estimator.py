@@ -94,8 +94,7 @@ def test_a_search_chooses_the_model(digits):
 
 
 @pytest.mark.parametrize("model", ["scratch", "test_resnet"])
-def test_networks_from_scratch_repeat_by_random_state(stripes, model, monkeypatch):
-    monkeypatch.setattr("linnaea.runtime.plan.has_bfloat16", lambda device: False)  # else chosen by the clock
+def test_networks_from_scratch_repeat_by_random_state(stripes, model):
     pictures, labels = stripes
     first, second, other = (
         ImageClassifier(model, img_size=16, epochs=2, device="cpu", random_state=state).fit(pictures, labels)

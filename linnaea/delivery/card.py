@@ -62,6 +62,11 @@ def _sets(bundle: dict[str, Any]) -> str:
 def _decision(bundle: dict[str, Any]) -> str:
     """Where thresholds decide: between which classes or for how many labels, and what they were chosen for."""
     thresholds, aim = bundle["policy"]["thresholds"], bundle["policy"]["aim"]
+    if bundle["task"] == "hierarchical" and thresholds:
+        return (
+            f" Or with a group of them, the deepest with a probability of at least {thresholds[0]:.4f}, chosen such "
+            f"that {bundle['policy']['risk']:.0%} of the answers or fewer are expected to be wrong."
+        )
     if bundle["task"] == "multilabel" and thresholds:
         return f" Each label is answered from a threshold of its own on, chosen for {aim}."
     if bundle["task"] != "binary":

@@ -13,15 +13,16 @@ from linnaea.task import Floats
 
 MOST_PAIRS = 30
 LEVEL = 0.05
+IN_GROUPS = " That takes images for independent although they come in groups: chance may do more."
 
 
-def co_occurrence(classes: Sequence[str], scores: LabelScores) -> Finding:
+def co_occurrence(classes: Sequence[str], scores: LabelScores, *, grouped: bool = False) -> Finding:
     """Pairs of labels, those first whose images with both are least to be explained by chance.
 
     That is Fisher's exact test of independence (1935), two-sided by twice the smaller tail, on the images of which both
     labels are known. `ratio` is how many show both over how many would if one label said nothing of the other,
     `answered` and `answered_ratio` the same of the answers. The summary names a pair only where the test, corrected for
-    the number of pairs (Bonferroni), has something to say.
+    the number of pairs (Bonferroni), has something to say; it takes images for independent, `grouped` or not.
     """
     both = _together(scores.known, scores.known)
     true, answered = (_together(flags, flags) for flags in (scores.there, scores.named))
@@ -45,7 +46,8 @@ def co_occurrence(classes: Sequence[str], scores: LabelScores) -> Finding:
         for a, b in zip(first[order].tolist(), second[order].tolist(), strict=True)
     ]
     tied = len(rows) > 0 and chance[order[0]] < LEVEL / len(chance)
-    return Finding("co_occurrence", _summary(rows, tied=bool(tied)), count=len(scores), rows=rows)
+    caution = IN_GROUPS * (grouped and bool(tied))
+    return Finding("co_occurrence", _summary(rows, tied=bool(tied)) + caution, count=len(scores), rows=rows)
 
 
 def _vary(both: Floats, alone: Floats) -> Flags:

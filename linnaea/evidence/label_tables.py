@@ -15,7 +15,7 @@ from linnaea.evidence.metrics.label_ranking import average_precision, behind_eac
 from linnaea.evidence.metrics.ranking import area, in_blocks
 from linnaea.evidence.metrics.scores import BINS, Ranking, ratio
 from linnaea.evidence.statistics import most_replicates, sample_of
-from linnaea.evidence.tables import GROUPED, MOST_MISTAKES, answers, or_none, unreadable, with_limits
+from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
@@ -23,6 +23,10 @@ from linnaea.task import Floats
 ORDER: dict[str, Callable[[Ranking, Floats], Floats]] = {"average_precision": average_precision, "roc_auc": area}
 ONE_SIDED = "no image is known to show it, or none not to"
 MOST_NAMED = 5
+IN_GROUPS = (
+    " The intervals of precision and recall take images for independent although they come in groups: they are too "
+    "narrow."
+)
 
 
 def findings(
@@ -33,11 +37,11 @@ def findings(
     And `unreadable` and `nothing_known` if any image is that.
     """
     sample = sample_of(predictions)
-    caution = "" if sample.groups is None else GROUPED
+    grouped = sample.groups is not None
     orders = _orders(scores, sample, seed, replicates)
     tables = [
-        _per_label(predictions.classes, scores, policy, orders, caution),
-        co_occurrence(predictions.classes, scores),
+        _per_label(predictions.classes, scores, policy, orders, IN_GROUPS * grouped),
+        co_occurrence(predictions.classes, scores, grouped=grouped),
         _reliability(scores),
         _mistakes(predictions, scores),
         answers(predictions),
@@ -147,9 +151,9 @@ def _reliability(scores: LabelScores) -> Finding:
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     summary = (
-        f"The mean probability of a label is {sums.sum() / counts.sum():.1%} where {right.sum() / counts.sum():.1%} of "
-        f"them are there, over {int(counts.sum()):,} decisions. The intervals take decisions about one image for "
-        "independent, which they are not: they are too narrow."
+        f"The mean probability of a label is {percent(sums.sum() / counts.sum())} where "
+        f"{percent(right.sum() / counts.sum())} of them are there, over {int(counts.sum()):,} decisions. The intervals "
+        "take decisions about one image for independent, which they are not: they are too narrow."
     )
     count = int(used.any(axis=1).sum())
     return Finding("reliability", summary, count=count, rows=[row for row in rows if row["n"]])

@@ -72,7 +72,7 @@ def _from_the_top(scores: TreeScores) -> list[int]:
 
 
 def _at_or_below(scores: TreeScores, paths: Integers, below_root: float) -> Floats:
-    """How many images have each node on their path (n, depth), the nodes from the top down; that of the root is told."""
+    """How many images have each node on their path (n, depth), nodes from the top down; that of the root is told."""
     counts = np.bincount(paths[paths >= 0], minlength=len(scores.tree.nodes) + 1).astype(np.float64)
     counts[scores.tree.index[scores.tree.root]] = below_root
     return counts

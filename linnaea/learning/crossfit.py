@@ -19,8 +19,8 @@ def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floa
 
     They come from ridge regression of the other folds, in closed form: `features` (N, D), `folds` (N,) the fold of each
     image; images of one picture or group belong in one fold. The penalty and the temperature are those of the lowest
-    cross-entropy. The normal equations are made once, N D^2 or N^2 D, and each fold's share is taken away from them (Golub et
-    al. 1979); the factorisations of D x D, one per fold and penalty, are kept for further targets.
+    cross-entropy. The normal equations are made once, N D^2 or N^2 D, and each fold's share is taken away from them
+    (Golub et al. 1979); the factorisations of D x D, one per fold and penalty, are kept for further targets.
     """
     inputs = torch.from_numpy(np.asarray(features, dtype=np.float32))
     inputs = (inputs - inputs.mean(dim=0)) / inputs.std(dim=0).clamp(min=1e-6)
@@ -49,7 +49,8 @@ def _within_its_span(inputs: Tensor) -> Tensor:
     if inputs.shape[0] >= inputs.shape[1]:
         return inputs
     values, vectors = torch.linalg.eigh((inputs @ inputs.T).double())
-    return (vectors * values.clamp(min=0).sqrt()).float()
+    turned: Tensor = (vectors * values.clamp(min=0).sqrt()).float()
+    return turned
 
 
 def _factors(gram: Tensor, length: int) -> list[Tensor]:

@@ -17,7 +17,7 @@ from linnaea.models.model import MODELS, Model
 GRID = 32
 COMPONENTS = 12
 LOGIT_SCALE = 1 / 9
-WIDTHS, WIDE = (48, 128, 192), (64, 256, 256)
+WIDTHS = (48, 128, 192)
 NORM_MOMENTUM = 0.2
 
 

@@ -245,14 +245,14 @@ def test_react_is_the_energy_of_features_that_are_cut_off():
     np.testing.assert_allclose(scores_of(fitted("react"), features), -logsumexp(logits, axis=1), rtol=1e-3, atol=1e-3)
 
 
-def test_the_discriminant_is_that_of_scikit_learn_against_the_mean_of_all():
+def test_the_discriminant_is_that_of_scikit_learn_against_the_mean_of_classes():
     known, targets = the_known()
     features = np.r_[pictures(20, 40, 2)[0], strangers(20, 40)]
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     lda = LinearDiscriminantAnalysis(
         solver="lsqr", shrinkage=SHRINKAGE_OF_DISCRIMINANT, priors=np.bincount(targets) / len(targets)
     ).fit(known.unit, targets)
-    mean, freedom = known.unit.mean(axis=0), (len(targets) - CLASSES) / len(targets)
+    mean, freedom = known.means.mean(axis=0), (len(targets) - CLASSES) / len(targets)
     from_all = np.linalg.solve(lda.covariance_, mean)
     classes = lda.decision_function(unit) - np.log(lda.priors_) - (unit @ from_all - mean @ from_all / 2)[:, None]
     np.testing.assert_allclose(
@@ -285,6 +285,31 @@ def test_vim_is_its_formula():
     logits = features @ known.weight.T + known.bias
     expected = scale * np.linalg.norm((features - origin) @ rest, axis=1) - logsumexp(logits, axis=1)
     np.testing.assert_allclose(scores_of(fitted("vim"), features), expected, rtol=1e-3, atol=1e-3)
+
+
+# What MaxSoftmax, MaxLogit, EnergyBased, KNN(k=5) and ViM(d=3) of pytorch-ood 0.4.0 give for the arrays below.
+PYTORCH_OOD = {
+    "max_softmax": [-0.4747719467, -0.5902274251, -0.5880136490, -0.6418288946],
+    "tempered_softmax": [-0.3335789144, -0.3336302042, -0.3335751593, -0.3336235583],
+    "max_logit": [-1.4912390709, -1.7349940538, -1.4728827477, -1.7030628920],
+    "energy": [-2.2361598015, -2.2622413635, -2.0038878918, -2.1464962959],
+    "knn": [0.3478794801, 0.6457241680, 0.5351855554, 0.4878146987],
+    "vim": [14.5877456665, 12.0592050553, 20.4783096313, 7.0996146202],
+}
+
+
+@pytest.mark.parametrize("name", PYTORCH_OOD)
+def test_scores_are_those_of_pytorch_ood(name):
+    places = np.arange(72).reshape(12, 6)
+    features = (1.5 + np.sin(0.7 * places) + 0.3 * np.cos(2.1 * places)).astype(np.float32)
+    asked = (1.5 + np.cos(0.45 * np.arange(24).reshape(4, 6))).astype(np.float32)
+    model = Head(np.sin(1.3 * np.arange(18).reshape(3, 6)), np.array([0.2, -0.1, 0.4]))
+    score = fit_familiarity(model, features, np.arange(12) % 3, name=name)
+    tensor = torch.from_numpy(asked)
+    with torch.no_grad():
+        found = score(tensor, model.head(tensor)).numpy().astype(np.float64)
+    found = np.sqrt(2 * found) if name == "knn" else found - (1 if "softmax" in name else 0)
+    np.testing.assert_allclose(found, PYTORCH_OOD[name], rtol=1e-4, atol=1e-6)
 
 
 def test_relative_energy_gives_nothing_for_being_near_the_mean():

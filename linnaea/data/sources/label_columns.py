@@ -61,8 +61,9 @@ def _from_text(column: pa.Array, name: str, records: pa.Table) -> Labels:
     lists = pa.array([[part for part in split_cell(cell) if part.strip()] for cell in different], NAMES)
     given = _flags(column.is_valid())
     alone = np.array([not holds_several(cell) for cell in different], dtype=bool)[cells.indices.to_numpy()] & ~is_blank
-    counts = {"empty": int((is_blank & given).sum()), "barless": int(alone.sum())}
-    return _with_lists(Labels({"label": lists.take(cells.indices)}, given, (name,), **counts), records)
+    empty, barless = int((is_blank & given).sum()), int(alone.sum())
+    labels = Labels({"label": lists.take(cells.indices)}, given, (name,), empty=empty, barless=barless)
+    return _with_lists(labels, records)
 
 
 def _with_lists(labels: Labels, records: pa.Table) -> Labels:

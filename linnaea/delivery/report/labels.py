@@ -6,11 +6,10 @@ from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part
 from linnaea.delivery.report.sections import Stated, drawn, illustrated, reliability_of
-from linnaea.delivery.report.tables import Evaluation, bar
+from linnaea.delivery.report.tables import Evaluation
 from linnaea.delivery.report.words import SPACE, number
 from linnaea.finding import Finding
 
-BARS = ("average_precision", "roc_auc")
 MOST_PAIRS = 15
 STATED = Stated(
     "share that is there",
@@ -35,11 +34,9 @@ def label_sections(folder: Folder, evaluation: Evaluation) -> dict[str, Part]:
 
 def _label_rows(finding: Finding) -> list[dict[str, Any]]:
     """A row per label, the lowest average precision first; labels without one come last."""
-    rows = [
-        {**row, **{f"{name}_bar": bar(row.get(name), row.get(f"{name}_lo"), row.get(f"{name}_hi")) for name in BARS}}
-        for row in finding.rows
-    ]
-    return sorted(rows, key=lambda row: (number(row.get(BARS[0])) is None, number(row.get(BARS[0])) or 0))
+    figures = [number(row.get("average_precision")) for row in finding.rows]
+    order = sorted(range(len(figures)), key=lambda row: (figures[row] is None, figures[row] or 0))
+    return [dict(finding.rows[row]) for row in order]
 
 
 def _reliability(part: Part) -> Part:

@@ -144,8 +144,8 @@ def threshold_sentence(classifier: Mapping[str, Any]) -> str:
         if thresholds[0] <= 0:
             return f"The answer is the likeliest class, never a group: by the validation images {expected} even so."
         return (
-            f"The answer is the deepest class or group with a probability of at least {decimal(thresholds[0])}, that of "
-            f"a group being the sum over its classes; this was chosen on the validation images such that {expected}."
+            f"The answer is the deepest class or group with a probability of at least {decimal(thresholds[0])}, that "
+            f"of a group being the sum over its classes; this was chosen on the validation images such that {expected}."
         )
     return ""
 

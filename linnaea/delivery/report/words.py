@@ -58,7 +58,7 @@ METRICS = {
     "hierarchical_f1": Metric("Hierarchical F1", "Balance of the two; 1 is perfect."),
     "mistake_severity": Metric(
         "Severity of mistakes",
-        "Height of the lowest group that holds both the truth and the likeliest class, over the mistakes; 1 is mildest.",
+        "Height of the lowest group that holds both truth and likeliest class, over the mistakes; 1 is mildest.",
         bounded=False,
     ),
     "tree_distance": Metric(

@@ -55,8 +55,8 @@ class Known:
 
     @cached_property
     def centre(self) -> Floats:
-        """The mean of all of them at unit length (D,)."""
-        return np.asarray(self.unit.mean(axis=0))
+        """The mean of the classes' means (D,): where nothing speaks for any of them, however many pictures each has."""
+        return np.asarray(self.means.mean(axis=0))
 
     @cached_property
     def groups(self) -> Targets:

@@ -120,7 +120,7 @@ def fit_blend(known: Known) -> Familiarity:
 def rank_for(features: Floats) -> int:
     """How many principal directions (N, D) features are worth: at most 64, and half of what they could span."""
     count, length = features.shape
-    return max(1, min(RANK, (count - 1) // 2, length // 2))
+    return int(max(1, min(RANK, (count - 1) // 2, length // 2)))
 
 
 FITS.register("max_softmax")(Fit(fit_max_softmax, several=False))

@@ -11,7 +11,7 @@ from linnaea.models.majority import Majority
 
 MOST_IMAGES = 10_000
 SVM_STRENGTHS = (0.0001, 0.001, 0.01)
-LOGISTIC_STRENGTHS = (0.0003, 0.003, 0.03)
+LOGISTIC_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)
 ITERATIONS = 100
 
 
@@ -36,20 +36,19 @@ def fit_hog(job: Job) -> Fitted:
     model = Hog(job.classes, job.size)
     train = job.subset(MOST_IMAGES)
     features, targets, weights = job.balance.for_head(embed(model, train.images), train.targets, job.options.seed)
-    kind, loss, strengths = "SVM", squared_hinge, SVM_STRENGTHS
-    if job.task.criterion is not None:
-        kind, loss, strengths = "logistic regression", job.task.losses, LOGISTIC_STRENGTHS
+    own = job.task.criterion is not None
     heads = fit_path(
         features,
         targets,
         job.classes,
-        loss=loss,
-        strengths=strengths,
+        loss=job.task.losses if own else squared_hinge,
+        strengths=LOGISTIC_STRENGTHS if own else SVM_STRENGTHS,
         iterations=ITERATIONS,
         weights=weights,
     )
     best = choose(heads, embed(model, job.val.images), job.val.targets, job.balance.on_val(job.val.targets))
     install(best, model.classifier)
+    kind = "logistic regression" if own else "SVM"
     notes = [f"The {kind}'s strength C = {best.strength} was chosen on val.", *job.balance.notes]
     if len(train) < len(job.train):
         notes.append(f"It was fitted on {len(train)} of {len(job.train)} training images, drawn at random.")

@@ -11,14 +11,13 @@ from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.learning.training import Schedule, fit
-from linnaea.models.compact import WIDE, WIDTHS, Compact
+from linnaea.models.compact import Compact
 from linnaea.models.model import Model
 from linnaea.models.network import Network
 
 EXAMPLES_SEEN = 450_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 WHITENING_IMAGES = 2_000
-MANY = 20_000  # images from which on more channels pay for their time
 LARGEST_BATCH = 250
 LEARNING_RATE = 0.4
 ORTHOGONAL_RATE = 0.2  # of it, for convolutions whose steps are made orthogonal
@@ -94,7 +93,7 @@ def _epochs(job: Job) -> int:
 def _network(job: Job) -> Model:
     if job.network is not None:
         return Network(job.network, job.classes, job.size)
-    model = Compact(job.classes, job.size, WIDE if len(job.train) >= MANY else WIDTHS)
+    model = Compact(job.classes, job.size)
     pictures = torch.from_numpy(job.subset(WHITENING_IMAGES).images).permute(0, 3, 1, 2)
     model.whiten(pictures.float() / 255)
     return model

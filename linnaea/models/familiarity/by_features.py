@@ -12,8 +12,8 @@ class Mahalanobis(Familiarity):
     """The Mahalanobis distance of the features to the nearest class mean (Lee et al. 2018).
 
     On features of unit length (Mueller and Hein 2025), with a covariance of `rank` principal directions and equal
-    variance in all others (Tipping and Bishop 1999); `means` (K, D) are those of the classes, or one for several labels,
-    from the `centre` (D,): small numbers, whose squares do not drown what tells them apart.
+    variance in all others (Tipping and Bishop 1999); `means` (K, D) are those of the classes, or one for several
+    labels, from the `centre` (D,): small numbers, whose squares do not drown what tells them apart.
     The score is the root of the distance per dimension: about 1 for pictures like those of training.
     """
 
@@ -35,7 +35,8 @@ class Mahalanobis(Familiarity):
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
         """Features (N, D) to scores (N,)."""
         centred = functional.normalize(features, dim=1) - self.centre
-        squared = centred.square().sum(dim=1, keepdim=True) - 2 * centred @ self.means.T + self.means.square().sum(dim=1)
+        products = centred @ self.means.T
+        squared = centred.square().sum(dim=1, keepdim=True) - 2 * products + self.means.square().sum(dim=1)
         along = (centred @ self.directions.T).unsqueeze(1) - self.means @ self.directions.T
         weighted = (along.square() * (self.precisions - self.residual_precision)).sum(dim=2)
         distance = (weighted + squared * self.residual_precision).amin(dim=1)

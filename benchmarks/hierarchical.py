@@ -152,12 +152,12 @@ def measure(
             "loss": loss,
             "answers": answers,
             "accuracy": told(figure("accuracy", scores)),
-            "accuracy less flat": gain("accuracy", base, scores),
+            "accuracy against flat": gain("accuracy", base, scores),
             "information": told(figure("information", scores)),
             "more than plain": gain("information", other, scores),
             "risk": told(figure("risk", scores)),
             "severity": told(figure("mistake_severity", scores)),
-            "severity less flat": gain("mistake_severity", base, scores),
+            "severity against flat": gain("mistake_severity", base, scores),
         }
         for loss, answers, scores, other, base in ways
     ]

@@ -68,7 +68,8 @@ class Taxonomy:
     def nodes(self) -> tuple[str, ...]:
         """Everything below the root (M): the classes in their own order, then the groups, from the top down."""
         groups = dict.fromkeys(way[depth] for depth in range(self.depth) for way in self.ways if len(way) > depth + 1)
-        return (*self.classes, *(name for name in groups if name not in set(self.classes)))
+        classes = set(self.classes)
+        return (*self.classes, *(name for name in groups if name not in classes))
 
     @cached_property
     def index(self) -> dict[str, int]:

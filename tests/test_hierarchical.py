@@ -435,6 +435,17 @@ def test_another_risk_and_loss(photos, run, tmp_path):
     assert found.differences["answer_depth"].value > 0
 
 
+def test_a_network_learns_by_the_same_loss(photos, tmp_path):
+    ln.train(
+        photos, out=tmp_path / "run", model="scratch", weights="none", epochs=2, augment=["mixup"], precision="float32"
+    )
+    history = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert history[0].endswith("val_accuracy")
+    losses = [float(line.split(",")[-2]) for line in history[1:]]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

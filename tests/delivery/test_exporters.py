@@ -285,7 +285,7 @@ def test_predict_script_answers_the_same_in_a_bare_python(classifiers, exports, 
         (Policy(set_threshold=0.9), "ok", 1),
         (Policy(set_threshold=0.0), "ok", 3),
         (Policy(confidence_threshold=1.0), "unsure", 3),
-        (Policy(confidence_threshold=1.0, ood_threshold=0.0), "unfamiliar", 3),
+        (Policy(confidence_threshold=1.0, ood_threshold=-1e9), "unfamiliar", 3),
     ],
 )
 def test_predict_script_follows_the_policy(classifiers, exports, photos, policy, reason, answers):

@@ -135,10 +135,12 @@ def limit_threads() -> None:
 
     More threads than cores wait for one another, and everything takes many times as long.
     """
+    if "OMP_NUM_THREADS" in os.environ:
+        return
     import torch
 
     cores = available_threads()
-    if torch.get_num_threads() > cores and "OMP_NUM_THREADS" not in os.environ:
+    if torch.get_num_threads() > cores:
         logger.info(f"{cores} of {torch.get_num_threads()} threads are used: this process may use as many cores.")
         torch.set_num_threads(cores)
 

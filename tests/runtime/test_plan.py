@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linnaea.errors import UsageError
@@ -197,6 +197,7 @@ def test_a_plan_outlives_json(bench, machine):
     assert Plan.from_json(plan.to_json()) == plan
 
 
+@settings(deadline=None)
 @given(st.integers(1, 4096), st.floats(0, 1e9), st.floats(0, 1e9), st.one_of(st.none(), st.integers(0, 10**11)))
 def test_a_batch_is_halved_until_it_fits(batch, per_image, fixed, usable):
     bounded, note = bounded_batch(batch, per_image, fixed, usable)
@@ -216,6 +217,7 @@ def test_bytes_of_a_training_step_are_those_that_are_saved():
     )
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(-100, 100))
 def test_the_difference_is_relative_to_the_spread_of_the_outputs(wrong, offset):
     outputs = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64)

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         convert,
         datasheet,
         diff,
+        discover,
         evaluate,
         export,
         folds,
+        grow,
         predict,
         preview,
         read,
@@ -48,7 +50,8 @@ _HOMES = {
         ("audit", "compare", "evaluate", "export", "predict", "read", "report", "split", "train"), "linnaea.pipeline"
     ),
     **dict.fromkeys(
-        ("adapt_prior", "check_split", "convert", "datasheet", "diff", "folds", "preview"), "linnaea.pipeline"
+        ("adapt_prior", "check_split", "convert", "datasheet", "diff", "discover", "folds", "grow", "preview"),
+        "linnaea.pipeline",
     ),
 }
 
@@ -68,9 +71,11 @@ __all__ = [
     "convert",
     "datasheet",
     "diff",
+    "discover",
     "evaluate",
     "export",
     "folds",
+    "grow",
     "load",
     "predict",
     "preview",

@@ -74,6 +74,10 @@ def train(
     coverage: Annotated[float, typer.Option(help="Share of images whose prediction set holds the truth.")] = 0.9,
     unsure_rate: Annotated[float, typer.Option(help="Share of known images to answer with 'unsure'.")] = 0.05,
     unfamiliar_rate: Annotated[float, typer.Option(help="Share of known images to call 'unfamiliar'.")] = 0.05,
+    ood: Annotated[str, typer.Option(help="What says how strange a picture is: auto, none, energy, knn ...")] = "auto",
+    hold_out: Annotated[
+        str | None, typer.Option(help="Classes to leave out, by commas, to be told as unknown.")
+    ] = None,
     aim: Annotated[str | None, typer.Option(help=AIM)] = None,
     positive: Annotated[str | None, typer.Option(help="Of two classes the one aims are about; the second.")] = None,
     risk: Annotated[float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.")] = None,
@@ -106,6 +110,8 @@ def train(
         coverage=coverage,
         unsure_rate=unsure_rate,
         unfamiliar_rate=unfamiliar_rate,
+        ood=ood,
+        hold_out=_names(hold_out),
         aim=aim,
         positive=positive,
         risk=risk,
@@ -115,10 +121,7 @@ def train(
         memory_format=memory_format,
         resume=resume,
     )
-    folder = out or Path("runs") / classifier.provenance["run"]
-    typer.echo(_verdict(folder))
-    typer.echo(f"The run is in {folder}, its report in {folder / 'report.html'}.")
-    typer.echo(f"Next: linnaea predict {folder} PHOTO.jpg")
+    _told(out or Path("runs") / classifier.provenance["run"])
 
 
 @app.command()
@@ -282,12 +285,13 @@ def evaluate(
     prevalence: Annotated[
         float | None, typer.Option(help="Of two classes: what answers are worth at this share of positives.")
     ] = None,
+    unknown: Annotated[Path | None, typer.Option(help="Images of none of the classes, to be told as unknown.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge a run on its test split, or on other data, with intervals."""
     from linnaea import pipeline
 
-    evaluation = pipeline.evaluate(run, data, prevalence=prevalence)
+    evaluation = pipeline.evaluate(run, data, prevalence=prevalence, unknown=unknown)
     if as_json:
         from dataclasses import asdict
 
@@ -295,6 +299,41 @@ def evaluate(
     else:
         typer.echo(str(evaluation))
         typer.echo(f"The figures are in {run / 'metrics.json'}.\nNext: linnaea report {run}")
+
+
+@app.command()
+def discover(
+    run: RunFolder,
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write; RUN/discovered by default.")] = None,
+    smallest: Annotated[int, typer.Option(help="The fewest images that make a group.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Group the images that a run calls unfamiliar, and propose each group as a new class."""
+    from linnaea import pipeline
+
+    found = pipeline.discover(run, list(images), out=out, smallest=smallest)
+    if as_json:
+        _print_json(found.finding.to_json() | {"folder": str(found.folder), "sheet": str(found.sheet)})
+        return
+    typer.echo(found.finding.summary)
+    for row in found.finding.rows:
+        typer.echo(f"  {row['group']}: {row['images']} images, mostly answered {row['mostly answered']}")
+    typer.echo(f"They are shown in {found.sheet}.")
+    typer.echo(f"Next: rename the folders in {found.folder}, then linnaea grow {run} {found.folder}")
+
+
+@app.command()
+def grow(
+    run: RunFolder,
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Folder of the new run; a new one beside the run.")] = None,
+) -> None:
+    """Teach a run's classifier further classes: its head is fitted anew, what it sees with stays as it is."""
+    from linnaea import pipeline
+
+    classifier = pipeline.grow(run, data, out=out)
+    _told(out or Path(run).resolve().parent / classifier.provenance["run"])
 
 
 @app.command()
@@ -463,6 +502,13 @@ def _what_the_system_said(error: OSError) -> str:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     mend = f"Make room. {GOES_ON}" if full else "Check the path and its permissions."
     return f"{error.strerror or error}{named}. Nothing half-written was left behind. {mend}"
+
+
+def _told(folder: Path) -> None:
+    """Say what came of a training, where it is, and what comes next."""
+    typer.echo(_verdict(folder))
+    typer.echo(f"The run is in {folder}, its report in {folder / 'report.html'}.")
+    typer.echo(f"Next: linnaea predict {folder} PHOTO.jpg")
 
 
 def _verdict(folder: Path) -> str:

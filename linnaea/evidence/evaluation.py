@@ -32,6 +32,10 @@ class Evaluation:
     figures: Mapping[str, Estimate]
     findings: Sequence[Finding]
 
+    def with_more(self, figures: Mapping[str, Estimate], findings: Sequence[Finding]) -> "Evaluation":
+        """The same with further figures and findings."""
+        return Evaluation(self.predictions, {**self.figures, **figures}, [*self.findings, *findings])
+
     def __str__(self) -> str:
         rows = [(name, str(figure), f"n = {figure.n}", figure.method) for name, figure in self.figures.items()]
         name, figure, images = (max(len(row[column]) for row in rows) for column in range(3))

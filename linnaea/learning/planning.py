@@ -14,7 +14,7 @@ from linnaea.models.model import Model
 from linnaea.runtime.plan import SECONDS, Plan, Workload, limit_threads, measure, training_bytes
 from linnaea.task import Task
 
-COMPARED = 4  # images whose logits are compared between plans
+COMPARED = 4  # images whose features are compared between plans
 COPIES = 6  # of the parameters: weights, gradients, two moments of the optimizer, the best ones, those to be written
 
 
@@ -35,7 +35,8 @@ def measure_training(
     """The fastest plan for forward and backward passes on this machine, see `linnaea.runtime.plan.measure`.
 
     `images` is how many the network will be trained on, all epochs counted; `given` says that `batch_size` was asked
-    for by hand, and stays. Formats are compared by the logits in evaluation mode. Weights, buffers and random numbers
+    for by hand, and stays. Formats are compared by features in evaluation mode: the
+    logits of a network that has learnt nothing hardly differ between pictures. Weights, buffers and random numbers
     are left as they were.
     """
     limit_threads()
@@ -67,8 +68,7 @@ def measure_training(
             buffer.copy_(kept)
         model.eval().to(memory_format=plan.layout)
         with plan.autocast():
-            logits: Tensor = model(pixels(COMPARED, plan)[0])
-        return logits.float().cpu()
+            return model.features(pixels(COMPARED, plan)[0]).float().cpu()
 
     with _untouched(model):
         few = min(2, batch_size)

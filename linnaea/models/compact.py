@@ -6,6 +6,7 @@ in 3.29 seconds on a single GPU"), here with residual second convolutions.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,27 +27,34 @@ class Compact(Model):
     """Whitening stem, three pooled residual blocks, global maximum, linear head.
 
     `size` is the side of the pictures, of which the stem makes a grid of about 32 x 32; `widths` the channels of the
-    blocks; `mirrored` says whether answers are the mean over a picture and its mirror image. Call `whiten` once with
-    training pictures before training.
+    blocks; `mirrored` says whether answers are the mean over a picture and its mirror image, `biased` whether the head
+    has a bias. Call `whiten` once with training pictures before training.
     """
 
     kind = "compact"
+    logit_scale = LOGIT_SCALE
 
-    def __init__(self, classes: int, size: int, widths: Sequence[int] = WIDTHS, mirrored: bool = False) -> None:
-        super().__init__(classes=classes, size=size, widths=list(widths), mirrored=mirrored)
+    def __init__(
+        self, classes: int, size: int, widths: Sequence[int] = WIDTHS, mirrored: bool = False, biased: bool = False
+    ) -> None:
+        super().__init__(classes=classes, size=size, widths=list(widths), mirrored=mirrored, biased=biased)
         self.mirrored = mirrored
         stride = max(1, size // GRID)
         self.stem = nn.Conv2d(3, 2 * COMPONENTS, 2 * stride, stride, bias=False)
         self.stem.weight.requires_grad = False
         channels = [2 * COMPONENTS, *widths]
         self.blocks = nn.Sequential(*(Block(before, after) for before, after in zip(channels, widths, strict=False)))
-        self.classifier = nn.Linear(widths[-1], classes, bias=False)
+        self.classifier = nn.Linear(widths[-1], classes, bias=biased)
 
     def features(self, pixels: Tensor) -> Tensor:
         """The strongest response of each channel anywhere in the picture, shape (N, 192)."""
         if self.mirrored and not self.training:
             return (self._strongest(pixels) + self._strongest(pixels.flip(3))) / 2
         return self._strongest(pixels)
+
+    def arguments_for(self, classes: int) -> dict[str, Any]:
+        """Those of this one, with a bias."""
+        return {**super().arguments_for(classes), "biased": True}
 
     def look_at_both_sides(self) -> None:
         """From here on, answer by the mean over a picture and its mirror image, which costs twice the time."""
@@ -58,7 +66,7 @@ class Compact(Model):
 
     def head(self, features: Tensor) -> Tensor:
         """Features (N, 192) to logits (N, K), scaled down to start gently."""
-        logits: Tensor = self.classifier(features) * LOGIT_SCALE
+        logits: Tensor = self.classifier(features) * self.logit_scale
         return logits
 
     @torch.no_grad()

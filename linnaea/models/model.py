@@ -18,6 +18,7 @@ class Model(nn.Module, ABC):
 
     kind: str
     pixels_per_batch = 16 * 224 * 224  # of pictures that are embedded at once on a CPU
+    logit_scale = 1.0  # times what the linear layer `classifier` gives
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
@@ -34,6 +35,24 @@ class Model(nn.Module, ABC):
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (N, 3, H, W) to logits (N, K)."""
         return self.head(self.features(pixels))
+
+    def arguments_for(self, classes: int) -> dict[str, Any]:
+        """The arguments of a model like this one whose head is any linear map to this many classes."""
+        return {**self.arguments, "classes": classes}
+
+    @property
+    def has_linear_head(self) -> bool:
+        """Whether the head can be any linear map of the features, and lies in the layer `classifier`."""
+        return hasattr(self, "classifier")
+
+    @torch.no_grad()
+    def with_head(self, weight: Tensor, bias: Tensor) -> "Model":
+        """A copy that maps the same features to logits by `weight` (K, D) and `bias` (K,), if the head can be any."""
+        copy = type(self)(**self.arguments_for(len(weight)))
+        body = {name: value for name, value in self.state_dict().items() if not name.startswith("classifier.")}
+        head = {"classifier.weight": weight / self.logit_scale, "classifier.bias": bias / self.logit_scale}
+        copy.load_state_dict({**body, **head})
+        return copy.eval()
 
     @property
     def device(self) -> torch.device:

@@ -5,6 +5,8 @@ from linnaea.pipeline.adaptation import adapt_prior
 from linnaea.pipeline.auditing import audit
 from linnaea.pipeline.conversion import convert
 from linnaea.pipeline.datasets import check_split, datasheet, diff, folds, leaks_in, split
+from linnaea.pipeline.discovering import discover
+from linnaea.pipeline.growing import grow
 from linnaea.pipeline.previewing import preview
 from linnaea.pipeline.training import train
 from linnaea.pipeline.verbs import compare, evaluate, export, predict, report
@@ -17,9 +19,11 @@ __all__ = [
     "convert",
     "datasheet",
     "diff",
+    "discover",
     "evaluate",
     "export",
     "folds",
+    "grow",
     "leaks_in",
     "predict",
     "preview",

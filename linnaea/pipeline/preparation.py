@@ -11,7 +11,7 @@ import numpy.typing as npt
 from linnaea.data.audit import Inspection, audit
 from linnaea.data.duplicates import duplicate_groups, kept_together, largest_group, thumbnails_of
 from linnaea.data.pixels import Decoded, Recipe, decode_files
-from linnaea.data.splits import split
+from linnaea.data.splits import fill_splits, split
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, UsageError
 from linnaea.finding import Finding
@@ -72,7 +72,8 @@ def prepare(
 
     `duplicates` "near" groups pictures that look the same, "exact" only files with the same bytes; where more than a
     fifth of all images look the same (a fixed camera), near means exact, with a warning. `split_by` names a splitter.
-    `keep_splits` is the dataset of a run that is resumed: its rows and splits are taken over. Raises DataError when
+    `keep_splits` is the dataset of a run: its rows and splits are taken over, only images that are new to it, without
+    `sha256` or `split`, may become unreadable and are given a split. Raises DataError when
     fewer than two classes or no val images remain, or the data differs from that of the run.
     """
     given = dataset if keep_splits is None else keep_splits
@@ -81,6 +82,8 @@ def prepare(
     if keep_splits is None:
         dataset = split(dataset, found.units, by=split_by, fractions=fractions, seed=seed)
         decoded, same = _rows_of(dataset, found)
+    elif None in dataset.column("split"):
+        dataset = fill_splits(dataset, found.units, seed=seed)
     dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
         _require_val(dataset)
@@ -179,7 +182,9 @@ def _require_val(dataset: Dataset) -> None:
 
 def _require_same(dataset: Dataset, decoded: Decoded) -> None:
     changed = [
-        path for path, old, new in zip(dataset.ids, dataset.column("sha256"), decoded.sha256, strict=True) if old != new
+        path
+        for path, old, new in zip(dataset.ids, dataset.column("sha256"), decoded.sha256, strict=True)
+        if old not in (None, new)
     ]
     if changed:
         raise DataError(

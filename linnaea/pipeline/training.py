@@ -22,7 +22,7 @@ from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence import write_evaluation
 from linnaea.evidence.calibration import Aims, calibrate_with_findings
-from linnaea.evidence.openset import fit_familiarity
+from linnaea.evidence.openset import Known, fit_familiarity, require_score
 from linnaea.evidence.roll_up import require_taxonomy
 from linnaea.evidence.thresholds import require_thresholds
 from linnaea.finding import Finding
@@ -44,6 +44,9 @@ from linnaea.pipeline.beginning import (
 )
 from linnaea.pipeline.ladder import Climbed, climb
 from linnaea.pipeline.preparation import Prepared, Rows, prepare
+from linnaea.pipeline.strangers import held_out, judge_held_out
+from linnaea.pipeline.strangers import hold_out as hold_out_of
+from linnaea.predictions import Predictions
 from linnaea.run import Run, now
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
@@ -76,6 +79,8 @@ def train(
     coverage: float = 0.9,
     unsure_rate: float = 0.05,
     unfamiliar_rate: float = 0.05,
+    ood: str = "auto",
+    hold_out: Sequence[str] | None = None,
     aim: str | None = None,
     positive: str | None = None,
     risk: float | None = None,
@@ -95,7 +100,9 @@ def train(
     people know of the data (None: `datasheet.toml` beside the images, if it is there). `augment` names augmentations
     (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is
     made small where classes lie below groups (None: "per_level"). `coverage`,
-    `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `aim` says what the thresholds are chosen for where there
+    `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `ood` names the score by which pictures are unfamiliar
+    ("auto": the blend; "none": no picture is). `hold_out` names classes that are left out of everything but one figure:
+    how well their images are told from those of the others. `aim` says what the thresholds are chosen for where there
     are two classes or several labels per image, such as "recall=0.95" (None: the likelier class, and the highest F1 of
     each label); `positive` which of two classes an aim is about (None: the second by name). `risk` is the share of
     wrong answers to expect at most where classes lie below groups, as answers roll up to groups for it (None: 0.1).
@@ -112,7 +119,9 @@ def train(
     options = replace(options, device=pick_device(device), memory_format=pick_memory_format(memory_format), seed=seed)
     options = replace(options, precision=pick_precision(precision, options.device))
     SPLITTERS[split_by]
-    dataset = with_positive(data if isinstance(data, Dataset) else read(data), positive)
+    dataset = hold_out_of(data if isinstance(data, Dataset) else read(data), hold_out or ())
+    dataset = with_positive(dataset, positive)
+    require_score(ood, several=dataset.multilabel)
     require_thresholds(dataset.task, aim)
     require_taxonomy(dataset.task, risk, unsure_rate if unsure_rate != Aims.unsure_rate else None)
     require_one_loss(loss, balance)
@@ -131,7 +140,7 @@ def train(
         run.note(*weight_notes)
         for note in weight_notes:
             logger.info(note)
-        with _timed(run, "decode, audit, split"):
+        with timed(run, "decode, audit, split"):
             prepared = prepare(
                 dataset,
                 recipe,
@@ -149,9 +158,9 @@ def train(
                 run.note(*filter(None, [stale(sheet, dataset)]))
         job = examples_job(prepared, options, started + limit * (1 - FINISHING_SHARE) if limit else math.inf)
         if balance is not None:
-            with _timed(run, "balance"):
+            with timed(run, "balance"):
                 job = balanced(job, run)
-        with _timed(run, "ladder"):
+        with timed(run, "ladder"):
             choice = climb(run, steps, job, prepared.dataset, recipe)
         assert choice.climbed.classifier is not None
         run.update(
@@ -159,28 +168,28 @@ def train(
             chosen_because=choice.because,
             plan=choice.climbed.classifier.provenance["plan"] | {"device": options.device},
         )
-        classifier = finish(choice.climbed, prepared, aims, run)
+        classifier = finish(choice.climbed, prepared, aims, run, ood=ood)
         run.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
         write_card(run.folder)
     write_report(run.folder)
     return classifier
 
 
-def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run) -> Classifier:
-    """Fit familiarity on training features and calibration on val, evaluate, and save the bundle.
+def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run, *, ood: str = "auto") -> Classifier:
+    """Fit familiarity by the score `ood` on training features and calibration on val, evaluate, and save the bundle.
 
     No image is embedded twice: the features that the ladder made are used again.
     """
     assert climbed.classifier is not None, "only a finished rung is chosen"
     classifier, targets = climbed.classifier, prepared.dataset.targets
     val = prepared.rows("val")
-    with _timed(run, "calibrate"):
+    with timed(run, "calibrate"):
         rows = _familiarity_rows(prepared)
         features = _features(climbed, prepared, rows)
         val_features = climbed.val_features
         if val_features is None:
             val_features = embed(classifier.model, prepared.decoded.images[val])
-        familiarity = fit_familiarity(classifier.model, features, targets[rows], fresh=val_features)
+        familiarity = fit_familiarity(classifier.model, features, targets[rows], fresh=val_features, name=ood)
         classifier = classifier.with_(familiarity=familiarity)
         logits, _, scores = classifier.score_features(val_features)
         try:
@@ -196,14 +205,20 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run) -> Classi
         } | ({"positive": classifier.classes[1]} if classifier.task == "binary" else {})
         classifier = classifier.with_(provenance={**classifier.provenance, **facts, "run": run.folder.name})
         classifier.save(run.model_folder)
-    with _timed(run, "evaluate"):
-        _evaluate(classifier, val_features, prepared, run, "val")
+    with timed(run, "evaluate"):
+        seen = val_features
+        answers = _evaluate(classifier, seen, prepared, run, "val")
         test = prepared.rows("test")
         if len(test):
             run.count_test("train")
-            _evaluate(classifier, embed(classifier.model, prepared.decoded.images[test]), prepared, run, "test")
+            seen = embed(classifier.model, prepared.decoded.images[test])
+            answers = _evaluate(classifier, seen, prepared, run, "test")
         else:
             run.note("There is no test split: figures on val were also used to choose, and are too good.")
+    if (held := held_out(prepared.dataset)) is not None:
+        with timed(run, "open set"):
+            known = Known.of(classifier.model, features, targets[rows], val_features)
+            judge_held_out(run, classifier, held, answers, seen, known)
     return classifier
 
 
@@ -234,7 +249,7 @@ def _features(climbed: Climbed, prepared: Prepared, rows: Rows) -> npt.NDArray[n
 
 def _evaluate(
     classifier: Classifier, features: npt.NDArray[np.float32], prepared: Prepared, run: Run, name: str
-) -> None:
+) -> Predictions:
     rows = prepared.rows(name)
     part = prepared.dataset.take(rows.tolist()).with_unreadable(name)
     columns = known_columns(part)
@@ -244,6 +259,7 @@ def _evaluate(
     failed = [*[None] * len(rows), *lost]
     answers = classifier.answer(scores[0], scores[1], scores[2], columns, failed)
     write_evaluation(answers, run.folder, name, classifier.policy)
+    return answers
 
 
 def _lengthened(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
@@ -315,7 +331,8 @@ def _has_data(run: Run) -> bool:
 
 
 @contextmanager
-def _timed(run: Run, stage: str) -> Iterator[None]:
+def timed(run: Run, stage: str) -> Iterator[None]:
+    """Record in run.json how long a stage takes."""
     started = time.perf_counter()
     yield
     run.timed(stage, time.perf_counter() - started)

@@ -20,6 +20,7 @@ from linnaea.evidence import figures as compute_figures
 from linnaea.evidence import findings as compute_findings
 from linnaea.evidence.prevalence import require_prevalence
 from linnaea.pipeline.known import known_images
+from linnaea.pipeline.strangers import judge_folder, judge_images
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.containers import Located
@@ -33,13 +34,15 @@ def evaluate(
     data: str | Path | Dataset | None = None,
     *,
     prevalence: float | None = None,
+    unknown: str | Path | Sequence[str | Path] | None = None,
 ) -> Evaluation:
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
     Every figure comes with a 95 % interval. For a run the predictions, figures and tables are written into its
     folder. Images that cannot be read count as wrong answers. `prevalence`, of two classes, adds what answers are worth
-    where the positive one has that share (Bayes' rule; Mercaldo et al. 2007). Raises DataError when no image carries a
-    known class, UsageError for a prevalence that is none.
+    where the positive one has that share (Bayes' rule; Mercaldo et al. 2007). `unknown` are images of none of the
+    classes: how well they are told from known ones is added to the figures and the findings. Raises DataError when no
+    image carries a known class, UsageError for a prevalence that is none.
     """
     if isinstance(classifier, Classifier):
         if data is None:
@@ -47,7 +50,11 @@ def evaluate(
         require_prevalence(classifier.task, prevalence)
         predictions = classifier.predict(known_images(data, classifier))
         figures = compute_figures(predictions, prevalence=prevalence)
-        return Evaluation(predictions, figures, compute_findings(predictions, classifier.policy))
+        judged = Evaluation(predictions, figures, compute_findings(predictions, classifier.policy))
+        if unknown is None:
+            return judged
+        openset = judge_images(classifier, predictions, image_files(unknown))
+        return judged.with_more(openset.figures, openset.findings)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
     run.require_finished()
     loaded = load(run.model_folder)
@@ -61,7 +68,11 @@ def evaluate(
     evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
     if name == "test":
         run.count_test("evaluate")
-    return evaluation
+    if unknown is None:
+        return evaluation
+    named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name
+    openset = judge_folder(run, loaded, answers, image_files(unknown), named)
+    return evaluation.with_more(openset.figures, openset.findings)
 
 
 def predict(classifier: Classifier | str | Path, images: str | Path | Dataset | Sequence[str | Path]) -> Predictions:
@@ -70,7 +81,7 @@ def predict(classifier: Classifier | str | Path, images: str | Path | Dataset | 
     Raises DataError for a path that does not exist and a folder without images.
     """
     loaded = classifier if isinstance(classifier, Classifier) else _load_finished(Path(classifier))
-    return loaded.predict(images if isinstance(images, Dataset) else _image_files(images))
+    return loaded.predict(images if isinstance(images, Dataset) else image_files(images))
 
 
 def compare(first: str | Path, second: str | Path) -> Comparison:
@@ -132,7 +143,8 @@ def _load_finished(folder: Path) -> Classifier:
     return load(folder)
 
 
-def _image_files(images: str | Path | Sequence[str | Path]) -> list[Located]:
+def image_files(images: str | Path | Sequence[str | Path]) -> list[Located]:
+    """The image files that are named, and those in folders and archives; raises DataError where there are none."""
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     missing = [str(path) for path in paths if not path.exists()]
     if missing:

@@ -107,9 +107,24 @@ def test_what_would_take_too_long_is_not_measured(bench, machine):
     own = bench(dict.fromkeys(FORMATS, 3.0))
     plan = measured(own, seconds=15.0)
     assert (plan.precision, plan.memory_format, plan.source, own.steps) == ("float32", "channels_last", "default", [])
-    assert plan.notes == ("Nothing was measured: it would take more than 15 s.",)
+    assert plan.notes == ("Nothing was measured: it would have taken more than 15 s.",)
     again = bench()
     assert measured(again).source == "measured", "that there was no time is not remembered"
+
+
+def test_a_machine_that_turns_busy_is_given_up(bench, machine):
+    own = bench()
+    step = own.workload.step
+
+    def busy(plan):
+        own.now += 20
+        return step(plan)
+
+    object.__setattr__(own.workload, "step", busy)
+    plan = measured(own, seconds=15.0)
+    assert (plan.precision, plan.source) == ("float32", "default")
+    assert len(own.steps) == 2
+    assert own.now < 45
 
 
 def test_few_images_are_not_worth_measuring(bench, machine):

@@ -5,7 +5,7 @@ registered under its name.
 """
 
 from linnaea.data.splits import chronological, iterative, stratified  # noqa: F401  members register themselves
-from linnaea.data.splits.assignment import default_fractions, require_all, split
+from linnaea.data.splits.assignment import default_fractions, fill_splits, require_all, split
 from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
 from linnaea.data.splits.folds import assign_folds, each_fold, given_folds, random_folds, with_folds
 
@@ -17,6 +17,7 @@ __all__ = [
     "assign_folds",
     "default_fractions",
     "each_fold",
+    "fill_splits",
     "given_folds",
     "random_folds",
     "require_all",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,6 +46,28 @@ def split(
         raise UsageError(f"split fractions are {dict(fractions)}; expected shares of at least 0 that sum to 1.")
     shares = {name: fractions[name] for name in SPLITS if fractions.get(name, 0) > 0}
     return _filled(dataset, deal_out(Deal(dataset, units_of(dataset, groups, seed), shares)))
+
+
+def fill_splits(dataset: Dataset, groups: Rows, *, seed: int = 0) -> Dataset:
+    """Give a split to those images that have none, of a dataset whose others have one.
+
+    An image goes where the others of its group (N,) are, into train where they lie apart; the rest are dealt out as
+    `split` does.
+    """
+    parts: list[str | None] = list(dataset.column("split"))
+    of_group: dict[int, str] = {}
+    for group, part in zip(groups.tolist(), parts, strict=True):
+        if part is not None:
+            of_group[group] = min(part, of_group.get(group, part), key=SPLITS.index)
+    parts = [part or of_group.get(group) for group, part in zip(groups.tolist(), parts, strict=True)]
+    rows = np.array([row for row, part in enumerate(parts) if part is None], dtype=np.int64)
+    if len(rows):
+        rest = dataset.take(rows.tolist())
+        rest = replace(rest, table=rest.table.drop_columns("split"))
+        dealt = split(rest, groups[rows], seed=seed).column("split")
+        for row, part in zip(rows.tolist(), dealt, strict=True):
+            parts[row] = part
+    return dataset.with_column("split", parts)
 
 
 def require_all(parts: Sequence[str | None], column: str = "split") -> None:

@@ -27,6 +27,8 @@ EXPECTED = {
     "model/README.md": "the model card, to be filled in by the owner",
 }
 
+OPENSET = "openset"  # what was seen of unknown pictures
+
 
 @dataclass(frozen=True)
 class Part:
@@ -108,8 +110,13 @@ class Folder:
 
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
-        known = {"audit", "test", "val", "export"}
+        known = {"audit", "test", "val", "export", *self.named_findings(OPENSET)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
+
+    def named_findings(self, name: str) -> list[str]:
+        """The names of finding files that are `name`, or begin with it and a hyphen."""
+        stems = sorted(path.stem for path in (self.path / "findings").glob(f"{name}*.json"))
+        return [stem for stem in stems if stem == name or stem.startswith(f"{name}-")]
 
     def contents(self) -> list[dict[str, Any]]:
         """The files that a finished run holds and whether each is there."""

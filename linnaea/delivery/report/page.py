@@ -11,6 +11,7 @@ from linnaea.delivery.report import origins, sections, tables, words
 from linnaea.delivery.report.decision import decision_sections
 from linnaea.delivery.report.folder import Folder, Part, mapping
 from linnaea.delivery.report.labels import label_sections
+from linnaea.delivery.report.strangers import stranger_sections
 from linnaea.delivery.report.tree import tree_sections
 from linnaea.delivery.report.verdict import verdict_of
 from linnaea.finding import SEVERITIES, Finding
@@ -29,6 +30,7 @@ SECTIONS = {
     "curves": "How it learned",
     "mistakes": "Worst mistakes",
     "answers": "How it answers",
+    "strangers": "What it does not know",
     "splits": "The data",
     "audit": "Data audit",
     "left_out": "Left out",
@@ -56,6 +58,7 @@ def render(run: Path) -> str:
         **_evaluated(folder, evaluation, classifier),
         "curves": sections.curves_section(folder),
         "answers": sections.answers_section(evaluation, classifier, several=folder.several),
+        **stranger_sections(folder, classifier),
         "splits": sections.splits_section(folder, manifest),
         "audit": sections.findings_section(folder, audit),
         "left_out": manifest if manifest.missing else Part(manifest.content.left_out),

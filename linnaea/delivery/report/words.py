@@ -77,6 +77,14 @@ METRICS = {
     "answered_accuracy": Metric("Accuracy when it answers", "Share correct among images not declined.", share=True),
     "unsure_rate": Metric("Unsure", "Share of images declined because the answer was not sure enough.", share=True),
     "unfamiliar_rate": Metric("Unfamiliar", "Share declined because they look unlike the training images.", share=True),
+    "auroc": Metric("AUROC", "Chance that an unknown picture is stranger than a known one; 0.5 is guessing."),
+    "aupr": Metric("AUPR", "Precision at each unknown picture found by its score, averaged; 1 is perfect."),
+    "fpr_at_95_tpr": Metric(
+        "Let through at 95 %", "Share of unknown pictures that pass where 95 % of the known do.", share=True
+    ),
+    "oscr": Metric("OSCR", "Chance that a known picture is named rightly and an unknown one is stranger than it."),
+    "unknown_rejected": Metric("Unknown called unfamiliar", "Share of unknown pictures that are declined.", share=True),
+    "known_rejected": Metric("Known called unfamiliar", "Share of known pictures that are declined.", share=True),
     "coverage": Metric("Coverage of the prediction set", "Share of images whose set holds the truth.", share=True),
     "false_negative_rate": Metric(
         "Missed by the prediction set", "Share of an image's labels that its set misses, averaged.", share=True

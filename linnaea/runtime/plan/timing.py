@@ -17,18 +17,31 @@ FEWEST = 2  # images in a step
 COST = {"embed": 1.0, "train": 3.0}  # of a step, in forward passes
 MARGIN = 1.05  # times faster than one before it in the list a plan has to be
 HOPELESS = 1.5  # times slower than the fastest: not timed again
+PATIENCE = 2.0  # times the seconds, after which a machine has too much other work to measure on
 GROWTH = (4, 16)  # times as many images per batch, for accelerators
 Clock = Callable[[], float]
 Steps = dict[Plan, list[float]]
+
+
+class _TooSlowError(Exception):
+    """There is no time to see all candidates."""
 
 
 def race(workload: Workload, plans: Sequence[Plan], seconds: float, clock: Clock) -> Plan:
     """The fastest of the plans whose answers agree with float32, by the median of its steps; the first ones win ties.
 
     Steps are taken in turn, forwards and backwards through the list, so that whatever else the machine does meets all
-    alike; what is hopeless after a step is not timed again. A race that would take much longer than `seconds` is not
-    begun: the first plan is taken, with a note.
+    alike; what is hopeless after a step is not timed again. A race that would take longer than `seconds` is not begun,
+    and one that takes twice as long before every candidate was timed, on a machine that has other work, is given up:
+    the first plan is taken, with a note.
     """
+    try:
+        return _raced(workload, plans, seconds, clock)
+    except _TooSlowError:
+        return replace(plans[0], notes=(f"Nothing was measured: it would have taken more than {seconds:g} s.",))
+
+
+def _raced(workload: Workload, plans: Sequence[Plan], seconds: float, clock: Clock) -> Plan:
     started = clock()
     expected = workload.answers(reference(plans[0]))
     if not bool(torch.isfinite(expected).all()):
@@ -36,14 +49,18 @@ def race(workload: Workload, plans: Sequence[Plan], seconds: float, clock: Clock
     per_image = _seconds_per_image(workload, plans[0], len(expected), clock) * COST[workload.purpose]
     count = _images_per_step(workload, plans[0], len(plans), per_image, seconds)
     if len(plans) * count * per_image > seconds:
-        return replace(plans[0], notes=(f"Nothing was measured: it would take more than {seconds:g} s.",))
+        raise _TooSlowError
+    deadline, limit = started + seconds, started + PATIENCE * seconds
     batch, timings = workload.batch_size, list[Timing]()
     if _may_grow(workload, plans[0]):
-        batch, timings = _batch(workload, plans[0], clock, started + seconds)
+        batch, timings = _batch(workload, plans[0], clock, deadline, limit)
         count = max(count, batch)
     tried = {replace(plan, batch_size=count): plan for plan in plans}
-    found = {plan: agreement(plan, workload, expected) for plan in tried}
-    steps = _timed([plan for plan in tried if not found[plan].refusal], workload, started + seconds, clock)
+    found = {}
+    for plan in tried:
+        _require_time(clock, limit)
+        found[plan] = agreement(plan, workload, expected)
+    steps = _timed([plan for plan in tried if not found[plan].refusal], workload, clock, deadline, limit)
     chosen = _fastest(steps) or next(iter(tried))
     timings += [_timing(plan, steps, found[plan]) for plan in tried]
     return replace(tried[chosen], batch_size=batch, source="measured", notes=_notes(found), measured=tuple(timings))
@@ -64,12 +81,19 @@ def _images_per_step(workload: Workload, plan: Plan, plans: int, seconds_per_ima
     return max(FEWEST, min(workload.bounded(plan).batch_size or 1, share, affordable))
 
 
-def _timed(plans: Sequence[Plan], workload: Workload, deadline: float, clock: Clock) -> Steps:
-    """Seconds per image of each step, by plan in the order of the list."""
+def _require_time(clock: Clock, limit: float) -> None:
+    if clock() > limit:
+        raise _TooSlowError
+
+
+def _timed(plans: Sequence[Plan], workload: Workload, clock: Clock, deadline: float, limit: float) -> Steps:
+    """Seconds per image of each step, by plan in the order of the list; no round begins after the `deadline`."""
     steps: Steps = {plan: [] for plan in plans}
     alive = list(plans)
     for number in range(ROUNDS):
         for plan in alive if number % 2 == 0 else reversed(alive):
+            if number == 0:
+                _require_time(clock, limit)
             started = clock()
             workload.step(plan)
             _finish(plan.device)
@@ -102,7 +126,7 @@ def _may_grow(workload: Workload, plan: Plan) -> bool:
     return workload.purpose == "embed" and torch.device(plan.device).type != "cpu"
 
 
-def _batch(workload: Workload, plan: Plan, clock: Clock, deadline: float) -> tuple[int, list[Timing]]:
+def _batch(workload: Workload, plan: Plan, clock: Clock, deadline: float, limit: float) -> tuple[int, list[Timing]]:
     """The batch that is fastest, of the usual one and larger ones that fit into memory and come more than once.
 
     Formats are compared with that batch: in small ones an accelerator mostly waits for its orders.
@@ -110,7 +134,7 @@ def _batch(workload: Workload, plan: Plan, clock: Clock, deadline: float) -> tup
     usual = workload.batch_size
     sizes = [usual * factor for factor in GROWTH if usual * factor * PLANNED <= workload.images]
     tried = [replace(plan, batch_size=size) for size in (usual, *sizes)]
-    steps = _timed([larger for larger in tried if _fits(larger, workload)], workload, deadline, clock)
+    steps = _timed([larger for larger in tried if _fits(larger, workload)], workload, clock, deadline, limit)
     chosen = _fastest(steps)
     timings = [_timing(larger, steps, Agreement(0.0)) for larger in steps if larger != chosen]
     return (usual if chosen is None else chosen.batch_size or usual), timings

@@ -1,0 +1,203 @@
+"""`discover`: what a classifier calls unfamiliar, grouped into proposals for new classes."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from linnaea.classifier import Classifier, load
+from linnaea.data.decoding import UnreadableError
+from linnaea.data.pixels import decode_files, read_content
+from linnaea.data.writers.names import Names, safe
+from linnaea.delivery.sheet import Strip, write_sheet
+from linnaea.errors import DataError, UsageError
+from linnaea.evidence.openset import Known
+from linnaea.evidence.openset.grouping import Grouping, group_strangers
+from linnaea.finding import Finding
+from linnaea.models.embedding import embed
+from linnaea.pipeline.embedding import Embedded, embed_files
+from linnaea.pipeline.verbs import image_files
+from linnaea.predictions import Predictions
+from linnaea.run import Run
+from linnaea.runtime.containers import MARK, Located
+from linnaea.runtime.files import whole_folder
+
+logger = logging.getLogger("linnaea")
+NAME = "discovered"
+SMALLEST = 5
+MOST_GROUPED, MOST_KNOWN = 4_000, 2_000
+SHOWN = 8
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """The folder with a folder of copies per group, the contact sheet of the groups, and the finding."""
+
+    folder: Path
+    sheet: Path
+    finding: Finding
+
+
+def discover(
+    run: str | Path | Run,
+    images: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    smallest: int = SMALLEST,
+) -> Discovery:
+    """Group the images that a run's classifier calls unfamiliar, and propose each group as a new class.
+
+    `images` are files, folders and archives; images of the run itself are left out. Groups are clusters of the model's
+    features, their number the one with the highest silhouette; fewer than `smallest` images make none. Copies of the
+    images go into a folder `new-1`, `new-2`, ... per group, below `out` (None: `discovered` in the run's folder):
+    rename, merge and delete these, then give the folder to `linnaea.grow`. Raises DataError where nothing is unfamiliar
+    or no group is found.
+    """
+    if smallest < 2:
+        raise UsageError(f"smallest is {smallest}; expected 2 images or more, such as {SMALLEST}.")
+    opened = run if isinstance(run, Run) else Run.open(run)
+    opened.require_finished()
+    classifier = load(opened.model_folder)
+    if classifier.familiarity is None or classifier.policy.ood_threshold is None:
+        raise UsageError(f"nothing is unfamiliar to {opened.folder}: train it with --ood auto and another model.")
+    place = Path(out) if out is not None else opened.folder / NAME
+    with whole_folder(place) as folder:
+        strangers = _strangers(opened, classifier, image_files(images))
+        grouping = _grouped(opened, classifier, strangers.embedded.features, smallest)
+        if not (grouping.groups >= 0).any():
+            raise DataError(
+                f"{len(strangers.paths)} images are unfamiliar, and no group of them has {smallest}: give more images, "
+                "or a smaller number with --smallest."
+            )
+        rows = _copied(strangers, grouping, folder)
+    sheet = _sheet(classifier, strangers, grouping, place.with_name(f"{place.name}.png"))
+    finding = _finding(strangers, grouping, rows, place)
+    opened.write_findings(NAME, [finding])
+    return Discovery(place, sheet, finding)
+
+
+@dataclass(frozen=True, eq=False)
+class _Strangers:
+    """The unfamiliar images: where they are, what the model makes of them, and what was answered."""
+
+    paths: list[Located]
+    embedded: Embedded
+    answers: Predictions
+    asked: int
+
+
+def _strangers(run: Run, classifier: Classifier, paths: Sequence[Located]) -> _Strangers:
+    """The unfamiliar ones of these images, at most 4,000, the strangest; raises DataError where there are none."""
+    embedded = embed_files(classifier, paths)
+    own = set(run.dataset().column("sha256"))
+    unreadable = sum(reason is not None for reason in embedded.failed)
+    if unreadable:
+        logger.warning(f"{unreadable} of {len(paths)} images cannot be read and are left out.")
+    known = sum(digest in own for digest in embedded.sha256)
+    if known:
+        logger.warning(f"{known} of {len(paths)} images are the run's own and are left out.")
+    answers = embedded.answers(classifier, [str(path) for path in paths], [None] * len(paths))
+    first = dict(reversed([(digest, row) for row, digest in enumerate(embedded.sha256)]))
+    reasons = answers.column("reason")
+    found = [row for digest, row in first.items() if digest not in own and reasons[row] == "unfamiliar"]
+    if not found:
+        raise DataError(
+            f"none of {len(paths)} images is unfamiliar to {run.folder} apart from its own: there is nothing to "
+            "discover in them."
+        )
+    if len(found) > MOST_GROUPED:
+        logger.warning(f"{len(found)} images are unfamiliar: only the {MOST_GROUPED} strangest are grouped.")
+    scores = answers.column("ood_score")
+    rows = sorted(sorted(found, key=lambda row: -scores[row])[:MOST_GROUPED])
+    table = answers.table.take(rows)
+    return _Strangers([paths[row] for row in rows], embedded.take(rows), answers.with_table(table), len(paths))
+
+
+def _grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32], smallest: int) -> Grouping:
+    """Grouped by what differs between the run's classes more than within them."""
+    part = run.dataset().split("train")
+    rows = np.sort(np.random.default_rng(0).permutation(len(part))[:MOST_KNOWN])
+    part = part.take(rows.tolist())
+    decoded = decode_files(part.paths, classifier.recipe)
+    lost = decoded.excluded(part.ids)
+    if lost:
+        raise DataError(
+            f"{len(lost)} of the run's own images cannot be read any more (first {lost[0].path}): put them back."
+        )
+    known = Known.of(classifier.model, embed(classifier.model, decoded.images), part.targets)
+    return group_strangers(known, features, smallest=smallest)
+
+
+def _copied(strangers: _Strangers, grouping: Grouping, folder: Path) -> list[dict[str, Any]]:
+    """Copy the images of each group into a folder of its own; a row per group for the finding."""
+    rows, labels = [], strangers.answers.column("label")
+    for group in range(int(grouping.groups.max()) + 1):
+        members = _members(grouping, group)
+        names, below = Names(), folder / f"new-{group + 1}"
+        below.mkdir()
+        for member in members:
+            path = strangers.paths[member]
+            name = PurePosixPath(str(path).rpartition(MARK)[2] or str(path))
+            try:
+                content = read_content(path)
+            except UnreadableError as error:
+                raise DataError(f"{path} could be read a moment ago, and now not: {error}.") from None
+            (below / names.give("", safe(name.stem), name.suffix)).write_bytes(content)
+        answered = [labels[member] for member in members]
+        nearest = max(sorted(set(answered)), key=answered.count)
+        rows.append(
+            {
+                "group": below.name,
+                "images": len(members),
+                "alike": round(float(grouping.typical[members].mean()), 3),
+                "mostly answered": f"{nearest} ({answered.count(nearest)} of {len(members)})",
+                "example": str(strangers.paths[members[0]]),
+            }
+        )
+    return rows
+
+
+def _members(grouping: Grouping, group: int) -> list[int]:
+    """The images of a group, the most typical first."""
+    members = np.flatnonzero(grouping.groups == group)
+    order: list[int] = members[np.argsort(-grouping.typical[members], kind="stable")].tolist()
+    return order
+
+
+def _sheet(classifier: Classifier, strangers: _Strangers, grouping: Grouping, place: Path) -> Path:
+    strips = []
+    for group in range(int(grouping.groups.max()) + 1):
+        members = _members(grouping, group)
+        images = decode_files([strangers.paths[member] for member in members[:SHOWN]], classifier.recipe).images
+        strips.append(Strip(f"new-{group + 1} ({len(members)})", np.asarray(images)))
+    title = f"{len(strips)} groups of unfamiliar pictures, the most typical of each first"
+    return write_sheet(place, title, [], strips)
+
+
+def _finding(strangers: _Strangers, grouping: Grouping, rows: list[dict[str, Any]], place: Path) -> Finding:
+    grouped = int((grouping.groups >= 0).sum())
+    return Finding(
+        NAME,
+        f"{len(strangers.paths)} of {strangers.asked} images are unfamiliar; {grouped} of them form {len(rows)} groups, "
+        f"copied to {place}, and {len(strangers.paths) - grouped} stay alone. {_how_apart(grouping)}",
+        count=len(strangers.paths),
+        rows=rows,
+    )
+
+
+def _how_apart(grouping: Grouping) -> str:
+    """What speaks for the groups, in one sentence."""
+    if int(grouping.groups.max()) == 0 and grouping.silhouette <= grouping.within:
+        return (
+            f"They are one group: no division of them is clearer than halving a known class, whose silhouette is up to "
+            f"{grouping.within:.2f}."
+        )
+    return (
+        f"Their silhouette is {grouping.silhouette:.2f}; halving a known class gives {grouping.within:.2f} at most. "
+        "Groups are proposals: look at them before you name them."
+    )

@@ -1,0 +1,184 @@
+"""`grow`: the classifier of a run learns further classes; what it sees with stays as it is."""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from linnaea.classifier import Classifier, load
+from linnaea.data.sources import read
+from linnaea.dataset import MANIFEST, Dataset, Excluded
+from linnaea.delivery.card import write_card
+from linnaea.delivery.report import write_report
+from linnaea.errors import UsageError
+from linnaea.evidence.calibration import Aims
+from linnaea.evidence.intervals import Sample, estimate
+from linnaea.evidence.statistics import of_mean
+from linnaea.finding import Finding
+from linnaea.learning.heads import choose, fit_path
+from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
+from linnaea.models.embedding import embed
+from linnaea.models.model import Model
+from linnaea.pipeline.beginning import freeze, open_run, recorded
+from linnaea.pipeline.ladder import climb
+from linnaea.pipeline.preparation import prepare
+from linnaea.pipeline.training import examples_job, finish, timed
+from linnaea.run import Run, now
+from linnaea.task import TASKS, infer_task
+
+logger = logging.getLogger("linnaea")
+NAME = "grown"
+AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk")
+
+
+def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path | None = None) -> Classifier:
+    """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`.
+
+    `data` are labelled images, such as the folders of `linnaea.discover` under names that you gave them. What the model
+    makes of a picture stays as it is; only its linear head is fitted anew, on the features of the run's images and the
+    new ones, then calibrated and judged like any other. Images of the run stay in their splits, and new ones that show
+    the same picture join them. The finding `grown` says what it cost the classes known before. `out` None makes a new
+    folder beside the run. Raises DataError, UsageError or RunError, each saying how to mend it.
+    """
+    started = time.monotonic()
+    old = run if isinstance(run, Run) else Run.open(run)
+    old.require_finished()
+    classifier = load(old.model_folder)
+    given = data if isinstance(data, Dataset) else read(data)
+    _require_growable(classifier, given)
+    record = old.record()
+    both = united(old.dataset(), given)
+    arguments = {"grown_from": str(old.folder.resolve()), "data": str(given.root.resolve()), "seed": record["seed"]}
+    kept = {name: record["arguments"].get(name) for name in (*AIMS, "ood", "duplicates")}
+    if kept["aim"] is not None and both.task != "binary":
+        kept["aim"] = None
+        logger.warning("The aim of the run is given up: it was about two classes, and now there are more.")
+    aims = Aims(**{name: kept[name] for name in AIMS if kept[name] is not None})
+    new = open_run(_folder(old, out), freeze(both, {**arguments, **kept}), resume=False)
+    with recorded(new):
+        new.update(seed=record["seed"])
+        with timed(new, "decode, audit, split"):
+            prepared = prepare(
+                both,
+                classifier.recipe,
+                seed=record["seed"],
+                duplicates=kept["duplicates"] or "near",
+                keep_splits=both,
+            )
+            new.write_findings("audit", prepared.findings)
+            new.write_dataset(prepared.dataset)
+        job = examples_job(prepared, Options(seed=record["seed"]), math.inf)
+        with timed(new, "ladder"):
+            step = Step(NAME, Rung(lambda job: _fit(job, classifier.model), pretrained=None))
+            choice = climb(new, [step], job, prepared.dataset, classifier.recipe)
+        assert choice.climbed.classifier is not None, "a ladder of one step that failed raises"
+        new.update(
+            chosen=NAME, chosen_because=f"The head of {old.folder.name} was fitted anew.", plan={"device": "cpu"}
+        )
+        grown = finish(choice.climbed, prepared, aims, new, ood=kept["ood"] or "auto")
+        finding = _cost(old, new, classifier.classes)
+        new.write_findings(NAME, [finding])
+        logger.info(finding.summary)
+        new.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
+        write_card(new.folder)
+    write_report(new.folder)
+    return grown
+
+
+def _require_growable(classifier: Classifier, data: Dataset) -> None:
+    if not classifier.model.has_linear_head:
+        raise UsageError(f"the model {classifier.model.kind} does not look at the pictures: grow a run with another.")
+    if TASKS[classifier.task].multilabel or data.multilabel:
+        raise UsageError(
+            f"to grow, each image has to have one label, and {'the run' if not data.multilabel else data.root} has "
+            "several: an image labelled before would have to be looked at again for every new class. Label them, and "
+            "train anew."
+        )
+
+
+def united(old: Dataset, new: Dataset) -> Dataset:
+    """The images of a run and, by their whole paths and without a hash, new ones; classes of the run come first."""
+    place = new.root.resolve()
+    paths = [(place / name).as_posix() for name in new.ids]
+    columns: dict[str, Sequence[Any]] = {"path": paths, "label": new.labels}
+    columns |= {name: new.column(name) for name in ("split", "group") if new.has(name)}
+    kept = [name for name in MANIFEST if old.has(name) or name in columns]
+    parts = [
+        {name: pa.array(_values(old, name), pa.string()) for name in kept},
+        {name: pa.array(columns.get(name, [None] * len(new)), pa.string()) for name in kept},
+    ]
+    classes = (*old.classes, *(name for name in new.classes if name not in old.classes))
+    excluded = [replace(entry, path=(place / entry.path).as_posix()) for entry in new.excluded]
+    taxonomy = {**old.taxonomy, **new.taxonomy}
+    table = pa.concat_tables([pa.table(part) for part in parts])
+    known = set(old.ids)
+    twice = [Excluded(path, "already an image of the run") for path in paths if path in known]
+    dataset = Dataset(table, classes, infer_task(classes, taxonomy), old.root, (*old.excluded, *excluded), taxonomy)
+    return dataset.without(twice) if twice else dataset
+
+
+def _values(dataset: Dataset, name: str) -> list[Any]:
+    return dataset.column(name) if dataset.has(name) else [None] * len(dataset)
+
+
+def _folder(old: Run, out: str | Path | None) -> Path:
+    if out is not None:
+        return Path(out)
+    name = f"{old.folder.resolve().name}-{NAME}"
+    return next(
+        folder
+        for number in range(1, 10_000)
+        if not (folder := old.folder.resolve().parent / (name if number == 1 else f"{name}-{number}")).exists()
+    )
+
+
+def _fit(job: Job, model: Model) -> Fitted:
+    """Logistic regression with the task's loss on the model's features, its strength chosen on val."""
+    features = embed(model, job.train.images)
+    heads = fit_path(features, job.train.targets, job.classes, loss=job.task.losses)
+    best = choose(heads, embed(model, job.val.images), job.val.targets)
+    grown = model.with_head(torch.from_numpy(best.weight), torch.from_numpy(best.bias))
+    return Fitted(grown, notes=[f"The head's strength C = {best.strength} was chosen on val."], features=features)
+
+
+def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:
+    """What growing changed for the images that the run was judged on before, and how the new classes fare."""
+    split = "test" if (old.folder / "predictions" / "test.parquet").exists() else "val"
+    first, second = old.predictions(split), new.predictions(split)
+    place = {name: row for row, name in enumerate(second.column("id"))}
+    rows = [(row, place[name]) for row, name in enumerate(first.column("id")) if name in place]
+    hits = [(part.answers == part.targets).astype(np.float64) for part in (first, second)]
+    left, right = (hits[side][[pair[side] for pair in rows]] for side in (0, 1))
+    groups = first.column("group") if "group" in first.table.column_names else None
+    sample = Sample.of(len(rows), None if groups is None else [groups[row] for row, _ in rows])
+    everything = np.ones(len(rows), dtype=bool)
+    change = estimate({"change": of_mean(right - left, everything, "no images")}, sample)["change"]
+    added = [name for name in new.dataset().classes if name not in before]
+    truths = np.array(second.column("truth"), dtype=object)
+    table = []
+    for name in added:
+        of_class = truths == name
+        table.append({"class": name, "images": int(of_class.sum()), "recall": _mean(hits[1][of_class])})
+    fresh = f" New: {', '.join(added)}." if added else ""
+    span = "" if change.lo is None or change.hi is None else f" ({100 * change.lo:+.1f} to {100 * change.hi:+.1f})"
+    worse = change.hi is not None and change.hi < 0
+    return Finding(
+        NAME,
+        f"Of the {len(rows)} {split} images of {old.folder.name}, {left.mean():.1%} were answered rightly before and "
+        f"{right.mean():.1%} are now: {100 * (change.value or 0.0):+.1f} points{span}.{fresh}",
+        severity="warning" if worse else "info",
+        count=len(rows),
+        figure=change,
+        rows=table,
+    )
+
+
+def _mean(values: Any) -> float | None:
+    return float(values.mean()) if len(values) else None

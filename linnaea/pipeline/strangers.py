@@ -1,0 +1,128 @@
+"""Strangers on purpose: classes that are left out of training, and folders of pictures of other things."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from linnaea.classifier import Classifier
+from linnaea.dataset import Dataset, Excluded
+from linnaea.errors import DataError, UsageError, suggest
+from linnaea.evidence.openset import Known
+from linnaea.evidence.openset.judging import OpenSet, compare_scores, judge_openset
+from linnaea.pipeline.embedding import embed_files
+from linnaea.predictions import Predictions
+from linnaea.run import Run
+from linnaea.runtime.containers import Located
+from linnaea.task import infer_task
+
+logger = logging.getLogger("linnaea")
+REASON = "held out: an unknown class"
+NAME = "openset"
+MOST_UNKNOWN = 2_000
+Features = npt.NDArray[np.float32]
+
+
+def hold_out(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """The dataset without the classes of these names; their images are left out with the reason, and their label.
+
+    Raises UsageError for several labels per image and a name that is no class, DataError when fewer than two classes
+    remain.
+    """
+    if not names:
+        return dataset
+    if dataset.multilabel:
+        raise UsageError(
+            f"hold_out is {', '.join(names)}, but images of {dataset.root} may show several classes: one that is left "
+            "out may be in the picture beside others. Give a folder of other images to `evaluate --unknown`."
+        )
+    for name in names:
+        if name not in dataset.classes:
+            known = ", ".join(dataset.classes)
+            raise UsageError(f"unknown class {name!r} to hold out: one of {known}.{suggest(name, dataset.classes)}")
+    classes = tuple(name for name in dataset.classes if name not in names)
+    if len(classes) < 2:
+        raise DataError(
+            f"{dataset.root} has {len(dataset.classes)} classes: without {', '.join(names)} {len(classes)} would be "
+            "left, and two are needed to tell apart."
+        )
+    held = set(names)
+    gone = [Excluded(path, REASON) for path, label in zip(dataset.ids, dataset.labels, strict=True) if label in held]
+    return replace(dataset.without(gone), classes=classes, task=infer_task(classes, dataset.taxonomy))
+
+
+def held_out(dataset: Dataset) -> Dataset | None:
+    """The images of the classes that were held out, with their labels; None where there are none."""
+    entries = [entry for entry in dataset.excluded if entry.reason == REASON and entry.label not in dataset.classes]
+    if not entries:
+        return None
+    labels = [str(entry.label) for entry in entries]
+    table = pa.table({"path": [entry.path for entry in entries], "label": labels})
+    classes = tuple(dict.fromkeys(labels))
+    return Dataset(table, classes, infer_task(classes), dataset.root)
+
+
+def judge_held_out(
+    run: Run, classifier: Classifier, held: Dataset, answers: Predictions, features: Features, known: Known
+) -> OpenSet | None:
+    """Compare the images that were held out with known ones, by the classifier's score and by every other.
+
+    `answers` are those for the known images, `features` (n, D) of the first n of them, which could be read; `known` is
+    what the score was fitted on. Writes `predictions/openset.parquet`, `findings/openset.json` and the entry `openset`
+    of `metrics.json`. None, with a note, where the classifier has no score.
+    """
+    if classifier.familiarity is None:
+        run.note("The classes held out could not be told from the known: the classifier has no familiarity score.")
+        return None
+    seed = int(run.record().get("seed", 0))
+    rows = np.sort(np.random.default_rng(seed).permutation(len(held))[:MOST_UNKNOWN])
+    asked = held.take(rows.tolist())
+    embedded = embed_files(classifier, asked.paths)
+    unknown = embedded.answers(classifier, asked.ids, asked.labels)
+    judged = judge_openset(answers, unknown, classifier.policy, classifier.familiarity.kind)
+    readable = np.array([reason is None for reason in embedded.failed])
+    hits = (answers.answers == answers.targets)[: len(features)]
+    others = compare_scores(known, features, embedded.features[readable], hits, classifier.familiarity.kind)
+    judged = replace(judged, findings=[*judged.findings, others])
+    unknown.write(run.folder / "predictions" / f"{NAME}.parquet")
+    judged.write(run.folder, NAME)
+    logger.info(judged.findings[0].summary)
+    return judged
+
+
+def judge_images(classifier: Classifier, known: Predictions, paths: Sequence[Located]) -> OpenSet:
+    """Compare images of none of the classes with known ones; raises DataError where none can be read."""
+    embedded = embed_files(classifier, paths)
+    unknown = embedded.answers(classifier, [str(path) for path in paths], [None] * len(paths))
+    return judge_openset(known, unknown, classifier.policy, _score_of(classifier))
+
+
+def judge_folder(run: Run, classifier: Classifier, known: Predictions, paths: Sequence[Located], named: str) -> OpenSet:
+    """Compare images of none of the classes with known ones; what the run has used is left out with a warning.
+
+    Writes the same files as `judge_held_out`, under a name made of `named` and of the images' contents. Raises
+    DataError when no image remains.
+    """
+    embedded = embed_files(classifier, paths)
+    used = set(run.dataset().column("sha256"))
+    rows = [row for row, digest in enumerate(embedded.sha256) if not digest or digest not in used]
+    if not rows:
+        raise DataError(f"every image of {named} is one of the run's own: give images of none of its classes.")
+    if len(rows) < len(paths):
+        logger.warning(f"{len(paths) - len(rows)} images of {named} are the run's own: they are not judged as unknown.")
+    kept = embedded.take(rows)
+    unknown = kept.answers(classifier, [str(paths[row]) for row in rows], [None] * len(rows))
+    judged = judge_openset(known, unknown, classifier.policy, _score_of(classifier))
+    content = hashlib.sha256("".join(sorted(kept.sha256)).encode()).hexdigest()[:8]
+    name = f"{NAME}-{named}-{content}"
+    unknown.write(run.folder / "predictions" / f"{name}.parquet")
+    judged.write(run.folder, name)
+    return judged
+
+
+def _score_of(classifier: Classifier) -> str:
+    return "none" if classifier.familiarity is None else classifier.familiarity.kind

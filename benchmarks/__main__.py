@@ -8,11 +8,14 @@ from benchmarks import (
     balance,
     cifar10,
     compiling,
+    coverage,
     decoding,
     execution_plan,
     hierarchical,
     label_errors,
+    multilabel,
     near_duplicates,
+    openset,
     photos,
     startup,
 )
@@ -30,6 +33,9 @@ ALL = {
     "decoding": decoding,
     "balance": balance,
     "hierarchical": hierarchical,
+    "multilabel": multilabel,
+    "coverage": coverage,
+    "openset": openset,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

@@ -183,8 +183,8 @@ def _finding(strangers: _Strangers, grouping: Grouping, rows: list[dict[str, Any
     grouped = int((grouping.groups >= 0).sum())
     return Finding(
         NAME,
-        f"{len(strangers.paths)} of {strangers.asked} images are unfamiliar; {grouped} of them form {len(rows)} groups, "
-        f"copied to {place}, and {len(strangers.paths) - grouped} stay alone. {_how_apart(grouping)}",
+        f"{len(strangers.paths)} of {strangers.asked} images are unfamiliar; {grouped} of them form {len(rows)} "
+        f"groups, copied to {place}, and {len(strangers.paths) - grouped} stay alone. {_how_apart(grouping)}",
         count=len(strangers.paths),
         rows=rows,
     )
@@ -192,12 +192,9 @@ def _finding(strangers: _Strangers, grouping: Grouping, rows: list[dict[str, Any
 
 def _how_apart(grouping: Grouping) -> str:
     """What speaks for the groups, in one sentence."""
-    if int(grouping.groups.max()) == 0 and grouping.silhouette <= grouping.within:
-        return (
-            f"They are one group: no division of them is clearer than halving a known class, whose silhouette is up to "
-            f"{grouping.within:.2f}."
-        )
+    if not grouping.silhouette:
+        return "They are one group: no division of them is clearer than dividing a known class would be."
     return (
-        f"Their silhouette is {grouping.silhouette:.2f}; halving a known class gives {grouping.within:.2f} at most. "
-        "Groups are proposals: look at them before you name them."
+        f"Their silhouette is {grouping.silhouette:.2f}; dividing a known class into as many gives "
+        f"{grouping.within:.2f} at most. Groups are proposals: look at them before you name them."
     )

@@ -78,6 +78,21 @@ def test_head_is_linear_or_constant(model, pixels):
 
 
 @torch.no_grad()
+def test_a_model_takes_any_linear_head(model, pixels):
+    if not model.has_linear_head:
+        assert model.kind == "majority", "every model that looks at pictures can be given another head"
+        return
+    model.eval()
+    features = model.features(pixels)
+    weight, bias = torch.randn(7, features.shape[1]), torch.randn(7)
+    other = model.with_head(weight, bias)
+    torch.testing.assert_close(other.features(pixels), features)
+    torch.testing.assert_close(other(pixels), features @ weight.T + bias, rtol=1e-4, atol=1e-4)
+    again = build(other.kind, other.arguments)
+    again.load_state_dict(other.state_dict())
+
+
+@torch.no_grad()
 def test_an_answer_does_not_depend_on_the_batch(model, pixels):
     together = model(pixels)
     alone = torch.cat([model(picture[None]) for picture in pixels])

@@ -106,7 +106,7 @@ def fit_vim(known: Known) -> Familiarity:
 
 
 def fit_blend(known: Known) -> Familiarity:
-    """The parts, and their mean and spread over known pictures that nothing was trained on."""
+    """The parts, their mean and spread over known pictures that nothing was trained on, and a spread less as floor."""
     names = [name for name in WEIGHTS if FITS[name].several or not known.several]
     parts = [FITS[name].make(known) for name in names]
     blend = Blend([part.describe() for part in parts])
@@ -114,7 +114,8 @@ def fit_blend(known: Known) -> Familiarity:
         own.load_state_dict(part.state_dict())
     scores = np.stack([part(*known.tensors()).numpy() for part in parts], axis=1).astype(np.float64)
     weights = np.array([WEIGHTS[name] for name in names])
-    return fill(blend, centres=scores.mean(axis=0), scales=weights / np.maximum(scores.std(axis=0), 1e-6))
+    scales = weights / np.maximum(scores.std(axis=0), 1e-6)
+    return fill(blend, centres=scores.mean(axis=0), scales=scales, floors=-weights)
 
 
 def rank_for(features: Floats) -> int:

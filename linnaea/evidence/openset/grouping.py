@@ -13,7 +13,8 @@ Rows = npt.NDArray[np.int64]
 SHRINKAGE = 0.9
 MOST_GROUPS = 12
 MOST_COMPARED = 1_000  # pictures by which a number of groups is judged
-FEWEST_OF_CLASS = 10
+MOST_OF_CLASS, FEWEST_OF_GROUP = 300, 5
+CLEARER = 0.03  # by so much the silhouette of groups has to be above that of a divided class
 STARTS = 4
 
 
@@ -22,7 +23,8 @@ class Grouping:
     """The group of each picture (N,), from 0, the largest first, -1 for none; and how typical it is of its group (N,).
 
     `typical` is the silhouette, from -1 to 1, 0 between two groups (Rousseeuw 1987), or the similarity to the centre
-    where there is one group. `silhouette` is its mean over all pictures, `within` what halving a known class gives.
+    where there is one group. `silhouette` is its mean over all pictures, `within` what dividing a known class into as
+    many gives at most; both 0 for one group.
     """
 
     groups: Rows
@@ -31,22 +33,38 @@ class Grouping:
     within: float
 
 
+@dataclass(frozen=True, eq=False)
+class Division:
+    """Labels (N,) of clusters, their silhouette, and the highest one that dividing a known class likewise gives."""
+
+    labels: Rows
+    silhouette: float
+    within: float
+
+
 def group_strangers(known: Known, strangers: Floats, *, smallest: int) -> Grouping:
     """Group the features (N, D) of strangers by k-means of whitened features at unit length.
 
     Directions in which pictures of one known class differ count less. The number of groups, at most 12, is that of the
-    highest silhouette; one where it is no higher than what halving one of the known classes gives. Fewer than
-    `smallest` pictures make no group.
+    highest silhouette, of those that are clearer than dividing any known class into as many; one where none is. Fewer
+    than `smallest` pictures make no group.
     """
-    vectors = turned(known, strangers)
-    within = _within(known)
-    labels, silhouette = _divided(vectors, within)
-    names, counts = np.unique(labels, return_counts=True)
+    vectors, own = turned(known, strangers), turned(known, known.features)
+    classes = [own[known.groups == number][:MOST_OF_CLASS] for number in range(int(known.groups.max()) + 1)]
+    chosen = Division(np.zeros(len(vectors), dtype=np.int64), 0.0, 0.0)
+    for count in range(2, MOST_GROUPS + 1):
+        found = _divided(vectors, count)
+        if found is None:
+            break
+        within = max((_silhouette_of(own, count) for own in classes), default=0.0)
+        if found[1] > max(within + CLEARER, chosen.silhouette):
+            chosen = Division(*found, within)
+    names, counts = np.unique(chosen.labels, return_counts=True)
     large = [(-count, name) for name, count in zip(names.tolist(), counts.tolist(), strict=True) if count >= smallest]
     groups = np.full(len(vectors), -1, dtype=np.int64)
     for number, (_, name) in enumerate(sorted(large)):
-        groups[labels == name] = number
-    return Grouping(groups, _typical(vectors, labels), silhouette, within)
+        groups[chosen.labels == name] = number
+    return Grouping(groups, _typical(vectors, chosen.labels), chosen.silhouette, chosen.within)
 
 
 def turned(known: Known, features: Floats) -> Floats:
@@ -60,35 +78,20 @@ def turned(known: Known, features: Floats) -> Floats:
     return np.asarray(white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12))
 
 
-def _divided(vectors: Floats, within: float) -> tuple[Rows, float]:
-    """The clusters of the highest silhouette, and that; a single one where none is above `within`."""
-    found = np.zeros(len(vectors), dtype=np.int64), within
-    for count in range(2, min(MOST_GROUPS, len(vectors) - 1) + 1):
-        labels = KMeans(count, n_init=STARTS, random_state=0).fit_predict(vectors)
-        if len(np.unique(labels)) < count:
-            break
-        silhouette = _silhouette(vectors, labels)
-        if silhouette > found[1]:
-            found = labels.astype(np.int64), silhouette
-    return found
-
-
-def _within(known: Known) -> float:
-    """The highest silhouette that halving a known class gives, of classes with enough pictures; 0 without any."""
-    vectors, found = turned(known, known.features), [0.0]
-    for number in range(int(known.groups.max()) + 1):
-        own = vectors[known.groups == number]
-        if len(own) >= FEWEST_OF_CLASS:
-            labels = KMeans(2, n_init=STARTS, random_state=0).fit_predict(own)
-            if len(np.unique(labels)) == 2:
-                found.append(_silhouette(own, labels))
-    return max(found)
-
-
-def _silhouette(vectors: Floats, labels: Rows) -> float:
+def _divided(vectors: Floats, count: int) -> tuple[Rows, float] | None:
+    """Labels (N,) of so many clusters, and their silhouette; None where there are too few different vectors (N, D)."""
+    if len(np.unique(vectors.round(5), axis=0)) <= count:
+        return None
+    labels = KMeans(count, n_init=STARTS, random_state=0).fit_predict(vectors)
     rows = np.random.default_rng(0).permutation(len(vectors))[:MOST_COMPARED]
     kinds = len(np.unique(labels[rows]))
-    return float(silhouette_score(vectors[rows], labels[rows])) if 1 < kinds < len(rows) else 0.0
+    silhouette = float(silhouette_score(vectors[rows], labels[rows])) if 1 < kinds < len(rows) else 0.0
+    return labels.astype(np.int64), silhouette
+
+
+def _silhouette_of(vectors: Floats, count: int) -> float:
+    found = _divided(vectors, count) if len(vectors) >= FEWEST_OF_GROUP * count else None
+    return 0.0 if found is None else found[1]
 
 
 def _typical(vectors: Floats, labels: Rows) -> Floats:

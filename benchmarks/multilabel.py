@@ -61,9 +61,9 @@ def main() -> None:
         f"Command: `linnaea train SET --model frozen --weights FILE` (or `--model hog --weights none`), {SEEDS} splits "
         "where more than one. Reference: scikit-learn's LogisticRegression per label on the same features, "
         f"standardised, C chosen on val by average precision of that label among {len(STRENGTHS)}. Differences with "
-        "95 % intervals by resampling boards (or images) of all test splits, each as one. Macro F1: of the answers at the "
-        f"thresholds chosen on val, against one half. Composed: {COMPOSED:,} pictures of four fields, each empty or an "
-        "article of clothing; labels are what is shown, ten in all."
+        "95 % intervals by resampling boards (or images) of all test splits, each as one. Macro F1: of the answers at "
+        f"the thresholds chosen on val, against one half. Composed: {COMPOSED:,} pictures of four fields, empty or "
+        "with an article of clothing; labels are what is shown, ten in all."
     )
     keep("multilabel", "Several labels per image", rows, remarks)
 

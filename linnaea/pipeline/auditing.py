@@ -23,6 +23,7 @@ from linnaea.errors import DataError
 from linnaea.finding import Finding
 from linnaea.learning.crossfit import cross_fit
 from linnaea.models.embedding import WORTH_MEASURING, embed, measure_embedding
+from linnaea.models.feature_cache import embed_once
 from linnaea.models.hog import Hog
 from linnaea.models.model import Model
 from linnaea.models.weights import find_weights
@@ -182,7 +183,8 @@ def _with_errors(targets: Rows, classes: int, share: float, seed: int) -> tuple[
 def _embedding(model: Model, name: str, recipe: Recipe, paths: Sequence[Located]) -> Embedding:
     plan = _plan(model, recipe, paths)
     width = embed(model, np.zeros((1, recipe.size, recipe.size, 3), dtype=np.uint8)).shape[1]
-    return Embedding(f"{name} {plan.precision}", width, lambda pictures: embed(model, pictures, plan))
+    way = embed if model.kind == Hog.kind else embed_once  # HOG takes no longer than looking it up
+    return Embedding(f"{name} {plan.precision}", width, lambda pictures: way(model, pictures, plan))
 
 
 def _plan(model: Model, recipe: Recipe, paths: Sequence[Located]) -> Plan:

@@ -18,7 +18,7 @@ from linnaea.errors import DataError, UsageError
 from linnaea.evidence.openset import Known
 from linnaea.evidence.openset.grouping import Grouping, group_strangers
 from linnaea.finding import Finding
-from linnaea.models.embedding import embed
+from linnaea.models.feature_cache import embed_once
 from linnaea.pipeline.embedding import Embedded, embed_files
 from linnaea.pipeline.verbs import image_files
 from linnaea.predictions import Predictions
@@ -129,7 +129,7 @@ def _grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32]
         raise DataError(
             f"{len(lost)} of the run's own images cannot be read any more (first {lost[0].path}): put them back."
         )
-    known = Known.of(classifier.model, embed(classifier.model, decoded.images), part.targets)
+    known = Known.of(classifier.model, embed_once(classifier.model, decoded.images), part.targets)
     return group_strangers(known, features, smallest=smallest)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from linnaea.classifier import Classifier
 from linnaea.data.pixels import decode_in_batches
-from linnaea.models.embedding import embed
+from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import Predictions
 from linnaea.runtime.containers import Located
 
@@ -42,5 +42,5 @@ def embed_files(classifier: Classifier, paths: Sequence[Located]) -> Embedded:
     for decoded in decode_in_batches(paths, classifier.recipe):
         failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
         sha256 += decoded.sha256
-        features.append(embed(classifier.model, decoded.images))
+        features.append(embed_once(classifier.model, decoded.images))
     return Embedded(np.concatenate(features), failed, sha256)

@@ -24,7 +24,7 @@ from linnaea.evidence.statistics import of_mean
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
-from linnaea.models.embedding import embed
+from linnaea.models.feature_cache import embed_once
 from linnaea.models.model import Model
 from linnaea.pipeline.beginning import freeze, open_run, recorded
 from linnaea.pipeline.ladder import climb
@@ -141,11 +141,12 @@ def _folder(old: Run, out: str | Path | None) -> Path:
 
 def _fit(job: Job, model: Model) -> Fitted:
     """Logistic regression with the task's loss on the model's features, its strength chosen on val."""
-    features = embed(model, job.train.images)
+    features, val = embed_once(model, job.train.images), embed_once(model, job.val.images)
     heads = fit_path(features, job.train.targets, job.classes, loss=job.task.losses)
-    best = choose(heads, embed(model, job.val.images), job.val.targets)
+    best = choose(heads, val, job.val.targets)
     grown = model.with_head(torch.from_numpy(best.weight), torch.from_numpy(best.bias))
-    return Fitted(grown, notes=[f"The head's strength C = {best.strength} was chosen on val."], features=features)
+    notes = [f"The head's strength C = {best.strength} was chosen on val."]
+    return Fitted(grown, notes=notes, features=features, val_features=val)
 
 
 def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:

@@ -32,6 +32,7 @@ from linnaea.learning.losses import with_loss
 from linnaea.learning.rungs import Job, Options, Step, require_one_loss, steps_balanced, steps_for
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
+from linnaea.models.feature_cache import embed_once
 from linnaea.pipeline.balancing import balanced
 from linnaea.pipeline.beginning import (
     find_unfinished,
@@ -211,7 +212,8 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run, *, ood: s
         test = prepared.rows("test")
         if len(test):
             run.count_test("train")
-            seen = embed(classifier.model, prepared.decoded.images[test])
+            fixed = climbed.train_features is not None
+            seen = (embed_once if fixed else embed)(classifier.model, prepared.decoded.images[test])
             answers = _evaluate(classifier, seen, prepared, run, "test")
         else:
             run.note("There is no test split: figures on val were also used to choose, and are too good.")

@@ -3,14 +3,15 @@
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
-from linnaea.models.embedding import embed, measure_embedding
+from linnaea.models.embedding import measure_embedding
+from linnaea.models.feature_cache import embed_once
 from linnaea.models.network import Network
 
 MOST_IMAGES = 50_000
 
 
 def fit_frozen(job: Job) -> Fitted:
-    """Embed every image once, then fit logistic regression along its regularisation path.
+    """Embed every image once, unless it was before, then fit logistic regression along its regularisation path.
 
     It is multinomial or, for several labels, one regression per label.
     """
@@ -29,7 +30,8 @@ def fit_frozen(job: Job) -> Fitted:
     if len(known.train) < len(job.train):
         notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")
     whole = len(known.train) == len(job.train)
-    return Fitted(model, notes=notes, plan=known.plan.to_json(), features=known.train if whole else None)
+    features_of_train = known.train if whole else None
+    return Fitted(model, notes=notes, plan=known.plan.to_json(), features=features_of_train, val_features=known.val)
 
 
 def _features(job: Job, model: Network) -> Features:
@@ -42,7 +44,8 @@ def _features(job: Job, model: Network) -> Features:
         count=len(train) + len(job.val),
         seconds=job.measuring_seconds,
     )
-    return Features(embed(model, train.images, plan), train.targets, embed(model, job.val.images, plan), plan)
+    val = embed_once(model, job.val.images)  # in float32, in which the classifier will answer
+    return Features(embed_once(model, train.images, plan), train.targets, val, plan)
 
 
 RUNGS.register("frozen")(

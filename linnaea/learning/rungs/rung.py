@@ -98,7 +98,8 @@ class Job:
 class Fitted:
     """A fitted model, how it got there, and what is worth writing down about it.
 
-    `features` are the model's own features (N, D) of all training images, where the rung has them anyway.
+    `features` are the model's own features (N, D) of all training images, `val_features` those of the val images in
+    float32, where the rung has them anyway.
     """
 
     model: Model
@@ -106,6 +107,7 @@ class Fitted:
     notes: Sequence[str] = ()
     plan: dict[str, Any] = field(default_factory=dict)
     features: npt.NDArray[np.float32] | None = None
+    val_features: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

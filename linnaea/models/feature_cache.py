@@ -1,0 +1,59 @@
+"""Features that are computed once: kept under the pixels they are of, the weights and the number format."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from linnaea.models.embedding import embed, identity
+from linnaea.models.model import Model
+from linnaea.runtime.cache import cached
+from linnaea.runtime.plan import Plan
+from linnaea.runtime.store import Store
+
+Images = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+AT_ONCE = 2_048
+HEAD = "classifier."
+
+
+def embed_once(model: Model, images: Images, plan: Plan | None = None) -> Floats:
+    """What `embed` gives, (N, D), for a model whose body stays as it is; only pictures that it never met are embedded.
+
+    Whoever asks, the ladder, the audit or a search: what one of them embedded serves the others, and later runs. Equal
+    are pictures whose pixels are, which holds the file and how it was decoded; what was embedded before an interruption
+    is kept.
+    """
+    plan = plan or Plan(str(model.device))
+    if not len(images):
+        return embed(model, images, plan)
+    namespace = f"features {weights_hash(model)} {plan.precision}"
+    keys = [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest() for image in images]
+    features = np.zeros((len(images), embed(model, images[:1], plan).shape[1]), dtype=np.float32)
+    found = cached(lambda store: store.find(namespace, keys, features), otherwise=np.zeros(len(images), dtype=bool))
+    missing = np.flatnonzero(~found)
+    for start in range(0, len(missing), AT_ONCE):
+        rows = missing[start : start + AT_ONCE]
+        features[rows] = embed(model, images if len(rows) == len(images) else images[rows], plan)
+        _keep(namespace, [keys[row] for row in rows], features[rows])
+    return features
+
+
+def _keep(namespace: str, keys: Sequence[str], features: Floats) -> None:
+    def write(store: Store) -> None:
+        store.add(namespace, keys, features)
+
+    cached(write, otherwise=None)
+
+
+@torch.no_grad()
+def weights_hash(model: Model) -> str:
+    """Sixteen digits that change with whatever decides about a feature: kind of model, all weights but the head's."""
+    found = hashlib.sha256(identity(model).encode())
+    for name, value in sorted(model.state_dict().items()):
+        if not name.startswith(HEAD):
+            found.update(name.encode())
+            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()[:16]

@@ -237,6 +237,22 @@ def test_nothing_to_discover_is_said(run, photos, tmp_path):
         ln.discover(run, strange, out=tmp_path / "some", smallest=2)
 
 
+def test_with_several_labels_strangers_are_judged_and_grouped_but_nothing_grows(photos, strange, tmp_path):
+    own = sorted(path for name in KNOWN for path in (photos / name).glob("*.png"))
+    lines = ["path,label", *(f"{path.parent.name}/{path.name},{path.parent.name}|" for path in own)]
+    (photos / "several.csv").write_text("\n".join(lines) + "\n")
+    ln.train(photos / "several.csv", out=tmp_path / "run", model="hog", weights="none")
+    figures = ln.evaluate(tmp_path / "run", unknown=strange).figures
+    assert figures["auroc"].value > 0.9
+    assert figures["oscr"].value <= figures["auroc"].value
+    found = ln.discover(tmp_path / "run", strange, out=tmp_path / "found")
+    assert {row["group"] for row in found.finding.rows} == {folder.name for folder in found.folder.iterdir()}
+    with pytest.raises(UsageError, match="each image has to have one label"):
+        ln.grow(tmp_path / "run", photos)
+    with pytest.raises(UsageError, match="beside others"):
+        ln.train(photos / "several.csv", out=tmp_path / "held", model="hog", weights="none", hold_out=["red"])
+
+
 def test_growing_needs_a_finished_run_that_looks_at_pictures(photos, tmp_path):
     ln.train(photos, out=tmp_path / "majority", model="majority", weights="none")
     with pytest.raises(UsageError, match="does not look at the pictures"):

@@ -135,7 +135,8 @@ def _grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32]
 
 def _copied(strangers: _Strangers, grouping: Grouping, folder: Path) -> list[dict[str, Any]]:
     """Copy the images of each group into a folder of its own; a row per group for the finding."""
-    rows, labels = [], strangers.answers.column("label")
+    rows, answers = [], strangers.answers.column("label")
+    labels = [label if isinstance(label, str) else ", ".join(label) or "none of them" for label in answers]
     for group in range(int(grouping.groups.max()) + 1):
         members = _members(grouping, group)
         names, below = Names(), folder / f"new-{group + 1}"

@@ -20,7 +20,7 @@ from linnaea import cli, pipeline
 
 VERBS = (
     *("train", "audit", "preview", "split", "convert", "diff", "datasheet"),
-    *("evaluate", "predict", "compare", "export", "report"),
+    *("evaluate", "predict", "compare", "discover", "grow", "export", "report"),
 )
 COMMANDS = (*VERBS, "cache", "doctor", "demo")
 FLAG_NAMES = {"learning_rate": "lr"}
@@ -30,6 +30,7 @@ ONLY_ON_THE_COMMAND_LINE = {
     "split": {"out", "check", "as_json"},
     "diff": {"as_json", "strict"},
     "evaluate": {"as_json"},
+    "discover": {"as_json"},
     "predict": {"output_format", "out"},
     "compare": {"as_json"},
 }

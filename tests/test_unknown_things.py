@@ -223,6 +223,23 @@ def test_a_copy_of_an_image_of_the_run_joins_its_split(run, photos, tmp_path):
     assert splits[(copies / "again.png").resolve().as_posix()] == "test"
 
 
+def test_what_was_held_out_and_is_learnt_is_no_stranger_any_more(run, photos, tmp_path):
+    half = _copied(photos, tmp_path / "copied", ["yellow"])
+    ln.grow(run, half, out=tmp_path / "grown")
+    known = Run.open(tmp_path / "grown").predictions("openset")
+    assert set(known.column("truth")) == {"violet"}
+    ln.grow(run, _copied(photos, tmp_path / "all", UNKNOWN), out=tmp_path / "whole")
+    assert "openset" not in json.loads((tmp_path / "whole" / "metrics.json").read_text())
+
+
+def _copied(photos, folder, names):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for path in (photos / name).glob("*.png"):
+            (folder / name / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
 def test_nothing_to_discover_is_said(run, photos, tmp_path):
     with pytest.raises(DataError, match="nothing to discover"):
         ln.discover(run, photos / "red", out=tmp_path / "none")

@@ -71,8 +71,9 @@ def discover(
         grouping = _grouped(opened, classifier, strangers.embedded.features, smallest)
         if not (grouping.groups >= 0).any():
             raise DataError(
-                f"{len(strangers.paths)} images are unfamiliar, and no group of them has {smallest}: give more images, "
-                "or a smaller number with --smallest."
+                f"{len(strangers.paths)} of {strangers.asked} images count as unfamiliar, and no group of them has "
+                f"{smallest}: give more images. Images that you can name yourself may be given to `linnaea grow` at "
+                "once, in a folder per class."
             )
         rows = _copied(strangers, grouping, folder)
     sheet = _sheet(classifier, strangers, grouping, place.with_name(f"{place.name}.png"))
@@ -108,7 +109,8 @@ def _strangers(run: Run, classifier: Classifier, paths: Sequence[Located]) -> _S
     if not found:
         raise DataError(
             f"none of {len(paths)} images is unfamiliar to {run.folder} apart from its own: there is nothing to "
-            "discover in them."
+            "discover in them. Images that you can name yourself may be given to `linnaea grow` at once, in a folder "
+            "per class."
         )
     if len(found) > MOST_GROUPED:
         logger.warning(f"{len(found)} images are unfamiliar: only the {MOST_GROUPED} strangest are grouped.")

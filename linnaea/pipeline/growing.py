@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ from linnaea.task import TASKS, infer_task
 
 logger = logging.getLogger("linnaea")
 NAME = "grown"
+UNNAMED = re.compile(r"new-\d+")
 AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk")
 
 
@@ -53,6 +55,9 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
     classifier = load(old.model_folder)
     given = data if isinstance(data, Dataset) else read(data)
     _require_growable(classifier, given)
+    unnamed = [name for name in given.classes if UNNAMED.fullmatch(name)]
+    if unnamed:
+        logger.warning(f"{', '.join(unnamed)}: these groups have not been named, and become classes as they are.")
     record = old.record()
     both = united(old.dataset(), given)
     arguments = {"grown_from": str(old.folder.resolve()), "data": str(given.root.resolve()), "seed": record["seed"]}

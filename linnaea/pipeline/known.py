@@ -53,8 +53,14 @@ def _of_known_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     if not rows:
         raise _stranger(dataset, classes)
     if len(rows) < len(dataset):
-        unknown = len(dataset) - len(rows)
-        logger.warning(f"{unknown} images are not judged: the classifier does not know their classes.")
+        unknown, strange = len(dataset) - len(rows), [name for name in dataset.classes if name not in known]
+        logger.warning(
+            f"{unknown} images are not judged, of {len(dataset)}: {_listed(strange, 'classes', 'class')} unknown to "
+            "the classifier. How well it tells such images from known ones: evaluate --unknown with a folder of them."
+        )
+    silent = [name for name in classes if name not in set(dataset.take(rows).labels)]
+    if silent:
+        logger.warning(f"{_listed(silent, 'classes', 'class')} not in {dataset.root}: nothing is judged about that.")
     return dataset.take(rows)
 
 
@@ -79,9 +85,9 @@ def _with_known_labels(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     return replace(dataset, table=table, classes=classes)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], several: str = "labels", one: str = "label") -> str:
     shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
-    return f"{len(names)} labels ({shown}) are" if len(names) > 1 else f"The label {shown} is"
+    return f"{len(names)} {several} ({shown}) are" if len(names) > 1 else f"The {one} {shown} is"
 
 
 def _stranger(dataset: Dataset, classes: Sequence[str]) -> DataError:

@@ -125,8 +125,13 @@ def _value(entry: Climbed) -> float:
 
 
 def _not_worse(entry: Climbed, differences: Floats, best: Climbed) -> bool:
-    defined = differences[~np.isnan(differences)]
-    return _value(best) - _value(entry) <= (float(defined.std()) if len(defined) else 0.0) + 1e-12
+    """Whether the difference on all images is within the standard error of those on resamples.
+
+    Resampling n images understates the error by the root of (n - 1) / n (Efron and Tibshirani 1993).
+    """
+    defined, images = differences[~np.isnan(differences)], int(best.row["n"])
+    error = float(defined.std()) * (images / max(images - 1, 1)) ** 0.5 if len(defined) else 0.0
+    return _value(best) - _value(entry) <= error + 1e-12
 
 
 def _because(chosen: Climbed, best: Climbed, finished: int) -> str:

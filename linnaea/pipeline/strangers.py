@@ -73,7 +73,8 @@ def judge_held_out(
 
     `answers` are those for the known images, `features` (n, D) of the first n of them, which could be read; `known` is
     what the score was fitted on. Writes `predictions/openset.parquet`, `findings/openset.json` and the entry `openset`
-    of `metrics.json`. None, with a note, where the classifier has no score.
+    of `metrics.json`. Images that the run has learnt from since are no strangers and left out, with a note. None, with
+    a note, where the classifier has no score or no stranger is left.
     """
     if classifier.familiarity is None:
         run.note("The classes held out could not be told from the known: the classifier has no familiarity score.")
@@ -82,6 +83,15 @@ def judge_held_out(
     rows = np.sort(np.random.default_rng(seed).permutation(len(held))[:MOST_UNKNOWN])
     asked = held.take(rows.tolist())
     embedded = embed_files(classifier, asked.paths)
+    used = set(run.dataset().column("sha256"))
+    rest = [row for row, digest in enumerate(embedded.sha256) if not digest or digest not in used]
+    if len(rest) < len(asked):
+        run.note(
+            f"{len(asked) - len(rest)} images that were held out are the run's own now: they are not unknown any more."
+        )
+    if not rest:
+        return None
+    asked, embedded = asked.take(rest), embedded.take(rest)
     unknown = embedded.answers(classifier, asked.ids, asked.labels)
     judged = judge_openset(answers, unknown, classifier.policy, classifier.familiarity.kind)
     readable = np.array([reason is None for reason in embedded.failed])

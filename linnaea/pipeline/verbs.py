@@ -68,6 +68,8 @@ def evaluate(
     evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
     if name == "test":
         run.count_test("evaluate")
+        times = len(run.record()["test_opened"])
+        logger.info(f"The test split of {run.folder} has been opened {times} times; each look is written down.")
     if unknown is None:
         return evaluation
     named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name

@@ -12,9 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import onnxruntime
+try:
+    import numpy as np
+    import numpy.typing as npt
+    import onnxruntime
+    import PIL  # noqa: F401  what decodes
+except ImportError as error:
+    sys.exit(f"Error: {error}. This file needs three packages: pip install onnxruntime numpy pillow")
 
 from linnaea.data.decoding import UnreadableError, decode
 from linnaea.decisions import Policy, decide, reasons

@@ -180,7 +180,7 @@ class Predictions:
 def _as_cells(answer: dict[str, Any]) -> list[str]:
     return [
         answer["id"],
-        _as_cell(answer["label"]),
+        label_text(answer["label"]),
         "-" if answer["confidence"] is None else f"{answer['confidence']:.3f}",
         ", ".join(answer["prediction_set"] or ()) or "-",
         "-" if answer["ood_score"] is None else f"{answer['ood_score']:.2f}",
@@ -188,7 +188,8 @@ def _as_cells(answer: dict[str, Any]) -> list[str]:
     ]
 
 
-def _as_cell(label: Any) -> str:
+def label_text(label: Any) -> str:
+    """A label as a person reads it; several, of which there may be none, on one line."""
     return (", ".join(label) or "none of them") if isinstance(label, list) else label or "-"
 
 

@@ -1,7 +1,7 @@
 """Evaluation: every figure of one set of predictions with its interval, and the tables a report draws."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +10,7 @@ import numpy as np
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
 from linnaea.evidence.intervals import Sample, Statistic, estimate
+from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
 from linnaea.evidence.metrics.scores import Flags
@@ -18,7 +19,6 @@ from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
 from linnaea.evidence.tree_tables import tree_findings
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
-from linnaea.runtime.files import read_json, write_json
 from linnaea.task import Floats
 
 __all__ = ["Evaluation", "figure_of", "figures", "findings", "write_evaluation"]
@@ -116,11 +116,8 @@ def write_evaluation(
     told = findings(predictions, policy, tuned_on=tuned_on, seed=seed, replicates=replicates)
     measured = figures(predictions, seed, replicates, prevalence=prevalence)
     evaluation = Evaluation(predictions, measured, told)
-    path = folder / "metrics.json"
-    known = read_json(path) if path.exists() else {}
     predictions.write(folder / "predictions" / f"{name}.parquet")
-    write_json(folder / "findings" / f"{name}.json", [finding.to_json() for finding in evaluation.findings])
-    write_json(path, known | {name: {key: asdict(figure) for key, figure in evaluation.figures.items()}})
+    keep_figures(folder, name, evaluation.figures, evaluation.findings)
     return evaluation
 
 

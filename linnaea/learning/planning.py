@@ -35,9 +35,8 @@ def measure_training(
     """The fastest plan for forward and backward passes on this machine, see `linnaea.runtime.plan.measure`.
 
     `images` is how many the network will be trained on, all epochs counted; `given` says that `batch_size` was asked
-    for by hand, and stays. Formats are compared by features in evaluation mode: the
-    logits of a network that has learnt nothing hardly differ between pictures. Weights, buffers and random numbers
-    are left as they were.
+    for by hand, and stays. Formats are compared by features in evaluation mode: the logits of a network that has learnt
+    nothing hardly differ between pictures. Weights, buffers and random numbers are left as they were.
     """
     limit_threads()
     model.to(device)

@@ -16,7 +16,6 @@ from linnaea.runtime.store import Store
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 AT_ONCE = 2_048
-HEAD = "classifier."
 
 
 def embed_once(model: Model, images: Images, plan: Plan | None = None) -> Floats:
@@ -52,8 +51,7 @@ def _keep(namespace: str, keys: Sequence[str], features: Floats) -> None:
 def weights_hash(model: Model) -> str:
     """Sixteen digits that change with whatever decides about a feature: kind of model, all weights but the head's."""
     found = hashlib.sha256(identity(model).encode())
-    for name, value in sorted(model.state_dict().items()):
-        if not name.startswith(HEAD):
-            found.update(name.encode())
-            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for name, value in sorted(model.body_weights().items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()[:16]

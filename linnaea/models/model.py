@@ -45,13 +45,17 @@ class Model(nn.Module, ABC):
         """Whether the head can be any linear map of the features, and lies in the layer `classifier`."""
         return hasattr(self, "classifier")
 
+    def body_weights(self) -> dict[str, Tensor]:
+        """All weights and buffers but those of the linear layer `classifier`."""
+        state: dict[str, Tensor] = self.state_dict()
+        return {name: value for name, value in state.items() if not name.startswith("classifier.")}
+
     @torch.no_grad()
     def with_head(self, weight: Tensor, bias: Tensor) -> "Model":
         """A copy that maps the same features to logits by `weight` (K, D) and `bias` (K,), if the head can be any."""
         copy = type(self)(**self.arguments_for(len(weight)))
-        body = {name: value for name, value in self.state_dict().items() if not name.startswith("classifier.")}
         head = {"classifier.weight": weight / self.logit_scale, "classifier.bias": bias / self.logit_scale}
-        copy.load_state_dict({**body, **head})
+        copy.load_state_dict({**self.body_weights(), **head})
         return copy.eval()
 
     @property

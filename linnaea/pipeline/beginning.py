@@ -44,11 +44,15 @@ def with_positive(dataset: Dataset, positive: str | None) -> Dataset:
 
 def new_folder(dataset: Dataset) -> Path:
     """A folder below `runs`, named after the data, that is not there yet."""
-    name = dataset.root.resolve().name or "run"
+    return free_folder(Path("runs") / (dataset.root.resolve().name or "run"))
+
+
+def free_folder(wanted: Path) -> Path:
+    """The folder itself or, where it is there, one of its name with a number."""
     return next(
         folder
         for number in range(1, 10_000)
-        if not (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists()
+        if not (folder := wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")).exists()
     )
 
 

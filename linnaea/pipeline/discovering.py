@@ -21,7 +21,7 @@ from linnaea.finding import Finding
 from linnaea.models.feature_cache import embed_once
 from linnaea.pipeline.embedding import Embedded, embed_files
 from linnaea.pipeline.verbs import image_files
-from linnaea.predictions import Predictions
+from linnaea.predictions import Predictions, label_text
 from linnaea.run import Run
 from linnaea.runtime.containers import MARK, Located
 from linnaea.runtime.files import whole_folder
@@ -95,17 +95,16 @@ class _Strangers:
 def _strangers(run: Run, classifier: Classifier, paths: Sequence[Located]) -> _Strangers:
     """The unfamiliar ones of these images, at most 4,000, the strangest; raises DataError where there are none."""
     embedded = embed_files(classifier, paths)
-    own = set(run.dataset().column("sha256"))
+    foreign = embedded.not_of(run)
     unreadable = sum(reason is not None for reason in embedded.failed)
     if unreadable:
         logger.warning(f"{unreadable} of {len(paths)} images cannot be read and are left out.")
-    known = sum(digest in own for digest in embedded.sha256)
-    if known:
-        logger.warning(f"{known} of {len(paths)} images are the run's own and are left out.")
+    if len(foreign) < len(paths):
+        logger.warning(f"{len(paths) - len(foreign)} of {len(paths)} images are the run's own and are left out.")
     answers = embedded.answers(classifier, [str(path) for path in paths], [None] * len(paths))
-    first = dict(reversed([(digest, row) for row, digest in enumerate(embedded.sha256)]))
     reasons = answers.column("reason")
-    found = [row for digest, row in first.items() if digest not in own and reasons[row] == "unfamiliar"]
+    unfamiliar = [row for row in foreign if reasons[row] == "unfamiliar"]
+    found = list({embedded.sha256[row]: row for row in reversed(unfamiliar)}.values())  # copies once, the first
     if not found:
         raise DataError(
             f"none of {len(paths)} images is unfamiliar to {run.folder} apart from its own: there is nothing to "
@@ -137,8 +136,7 @@ def _grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32]
 
 def _copied(strangers: _Strangers, grouping: Grouping, folder: Path) -> list[dict[str, Any]]:
     """Copy the images of each group into a folder of its own; a row per group for the finding."""
-    rows, answers = [], strangers.answers.column("label")
-    labels = [label if isinstance(label, str) else ", ".join(label) or "none of them" for label in answers]
+    rows, labels = [], list(map(label_text, strangers.answers.column("label")))
     for group in range(int(grouping.groups.max()) + 1):
         members = _members(grouping, group)
         names, below = Names(), folder / f"new-{group + 1}"

@@ -10,6 +10,7 @@ from linnaea.classifier import Classifier
 from linnaea.data.pixels import decode_in_batches
 from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import Predictions
+from linnaea.run import Run
 from linnaea.runtime.containers import Located
 
 
@@ -28,6 +29,11 @@ class Embedded:
         """What the classifier answers for them, under these names."""
         logits, probabilities, scores = classifier.score_features(self.features)
         return classifier.answer(logits, probabilities, scores, {"id": ids, "truth": truth}, self.failed)
+
+    def not_of(self, run: Run) -> list[int]:
+        """The rows whose content is no image that the run uses; files that failed are among them."""
+        used = set(run.dataset().column("sha256"))
+        return [row for row, digest in enumerate(self.sha256) if digest not in used]
 
     def take(self, rows: Sequence[int]) -> "Embedded":
         """Those of these files."""

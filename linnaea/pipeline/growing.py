@@ -20,14 +20,14 @@ from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
-from linnaea.evidence.intervals import Sample, estimate
-from linnaea.evidence.statistics import of_mean
+from linnaea.evidence.intervals import estimate
+from linnaea.evidence.statistics import of_mean, sample_of
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.model import Model
-from linnaea.pipeline.beginning import freeze, open_run, recorded
+from linnaea.pipeline.beginning import free_folder, freeze, open_run, recorded
 from linnaea.pipeline.ladder import climb
 from linnaea.pipeline.preparation import prepare
 from linnaea.pipeline.training import examples_job, finish, timed
@@ -136,12 +136,8 @@ def _values(dataset: Dataset, name: str) -> list[Any]:
 def _folder(old: Run, out: str | Path | None) -> Path:
     if out is not None:
         return Path(out)
-    name = f"{old.folder.resolve().name}-{NAME}"
-    return next(
-        folder
-        for number in range(1, 10_000)
-        if not (folder := old.folder.resolve().parent / (name if number == 1 else f"{name}-{number}")).exists()
-    )
+    own = old.folder.resolve()
+    return free_folder(own.with_name(f"{own.name}-{NAME}"))
 
 
 def _fit(job: Job, model: Model) -> Fitted:
@@ -159,13 +155,11 @@ def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:
     split = "test" if (old.folder / "predictions" / "test.parquet").exists() else "val"
     first, second = old.predictions(split), new.predictions(split)
     place = {name: row for row, name in enumerate(second.column("id"))}
-    rows = [(row, place[name]) for row, name in enumerate(first.column("id")) if name in place]
+    first = first.with_table(first.table.filter([name in place for name in first.column("id")]))
     hits = [(part.answers == part.targets).astype(np.float64) for part in (first, second)]
-    left, right = (hits[side][[pair[side] for pair in rows]] for side in (0, 1))
-    groups = first.column("group") if "group" in first.table.column_names else None
-    sample = Sample.of(len(rows), None if groups is None else [groups[row] for row, _ in rows])
-    everything = np.ones(len(rows), dtype=bool)
-    change = estimate({"change": of_mean(right - left, everything, "no images")}, sample)["change"]
+    left, right = hits[0], hits[1][[place[name] for name in first.column("id")]]
+    everything = np.ones(len(first), dtype=bool)
+    change = estimate({"change": of_mean(right - left, everything, "no images")}, sample_of(first))["change"]
     added = [name for name in new.dataset().classes if name not in before]
     truths = np.array(second.column("truth"), dtype=object)
     table = []
@@ -177,10 +171,10 @@ def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:
     worse = change.hi is not None and change.hi < 0
     return Finding(
         NAME,
-        f"Of the {len(rows)} {split} images of {old.folder.name}, {left.mean():.1%} were answered rightly before and "
+        f"Of the {len(first)} {split} images of {old.folder.name}, {left.mean():.1%} were answered rightly before and "
         f"{right.mean():.1%} are now: {100 * (change.value or 0.0):+.1f} points{span}.{fresh}",
         severity="warning" if worse else "info",
-        count=len(rows),
+        count=len(first),
         figure=change,
         rows=table,
     )

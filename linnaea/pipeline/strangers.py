@@ -83,8 +83,7 @@ def judge_held_out(
     rows = np.sort(np.random.default_rng(seed).permutation(len(held))[:MOST_UNKNOWN])
     asked = held.take(rows.tolist())
     embedded = embed_files(classifier, asked.paths)
-    used = set(run.dataset().column("sha256"))
-    rest = [row for row, digest in enumerate(embedded.sha256) if not digest or digest not in used]
+    rest = embedded.not_of(run)
     if len(rest) < len(asked):
         run.note(
             f"{len(asked) - len(rest)} images that were held out are the run's own now: they are not unknown any more."
@@ -98,8 +97,7 @@ def judge_held_out(
     hits = (answers.answers == answers.targets)[: len(features)]
     others = compare_scores(known, features, embedded.features[readable], hits, classifier.familiarity.kind)
     judged = replace(judged, findings=[*judged.findings, others])
-    unknown.write(run.folder / "predictions" / f"{NAME}.parquet")
-    judged.write(run.folder, NAME)
+    _keep(run, NAME, unknown, judged)
     logger.info(judged.findings[0].summary)
     return judged
 
@@ -118,8 +116,7 @@ def judge_folder(run: Run, classifier: Classifier, known: Predictions, paths: Se
     DataError when no image remains.
     """
     embedded = embed_files(classifier, paths)
-    used = set(run.dataset().column("sha256"))
-    rows = [row for row, digest in enumerate(embedded.sha256) if not digest or digest not in used]
+    rows = embedded.not_of(run)
     if not rows:
         raise DataError(f"every image of {named} is one of the run's own: give images of none of its classes.")
     if len(rows) < len(paths):
@@ -128,10 +125,13 @@ def judge_folder(run: Run, classifier: Classifier, known: Predictions, paths: Se
     unknown = kept.answers(classifier, [str(paths[row]) for row in rows], [None] * len(rows))
     judged = judge_openset(known, unknown, classifier.policy, _score_of(classifier))
     content = hashlib.sha256("".join(sorted(kept.sha256)).encode()).hexdigest()[:8]
-    name = f"{NAME}-{named}-{content}"
+    _keep(run, f"{NAME}-{named}-{content}", unknown, judged)
+    return judged
+
+
+def _keep(run: Run, name: str, unknown: Predictions, judged: OpenSet) -> None:
     unknown.write(run.folder / "predictions" / f"{name}.parquet")
     judged.write(run.folder, name)
-    return judged
 
 
 def _score_of(classifier: Classifier) -> str:

@@ -49,8 +49,8 @@ def group_strangers(known: Known, strangers: Floats, *, smallest: int) -> Groupi
     highest silhouette, of those that are clearer than dividing any known class into as many; one where none is. Fewer
     than `smallest` pictures make no group.
     """
-    vectors, own = turned(known, strangers), turned(known, known.features)
-    classes = [own[known.groups == number][:MOST_OF_CLASS] for number in range(int(known.groups.max()) + 1)]
+    vectors, learnt = turned(known, strangers), turned(known, known.features)
+    classes = [learnt[known.groups == number][:MOST_OF_CLASS] for number in range(int(known.groups.max()) + 1)]
     chosen = Division(np.zeros(len(vectors), dtype=np.int64), 0.0, 0.0)
     for count in range(2, MOST_GROUPS + 1):
         found = _divided(vectors, count)

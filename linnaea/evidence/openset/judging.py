@@ -10,12 +10,12 @@ import torch
 
 from linnaea.decisions import Policy
 from linnaea.errors import DataError
+from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.metrics import scores_of
 from linnaea.evidence.openset.contract import FITS, Floats, Known
 from linnaea.evidence.openset.figures import Flags, openset_figures
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
-from linnaea.runtime.files import read_json, write_json
 
 BINS = 30
 MOST_SHOWN = 24
@@ -32,10 +32,7 @@ class OpenSet:
 
     def write(self, folder: Path, name: str) -> None:
         """Write `findings/<name>.json` and the entry `name` of `metrics.json`, each atomically."""
-        path = folder / "metrics.json"
-        known = read_json(path) if path.exists() else {}
-        write_json(folder / "findings" / f"{name}.json", [finding.to_json() for finding in self.findings])
-        write_json(path, known | {name: {key: asdict(figure) for key, figure in self.figures.items()}})
+        keep_figures(folder, name, self.figures, self.findings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +94,12 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     `hits` (n,) says which of the known are answered rightly; `chosen` is the classifier's own score.
     """
     rows = []
+    sides = [_tensors(features, known) for features in (known_features, unknown_features)]
     for name, fit in FITS.items():
         if known.several and not fit.several:
             continue
         score = fit.make(known)
-        scores = [_scored(score, features, known) for features in (known_features, unknown_features)]
+        scores = [score(*tensors).numpy() for tensors in sides]
         figures = openset_figures(scores[0], scores[1], hits, replicates=REPLICATES_OF_ALL)
         rows.append({"score": name, "chosen": "yes" if name == chosen else "", **_flat(figures)})
     rows.sort(key=lambda row: -row["auroc"])
@@ -112,11 +110,10 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     return Finding("openset_scores", f"Of {len(rows)} scores {best}{own}.{caution}", rows=rows)
 
 
-def _scored(score: Any, features: Floats, known: Known) -> Floats:
+def _tensors(features: Floats, known: Known) -> list[torch.Tensor]:
+    """Features (N, D) and the logits (N, K) that the head gives for them."""
     logits = features @ known.weight.T + known.bias
-    tensors = (torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in (features, logits))
-    scores: Floats = score(*tensors).numpy()
-    return scores
+    return [torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in (features, logits)]
 
 
 def _flat(figures: Mapping[str, Estimate]) -> dict[str, Any]:

@@ -288,7 +288,7 @@ def evaluate(
     unknown: Annotated[Path | None, typer.Option(help="Images of none of the classes, to be told as unknown.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a run on its test split, or on other data, with intervals."""
+    """Judge a run on its test split or on other data, or a file of predictions, with intervals."""
     from linnaea import pipeline
 
     evaluation = pipeline.evaluate(run, data, prevalence=prevalence, unknown=unknown)
@@ -298,7 +298,8 @@ def evaluate(
         _print_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
     else:
         typer.echo(str(evaluation))
-        typer.echo(f"The figures are in {run / 'metrics.json'}.\nNext: linnaea report {run}")
+        if run.is_dir():
+            typer.echo(f"The figures are in {run / 'metrics.json'}.\nNext: linnaea report {run}")
 
 
 @app.command()

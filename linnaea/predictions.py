@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from linnaea.errors import DataError, RunError
@@ -19,6 +20,8 @@ from linnaea.taxonomy import Taxonomy
 
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
 REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
+WIDE = ("logits", "probabilities")
+AT_ONCE = 2**23  # numbers of a wide column that are looked at together
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,15 @@ class Predictions:
     null for an unreadable image), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one
     of `REASONS`), `detail` (why an image is unreadable), and `group` where the data has groups. Where an image may
     carry several labels, `truth` and `label` hold lists, and `unknown` the classes that nobody knows to be there or
-    not. Where classes lie below groups, `taxonomy` maps each to the group above it, and `label` may be a group.
+    not. Where classes lie below groups, `taxonomy` maps each to the group above it, and `label` may be a group. Of
+    predictions that were only opened, `logits` and `probabilities` are read from the file `source` when asked for.
     """
 
     table: pa.Table
     classes: tuple[str, ...]
     task: str
     taxonomy: Mapping[str, str] = field(default_factory=dict)
+    source: Path | None = None
 
     @classmethod
     def from_columns(
@@ -91,11 +96,29 @@ class Predictions:
         values: list[Any] = self.table.column(name).to_pylist()
         return values
 
+    def has(self, name: str) -> bool:
+        """Whether there is a column of this name."""
+        return name in (self.table.column_names if self.source is None else pq.read_schema(self.source).names)
+
     def scores(self, name: str = "probabilities") -> npt.NDArray[np.float64]:
         """`probabilities` or `logits` as an array (N, K); rows of unreadable images are NaN."""
-        column = self.table.column(name).combine_chunks()
+        table = self.table if self.source is None else pq.read_table(self.source, columns=[name])
+        return self._matrix_of(table.column(name).combine_chunks())
+
+    def score_parts(self, *names: str) -> Iterator[tuple[npt.NDArray[np.float64], ...]]:
+        """The same of several columns, some rows (b, K) after the other."""
+        rows = max(1, AT_ONCE // max(1, len(self.classes)))
+        if self.source is None:
+            whole = self.table.select(list(names))
+            parts = (whole.slice(start, rows).combine_chunks() for start in range(0, len(self), rows))
+        else:
+            parts = pq.ParquetFile(self.source).iter_batches(rows, columns=list(names))
+        for part in parts:
+            yield tuple(self._matrix_of(_whole(part.column(name))) for name in names)
+
+    def _matrix_of(self, column: pa.Array) -> npt.NDArray[np.float64]:
         flat = column.flatten().to_numpy(zero_copy_only=False) if len(column) else np.zeros(0)
-        values = np.full((len(self), len(self.classes)), np.nan)
+        values = np.full((len(column), len(self.classes)), np.nan)
         values[column.is_valid().to_numpy(zero_copy_only=False)] = flat.reshape(-1, len(self.classes))
         return values
 
@@ -123,14 +146,19 @@ class Predictions:
         if self.rules.hierarchical:
             best = np.nan_to_num(self.scores(), nan=-1.0).argmax(axis=1)
             return np.where(self.readable, best, -1)
-        index = {name: number for number, name in enumerate(self.classes)}
-        return np.array([index.get(label, -1) for label in self.column("label")], dtype=np.int64)
+        return self._places("label")
 
     def _indices(self, name: str) -> npt.NDArray[np.int64]:
-        index = {label: number for number, label in enumerate(self.classes)}
-        given = self.column(name)
-        self._require_known(label for label in given if label not in index)
-        return np.array([index[label] for label in given], dtype=np.int64)
+        places = self._places(name)
+        if (places < 0).any():
+            self._require_known(self.table.column(name).filter(pa.array(places < 0)).to_pylist())
+        return places
+
+    def _places(self, name: str) -> npt.NDArray[np.int64]:
+        """The place among the classes of each value of a column of strings (N,), -1 for any other."""
+        found = pc.index_in(self.table.column(name), value_set=pa.array(self.classes, pa.string()))
+        places: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+        return places
 
     def _matrix(self, name: str, *, empty: bool = False) -> npt.NDArray[np.float32]:
         """A column of lists as 0 and 1 (N, K); `empty` says that null means none."""
@@ -153,28 +181,48 @@ class Predictions:
     @property
     def readable(self) -> npt.NDArray[np.bool_]:
         """Whether each image could be read (N,)."""
-        return np.array([reason != "unreadable" for reason in self.column("reason")], dtype=bool)
+        return ~self.answered("unreadable")
+
+    def answered(self, reason: str) -> npt.NDArray[np.bool_]:
+        """Whether each answer has this reason, one of `REASONS` (N,)."""
+        flags: npt.NDArray[np.bool_] = pc.equal(self.table.column("reason"), reason).to_numpy()
+        return flags
 
     def write(self, path: Path) -> Path:
         """Write as Parquet, with the classes, the task and the taxonomy in the file's metadata; atomic."""
         facts = {"classes": self.classes, "task": self.task, "taxonomy": dict(self.taxonomy)}
         table = self.table.replace_schema_metadata({b"linnaea": json.dumps(facts).encode()})
-        return write_atomically(path, lambda partial: pq.write_table(table, partial, compression="zstd"))
+        rows = max(1, AT_ONCE // max(1, len(self.classes)))
+        return write_atomically(
+            path, lambda partial: pq.write_table(table, partial, compression="zstd", row_group_size=rows)
+        )
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
         """Read what `write` wrote; raises RunError when the file is absent, cut off or of another kind."""
+        opened = cls.open(path)
+        return replace(opened, table=pq.read_table(path), source=None)
+
+    @classmethod
+    def open(cls, path: Path) -> "Predictions":
+        """The same, but logits and probabilities stay in the file until they are asked for, part by part."""
         try:
-            table = pq.read_table(path)
+            schema = pq.read_schema(path)
+            table = pq.read_table(path, columns=[name for name in schema.names if name not in WIDE])
         except FileNotFoundError:
             raise RunError(f"{path} does not exist: evaluate the run first.") from None
         except pa.ArrowInvalid as error:
             raise RunError(f"{path} is not a readable Parquet file ({error}): evaluate the run again.") from None
-        facts = (table.schema.metadata or {}).get(b"linnaea")
+        facts = (schema.metadata or {}).get(b"linnaea")
         if facts is None:
             raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
         content = json.loads(facts)
-        return cls(table, tuple(content["classes"]), content["task"], content.get("taxonomy", {}))
+        return cls(table, tuple(content["classes"]), content["task"], content.get("taxonomy", {}), path)
+
+
+def _whole(column: Any) -> pa.Array:
+    """A column of a table or of a batch as one array."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _as_cells(answer: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ Images = npt.NDArray[np.uint8]
 IN_MEMORY_BYTES = 2 * 2**30
 MACHINE_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)  # says nothing about the file
 MAX_FILE_BYTES = 512 * 2**20
-KEPT_AT_ONCE = 256 * 2**20  # bytes of pixels decoded between two writes to the cache
+KEPT_AT_ONCE = 64 * 2**20  # bytes of pixels decoded between two writes to the cache
 ROWS_AT_ONCE = 1024
 PROBE = 32
 QUICK_SECONDS = 0.001
@@ -114,18 +114,21 @@ def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True)
     per_part = max(1, KEPT_AT_ONCE // max(1, images[:1].nbytes))
     parts = [missing[start : start + per_part] for start in range(0, len(missing), per_part)]
 
-    def work() -> Iterator[None]:
+    def work(keeper: Executor) -> Iterator[None]:
+        writing: Future[None] = keeper.submit(lambda: None)
         for part in parts:
             stamps = {row: cache.stamp_of(paths[row]) for row in part} if keep else {}
             yield from fill_rows(fill, part)
-            if not keep:
-                continue
-            done = [row for row in part if sha256[row]]
-            digests = [sha256[row] for row in done]
-            cache.keep([stamps[row] for row in done], digests, recipe.namespace, images[done])
+            done = [row for row in part if keep and sha256[row]]
+            if done:
+                writing.result()
+                given, digests = [stamps[row] for row in done], [sha256[row] for row in done]
+                writing = keeper.submit(cache.keep, given, digests, recipe.namespace, _span(images, done))
+        writing.result()
 
-    for _ in track(work(), "decoding", len(missing)):
-        pass
+    with ThreadPoolExecutor(1) as keeper:  # what is decoded is written while the next part is
+        for _ in track(work(keeper), "decoding", len(missing)):
+            pass
     return Decoded(images, sha256, dict(sorted(failed.items())))
 
 
@@ -155,6 +158,13 @@ def rows_of(images: Images, rows: Sequence[int] | npt.NDArray[np.int64]) -> Imag
     for start in range(0, len(rows), ROWS_AT_ONCE):
         taken[start : start + ROWS_AT_ONCE] = images[rows[start : start + ROWS_AT_ONCE]]
     return taken
+
+
+def _span(images: Images, rows: Sequence[int]) -> Images:
+    """Rising rows of images, not copied where none between them is left out."""
+    if rows and rows[-1] - rows[0] == len(rows) - 1:
+        return images[rows[0] : rows[-1] + 1]
+    return images[rows]
 
 
 def _allocate(shape: tuple[int, ...]) -> Images:

@@ -5,7 +5,7 @@ import numpy as np
 from linnaea.evidence.intervals import Sample, Statistic, Z, unvaried
 from linnaea.evidence.metrics import Metric
 from linnaea.evidence.metrics.contract import S
-from linnaea.evidence.statistics import bias_of, most_replicates, sample_of, used_by, why_undefined
+from linnaea.evidence.statistics import Resampled, sample_of, used_by, why_undefined
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
 
@@ -58,33 +58,34 @@ def value_of(metric: Metric[S], scores: S) -> float | None:
 
 def difference_of(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> Statistic:
     """The metric of the second scores less that of the first, on the same images."""
-    first, second = scores
-    used = used_by(metric, first)
+    used = used_by(metric, scores[0])
     images, plain = int(used.sum()), metric.flags is not None and sample.groups is None
-    slack = _slack(metric, scores, sample) if images else 0.0
+    before, after = (Resampled.of(metric, side, used) for side in scores)
+    slack = _slack(metric, scores, (before, after), sample) if images else 0.0
     return Statistic(
-        lambda weights: metric(second, weights) - metric(first, weights),
+        lambda weights: after.function(weights) - before.function(weights),
         images,
         limits=bonett_price(*_discordant(metric, scores), images) if plain else None,
         method="Bonett and Price, paired",
         slack=(slack, slack),
-        bias=bias_of(metric, second) - bias_of(metric, first),
+        bias=after.bias - before.bias,
         bounds=(-1.0, 1.0) if metric.parts or metric.flags else (-np.inf, np.inf),
-        undefined=why_undefined(first, used),
-        replicates=most_replicates(metric, first),
+        note=after.note,
+        undefined=why_undefined(scores[0], used),
     )
 
 
-def _slack(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> float:
+def _slack(metric: Metric[S], scores: tuple[S, S], figures: tuple[Resampled, Resampled], sample: Sample) -> float:
     """How far a difference may be off through the parts that came out the same in both."""
     if metric.flags:
         same = np.array([np.nan if any(_discordant(metric, scores)) else 1.0])
         return unvaried(same, np.array([float(sample.units)]), 1)
     if not metric.parts:
         return 0.0
-    (first, images), (second, others) = metric.parts(scores[0]), metric.parts(scores[1])
-    same = np.where(first == second, 1.0, np.nan)
-    return unvaried(same, np.minimum(images, others) * sample.density, int((~np.isnan(first)).sum()))
+    first, second = figures
+    same = np.where(first.values == second.values, 1.0, np.nan)
+    images = np.minimum(first.images, second.images) * sample.density
+    return unvaried(same, images, int((~np.isnan(first.values)).sum()))
 
 
 def _discordant(metric: Metric[S], scores: tuple[S, S]) -> tuple[int, int]:

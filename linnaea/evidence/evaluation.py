@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
@@ -133,15 +135,16 @@ def _tuned_on(predictions: Predictions, folder: Path, name: str) -> Predictions 
 def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict[str, Statistic]:
     if isinstance(scores, LabelScores):
         return of_label_policy(predictions, scores, sample)
-    reasons = np.array(predictions.column("reason"), dtype=object)
     everything = np.ones(len(scores), dtype=bool)
     given, holds, sizes = _prediction_sets(predictions)
     return {
         "coverage": of_share(holds, given, sample, "no prediction sets"),
         "mean_set_size": of_mean(sizes, given, "no prediction sets"),
-        "unsure_rate": of_share(reasons == "unsure", everything, sample, "no images"),
-        "unfamiliar_rate": of_share(reasons == "unfamiliar", everything, sample, "no images"),
-        "answered_accuracy": of_share(_right(scores), reasons == "ok", sample, 'no images with the reason "ok"'),
+        "unsure_rate": of_share(predictions.answered("unsure"), everything, sample, "no images"),
+        "unfamiliar_rate": of_share(predictions.answered("unfamiliar"), everything, sample, "no images"),
+        "answered_accuracy": of_share(
+            _right(scores), predictions.answered("ok"), sample, 'no images with the reason "ok"'
+        ),
     }
 
 
@@ -152,8 +155,12 @@ def _right(scores: Judged) -> Flags:
 
 def _prediction_sets(predictions: Predictions) -> tuple[Flags, Flags, Floats]:
     """Whether each image has a prediction set, whether it holds the truth, and its size; arrays (n,)."""
-    known = "prediction_set" in predictions.table.column_names
-    sets = predictions.column("prediction_set") if known else [None] * len(predictions)
-    given = np.array([members is not None for members in sets], dtype=bool)
-    holds = [truth in (members or ()) for truth, members in zip(predictions.column("truth"), sets, strict=True)]
-    return given, np.array(holds, dtype=bool), np.array([len(members or ()) for members in sets], dtype=np.float64)
+    nothing = np.zeros(len(predictions))
+    if not predictions.has("prediction_set") or pa.types.is_null(predictions.table.schema.field("prediction_set").type):
+        return nothing.astype(bool), nothing.astype(bool), nothing
+    sets = predictions.table.column("prediction_set").combine_chunks()
+    sizes = pc.fill_null(pc.list_value_length(sets), 0).to_numpy().astype(np.float64)
+    owners = pc.list_parent_indices(sets)
+    own = pc.equal(pc.list_flatten(sets), predictions.table.column("truth").combine_chunks().take(owners))
+    holds = np.bincount(owners.to_numpy()[own.to_numpy(zero_copy_only=False)], minlength=len(predictions)) > 0
+    return np.asarray(sets.is_valid()), holds, sizes

@@ -23,7 +23,7 @@ class Statistic:
     `function` maps weights (B, N) to values (B,); `images` is the number of images behind it. `limits` are ready
     limits by `method`, which replace the bootstrap. `slack` is how far the figure could be lower and higher because
     of parts that did not vary, `bias` how far the value tends to lie above the truth, `bounds` the figure's range.
-    `note` is added to the method, `replicates` limits the resamples of a slow figure.
+    `note` is added to the method.
     """
 
     function: Callable[[Floats], Floats]
@@ -35,7 +35,6 @@ class Statistic:
     bounds: tuple[float, float] = (-np.inf, np.inf)
     note: str = ""
     undefined: str = "no images"
-    replicates: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +140,9 @@ def estimate(
 
 def _replicate(statistics: Mapping[str, Statistic], resamples: Iterator[Floats]) -> dict[str, Floats]:
     values: dict[str, list[Floats]] = {name: [] for name in statistics}
-    taken = 0
     for weights in resamples if statistics else ():
         for name, item in statistics.items():
-            wanted = len(weights) if item.replicates is None else min(len(weights), item.replicates - taken)
-            if wanted > 0:
-                values[name].append(item.function(weights[:wanted]))
-        taken += len(weights)
+            values[name].append(item.function(weights))
     return {name: np.concatenate(chunks) for name, chunks in values.items()}
 
 

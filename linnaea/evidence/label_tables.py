@@ -10,17 +10,21 @@ from linnaea.decisions import Policy
 from linnaea.evidence.co_occurrence import co_occurrence
 from linnaea.evidence.intervals import Sample, Statistic, estimate, slack_of_parts
 from linnaea.evidence.metrics import LABEL_METRICS, LabelScores
+from linnaea.evidence.metrics.influence import Part, of_area, of_average_precision
 from linnaea.evidence.metrics.label_probabilities import by_bin
-from linnaea.evidence.metrics.label_ranking import average_precision, behind_each
+from linnaea.evidence.metrics.label_ranking import average_precision, behind_each, linear_of_labels
 from linnaea.evidence.metrics.ranking import area, in_blocks
 from linnaea.evidence.metrics.scores import BINS, Ranking, ratio
-from linnaea.evidence.statistics import most_replicates, sample_of
+from linnaea.evidence.statistics import sample_of, sorts_too_much
 from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
 
-ORDER: dict[str, Callable[[Ranking, Floats], Floats]] = {"average_precision": average_precision, "roc_auc": area}
+ORDER: dict[str, tuple[Callable[[Ranking, Floats], Floats], Part]] = {
+    "average_precision": (average_precision, of_average_precision),
+    "roc_auc": (area, of_area),
+}
 ONE_SIDED = "no image is known to show it, or none not to"
 MOST_NAMED = 5
 IN_GROUPS = (
@@ -55,25 +59,23 @@ def _orders(scores: LabelScores, sample: Sample, seed: int, replicates: int) -> 
     """The figures of `ORDER` of each label, with intervals from the resamples that all other figures rest on."""
     read, readable = scores.take(scores.readable), scores.readable
     behind, known = behind_each(scores) * sample.density, read.known.sum(axis=0)
-    fewest = most_replicates(LABEL_METRICS["map"], scores)
+    linearly = sorts_too_much(LABEL_METRICS["map"], scores)
 
-    def statistic(function: Callable[[Ranking, Floats], Floats], number: int) -> Statistic:
+    def figure(function: Callable[[Ranking, Floats], Floats], number: int) -> Callable[[Floats], Floats]:
         ranking = read.rankings[number]
+        return lambda weights: in_blocks(
+            weights if readable.all() else weights[:, readable], [partial(function, ranking)]
+        )[:, 0]
 
-        def figure(weights: Floats) -> Floats:
-            part = weights if readable.all() else weights[:, readable]
-            return in_blocks(part, [partial(function, ranking)])[:, 0]
-
-        value = figure(np.ones((1, len(scores)))) if len(scores) else np.full(1, np.nan)
+    def statistic(name: str, number: int) -> Statistic:
+        exactly, part = ORDER[name]
+        function = linear_of_labels(scores, part, [number]) if linearly else figure(exactly, number)
+        value = function(np.ones((1, len(scores)))) if len(scores) else np.full(1, np.nan)
         slack = slack_of_parts(value, behind[number : number + 1])
-        images = int(known[number])
-        return Statistic(figure, images, slack=slack, bounds=(0.0, 1.0), undefined=ONE_SIDED, replicates=fewest)
+        note = ", to first order" if linearly else ""
+        return Statistic(function, int(known[number]), slack=slack, bounds=(0.0, 1.0), undefined=ONE_SIDED, note=note)
 
-    statistics = {
-        f"{name} {number}": statistic(function, number)
-        for name, function in ORDER.items()
-        for number in range(scores.classes)
-    }
+    statistics = {f"{name} {number}": statistic(name, number) for name in ORDER for number in range(scores.classes)}
     found = estimate(statistics, sample, seed=seed, replicates=replicates)
     return {name: [found[f"{name} {number}"] for number in range(scores.classes)] for name in ORDER}
 

@@ -1,6 +1,7 @@
 """What resampling needs to know of a metric, a share of images or a mean over images."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,9 +12,8 @@ from linnaea.evidence.metrics.scores import Flags, ratio
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
 
-# A metric that sorts the images once per class gets fewer resamples beyond this many sorted weights: about a minute.
-_SORTED_WEIGHTS = 4_000_000_000
-_FEWEST_OF_SLOW = 100
+# Beyond this many sorted weights per resample (a thousand of them take some ten seconds) the first order is enough.
+_SORTED_WEIGHTS = 2_000_000
 _ENOUGH_MISTAKES = 10
 _UNSEEN = ", blind to mistakes not seen yet"
 
@@ -31,17 +31,47 @@ def of_metric(metric: Metric[S], scores: S, sample: Sample) -> Statistic:
         return of_share(*metric.share(scores), sample, "no images that it is a share of")
     if metric.flags:
         return of_share(metric.flags(scores), used, sample, why_undefined(scores, used))
-    values, images = metric.parts(scores) if metric.parts and used.any() else (np.full(1, np.nan), np.ones(1))
+    figure = Resampled.of(metric, scores, used)
     return Statistic(
-        lambda weights: metric(scores, weights),
+        figure.function,
         int(used.sum()),
-        slack=slack_of_parts(values, images * sample.density),
-        bias=bias_of(metric, scores),
+        slack=slack_of_parts(figure.values, figure.images * sample.density),
+        bias=figure.bias,
         bounds=(0.0, 1.0) if metric.parts else (0.0, np.inf),
-        note="" if metric.parts else _caution(int((~scores.hits[used]).sum())),
+        note=figure.note if metric.parts else _caution(int((~scores.hits[used]).sum())),
         undefined=why_undefined(scores, used),
-        replicates=most_replicates(metric, scores),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A metric of some scores as it is told from resamples: exactly, or to first order where it sorts too much.
+
+    `function` maps weights (B, n) to figures (B,); `values` (C,) are the parts that it is the mean of, `images` (C,)
+    the number behind each, `bias` how far it tends to lie above the truth.
+    """
+
+    function: Callable[[Floats], Floats]
+    values: Floats
+    images: Floats
+    bias: float
+    note: str = ""
+
+    @classmethod
+    def of(cls, metric: Metric[S], scores: S, used: Flags) -> "Resampled":
+        """Of a metric of which only the `used` images (n,) play a part."""
+        if metric.linear and used.any() and sorts_too_much(metric, scores):
+            linear = metric.linear(scores)
+            bias = linear.bias if metric.bias else 0.0
+            return cls(linear, linear.values, linear.images, bias, ", to first order")
+        values, images = metric.parts(scores) if metric.parts and used.any() else (np.full(1, np.nan), np.ones(1))
+        bias = metric.bias(scores) if metric.bias and used.any() else 0.0
+        return cls(lambda weights: metric(scores, weights), values, images, bias)
+
+
+def sorts_too_much(metric: Metric[S], scores: S) -> bool:
+    """Whether the metric would sort so many weights per resample that it is told to first order."""
+    return metric.sorts is not None and metric.sorts(scores) > _SORTED_WEIGHTS
 
 
 def used_by(metric: Metric[S], scores: S) -> Flags:
@@ -89,18 +119,6 @@ def why_undefined(scores: Judged, used: Flags) -> str:
     if not len(scores):
         return "no images"
     return "no readable images" if scores.counted.any() else "no images of which any label is known"
-
-
-def bias_of(metric: Metric[S], scores: S) -> float:
-    """How far the metric tends to lie above the truth, 0 for most; as on independent images."""
-    return metric.bias(scores) if metric.bias and used_by(metric, scores).any() else 0.0
-
-
-def most_replicates(metric: Metric[S], scores: S) -> int | None:
-    """How many resamples a slow metric gets on these scores; None when there is no limit."""
-    if not metric.sorts_every_class:
-        return None
-    return max(_FEWEST_OF_SLOW, _SORTED_WEIGHTS // max(1, len(scores) * scores.classes))
 
 
 def _caution(mistakes: int) -> str:

@@ -38,12 +38,19 @@ def evaluate(
 ) -> Evaluation:
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
-    Every figure comes with a 95 % interval. For a run the predictions, figures and tables are written into its
-    folder. Images that cannot be read count as wrong answers. `prevalence`, of two classes, adds what answers are worth
-    where the positive one has that share (Bayes' rule; Mercaldo et al. 2007). `unknown` are images of none of the
-    classes: how well they are told from known ones is added to the figures and the findings. Raises DataError when no
-    image carries a known class, UsageError for a prevalence that is none.
+    In place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores
+    that do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions,
+    figures and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of
+    two classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
+    `unknown` are images of none of the classes: how well they are told from known ones is added to the figures and the
+    findings. Raises DataError when no image carries a known class, UsageError for a prevalence that is none.
     """
+    if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
+        if data is not None or unknown is not None:
+            raise UsageError(f"{classifier} holds predictions that were made already: it takes no other images.")
+        answers = Predictions.open(Path(classifier))
+        figures = compute_figures(answers, prevalence=prevalence)
+        return Evaluation(answers, figures, compute_findings(answers))
     if isinstance(classifier, Classifier):
         if data is None:
             raise DataError("a classifier alone has no data: give labelled images as the second argument.")

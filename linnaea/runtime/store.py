@@ -2,7 +2,8 @@
 
 A store is a folder: `index.sqlite` says which row lies where, `<segment>.rows` files hold the numbers and are
 memory-mapped. A segment is whole before the index knows of it, so that a killed process leaves nothing half-written
-that could be read, and several processes may use one store. The oldest segments go when the store is full.
+that could be read, and several processes may use one store; what a loss of power leaves half-written does not meet its
+checksum, so nothing waits for the disk. The oldest segments go when the store is full.
 """
 
 import os
@@ -10,7 +11,9 @@ import sqlite3
 import time
 import uuid
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +22,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from linnaea.runtime.machine import available_threads
 
 Array = npt.NDArray[Any]
 TABLES = """
@@ -34,6 +39,7 @@ create table if not exists files (
 ASKED_AT_ONCE = 30_000  # below SQLite's limit on the number of variables
 LARGEST = 2**63 - 1  # SQLite's integers have a sign
 STALE_SECONDS = 3600  # an unfinished segment this old was left by a process that was killed
+WORTH_A_THREAD = 2**16  # bytes of a row whose checksum takes longer than the interpreter lock's to and fro
 SETTLED_NANOSECONDS = 2 * 10**9  # a file changed within this time may change again without a new time stamp
 
 
@@ -69,12 +75,28 @@ class Store:
         A row whose checksum does not hold, or whose shape is another, counts as absent.
         """
         found = np.zeros(len(keys), dtype=bool)
-        for name, places in groupby(self._places(namespace, keys), key=lambda place: place[0]):
-            segment = self._open(name, out)
-            for _, position, checksum, row in places if segment is not None else ():
-                if segment is not None and _checksum(segment[position]) == checksum:
-                    out[row], found[row] = segment[position], True
+
+        def copy(place: tuple[Array, int, int, int]) -> None:
+            segment, position, checksum, row = place
+            if _checksum(segment[position]) == checksum:
+                out[row], found[row] = segment[position], True
+
+        places = self._readable(self._places(namespace, keys), out)
+        if out[:1].nbytes < WORTH_A_THREAD:
+            deque(map(copy, places), maxlen=0)
+            return found
+        with ThreadPoolExecutor(available_threads()) as pool:
+            deque(pool.map(copy, places), maxlen=0)
         return found
+
+    def _readable(
+        self, places: Iterable[tuple[str, int, int, int]], like: Array
+    ) -> Iterator[tuple[Array, int, int, int]]:
+        """The places with their segments opened, without those that are gone."""
+        for name, within in groupby(places, key=lambda place: place[0]):
+            segment = self._open(name, like)
+            if segment is not None:
+                yield from ((segment, position, checksum, row) for _, position, checksum, row in within)
 
     def add(self, namespace: str, keys: Sequence[str], rows: Array) -> None:
         """Keep these rows (N, ...); raises OSError when the disk refuses, and keeps none of them then."""
@@ -86,8 +108,6 @@ class Store:
         try:
             with partial.open("wb") as handle:
                 handle.write(np.ascontiguousarray(rows).data)
-                handle.flush()
-                os.fsync(handle.fileno())
             partial.replace(path)
             checksums = map(_checksum, rows)
             with self._index() as index:

@@ -74,10 +74,10 @@ def test_prediction_leaves_the_cache_alone(photos, decoded_files):
 
 
 def test_a_full_disk_only_costs_time(photos, decoded_files, monkeypatch, caplog):
-    def refuse(path, mode):
+    def refuse(path, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("linnaea.runtime.store.os.fsync", lambda number: refuse(number, "wb"))
+    monkeypatch.setattr("linnaea.runtime.store.Path.replace", refuse)
     first = decode_files(photos, Recipe(32))
     assert "work goes on without it" in caplog.text
     assert (decode_files(photos, Recipe(32)).images == first.images).all()

@@ -9,7 +9,7 @@ from linnaea.errors import UsageError
 from linnaea.evidence.evaluation import figures
 from linnaea.evidence.intervals import Sample, Statistic, estimate, resample, slack_of_parts, unvaried, wilson
 from linnaea.evidence.metrics import METRICS, Scores
-from linnaea.evidence.statistics import most_replicates, of_metric
+from linnaea.evidence.statistics import of_metric
 
 Z2 = 1.959963984540054**2
 
@@ -65,9 +65,8 @@ def simulated(random, n):
     logits = random.normal(size=(n, 4))
     logits[np.arange(n), targets] += 2.0
     probabilities = softmax(logits, axis=1)
-    rows, everything = np.arange(n), np.ones(n, dtype=bool)
-    answers, likelihood = probabilities.argmax(axis=1), np.log(probabilities[rows, targets])
-    return Scores(targets, answers, probabilities, probabilities.max(axis=1), likelihood, everything)
+    answers = probabilities.argmax(axis=1)
+    return Scores.of_arrays(targets, answers, probabilities, probabilities.max(axis=1), np.ones(n, dtype=bool))
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say():
@@ -90,8 +89,8 @@ def test_the_calibration_error_of_a_calibrated_classifier_may_be_none():
         scores, sample = simulated(random, 200), Sample(200)
         probabilities = scores.probabilities
         targets = (probabilities.cumsum(axis=1) < random.random((200, 1))).sum(axis=1)
-        answers, likelihood = probabilities.argmax(axis=1), np.log(probabilities[np.arange(200), targets])
-        scores = Scores(targets, answers, probabilities, probabilities.max(axis=1), likelihood, scores.readable)
+        answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        scores = Scores.of_arrays(targets, answers, probabilities, confidence, scores.readable)
         found = estimate({"ece": of_metric(METRICS["ece"], scores, sample)}, sample, seed=seed, replicates=100)["ece"]
         reached += found.lo == 0 < found.value <= found.hi
     assert reached / 100 >= 0.9
@@ -205,12 +204,3 @@ def test_a_figure_that_most_resamples_do_not_define_gets_no_interval():
 def test_too_few_replicates_are_refused(random_ones):
     with pytest.raises(UsageError, match="replicates is 10: an interval of 95 % needs at least 40"):
         figures(random_ones(10, 3), replicates=10)
-
-
-def test_a_slow_metric_gets_fewer_resamples_and_says_so(random_ones, monkeypatch):
-    scores = Scores.of(random_ones(30, 3))
-    assert most_replicates(METRICS["nll"], scores) is None
-    monkeypatch.setattr("linnaea.evidence.statistics._SORTED_WEIGHTS", 90 * 120)
-    found = figures(random_ones(30, 3), replicates=200)
-    assert found["roc_auc_ovr"].method.startswith("bootstrap, 120 replicates")
-    assert found["nll"].method.startswith("bootstrap, 200 replicates")

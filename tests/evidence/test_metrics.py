@@ -22,7 +22,7 @@ def coarse(scores):
     """The same scores with many equal probabilities and confidences."""
     probabilities = np.round(scores.probabilities, 1)
     confidence = np.round(scores.confidence, 1)
-    return Scores(scores.targets, scores.answers, probabilities, confidence, scores.log_likelihood, scores.readable)
+    return Scores.of_arrays(scores.targets, scores.answers, probabilities, confidence, scores.readable)
 
 
 def scores_for(name, ones, n, **more):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from linnaea.evidence.metrics.influence import Linear
 from linnaea.evidence.metrics.labels import LabelScores
 from linnaea.evidence.metrics.scores import Flags, Judged, Scores
 from linnaea.evidence.metrics.trees import TreeScores
@@ -29,7 +30,8 @@ class Metric(Generic[S]):
     for a plain share of images, returns which images count (n,); `share`, for a share of some images, which count (n,)
     and which are looked at (n,). `parts`, for a mean of figures in [0, 1], returns these (C,), NaN for those left out,
     and the number of images behind each (C,). `bias` is how far the figure tends to lie above the truth at this number
-    of images. `sorts_every_class` says that its cost grows with n times K.
+    of images. A metric that sorts has `sorts`, how many weights that is per resample, and `linear`, the same to first
+    order, for where that is too many.
     """
 
     function: Function[S]
@@ -40,7 +42,8 @@ class Metric(Generic[S]):
     share: Callable[[S], tuple[Flags, Flags]] | None = None
     parts: Parts[S] | None = None
     bias: Callable[[S], float] | None = None
-    sorts_every_class: bool = False
+    sorts: Callable[[S], int] | None = None
+    linear: Callable[[S], Linear] | None = None
 
     def __call__(self, scores: S, weights: Floats) -> Floats:
         """The figure for each of the weightings (B, n), shape (B,)."""

@@ -32,10 +32,7 @@ def _share(flags: Flags, weights: Floats) -> Floats:
 
 
 def _among_first_five(scores: Scores) -> Flags:
-    chosen = np.take_along_axis(scores.probabilities, scores.targets[:, None], axis=1)
-    earlier = np.arange(scores.classes) < scores.targets[:, None]
-    ahead = (scores.probabilities > chosen) | ((scores.probabilities == chosen) & earlier)
-    return np.asarray((ahead.sum(axis=1) < 5) & scores.readable)
+    return np.asarray((scores.place < 5) & scores.readable)
 
 
 def _recalls(scores: Scores, weights: Floats) -> Floats:

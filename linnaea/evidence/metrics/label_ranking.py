@@ -1,10 +1,12 @@
 """Metrics of the order that probabilities of a label put images in, over readable images; ties count exactly."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
 
 from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric
+from linnaea.evidence.metrics.influence import Linear, Part, of_area, of_average_precision, over_classes
 from linnaea.evidence.metrics.labels import LabelScores
 from linnaea.evidence.metrics.ranking import area, in_blocks
 from linnaea.evidence.metrics.scores import Ranking, mean_of_defined
@@ -60,23 +62,6 @@ def average_precision(ranking: Ranking, columns: Floats) -> Floats:
     return mean
 
 
-def lift_of_precision(ranking: Ranking) -> float:
-    """How far the average precision of one class tends to lie above the truth, because images set their own thresholds.
-
-    By the delta method to second order: an image that shows the class counts itself as found at its own probability,
-    and a ratio of counts is not the ratio of their means. NaN where the figure is not defined.
-    """
-    images, positives = len(ranking.order), len(ranking.positives)
-    if not 0 < positives < images:
-        return float("nan")
-    named = images - ranking.first
-    true = positives - np.searchsorted(ranking.positives, ranking.first)
-    false = named - true
-    own = (1 - true / positives) * false / named**2
-    bent = true * false * (true / positives - false / (images - positives)) / named**3
-    return float((own + bent).mean())
-
-
 def behind_each(scores: LabelScores) -> Floats:
     """The images behind the order of each label (K,): those that show it, or those that do not, the fewer."""
     read = scores.take(scores.readable)
@@ -89,9 +74,25 @@ def _precision_parts(scores: LabelScores) -> tuple[Floats, Floats]:
     return average_precisions(scores, np.ones((1, len(scores))))[0], behind_each(scores)
 
 
-def _precision_bias(scores: LabelScores) -> float:
-    lifts = np.array([[lift_of_precision(ranking) for ranking in scores.take(scores.readable).rankings]])
-    return float(np.nan_to_num(mean_of_defined(lifts))[0])
+def linear_of_labels(scores: LabelScores, part: Part, labels: Iterable[int] | None = None) -> Linear:
+    """The mean of a part over these labels, or all, to first order."""
+    read = scores.take(scores.readable)
+    chosen = range(read.classes) if labels is None else labels
+    rows = {number: np.flatnonzero(read.known[:, number]) for number in chosen}
+    members = ((read.probabilities[own, k], read.there[own, k], own) for k, own in rows.items())
+    return over_classes(len(read), members, part).among(scores.readable)
+
+
+def _precision_linear(scores: LabelScores) -> Linear:
+    return linear_of_labels(scores, of_average_precision)
+
+
+def _area_linear(scores: LabelScores) -> Linear:
+    return linear_of_labels(scores, of_area)
+
+
+def _sorts(scores: LabelScores) -> int:
+    return len(scores) * scores.classes
 
 
 def _area_parts(scores: LabelScores) -> tuple[Floats, Floats]:
@@ -104,10 +105,11 @@ LABEL_METRICS.register("map")(
         True,
         readable_only=True,
         parts=_precision_parts,
-        bias=_precision_bias,
-        sorts_every_class=True,
+        bias=lambda scores: _precision_linear(scores).bias,
+        sorts=_sorts,
+        linear=_precision_linear,
     )
 )
 LABEL_METRICS.register("roc_auc_macro")(
-    Metric(roc_auc_macro, True, readable_only=True, parts=_area_parts, sorts_every_class=True)
+    Metric(roc_auc_macro, True, readable_only=True, parts=_area_parts, sorts=_sorts, linear=_area_linear)
 )

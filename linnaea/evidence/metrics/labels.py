@@ -31,7 +31,7 @@ class LabelScores(Judged):
     def of(cls, predictions: Predictions) -> "LabelScores":
         """Derive the arrays; raises DataError for an image without truth or a readable one without probabilities."""
         targets = predictions.targets.astype(np.float64)
-        probabilities, _ = finite_scores(predictions)
+        probabilities = finite_scores(predictions)
         answers = np.nan_to_num(predictions.answers).astype(np.float64)
         likelihood = _log_likelihood(predictions, targets, probabilities)
         return cls(targets, answers, probabilities, likelihood, predictions.readable)
@@ -95,7 +95,7 @@ def _log_likelihood(predictions: Predictions, targets: Floats, probabilities: Fl
     chosen = np.where(targets == 1, probabilities, 1 - probabilities)
     chosen[np.isnan(targets)] = np.nan
     likelihood: Floats = np.log(np.maximum(chosen, floor))
-    if "logits" not in predictions.table.column_names or not len(targets):
+    if not predictions.has("logits") or not len(targets):
         return likelihood
     logits = predictions.scores("logits")
     stable: Floats = log_expit(np.where(targets == 1, logits, -logits))

@@ -7,10 +7,12 @@ import numpy as np
 from scipy.special import digamma
 
 from linnaea.evidence.metrics.contract import METRICS, Metric
+from linnaea.evidence.metrics.influence import Linear, of_area, of_risk_coverage, over_classes
 from linnaea.evidence.metrics.scores import Ranking, Scores, mean_of_defined, ratio, totals
 from linnaea.task import Floats
 
 _COLUMNS = 16
+_DIGAMMA = 40  # weights that are sorted in the time of one harmonic number
 
 
 def roc_auc_ovr(scores: Scores, weights: Floats) -> Floats:
@@ -29,9 +31,9 @@ def aurc(scores: Scores, weights: Floats) -> Floats:
     random order, and the expectation over these orders is returned.
     """
     scores, weights = scores.readable_part(weights)
-    levels, places = np.unique(-scores.confidence, return_inverse=True)
-    seen = totals(weights, places, len(levels))
-    wrong = totals(weights, places, len(levels), ~scores.hits)
+    levels, places = scores.levels
+    seen = totals(weights, places, levels)
+    wrong = totals(weights, places, levels, ~scores.hits)
     ends = np.pad(seen.cumsum(axis=1), ((0, 0), (1, 0)))
     before, wrong_before = ends[:, :-1], wrong.cumsum(axis=1) - wrong
     # Sum over j of (wrong_before + j * rate) / (before + j), j from 1 to seen, by harmonic numbers.
@@ -79,7 +81,35 @@ def _aurc_parts(scores: Scores) -> tuple[Floats, Floats]:
     return aurc(scores, np.ones((1, len(scores)))), np.array([float(scores.readable.sum())])
 
 
+def _area_linear(scores: Scores) -> Linear:
+    read = scores.take(scores.readable)
+    classes = [1] if read.classes == 2 else range(read.classes)
+    members = ((read.probabilities[:, k], read.targets == k, slice(None)) for k in classes)
+    return over_classes(len(read), members, of_area).among(scores.readable)
+
+
+def _aurc_linear(scores: Scores) -> Linear:
+    read = scores.take(scores.readable)
+    return of_risk_coverage(*read.levels, read.hits).among(scores.readable)
+
+
 METRICS.register("roc_auc_ovr")(
-    Metric(roc_auc_ovr, True, readable_only=True, parts=_area_parts, sorts_every_class=True)
+    Metric(
+        roc_auc_ovr,
+        True,
+        readable_only=True,
+        parts=_area_parts,
+        sorts=lambda scores: len(scores) * scores.classes,
+        linear=_area_linear,
+    )
 )
-METRICS.register("aurc")(Metric(aurc, False, readable_only=True, parts=_aurc_parts))
+METRICS.register("aurc")(
+    Metric(
+        aurc,
+        False,
+        readable_only=True,
+        parts=_aurc_parts,
+        sorts=lambda scores: len(scores) * _DIGAMMA,
+        linear=_aurc_linear,
+    )
+)

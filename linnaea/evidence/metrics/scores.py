@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from linnaea.errors import DataError
+from linnaea.evidence.metrics.columns import Columns
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
 
@@ -50,7 +51,7 @@ class Judged(ABC):
     Its fields are arrays with a row per image, among them `probabilities` (n, K) and `readable` (n,).
     """
 
-    probabilities: Floats
+    probabilities: Floats | Columns
     readable: Flags
 
     @property
@@ -97,23 +98,50 @@ class Scores(Judged):
     """What was answered about n images of K classes.
 
     `targets` and `answers` (n,) are class indices, an answer is -1 for an unreadable image; `probabilities` (n, K),
-    `confidence` and `log_likelihood` (the logarithm of the true class's probability) (n,) are NaN there.
+    `confidence` and `log_likelihood` (the logarithm of the true class's probability) (n,) are NaN there, as is what is
+    derived from the probabilities: `squared_error` (n,), the sum over classes of squared distances between probability
+    and truth, 0 to 2. `place` (n,) is how many classes come before the true one; the earlier class wins a tie.
     """
 
     targets: Integers
     answers: Integers
-    probabilities: Floats
+    probabilities: Floats | Columns
     confidence: Floats
     log_likelihood: Floats
     readable: Flags
+    squared_error: Floats
+    place: Integers
 
     @classmethod
     def of(cls, predictions: Predictions) -> "Scores":
-        """Derive the arrays; raises DataError for an image without truth or a readable one without probabilities."""
-        targets, readable = predictions.targets, predictions.readable
-        probabilities, confidence = finite_scores(predictions)
-        likelihood = _log_likelihood(predictions, targets, probabilities)
-        return cls(targets, predictions.answers, probabilities, confidence, likelihood, readable)
+        """Derive the arrays, reading the wide columns once; of a file that was only opened probabilities stay on disk.
+
+        Those of a taxonomy do not. Raises DataError for an image without truth or a readable one without probabilities.
+        """
+        targets, confidence = predictions.targets, confidence_of(predictions)
+        shape = (len(predictions), len(predictions.classes))
+        in_memory = predictions.source is None or predictions.rules.hierarchical
+        whole: Floats | Columns = np.empty(shape) if in_memory else Columns(*shape)
+        names = [name for name in ("probabilities", "logits") if predictions.has(name)]
+        start, facts = 0, [_of_rows(np.empty((0, shape[1])), targets[:0])]
+        for probabilities, *logits in predictions.score_parts(*names):
+            part = slice(start, start := start + len(probabilities))
+            require_finite(predictions, part, probabilities, confidence[part])
+            whole[part] = probabilities
+            facts.append(_of_rows(probabilities, targets[part], *logits))
+        square, place, plain, stable = (np.concatenate(parts) for parts in zip(*facts, strict=True))
+        # Calibrated probabilities are not the softmax of the logits: then the probabilities are what was said.
+        agree = np.allclose(np.exp(stable), np.exp(plain), rtol=1e-3, atol=1e-5, equal_nan=True)
+        likelihood = stable if agree else plain
+        return cls(targets, predictions.answers, whole, confidence, likelihood, predictions.readable, square, place)
+
+    @classmethod
+    def of_arrays(
+        cls, targets: Integers, answers: Integers, probabilities: Floats, confidence: Floats, readable: Flags
+    ) -> "Scores":
+        """The same from arrays, where no logits are known."""
+        square, place, plain, _ = _of_rows(probabilities, targets)
+        return cls(targets, answers, probabilities, confidence, plain, readable, square, place)
 
     def lack(self, used: Flags) -> str:
         """What a figure of order lacks that is not defined on the `used` images (n,), of which there are some."""
@@ -125,16 +153,15 @@ class Scores(Judged):
         return np.asarray(self.answers == self.targets)
 
     @cached_property
-    def squared_error(self) -> Floats:
-        """The sum over classes of squared distances between probability and truth (n,), 0 to 2."""
-        distances = self.probabilities.copy()
-        distances[np.arange(len(self)), self.targets] -= 1
-        return np.asarray(np.square(distances).sum(axis=1))
-
-    @cached_property
     def bins(self) -> Integers:
         """The bin of each confidence (n,) among `BINS` of equal width, closed above."""
         return np.digitize(self.confidence, np.linspace(0, 1, BINS + 1)[1:-1], right=True).astype(np.int64)
+
+    @cached_property
+    def levels(self) -> tuple[int, Integers]:
+        """How many confidences there are, and the place of each image's own among them, the highest first (n,)."""
+        levels, places = np.unique(-self.confidence, return_inverse=True)
+        return len(levels), places
 
     @cached_property
     def rankings(self) -> list[Ranking]:
@@ -142,18 +169,27 @@ class Scores(Judged):
         return [Ranking.of(self.probabilities[:, k], self.targets == k) for k in range(self.classes)]
 
 
-def finite_scores(predictions: Predictions) -> tuple[Floats, Floats]:
-    """Probabilities (n, K) and confidence (n,); raises DataError where a readable image has none."""
+def confidence_of(predictions: Predictions) -> Floats:
+    """The confidence of each answer (n,), NaN for an unreadable image."""
+    return np.asarray(predictions.table.column("confidence").to_numpy().astype(np.float64))
+
+
+def finite_scores(predictions: Predictions) -> Floats:
+    """Probabilities (n, K); raises DataError where a readable image has none."""
     probabilities = predictions.scores()
-    confidence = predictions.table.column("confidence").to_numpy().astype(np.float64)
-    absent = predictions.readable & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
+    require_finite(predictions, slice(None), probabilities, confidence_of(predictions))
+    return probabilities
+
+
+def require_finite(predictions: Predictions, rows: slice, probabilities: Floats, confidence: Floats) -> None:
+    """Raise DataError where one of these images could be read and has no probabilities (b, K) or confidence (b,)."""
+    absent = predictions.readable[rows] & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
     if absent.any():
-        first = predictions.column("id")[int(absent.argmax())]
+        first = predictions.column("id")[rows][int(absent.argmax())]
         raise DataError(
             f"{absent.sum()} readable images have no finite probabilities or confidence (first {first!r}): "
             "check the model's outputs for NaN, or mark these images as unreadable."
         )
-    return probabilities, confidence
 
 
 def totals(weights: Floats, places: Integers, count: int, values: Floats | Flags | None = None) -> Floats:
@@ -179,15 +215,20 @@ def mean_of_defined(values: Floats) -> Floats:
     return ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1).astype(np.float64))
 
 
-def _log_likelihood(predictions: Predictions, targets: Integers, probabilities: Floats) -> Floats:
+def _of_rows(
+    probabilities: Floats, targets: Integers, logits: Floats | None = None
+) -> tuple[Floats, Integers, Floats, Floats]:
+    """Of images (b, K) the squared error, the place of the true class, and the logarithm of its probability (b,).
+
+    The last is told twice: from the probabilities, none less than the smallest float32, and from the logits, which are
+    exact; NaN where there are none.
+    """
     rows = np.arange(len(targets))
     chosen = probabilities[rows, targets]
-    floor = float(np.finfo(np.float32).tiny)
-    likelihood: Floats = np.log(np.maximum(chosen, floor))
-    if "logits" not in predictions.table.column_names or not len(targets):
-        return likelihood
-    logits = predictions.scores("logits")
-    stable: Floats = logits[rows, targets] - logsumexp(logits, axis=1)
-    # Calibrated probabilities are not the softmax of the logits: then the probabilities are what was said.
-    agree = np.allclose(np.exp(stable), chosen, rtol=1e-3, atol=1e-5, equal_nan=True)
-    return stable if agree else likelihood
+    # (p - 1)^2 for the true class in place of p^2.
+    square = np.einsum("nk,nk->n", probabilities, probabilities) - 2 * chosen + 1
+    earlier = np.arange(probabilities.shape[1]) < targets[:, None]
+    ahead = (probabilities > chosen[:, None]) | ((probabilities == chosen[:, None]) & earlier)
+    stable = np.full(len(targets), np.nan) if logits is None else logits[rows, targets] - logsumexp(logits, axis=1)
+    plain = np.log(np.maximum(chosen, float(np.finfo(np.float32).tiny)))
+    return np.maximum(square, 0), ahead.sum(axis=1), plain, stable

@@ -22,6 +22,7 @@ class TreeScores(Scores):
     which may be groups; an unreadable image has that of the root: nothing was said about it.
     """
 
+    probabilities: Floats
     nodes: Integers
     tree: Taxonomy
 
@@ -29,7 +30,7 @@ class TreeScores(Scores):
     def of(cls, predictions: Predictions) -> "TreeScores":
         """Derive the arrays; raises DataError where an answer is neither a class nor a group, and as `Scores.of`."""
         plain, tree = Scores.of(predictions), predictions.tree
-        plain = replace(plain, confidence=plain.probabilities.max(axis=1))
+        plain = replace(plain, confidence=predictions.scores().max(axis=1))
         labels = predictions.column("label")
         strange = next((label for label in labels if label is not None and label not in tree.index), None)
         if strange is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from linnaea.evidence.metrics.contract import METRICS, Metric
+from linnaea.evidence.metrics.influence import Linear, of_average_precision, over_classes
 from linnaea.evidence.metrics.label_ranking import average_precision as of_ranking
 from linnaea.evidence.metrics.ranking import in_blocks
 from linnaea.evidence.metrics.scores import Flags, Scores, ratio
@@ -86,6 +87,22 @@ METRICS.register("sensitivity")(_metric(sensitivity, positives))
 METRICS.register("specificity")(_metric(specificity, negatives))
 METRICS.register("ppv")(_metric(ppv, answered_yes))
 METRICS.register("npv")(_metric(npv, answered_no))
+
+
+def _precision_linear(scores: Scores) -> Linear:
+    read = scores.take(scores.readable)
+    member = (read.probabilities[:, POSITIVE], positives(read), slice(None))
+    return over_classes(len(read), [member], of_average_precision).among(scores.readable)
+
+
 METRICS.register("average_precision")(
-    Metric(average_precision, True, needs=_of_two, readable_only=True, parts=_precision_parts, sorts_every_class=True)
+    Metric(
+        average_precision,
+        True,
+        needs=_of_two,
+        readable_only=True,
+        parts=_precision_parts,
+        sorts=len,
+        linear=_precision_linear,
+    )
 )

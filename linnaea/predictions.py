@@ -21,7 +21,7 @@ from linnaea.taxonomy import Taxonomy
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
 REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
 WIDE = ("logits", "probabilities")
-AT_ONCE = 2**23  # numbers of a wide column that are looked at together
+AT_ONCE = 2**21  # numbers of a wide column that are looked at together
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,11 @@ class Predictions:
         values: list[Any] = self.table.column(name).to_pylist()
         return values
 
+    def rows(self, places: Sequence[int] | npt.NDArray[np.int64], *names: str) -> list[dict[str, Any]]:
+        """Some columns of some images, a dictionary for each."""
+        told: list[dict[str, Any]] = self.table.select(list(names)).take(pa.array(places, pa.int64())).to_pylist()
+        return told
+
     def has(self, name: str) -> bool:
         """Whether there is a column of this name."""
         return name in (self.table.column_names if self.source is None else pq.read_schema(self.source).names)
@@ -112,7 +117,8 @@ class Predictions:
             whole = self.table.select(list(names))
             parts = (whole.slice(start, rows).combine_chunks() for start in range(0, len(self), rows))
         else:
-            parts = pq.ParquetFile(self.source).iter_batches(rows, columns=list(names))
+            file = pq.ParquetFile(self.source, pre_buffer=False)  # which would hold all of them at once
+            parts = file.iter_batches(rows, columns=list(names), use_threads=False)
         for part in parts:
             yield tuple(self._matrix_of(_whole(part.column(name))) for name in names)
 

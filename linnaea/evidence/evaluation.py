@@ -23,7 +23,7 @@ from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
 
-__all__ = ["Evaluation", "figure_of", "figures", "findings", "write_evaluation"]
+__all__ = ["Evaluation", "figure_of", "figures", "findings", "judge", "write_evaluation"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,13 @@ def figures(
     misses, stands in place of `coverage`, and there is no `answered_accuracy`. Raises DataError where an image has no
     truth.
     """
-    scores, sample = scores_of(predictions), sample_of(predictions)
+    return _figures(predictions, scores_of(predictions), seed, replicates, prevalence)
+
+
+def _figures(
+    predictions: Predictions, scores: Judged, seed: int, replicates: int, prevalence: float | None
+) -> dict[str, Estimate]:
+    sample = sample_of(predictions)
     statistics = {name: of_metric(metric, scores, sample) for name, metric in metrics_of(scores).items()}
     statistics |= _of_policy(predictions, scores, sample)
     if prevalence is not None:
@@ -88,7 +94,17 @@ def findings(
     with several `per_label` and `co_occurrence` in place of the first two, and `nothing_known` where that is so of any
     image; with a taxonomy `tree` and `levels` come last. Raises DataError where an image has no truth.
     """
-    scores = scores_of(predictions)
+    return _findings(predictions, scores_of(predictions), policy, tuned_on, seed, replicates)
+
+
+def _findings(
+    predictions: Predictions,
+    scores: Judged,
+    policy: Policy | None,
+    tuned_on: Predictions | None,
+    seed: int,
+    replicates: int,
+) -> list[Finding]:
     if isinstance(scores, LabelScores):
         return label_tables.findings(predictions, scores, policy, seed=seed, replicates=replicates)
     assert isinstance(scores, Scores), "with one label per image"
@@ -96,6 +112,21 @@ def findings(
     if predictions.task == "binary":
         found += binary.findings(predictions, scores, policy, tuned_on=tuned_on, seed=seed, replicates=replicates)
     return [*found, *tree_findings(predictions, scores)] if isinstance(scores, TreeScores) else found
+
+
+def judge(
+    predictions: Predictions,
+    policy: Policy | None = None,
+    *,
+    tuned_on: Predictions | None = None,
+    prevalence: float | None = None,
+    seed: int = 0,
+    replicates: int = 1000,
+) -> Evaluation:
+    """All `figures` and `findings`, from one pass over the scores."""
+    scores = scores_of(predictions)
+    told = _findings(predictions, scores, policy, tuned_on, seed, replicates)
+    return Evaluation(predictions, _figures(predictions, scores, seed, replicates, prevalence), told)
 
 
 def write_evaluation(
@@ -115,9 +146,7 @@ def write_evaluation(
     stay as they are.
     """
     tuned_on = _tuned_on(predictions, folder, name)
-    told = findings(predictions, policy, tuned_on=tuned_on, seed=seed, replicates=replicates)
-    measured = figures(predictions, seed, replicates, prevalence=prevalence)
-    evaluation = Evaluation(predictions, measured, told)
+    evaluation = judge(predictions, policy, tuned_on=tuned_on, prevalence=prevalence, seed=seed, replicates=replicates)
     predictions.write(folder / "predictions" / f"{name}.parquet")
     keep_figures(folder, name, evaluation.figures, evaluation.findings)
     return evaluation

@@ -1,6 +1,5 @@
 """The tables a report draws from predictions, each a finding with one plain sentence."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -63,8 +62,9 @@ def _confusion(predictions: Predictions, scores: Scores) -> Finding:
     names = [*predictions.classes, "no answer", "unreadable"]
     answers = np.where(scores.answers >= 0, scores.answers, scores.classes)
     answers = np.where(scores.readable, answers, scores.classes + 1)
-    cells = sorted(Counter(zip(scores.targets.tolist(), answers.tolist(), strict=True)).items())
-    rows = [{"truth": names[truth], "answer": names[answer], "count": count} for (truth, answer), count in cells]
+    cells, counts = np.unique(scores.targets * len(names) + answers, return_counts=True)
+    places = zip(*np.divmod(cells, len(names)), counts.tolist(), strict=True)
+    rows = [{"truth": names[truth], "answer": names[answer], "count": count} for truth, answer, count in places]
     confused = [row for row in rows if row["truth"] != row["answer"] and row["answer"] in predictions.classes]
     mistakes = sum(row["count"] for row in confused)
     if not confused:
@@ -97,16 +97,15 @@ def _reliability(scores: Scores, caution: str) -> Finding:
 def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
     wrong = np.flatnonzero(scores.readable & ~scores.hits)
     worst = wrong[np.argsort(-scores.confidence[wrong], kind="stable")][:MOST_MISTAKES]
-    ids, truths, labels = (predictions.column(name) for name in ("id", "truth", "label"))
     rows = [
         {
-            "id": ids[row],
-            "truth": truths[row],
-            "label": predictions.classes[answer] if (answer := scores.answers[row]) >= 0 else labels[row],
+            "id": told["id"],
+            "truth": told["truth"],
+            "label": predictions.classes[answer] if (answer := scores.answers[row]) >= 0 else told["label"],
             "confidence": float(scores.confidence[row]),
             "truth_probability": float(scores.probabilities[row, scores.targets[row]]),
         }
-        for row in worst.tolist()
+        for row, told in zip(worst.tolist(), predictions.rows(worst, "id", "truth", "label"), strict=True)
     ]
     if not rows:
         return Finding("mistakes", f"None of {scores.readable.sum():,} readable images was answered wrongly.")
@@ -120,7 +119,7 @@ def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
 
 def answers(predictions: Predictions) -> Finding:
     """The finding `answers`: how many images got each reason."""
-    counts = Counter(predictions.column("reason"))
+    counts = {name: int(predictions.answered(name).sum()) for name in REASONS}
     n = len(predictions)
     rows = [{"reason": name, "count": counts[name], "share": counts[name] / n if n else None} for name in REASONS]
     summary = f"{percent(counts['ok'] / n)} of {n:,} images got a plain answer." if n else "There are no images."
@@ -129,11 +128,9 @@ def answers(predictions: Predictions) -> Finding:
 
 def unreadable(predictions: Predictions, counted_as: str) -> Finding:
     """The finding `unreadable`: the images that could not be read, why, and what each is `counted_as`."""
-    ids = predictions.column("id")
-    known = "detail" in predictions.table.column_names
-    details = predictions.column("detail") if known else [None] * len(ids)
-    rows = [{"id": ids[row], "detail": details[row]} for row in np.flatnonzero(~predictions.readable).tolist()]
-    summary = f"{len(rows):,} of {len(ids):,} images could not be read; each counts as {counted_as}."
+    names = [name for name in ("id", "detail") if predictions.has(name)]
+    rows = [{"detail": None} | told for told in predictions.rows(np.flatnonzero(~predictions.readable), *names)]
+    summary = f"{len(rows):,} of {len(predictions):,} images could not be read; each counts as {counted_as}."
     return Finding("unreadable", summary, "warning", len(rows), rows=rows, images=[row["id"] for row in rows])
 
 

@@ -14,10 +14,8 @@ from linnaea.delivery.exporters import Exported
 from linnaea.delivery.exporters import export as export_classifier
 from linnaea.delivery.report import write_report
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence import Comparison, Evaluation, write_evaluation
+from linnaea.evidence import Comparison, Evaluation, judge, write_evaluation
 from linnaea.evidence import compare as compare_predictions
-from linnaea.evidence import figures as compute_figures
-from linnaea.evidence import findings as compute_findings
 from linnaea.evidence.prevalence import require_prevalence
 from linnaea.pipeline.known import known_images
 from linnaea.pipeline.strangers import judge_folder, judge_images
@@ -48,16 +46,13 @@ def evaluate(
     if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
         if data is not None or unknown is not None:
             raise UsageError(f"{classifier} holds predictions that were made already: it takes no other images.")
-        answers = Predictions.open(Path(classifier))
-        figures = compute_figures(answers, prevalence=prevalence)
-        return Evaluation(answers, figures, compute_findings(answers))
+        return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
     if isinstance(classifier, Classifier):
         if data is None:
             raise DataError("a classifier alone has no data: give labelled images as the second argument.")
         require_prevalence(classifier.task, prevalence)
         predictions = classifier.predict(known_images(data, classifier))
-        figures = compute_figures(predictions, prevalence=prevalence)
-        judged = Evaluation(predictions, figures, compute_findings(predictions, classifier.policy))
+        judged = judge(predictions, classifier.policy, prevalence=prevalence)
         if unknown is None:
             return judged
         openset = judge_images(classifier, predictions, image_files(unknown))

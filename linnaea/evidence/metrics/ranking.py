@@ -12,7 +12,7 @@ from linnaea.evidence.metrics.scores import Ranking, Scores, mean_of_defined, ra
 from linnaea.task import Floats
 
 _COLUMNS = 16
-_DIGAMMA = 40  # weights that are sorted in the time of one harmonic number
+_DIGAMMA = 200  # weights that are sorted in the time that a resample takes per image
 
 
 def roc_auc_ovr(scores: Scores, weights: Floats) -> Floats:

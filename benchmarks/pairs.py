@@ -1,0 +1,100 @@
+"""Two ways to do the same work, timed in turns within one run, and the ratio of their times with its interval."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PAIRS = 5
+SIDE = 2048
+Work = Callable[[], float | None]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The seconds of each pair, ours and theirs (pairs,)."""
+
+    ours: npt.NDArray[np.float64]
+    theirs: npt.NDArray[np.float64]
+
+    @property
+    def ratio(self) -> str:
+        """How many times longer theirs takes: the median, and 95 % limits of the mean by Student's t on logarithms."""
+        logarithms = np.log(self.theirs / self.ours)
+        half = student.ppf(0.975, len(logarithms) - 1) * logarithms.std(ddof=1) / np.sqrt(len(logarithms))
+        low, high = np.exp(logarithms.mean() + np.array([-half, half]))
+        return f"{_short(np.exp(np.median(logarithms)))}x ({_short(low)} to {_short(high)})"
+
+    def ratio_if(self, same: bool) -> str:
+        """The ratio where the results were as good, else that they were not."""
+        return self.ratio if same else "no ratio: the results differ"
+
+
+def interleave(ours: Work, theirs: Work, pairs: int = PAIRS) -> Paired:
+    """Time both in the order A B B A, after one unmeasured call of each.
+
+    A function may return its own seconds, where it times less than itself or more than it does.
+    """
+    seconds: dict[Work, list[float]] = {ours: [], theirs: []}
+    for work in (ours, theirs):
+        work()
+    for turn in range(pairs):
+        for work in (ours, theirs) if turn % 2 == 0 else (theirs, ours):
+            seconds[work].append(_timed(work))
+    return Paired(np.array(seconds[ours]), np.array(seconds[theirs]))
+
+
+def median(seconds: Sequence[float] | npt.NDArray[np.float64]) -> str:
+    """A median of seconds as text."""
+    return f"{_short(float(np.median(seconds)))} s"
+
+
+def calibration() -> str:
+    """How fast two square matrices are multiplied here and now, in float32 and bfloat16."""
+    import torch
+
+    speeds = []
+    for kind in (torch.float32, torch.bfloat16):
+        left, right = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
+        seconds = min(_timed(partial(_multiply, left, right)) for _ in range(5))
+        speeds.append(f"{2 * SIDE**3 / seconds / 1e9:.0f} GFLOP/s in {str(kind).removeprefix('torch.')}")
+    return f"{torch.get_num_threads()} threads, products of {SIDE} x {SIDE}: {' and '.join(speeds)}"
+
+
+def kernels(code: str) -> list[str]:
+    """The names of oneDNN's kernels that a piece of Python runs, most used first."""
+    environment = os.environ | {"ONEDNN_VERBOSE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    lines = [
+        line.split(",") for line in done.stdout.splitlines() if line.startswith("onednn_verbose") and ",exec," in line
+    ]
+    spent: dict[str, float] = {}
+    for line in lines:
+        primitive, kernel = line[line.index("exec") + 2 : line.index("exec") + 4]
+        spent[f"{primitive} {kernel}"] = spent.get(f"{primitive} {kernel}", 0.0) + float(line[-1])
+    return sorted(spent, key=lambda name: -spent[name])
+
+
+def _multiply(left: "Tensor", right: "Tensor") -> None:
+    left @ right
+
+
+def _timed(work: Work) -> float:
+    started = time.perf_counter()
+    said = work()
+    return time.perf_counter() - started if said is None else said
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

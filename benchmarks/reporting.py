@@ -1,0 +1,150 @@
+"""The figures of many answers among many classes with intervals, against torchmetrics and its bootstrap."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from scipy.special import softmax
+
+from benchmarks.pairs import interleave, median
+from benchmarks.table import keep
+from linnaea.evidence import figures
+from linnaea.predictions import Predictions
+
+IMAGES, CLASSES, REPLICATES = 50_000, 1_000, 1_000
+FEW = 2  # replicates of torchmetrics that are timed in each turn; a thousand take that many times longer
+LARGE = 1_000_000
+PART = 10_000
+SAME = 1e-6
+PROBE = """
+import resource, sys, time
+from pathlib import Path
+from linnaea.evidence import judge
+from linnaea.predictions import Predictions
+started = time.perf_counter()
+judge(Predictions.open(Path(sys.argv[1])))
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def main() -> None:
+    """The comparison, then a file of 10^6 x 10^3 scores, read part by part."""
+    predictions = next(made(IMAGES, IMAGES, CLASSES))
+    ours, theirs = figures(predictions), reference(predictions)
+    apart = {name: abs(theirs[name] - ours[name].value) for name in theirs}
+    paired = interleave(partial(figures, predictions), partial(bootstrap, predictions), pairs=5)
+    row = {
+        "work": f"{IMAGES:,} x {CLASSES:,}, {REPLICATES:,} replicates",
+        "linnaea": median(paired.ours),
+        "torchmetrics": median(paired.theirs),
+        "ratio": paired.ratio_if(max(apart.values()) < SAME),
+        "largest difference": f"{max(apart.values()):.0e}",
+        "memory": "",
+    }
+    large = streamed()
+    remarks = (
+        f"linnaea: all {len(ours)} figures. torchmetrics {version('torchmetrics')}: {', '.join(theirs)}, each in a "
+        f"BootStrapper; {FEW} replicates are timed and counted {REPLICATES // FEW} times, as {REPLICATES:,} copies of "
+        "the scores would not fit memory. Differences are those of the values. The second row: a file of scores that "
+        "is only opened, figures and tables together, in a process of its own; memory is the most that it held."
+    )
+    keep("reporting", "Figures with intervals", [row, large], remarks)
+
+
+def made(images: int, part: int, classes: int) -> Any:
+    """Predictions made up, so many images at a time."""
+    names = np.array([f"class {number:03}" for number in range(classes)])
+    random = np.random.default_rng(0)
+    for start in range(0, images, part):
+        targets = random.integers(0, classes, part)
+        logits = random.normal(size=(part, classes)).astype(np.float32)
+        logits[np.arange(part), targets] += 3
+        probabilities = softmax(logits, axis=1)
+        labels = names[probabilities.argmax(axis=1)].tolist()
+        columns = {
+            "id": [str(number) for number in range(start, start + part)],
+            "truth": names[targets].tolist(),
+            "logits": logits,
+            "probabilities": probabilities,
+            "label": labels,
+            "confidence": probabilities.max(axis=1),
+            "prediction_set": [[label] for label in labels],
+            "ood_score": np.zeros(part),
+            "reason": ["ok"] * part,
+        }
+        yield Predictions.from_columns(columns, tuple(names.tolist()), "multiclass")
+
+
+def metrics(classes: int) -> dict[str, Any]:
+    """The metrics that both have, by the names of ours."""
+    from torchmetrics import classification as known
+
+    return {
+        "accuracy": known.MulticlassAccuracy(classes, average="micro"),
+        "balanced_accuracy": known.MulticlassAccuracy(classes, average="macro"),
+        "f1_macro": known.MulticlassF1Score(classes, average="macro"),
+        "top5_accuracy": known.MulticlassAccuracy(classes, average="micro", top_k=5),
+        "ece": known.MulticlassCalibrationError(classes, n_bins=15),
+        "roc_auc_ovr": known.MulticlassAUROC(classes, average="macro"),
+    }
+
+
+def tensors(predictions: Predictions) -> tuple[Any, Any]:
+    import torch
+
+    return torch.from_numpy(predictions.scores().astype(np.float32)), torch.from_numpy(predictions.targets)
+
+
+def reference(predictions: Predictions) -> dict[str, float]:
+    """The values that torchmetrics finds."""
+    scores, targets = tensors(predictions)
+    return {name: float(metric(scores, targets)) for name, metric in metrics(CLASSES).items()}
+
+
+def bootstrap(predictions: Predictions) -> float:
+    """Seconds of all replicates, from those of a few."""
+    from torchmetrics.wrappers import BootStrapper
+
+    scores, targets = tensors(predictions)
+    started = time.perf_counter()
+    for metric in metrics(CLASSES).values():
+        wrapped = BootStrapper(metric, num_bootstraps=FEW, quantile=None, raw=True)
+        wrapped.update(scores, targets)
+        wrapped.compute()
+    return (time.perf_counter() - started) * REPLICATES / FEW
+
+
+def streamed() -> dict[str, str]:
+    """Seconds and memory of a million answers, in a process of their own."""
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "scores.parquet"
+        writer = None
+        for part in made(LARGE, PART, CLASSES):
+            facts = {"classes": part.classes, "task": part.task, "taxonomy": {}}
+            table = part.table.replace_schema_metadata({b"linnaea": json.dumps(facts).encode()})
+            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+            writer.write_table(table)
+        assert writer is not None
+        writer.close()
+        done = subprocess.run([sys.executable, "-c", PROBE, file], capture_output=True, text=True, check=True)
+    seconds, kilobytes = done.stdout.split()
+    return {
+        "work": f"{LARGE:,} x {CLASSES:,}, streamed",
+        "linnaea": f"{float(seconds):.0f} s",
+        "torchmetrics": "",
+        "ratio": "",
+        "largest difference": "",
+        "memory": f"{float(kilobytes) / 2**20:.2f} GiB",
+    }
+
+
+if __name__ == "__main__":
+    main()

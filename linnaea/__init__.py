@@ -3,8 +3,9 @@
 Nothing heavy is imported before it is used: `import linnaea` loads neither torch nor numpy.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from linnaea.runtime.lazily import lazily
 
 if TYPE_CHECKING:
     __version__: str
@@ -47,10 +48,10 @@ _HOMES = {
     "Run": "linnaea.run",
     "load": "linnaea.classifier",
     **dict.fromkeys(
-        ("audit", "compare", "evaluate", "export", "predict", "read", "report", "split", "train"), "linnaea.pipeline"
-    ),
-    **dict.fromkeys(
-        ("adapt_prior", "check_split", "convert", "datasheet", "diff", "discover", "folds", "grow", "preview"),
+        (
+            *("adapt_prior", "audit", "check_split", "compare", "convert", "datasheet", "diff", "discover", "evaluate"),
+            *("export", "folds", "grow", "predict", "preview", "read", "report", "split", "train"),
+        ),
         "linnaea.pipeline",
     ),
 }
@@ -86,14 +87,15 @@ __all__ = [
 ]
 
 
+_member = lazily(__name__, _HOMES)
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version
 
         return version("linnaea")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'linnaea' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return _member(name)
 
 
 def __dir__() -> list[str]:

@@ -21,7 +21,7 @@ from linnaea.runtime.progress import track
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Records = npt.NDArray[Any]
-VERSION = 4
+VERSION = 5
 BYTES_AT_ONCE = 256 * 2**20  # of pixels
 
 

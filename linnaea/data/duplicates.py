@@ -37,7 +37,8 @@ def duplicate_groups(thumbnails: Images, sha256: Sequence[str], *, near: bool = 
     """
     pairs, complete = _equal(sha256), True
     if near:
-        pairs += _equal(row.tobytes() if row.std(axis=(0, 1)).max() > FLAT else None for row in thumbnails)
+        structured = _spread(thumbnails) > FLAT
+        pairs += _equal(row.tobytes() if known else None for row, known in zip(thumbnails, structured, strict=True))
         same, complete = _near(thumbnails, _connected(pairs, len(thumbnails)))
         pairs += same
     return _connected(pairs, len(thumbnails)), complete
@@ -96,12 +97,21 @@ def thumbnails_of(images: Images) -> Images:
     return out
 
 
+def _spread(thumbnails: Images) -> Vectors:
+    """How much thumbnails (N, S, S, 3) vary in the colour that varies most (N,), in levels."""
+    found = np.empty(len(thumbnails), dtype=np.float32)
+    for start in range(0, len(thumbnails), AT_ONCE):
+        part = thumbnails[start : start + AT_ONCE].astype(np.float32)
+        found[start : start + AT_ONCE] = part.std(axis=(1, 2)).max(axis=1)
+    return found
+
+
 def _near(thumbnails: Images, known: Groups) -> tuple[list[tuple[int, int]], bool]:
     """Pairs that show the same picture, the most similar first, and whether all that are similar were looked at.
 
     Pairs that are connected already are not looked at.
     """
-    from linnaea.data.registration import same_picture
+    from linnaea.data.registration import judge_once
 
     grey: Vectors = thumbnails.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     rows = np.flatnonzero(grey.std(axis=(1, 2)) > FLAT)
@@ -118,9 +128,7 @@ def _near(thumbnails: Images, known: Groups) -> tuple[list[tuple[int, int]], boo
         lefts, rights = rows[left[part]], rows[right[part]]
         apart = groups[lefts] != groups[rights]
         lefts, rights = lefts[apart], rights[apart]
-        same = same_picture(thumbnails[lefts], thumbnails[rights])
-        other = ~same  # whichever of the two is the crop
-        same[other] = same_picture(thumbnails[rights[other]], thumbnails[lefts[other]])
+        same = judge_once(thumbnails[lefts], thumbnails[rights])
         pairs += zip(lefts[same].tolist(), rights[same].tolist(), strict=True)
     return pairs, floor == threshold
 

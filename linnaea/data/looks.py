@@ -36,14 +36,14 @@ class Looks:
 def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8]) -> Numbers:
     """The numbers of `Looks` (5,) of a whole RGB picture, and of the same as a stretched thumbnail (S, S, 3)."""
     small = image if max(image.size) < 2 * SIDE else image.reduce(max(1, max(image.size) // SIDE))
-    brightness = np.asarray(small, dtype=np.float32) @ GREY
-    ordered = np.sort(brightness, axis=None)
-    last = len(ordered) - 1
+    levels = np.asarray(small.convert("L"))
+    below = np.bincount(levels.ravel(), minlength=256).cumsum()
+    brightness = levels.astype(np.float32) / np.float32(255)
     spread = float(brightness.std())
     return np.array(
         [
-            ordered[round(0.99 * last)],
-            ordered[round(0.05 * last)],
+            below.searchsorted(0.99 * levels.size) / 255,
+            below.searchsorted(0.05 * levels.size) / 255,
             spread,
             _laplacian(brightness) / max(spread, 1e-6),
             _outside_square(thumbnail @ GREY, image.width / image.height),

@@ -1,6 +1,9 @@
 """Is one picture the other, re-encoded, resized, brightened or a little cropped? Found by laying one over the other."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.runtime.cache import cached
+
+Flags = npt.NDArray[np.bool_]
 Thumbnails = npt.NDArray[np.uint8]
 SIDE = 32
 GREY = (0.299, 0.587, 0.114)
@@ -20,6 +26,7 @@ EXPLAINED = 0.92  # share of the variance of the colours that the other picture 
 STRAY = 0.33  # largest difference anywhere, in standard deviations of the picture
 SATURATED = 250.0
 AT_ONCE = 2048
+WORTH_KEEPING = 256  # verdicts that take longer to reach than to look up
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,35 @@ class Placement:
         grid = torch.stack([across.expand(-1, side, side), down.expand(-1, side, side)], dim=-1)
         seen = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
         return seen, (grid.abs() <= 1).all(dim=-1).unsqueeze(1).float()
+
+
+def judge_once(left: Thumbnails, right: Thumbnails) -> Flags:
+    """Whether each pair of thumbnails (P, 32, 32, 3) shows the same picture, whichever is the crop (P,).
+
+    Many pairs are judged once and remembered: a verdict depends on nothing but the two.
+    """
+    verdicts = np.zeros((len(left), 1), dtype=np.uint8)
+    names = [hashlib.sha256(a.tobytes() + b.tobytes()).hexdigest() for a, b in zip(left, right, strict=True)]
+    namespace = f"same picture {_version()}"
+    known = cached(lambda store: store.find(namespace, names, verdicts), otherwise=np.zeros(len(left), dtype=bool))
+    new = np.flatnonzero(~known)
+    verdicts[new, 0] = _either_way(left[new], right[new])
+    if len(new) >= WORTH_KEEPING:
+        cached(lambda store: store.add(namespace, [names[row] for row in new], verdicts[new]), otherwise=None)
+    return np.asarray(verdicts[:, 0] == 1)
+
+
+def _either_way(left: Thumbnails, right: Thumbnails) -> Flags:
+    same = same_picture(left, right)
+    other = ~same
+    same[other] = same_picture(right[other], left[other])
+    return same
+
+
+@lru_cache
+def _version() -> str:
+    """Twelve digits that change with whatever decides about a verdict: this file, and torch."""
+    return hashlib.sha256(Path(__file__).read_bytes() + torch.__version__.encode()).hexdigest()[:12]
 
 
 def same_picture(left: Thumbnails, right: Thumbnails) -> npt.NDArray[np.bool_]:

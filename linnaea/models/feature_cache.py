@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import torch
 from linnaea.models.embedding import embed, identity
 from linnaea.models.model import Model
 from linnaea.runtime.cache import cached
+from linnaea.runtime.machine import available_threads
 from linnaea.runtime.plan import Plan
 from linnaea.runtime.store import Store
 
@@ -29,7 +31,8 @@ def embed_once(model: Model, images: Images, plan: Plan | None = None) -> Floats
     if not len(images):
         return embed(model, images, plan)
     namespace = f"features {weights_hash(model)} {plan.precision}"
-    keys = [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest() for image in images]
+    with ThreadPoolExecutor(available_threads()) as pool:
+        keys = list(pool.map(_key, images))
     features = np.zeros((len(images), embed(model, images[:1], plan).shape[1]), dtype=np.float32)
     found = cached(lambda store: store.find(namespace, keys, features), otherwise=np.zeros(len(images), dtype=bool))
     missing = np.flatnonzero(~found)
@@ -38,6 +41,10 @@ def embed_once(model: Model, images: Images, plan: Plan | None = None) -> Floats
         features[rows] = embed(model, images if len(rows) == len(images) else images[rows], plan)
         _keep(namespace, [keys[row] for row in rows], features[rows])
     return features
+
+
+def _key(image: Images) -> str:
+    return hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
 
 
 def _keep(namespace: str, keys: Sequence[str], features: Floats) -> None:

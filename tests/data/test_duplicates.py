@@ -8,7 +8,7 @@ from material import smooth
 from PIL import Image
 
 import linnaea
-from linnaea.data import duplicates
+from linnaea.data import duplicates, registration
 from linnaea.data.decoding import decode
 from linnaea.data.duplicates import duplicate_groups, thumbnails_of
 
@@ -99,3 +99,18 @@ def test_it_is_said_where_only_the_closest_were_compared(tmp_path, monkeypatch, 
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_and_one_picture(count):
     assert groups_of(np.zeros((count, 32, 32, 3), dtype=np.uint8)).tolist() == list(range(count))
+
+
+def test_verdicts_are_remembered_and_the_same(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    left = random.integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
+    right = np.where((np.arange(300) % 3 == 0)[:, None, None, None], left // 2 + 40, left[::-1])
+    monkeypatch.setenv("LINNAEA_CACHE", "none")
+    fresh = registration.judge_once(left, right)
+    assert 100 <= fresh.sum() < 300
+    monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "cache"))
+    assert (registration.judge_once(left, right) == fresh).all()
+    judged = []
+    monkeypatch.setattr(registration, "same_picture", lambda *sides: judged.append(len(sides[0])) or np.ones(0, bool))
+    assert (registration.judge_once(left, right) == fresh).all()
+    assert not any(judged)

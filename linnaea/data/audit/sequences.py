@@ -55,8 +55,9 @@ def _projected(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _mean_distance(
     vectors: npt.NDArray[np.float32], order: npt.NDArray[np.int64], pairs: npt.NDArray[np.bool_]
 ) -> float:
-    left, right = order[:-1][pairs], order[1:][pairs]
-    return float(np.sqrt(np.maximum(2 - 2 * np.einsum("nd,nd->n", vectors[left], vectors[right]), 0)).mean())
+    placed = vectors[order]
+    similarity = np.einsum("nd,nd->n", placed[:-1], placed[1:])[pairs]
+    return float(np.sqrt(np.maximum(2 - 2 * similarity, 0)).mean())
 
 
 def _shuffled(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from linnaea.models.model import Model, to_pixels
+from linnaea.models.model import Model, as_pixels
 from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, limit_threads, measure
 from linnaea.runtime.progress import track
 
@@ -44,7 +44,7 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
 
 def _features(model: Model, images: Images, plan: Plan) -> Tensor:
     """Features (B, D) of one batch, on the processor."""
-    pixels = to_pixels(torch.from_numpy(images).to(model.device)).contiguous(memory_format=plan.layout)
+    pixels = as_pixels(torch.from_numpy(images).to(model.device), plan.layout)
     with plan.autocast():
         return model.features(pixels).float().cpu()
 

@@ -13,7 +13,7 @@ from linnaea.models import MODELS, build
 from linnaea.models.compact import Compact
 from linnaea.models.convolution import Convolution
 from linnaea.models.hog import CELLS, COLOURS, ORIENTATIONS, Hog, colour_histograms, hog_length, oriented_gradients
-from linnaea.models.model import Model, to_pixels
+from linnaea.models.model import Model, as_pixels, to_pixels
 from linnaea.models.network import Network
 
 CLASSES, SIZE = 5, 40
@@ -331,3 +331,11 @@ def test_the_quick_convolution_learns_as_torchs_own(side, kind):
     for mine, theirs in zip(*found, strict=True):
         scale = theirs.abs().max()
         torch.testing.assert_close(mine / scale, theirs / scale, rtol=0, atol=1e-5 if kind == torch.float32 else 2e-2)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_pixels_made_in_parts_are_the_same_to_the_bit(layout):
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (19, 5, 7, 3), dtype=np.uint8))
+    made = as_pixels(images, layout)
+    assert torch.equal(made, to_pixels(images))
+    assert made.is_contiguous(memory_format=layout)

@@ -1,6 +1,7 @@
 """The rung that trains nothing but a head: a pretrained backbone with logistic regression on its features."""
 
-from linnaea.learning.heads import choose, fit_path
+from linnaea.learning.heads import Floats, LinearHead, Targets, choose, fit_path
+from linnaea.learning.ridge import fit_ridge_path
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
 from linnaea.models.embedding import measure_embedding
@@ -8,6 +9,7 @@ from linnaea.models.feature_cache import embed_once
 from linnaea.models.network import Network
 
 MOST_IMAGES = 50_000
+MOST_PRODUCTS = 10**10  # of an image, a feature and a class: some minutes of logistic regression on two cores
 
 
 def fit_frozen(job: Job) -> Fitted:
@@ -22,16 +24,28 @@ def fit_frozen(job: Job) -> Fitted:
     known = job.features[job.weights.source]
     balance = job.balance
     features, targets, weights = balance.for_head(known.train, known.targets, job.options.seed)
-    loss = balance.head_loss(job.task.losses)
-    heads = fit_path(features, targets, job.classes, loss=loss, weights=weights)
+    heads, remarks = _path(features, targets, weights, job)
     best = choose(heads, known.val, job.val.targets, balance.on_val(job.val.targets))
     install(best, model.classifier)
-    notes = [f"The head's strength C = {best.strength} was chosen on val.", *balance.notes, *known.plan.notes]
+    notes = [f"The head's strength C = {best.strength:.3g} was chosen on val.", *remarks, *balance.notes]
+    notes += known.plan.notes
     if len(known.train) < len(job.train):
         notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")
     whole = len(known.train) == len(job.train)
     features_of_train = known.train if whole else None
     return Fitted(model, notes=notes, plan=known.plan.to_json(), features=features_of_train, val_features=known.val)
+
+
+def _path(features: Floats, targets: Targets, weights: Floats | None, job: Job) -> tuple[list[LinearHead], list[str]]:
+    """Logistic regressions or, of very many numbers and one label per image, ridge regressions, which is noted."""
+    if targets.ndim == 2 or features.size * job.classes <= MOST_PRODUCTS:
+        loss = job.balance.head_loss(job.task.losses)
+        return fit_path(features, targets, job.classes, loss=loss, weights=weights), []
+    note = (
+        f"{len(features):,} images of {job.classes:,} classes are many for logistic regression: the head is ridge "
+        "regression, in closed form, which knows no other loss."
+    )
+    return fit_ridge_path(features, targets, job.classes, weights=weights), [note]
 
 
 def _features(job: Job, model: Network) -> Features:

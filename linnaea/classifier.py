@@ -16,11 +16,12 @@ from linnaea.dataset import Dataset
 from linnaea.decisions import Policy, decide, reasons
 from linnaea.errors import DataError
 from linnaea.models import build
-from linnaea.models.embedding import embed
+from linnaea.models.embedding import embed, measure_embedding
 from linnaea.models.familiarity import Familiarity, build_familiarity
 from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
 from linnaea.runtime.containers import Located
+from linnaea.runtime.plan import Plan, pick_precision
 from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
@@ -84,21 +85,28 @@ class Classifier:
     policy: Policy = field(default_factory=Policy)
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, images: "str | Path | Dataset | Sequence[str | Located]") -> Predictions:
+    def predict(
+        self, images: "str | Path | Dataset | Sequence[str | Located]", *, precision: str = "float32"
+    ) -> Predictions:
         """Answer for a file, several files, or a dataset, whose labels become the truth.
 
-        Where one label per image stands against several, they cannot be compared, and there is no truth.
-        Returns a row per image, also for one that cannot be read: its reason is `unreadable` and nothing else is
-        answered. Raises DataError when there is nothing to predict.
+        `precision` is a number format, or "auto" for the fastest of those whose features agree with float32, measured
+        on the first images where there are many. Where one label per image stands against several, they cannot be
+        compared, and there is no truth. Returns a row per image, also for one that cannot be read: its reason is
+        `unreadable` and nothing else is answered. Raises DataError when there is nothing to predict, UsageError for an
+        unknown precision.
         """
+        pick_precision(precision, self.model.device.type)
         paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
         if not paths:
             raise DataError("there are no images to predict: give at least one file.")
         failed: list[str | None] = []
-        parts = []
+        parts, plan = [], None
         for decoded in decode_in_batches(paths, self.recipe):
             failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
-            parts.append(self.score(decoded.images))
+            if plan is None and precision != "float32":
+                plan = measure_embedding(self.model, decoded.images, precision, count=len(paths))
+            parts.append(self.score(decoded.images, plan))
         logits, probabilities, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
         return self.answer(logits, probabilities, scores, columns, failed)
 
@@ -114,9 +122,12 @@ class Classifier:
         """What the model said (N, K) of images whose calibrated logits (N, K) are given."""
         return (logits - np.array(self.prior_shift or 0.0, dtype=logits.dtype)) * self.temperature
 
-    def score(self, images: Images) -> tuple[Floats, Floats, Floats]:
-        """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,) of decoded images (N, S, S, 3)."""
-        return self.score_features(embed(self.model, images))
+    def score(self, images: Images, plan: Plan | None = None) -> tuple[Floats, Floats, Floats]:
+        """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,) of decoded images (N, S, S, 3).
+
+        The features are made by the plan (None: in float32), the rest is in float32.
+        """
+        return self.score_features(embed(self.model, images, plan))
 
     @torch.no_grad()
     def score_features(self, features: Floats) -> tuple[Floats, Floats, Floats]:

@@ -343,13 +343,16 @@ def predict(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     output_format: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="float32, auto (the fastest that agrees with it) or bfloat16.")
+    ] = "float32",
 ) -> None:
     """Answer for image files: label, confidence, prediction set, OOD score and a reason."""
     from linnaea import pipeline
     from linnaea.delivery.answers import FORMATS
 
     write = FORMATS[output_format]  # an unknown format is refused before any work is done
-    text = write(pipeline.predict(run, list(images)), out)
+    text = write(pipeline.predict(run, list(images), precision=precision), out)
     typer.echo(text if out is None else f"The answers are in {out}.")
 
 

@@ -234,3 +234,12 @@ def test_a_failing_rung_is_recorded_and_the_ladder_goes_on(photos, tmp_path):
     first, second = Run.open(tmp_path / "run").read_rows("ladder.csv")
     assert (first["status"], second["status"]) == ("failed", "finished")
     assert "smaller --lr" in first["note"]
+
+
+def test_another_number_format_answers_the_same_and_a_strange_one_is_refused(run, photos):
+    images = sorted(photos.rglob("*.png"))
+    plain, reduced = (ln.predict(run, images, precision=name) for name in ("float32", "bfloat16"))
+    assert np.abs(plain.scores() - reduced.scores()).max() < 0.02
+    assert ln.predict(run, images, precision="auto").column("label") == plain.column("label")
+    with pytest.raises(ln.LinnaeaError, match="the precision is 'bloat16'; expected one of"):
+        ln.predict(run, images, precision="bloat16")

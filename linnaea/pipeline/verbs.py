@@ -79,13 +79,19 @@ def evaluate(
     return evaluation.with_more(openset.figures, openset.findings)
 
 
-def predict(classifier: Classifier | str | Path, images: str | Path | Dataset | Sequence[str | Path]) -> Predictions:
+def predict(
+    classifier: Classifier | str | Path,
+    images: str | Path | Dataset | Sequence[str | Path],
+    *,
+    precision: str = "float32",
+) -> Predictions:
     """Answer for image files; folders and archives among them stand for the images in them, hidden ones apart.
 
-    Raises DataError for a path that does not exist and a folder without images.
+    `precision` is as for `Classifier.predict`. Raises DataError for a path that does not exist and a folder without
+    images.
     """
     loaded = classifier if isinstance(classifier, Classifier) else _load_finished(Path(classifier))
-    return loaded.predict(images if isinstance(images, Dataset) else image_files(images))
+    return loaded.predict(images if isinstance(images, Dataset) else image_files(images), precision=precision)
 
 
 def compare(first: str | Path, second: str | Path) -> Comparison:

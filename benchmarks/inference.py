@@ -1,0 +1,146 @@
+"""From files to answers with a loaded classifier and with an exported one, against a plain script on torch and timm."""
+
+import os
+import shutil
+import tempfile
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.pairs import calibration, interleave
+from benchmarks.table import keep, photo_sets
+from linnaea.classifier import Classifier
+from linnaea.data.pixels import Recipe, decode_files
+from linnaea.delivery.exporters import export
+from linnaea.models.network import Network
+
+NETWORKS = {"resnet50": "3x", "vit_small_patch16_224": "3x", "mobilenetv3_large_100": "1.3x"}
+SIZE, BATCH, COUNT, CLASSES, PAIRS = 224, 32, 96, 10, 5
+AGREE = 0.99  # share of the same labels
+TOGETHER = 16  # pictures per call of the runtime
+
+
+def main() -> None:
+    """Each network from files; then the exported file against the runtime alone."""
+    os.environ["LINNAEA_CACHE"] = "none"
+    rows = [row(name, aim) for name, aim in NETWORKS.items()]
+    remarks = (
+        f"{COUNT} photos of {SIZE} pixels, from files to probabilities, random weights. timm {version('timm')}: eager, "
+        f"float32, batches of {BATCH}, Pillow and torchvision's transforms in the same process. Linnaea: "
+        "`Classifier.predict`, decoding on all cores, in float32 and with precision auto (which measures on the first "
+        "call, not counted). Exported: the Predictor beside model.onnx given decoded pictures one by one, against "
+        f"onnxruntime {version('onnxruntime')} alone given the same tensors. {AGREE:.0%} of labels agree or no "
+        f"ratio is given. {calibration()}."
+    )
+    keep("inference", "From files to answers", rows, remarks)
+
+
+def photos(folder: Path) -> list[Path]:
+    """Files to be answered for."""
+    paths = sorted((photo_sets() / "hymenoptera").rglob("*.jpg"))[:COUNT]
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+    return sorted(folder.glob("*.jpg"))
+
+
+def row(name: str, aim: str) -> dict[str, Any]:
+    torch.manual_seed(0)
+    model = Network(name, CLASSES, SIZE)
+    spread_out(model)
+    classifier = Classifier(model.eval(), tuple(f"class {k}" for k in range(CLASSES)), "multiclass", Recipe(SIZE))
+    with tempfile.TemporaryDirectory() as place:
+        paths = photos(Path(place))
+        wanted = plain(model, paths)
+        told = {}
+        for precision in ("float32", "auto"):
+            answer = partial(classifier.predict, paths, precision=precision)
+            same = float((np.argmax(answer().scores(), axis=1) == wanted.argmax(axis=1)).mean())
+            paired = interleave(partial(drop, answer), partial(drop, plain, model, paths), PAIRS)
+            told[precision] = (np.median(paired.ours), np.median(paired.theirs), paired.ratio_if(same >= AGREE), same)
+        raw = exported(classifier, paths, Path(place) / "export")
+    return {
+        "network": name,
+        "timm": f"{COUNT / told['float32'][1]:.1f}/s",
+        "float32": f"{COUNT / told['float32'][0]:.1f}/s",
+        "ratio": told["float32"][2],
+        "auto": f"{COUNT / told['auto'][0]:.1f}/s",
+        "ratio, auto": told["auto"][2],
+        "aim": aim,
+        "same labels": f"{told['float32'][3]:.1%}, {told['auto'][3]:.1%}",
+        "exported over runtime": raw,
+    }
+
+
+def drop(work: Any, *arguments: Any) -> None:
+    """The work without what it returns."""
+    work(*arguments)
+
+
+def spread_out(model: Network) -> None:
+    """Give the random head answers that differ between pictures, so that labels can agree for a reason."""
+    with torch.no_grad():
+        model.classifier.weight.normal_(std=1.0)
+
+
+def plain(model: Network, paths: list[Path]) -> np.ndarray:
+    """What a script does: open, resize, crop, normalise, stack, run."""
+    from torchvision.transforms import v2
+
+    shape = v2.Compose(
+        [
+            v2.Resize(SIZE, interpolation=v2.InterpolationMode.BICUBIC),
+            v2.CenterCrop(SIZE),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+        ]
+    )
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(paths), BATCH):
+            images = torch.stack([shape(Image.open(path).convert("RGB")) for path in paths[start : start + BATCH]])
+            parts.append(model(images).softmax(dim=1).numpy())
+    return np.concatenate(parts)
+
+
+def exported(classifier: Classifier, paths: list[Path], folder: Path) -> str:
+    """The Predictor that travels with the file, against a session of the runtime alone."""
+    import onnxruntime
+
+    found = export(classifier, "onnx", folder, paths)
+    import sys
+
+    sys.path.insert(0, str(folder))
+    try:
+        import predict as shipped  # type: ignore[import-not-found]
+
+        predictor = shipped.Predictor(folder / "model.onnx")
+    finally:
+        sys.path.remove(str(folder))
+        for name in ("predict", "decoding", "decisions"):
+            sys.modules.pop(name, None)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    images = decode_files(paths[:TOGETHER], Recipe(SIZE)).images
+    files = [path.read_bytes() for path in paths[:TOGETHER]]
+
+    def runtime() -> None:
+        for path_bytes, image in zip(files, images, strict=True):
+            shipped.decode(path_bytes, SIZE, "crop")
+            session.run(None, {name: image[None]})
+
+    def bundle() -> None:
+        for path_bytes in files:
+            predictor.score(path_bytes)
+
+    return interleave(bundle, runtime, PAIRS).ratio if found.parity.severity != "error" else "the export differs"
+
+
+if __name__ == "__main__":
+    main()

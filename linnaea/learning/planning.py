@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import identity
 from linnaea.models.model import Model
-from linnaea.runtime.plan import SECONDS, Plan, Workload, limit_threads, measure, training_bytes
+from linnaea.runtime.plan import SECONDS, Plan, Workload, measure, prepare_processor, training_bytes
 from linnaea.task import Task
 
 COMPARED = 4  # images whose features are compared between plans
@@ -38,7 +38,7 @@ def measure_training(
     for by hand, and stays. Formats are compared by features in evaluation mode: the logits of a network that has learnt
     nothing hardly differ between pictures. Weights, buffers and random numbers are left as they were.
     """
-    limit_threads()
+    prepare_processor()
     model.to(device)
     buffers = [buffer.clone() for buffer in model.buffers()]
 

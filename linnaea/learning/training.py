@@ -20,7 +20,7 @@ from linnaea.learning.balance import Balance
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
 from linnaea.learning.targets import merit
 from linnaea.models.model import Model
-from linnaea.runtime.plan import Plan, limit_threads
+from linnaea.runtime.plan import Plan, prepare_processor
 from linnaea.task import Task
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
@@ -103,7 +103,7 @@ def fit(
     DivergedError when the loss becomes infinite or NaN.
     """
     balance = balance or Balance.of(None, train.targets, int(model.arguments["classes"]))
-    limit_threads()
+    prepare_processor()
     fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
     network, optimizer = fabric.setup(model.to(memory_format=plan.layout), optimizer)
     history: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from linnaea.models.model import Model, as_pixels
-from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, limit_threads, measure
+from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, measure, prepare_processor
 from linnaea.runtime.progress import track
 
 __all__ = ["WORTH_MEASURING", "batch_size", "embed", "identity", "measure_embedding"]
@@ -25,7 +25,7 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
 
     A batch whose features are not finite in a reduced number format is computed again in float32, which is said once.
     """
-    limit_threads()
+    prepare_processor()
     plan = plan or Plan(str(model.device))
     step = plan.batch_size or batch_size(images, model)
     model.eval().to(memory_format=plan.layout)
@@ -80,7 +80,7 @@ def measure_embedding(
         model.eval().to(memory_format=plan.layout)
         return bool(torch.isfinite(_features(model, first(plan.batch_size or usual), plan)).all())
 
-    limit_threads()
+    prepare_processor()
     plain = Plan(str(model.device))
     workload = Workload(
         identity(model),

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from linnaea.runtime.allocation import keep_freed_memory
 from linnaea.runtime.cgroups import granted
 
 INSTRUCTIONS = {  # ours: as torch names them, and as /proc/cpuinfo does
@@ -130,11 +131,13 @@ def reduced_formats(device: str) -> tuple[str, ...]:
     return ("float16",) if there.get(device) else ()
 
 
-def limit_threads() -> None:
-    """Keep torch from starting more threads than a control group grants cores, unless OMP_NUM_THREADS says how many.
+def prepare_processor() -> None:
+    """Keep freed memory, and torch from starting more threads than a control group grants cores.
 
-    More threads than cores wait for one another, and everything takes many times as long.
+    More threads than cores wait for one another, and everything takes many times as long. OMP_NUM_THREADS decides where
+    it is set; see `linnaea.runtime.allocation` for the memory.
     """
+    keep_freed_memory()
     if "OMP_NUM_THREADS" in os.environ:
         return
     import torch

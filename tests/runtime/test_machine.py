@@ -1,14 +1,16 @@
 """What the process may use: bound cores, control groups of both versions, instruction sets, memory."""
 
 import os
+import subprocess
 import sys
 
 import pytest
 import torch
 
 from linnaea.runtime import machine
+from linnaea.runtime.allocation import keep_freed_memory
 from linnaea.runtime.cgroups import Granted, granted
-from linnaea.runtime.machine import available_memory, available_threads, detect, instructions, limit_threads
+from linnaea.runtime.machine import available_memory, available_threads, detect, instructions, prepare_processor
 
 GIB = 2**30
 MOUNT_2 = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"
@@ -174,8 +176,38 @@ def test_no_more_threads_than_granted_cores_are_started(monkeypatch):
     monkeypatch.setattr(machine, "available_threads", lambda: 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     torch.set_num_threads(2)
-    limit_threads()
+    prepare_processor()
     assert torch.get_num_threads() == 2, "as asked"
     monkeypatch.delenv("OMP_NUM_THREADS")
-    limit_threads()
+    prepare_processor()
     assert torch.get_num_threads() == 1
+
+
+STEPS = """
+import resource, sys
+import torch
+from linnaea.runtime.machine import prepare_processor
+prepare_processor()
+pixels = torch.ones(16, 32, 112, 112)
+for _ in range(10):
+    pixels = pixels * 1.5
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    pixels = pixels * 1.5
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not keep_freed_memory({}), reason="the C library is not glibc")
+def test_memory_is_not_asked_for_again_in_each_step():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    faults = [
+        int(subprocess.run([sys.executable, "-c", STEPS], env=plain | more, capture_output=True, check=True).stdout)
+        for more in ({}, {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"})
+    ]
+    assert faults[0] < 500 < 20_000 < faults[1]  # 25 MB are 6,272 pages
+
+
+def test_an_allocator_that_was_set_up_by_hand_is_left_alone():
+    for name in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "LD_PRELOAD"):
+        assert not keep_freed_memory({name: "1"})

@@ -1,6 +1,6 @@
 """The execution plan: which formats are fastest on this machine for this network, measured, never assumed."""
 
-from linnaea.runtime.machine import available_threads, has_bfloat16, limit_threads
+from linnaea.runtime.machine import available_threads, has_bfloat16, prepare_processor
 from linnaea.runtime.plan.contract import (
     DEVICES,
     MEMORY_FORMATS,
@@ -27,10 +27,10 @@ __all__ = [
     "available_threads",
     "has_bfloat16",
     "inference_bytes",
-    "limit_threads",
     "measure",
     "pick_device",
     "pick_memory_format",
     "pick_precision",
+    "prepare_processor",
     "training_bytes",
 ]

@@ -1,0 +1,32 @@
+"""Memory that is freed is kept for the next step, rather than given back and asked for again."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # glibc's numbers of what can be set, see mallopt(3)
+KEPT = 2**31 - 1
+AHEAD = 64 * 2**20
+LARGEST_KEPT = 2**30
+
+
+def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
+    """Let the C library keep what tensors free, up to 2 GiB; whether it will.
+
+    Otherwise each large tensor is mapped anew and each of its pages is faulted in by its first write, which costs as
+    much as computing it: a forward pass of MobileNetV2 on 16 pictures of 224 pixels faults 80,000 times, or never. Only
+    for glibc, and not where its allocator was set up or replaced by hand.
+    """
+    by_hand = any(name in ("GLIBC_TUNABLES", "LD_PRELOAD") or name.startswith("MALLOC_") for name in environment)
+    return not by_hand and sys.platform == "linux" and _set()
+
+
+@lru_cache
+def _set() -> bool:
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return False
+    settings = ((MMAP_THRESHOLD, LARGEST_KEPT), (TRIM_THRESHOLD, KEPT), (TOP_PAD, AHEAD))
+    return all(library.mallopt(name, value) == 1 for name, value in settings)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import linnaea
-from linnaea.errors import CheckFailedError, LinnaeaError, UsageError
+from linnaea.errors import CheckFailedError, LinnaeaError, RunError, UsageError
 
 app = typer.Typer(
     name="linnaea",
@@ -28,10 +28,29 @@ BY = "stratified (by class), time (by the column time) or iterative (by label)."
 AIM = "Of thresholds: youden, f1, recall=0.95, precision=0.9, specificity=0.95, cost=1:5."
 GOES_ON = "A training goes on where it was with the same command and --resume."
 
+
+def _with_source(given: Path) -> Path:
+    """Refuse what holds no labelled images before anything heavy is imported."""
+    from linnaea.data.sources import find_source
+
+    find_source(given)
+    return given
+
+
+def _there(folder: Path) -> Path:
+    """Refuse a run that is not there before anything heavy is imported."""
+    if not folder.exists():
+        raise RunError(f"{folder} does not exist: expected the folder of a run, such as runs/birds.")
+    return folder
+
+
 Data = Annotated[
-    Path, typer.Argument(help="A folder of images, a table of paths, an archive, a native format or a name.")
+    Path,
+    typer.Argument(
+        help="A folder of images, a table of paths, an archive, a native format or a name.", callback=_with_source
+    ),
 ]
-RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.")]
+RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=_there)]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Duplicates = Annotated[str, typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).")]
 Augment = Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")]

@@ -327,3 +327,19 @@ def test_the_cache_is_shown_and_cleared(call, monkeypatch, tmp_path):
 
 def test_version(call):
     assert call("--version")[:2] == (0, f"linnaea {version('linnaea')}\n")
+
+
+@pytest.mark.parametrize("words", ["train nowhere", "audit nowhere", "predict nowhere a.jpg", "evaluate nowhere"])
+def test_what_is_not_there_is_refused_before_torch_is_loaded(words, tmp_path):
+    code = f"""
+import sys
+from linnaea.cli import main
+sys.argv = ["linnaea", *{words.split()!r}]
+try:
+    main()
+except SystemExit as stopped:
+    print(stopped.code, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == ["2", "False"]
+    assert "nowhere does not exist: expected" in done.stderr

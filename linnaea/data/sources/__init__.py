@@ -68,13 +68,19 @@ def read(source: Any, *, folder: str | Path | None = None) -> Dataset:
     files: where they are written to. Raises DataError when there are no labelled images.
     """
     given = Path(source) if isinstance(source, str) else source
+    form = find_source(given)
+    if folder is None:
+        return form.read(given)
+    if form.writes:
+        return form.read(given, Path(folder))
+    raise UsageError(f"{source} lies on the disk already: leave `folder` out, or use linnaea.convert.")
+
+
+def find_source(given: Any) -> Source:
+    """The form that a path or an object has, found quickly; raises DataError where it has none."""
     for _, form in SOURCES.items():
         if (isinstance(given, Path) or form.writes) and form.detects(given):
-            if folder is None:
-                return form.read(given)
-            if form.writes:
-                return form.read(given, Path(folder))
-            raise UsageError(f"{source} lies on the disk already: leave `folder` out, or use linnaea.convert.")
+            return form
     raise DataError(_unknown(given))
 
 

@@ -1,5 +1,6 @@
 """A classifier is what a run leaves behind: a model with its preprocessing, class names, calibration and policy."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from linnaea.runtime.plan import Plan, pick_precision
 from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
+logger = logging.getLogger("linnaea")
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
@@ -104,8 +106,9 @@ class Classifier:
         parts, plan = [], None
         for decoded in decode_in_batches(paths, self.recipe):
             failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
-            if plan is None and precision != "float32":
-                plan = measure_embedding(self.model, decoded.images, precision, count=len(paths))
+            if plan is None and precision != "float32" and len(decoded.failed) < len(decoded.sha256):
+                plan = measure_embedding(self.model, decoded.kept().images, precision, count=len(paths))
+                logger.info(f"Features are computed in {plan.precision}.")
             parts.append(self.score(decoded.images, plan))
         logits, probabilities, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
         return self.answer(logits, probabilities, scores, columns, failed)

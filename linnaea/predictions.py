@@ -86,8 +86,14 @@ class Predictions:
         return Taxonomy.of(self.classes, self.taxonomy)
 
     def with_table(self, table: pa.Table) -> "Predictions":
-        """The same with other rows or columns."""
+        """The same with other rows or columns; raises DataError for predictions that were only opened."""
+        if self.source is not None:
+            raise DataError(f"the predictions of {self.source} were only opened: change what `loaded()` returns.")
         return replace(self, table=table)
+
+    def loaded(self) -> "Predictions":
+        """The same with all columns in memory."""
+        return self if self.source is None else Predictions.read(self.source)
 
     def column(self, name: str) -> list[Any]:
         """The values of one column as a list."""
@@ -119,8 +125,11 @@ class Predictions:
         else:
             file = pq.ParquetFile(self.source, pre_buffer=False)  # which would hold all of them at once
             parts = file.iter_batches(rows, columns=list(names), use_threads=False)
-        for part in parts:
-            yield tuple(self._matrix_of(_whole(part.column(name))) for name in names)
+        try:
+            for part in parts:
+                yield tuple(self._matrix_of(_whole(part.column(name))) for name in names)
+        except (pa.ArrowException, OSError) as error:
+            raise RunError(f"{self.source} is damaged ({error}): evaluate the run again.") from None
 
     def _matrix_of(self, column: pa.Array) -> npt.NDArray[np.float64]:
         flat = column.flatten().to_numpy(zero_copy_only=False) if len(column) else np.zeros(0)
@@ -191,13 +200,13 @@ class Predictions:
 
     def answered(self, reason: str) -> npt.NDArray[np.bool_]:
         """Whether each answer has this reason, one of `REASONS` (N,)."""
-        flags: npt.NDArray[np.bool_] = pc.equal(self.table.column("reason"), reason).to_numpy()
+        flags: npt.NDArray[np.bool_] = pc.fill_null(pc.equal(self.table.column("reason"), reason), False).to_numpy()
         return flags
 
     def write(self, path: Path) -> Path:
         """Write as Parquet, with the classes, the task and the taxonomy in the file's metadata; atomic."""
         facts = {"classes": self.classes, "task": self.task, "taxonomy": dict(self.taxonomy)}
-        table = self.table.replace_schema_metadata({b"linnaea": json.dumps(facts).encode()})
+        table = self.loaded().table.replace_schema_metadata({b"linnaea": json.dumps(facts).encode()})
         rows = max(1, AT_ONCE // max(1, len(self.classes)))
         return write_atomically(
             path, lambda partial: pq.write_table(table, partial, compression="zstd", row_group_size=rows)
@@ -206,24 +215,28 @@ class Predictions:
     @classmethod
     def read(cls, path: Path) -> "Predictions":
         """Read what `write` wrote; raises RunError when the file is absent, cut off or of another kind."""
-        opened = cls.open(path)
-        return replace(opened, table=pq.read_table(path), source=None)
+        return cls._from_file(path, WIDE)
 
     @classmethod
     def open(cls, path: Path) -> "Predictions":
         """The same, but logits and probabilities stay in the file until they are asked for, part by part."""
+        return replace(cls._from_file(path, ()), source=path)
+
+    @classmethod
+    def _from_file(cls, path: Path, wide: Sequence[str]) -> "Predictions":
+        """With all columns but those of `WIDE` that are not among `wide`."""
         try:
             schema = pq.read_schema(path)
-            table = pq.read_table(path, columns=[name for name in schema.names if name not in WIDE])
+            table = pq.read_table(path, columns=[name for name in schema.names if name not in WIDE or name in wide])
         except FileNotFoundError:
             raise RunError(f"{path} does not exist: evaluate the run first.") from None
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise RunError(f"{path} is not a readable Parquet file ({error}): evaluate the run again.") from None
         facts = (schema.metadata or {}).get(b"linnaea")
         if facts is None:
             raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
         content = json.loads(facts)
-        return cls(table, tuple(content["classes"]), content["task"], content.get("taxonomy", {}), path)
+        return cls(table, tuple(content["classes"]), content["task"], content.get("taxonomy", {}))
 
 
 def _whole(column: Any) -> pa.Array:

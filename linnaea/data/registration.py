@@ -52,13 +52,16 @@ def judge_once(left: Thumbnails, right: Thumbnails) -> Flags:
 
     Many pairs are judged once and remembered: a verdict depends on nothing but the two.
     """
+    if len(left) < WORTH_KEEPING:
+        return _either_way(left, right)
     verdicts = np.zeros((len(left), 1), dtype=np.uint8)
-    names = [hashlib.sha256(a.tobytes() + b.tobytes()).hexdigest() for a, b in zip(left, right, strict=True)]
+    both = zip(left, right, strict=True)
+    names = [hashlib.sha256(b"".join(sorted((a.tobytes(), b.tobytes())))).hexdigest() for a, b in both]
     namespace = f"same picture {_version()}"
     known = cached(lambda store: store.find(namespace, names, verdicts), otherwise=np.zeros(len(left), dtype=bool))
     new = np.flatnonzero(~known)
     verdicts[new, 0] = _either_way(left[new], right[new])
-    if len(new) >= WORTH_KEEPING:
+    if len(new):
         cached(lambda store: store.add(namespace, [names[row] for row in new], verdicts[new]), otherwise=None)
     return np.asarray(verdicts[:, 0] == 1)
 

@@ -124,6 +124,7 @@ def judge(
     replicates: int = 1000,
 ) -> Evaluation:
     """All `figures` and `findings`, from one pass over the scores."""
+    require_prevalence(predictions.task, prevalence)
     scores = scores_of(predictions)
     told = _findings(predictions, scores, policy, tuned_on, seed, replicates)
     return Evaluation(predictions, _figures(predictions, scores, seed, replicates, prevalence), told)

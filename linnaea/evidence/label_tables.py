@@ -69,7 +69,7 @@ def _orders(scores: LabelScores, sample: Sample, seed: int, replicates: int) -> 
 
     def statistic(name: str, number: int) -> Statistic:
         exactly, part = ORDER[name]
-        function = linear_of_labels(scores, part, [number]) if linearly else figure(exactly, number)
+        function = linear_of_labels(read, part, [number]).among(readable) if linearly else figure(exactly, number)
         value = function(np.ones((1, len(scores)))) if len(scores) else np.full(1, np.nan)
         slack = slack_of_parts(value, behind[number : number + 1])
         note = ", to first order" if linearly else ""

@@ -23,6 +23,7 @@ def pair(a: Predictions, b: Predictions, names: tuple[str, str]) -> Pair:
 
     Raises DataError when none is shared, an id occurs twice, or tasks, classes or truths differ.
     """
+    a, b = a.loaded(), b.loaded()
     if a.task != b.task or set(a.classes) != set(b.classes):
         raise DataError(
             f"{names[0]} and {names[1]} answer different questions: {_question(a, b)} against {_question(b, a)}. "

@@ -14,6 +14,8 @@ from linnaea.task import Floats
 
 # Beyond this many sorted weights per resample (a thousand of them take some ten seconds) the first order is enough.
 _SORTED_WEIGHTS = 2_000_000
+# With fewer images than this of any class the first order is not enough, unless there are so many times more weights.
+_FEW, _TOO_MANY = 10, 20
 _ENOUGH_MISTAKES = 10
 _UNSEEN = ", blind to mistakes not seen yet"
 
@@ -60,10 +62,12 @@ class Resampled:
     @classmethod
     def of(cls, metric: Metric[S], scores: S, used: Flags) -> "Resampled":
         """Of a metric of which only the `used` images (n,) play a part."""
-        if metric.linear and used.any() and sorts_too_much(metric, scores):
+        if metric.sorts and metric.linear and used.any() and sorts_too_much(metric, scores):
             linear = metric.linear(scores)
-            bias = linear.bias if metric.bias else 0.0
-            return cls(linear, linear.values, linear.images, bias, ", to first order")
+            bias, few = linear.bias if metric.bias else 0.0, linear.few(_FEW)
+            if not few or metric.sorts(scores) > _TOO_MANY * _SORTED_WEIGHTS:
+                note = f", to first order{', too narrow: some classes have few images' * few}"
+                return cls(linear, linear.values, linear.images, bias, note)
         values, images = metric.parts(scores) if metric.parts and used.any() else (np.full(1, np.nan), np.ones(1))
         bias = metric.bias(scores) if metric.bias and used.any() else 0.0
         return cls(lambda weights: metric(scores, weights), values, images, bias)

@@ -129,7 +129,8 @@ def answers(predictions: Predictions) -> Finding:
 def unreadable(predictions: Predictions, counted_as: str) -> Finding:
     """The finding `unreadable`: the images that could not be read, why, and what each is `counted_as`."""
     names = [name for name in ("id", "detail") if predictions.has(name)]
-    rows = [{"detail": None} | told for told in predictions.rows(np.flatnonzero(~predictions.readable), *names)]
+    told = predictions.rows(np.flatnonzero(~predictions.readable), *names)
+    rows = [{"id": row["id"], "detail": row.get("detail")} for row in told]
     summary = f"{len(rows):,} of {len(predictions):,} images could not be read; each counts as {counted_as}."
     return Finding("unreadable", summary, "warning", len(rows), rows=rows, images=[row["id"] for row in rows])
 

@@ -61,3 +61,7 @@ __all__ = [
 ]
 
 __getattr__ = lazily(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

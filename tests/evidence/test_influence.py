@@ -99,3 +99,12 @@ def test_intervals_to_first_order_cover_the_truth(monkeypatch):
             covered[name] += found.lo <= truth[name] <= found.hi
     for name in names:
         assert 0.92 <= covered[name] / 500 <= 0.98, (name, covered[name] / 500)
+
+
+def test_classes_of_few_images_are_resampled_exactly_or_the_interval_is_called_too_narrow(random_ones, monkeypatch):
+    predictions = random_ones(60, 20)
+    monkeypatch.setattr("linnaea.evidence.statistics._SORTED_WEIGHTS", 100)
+    assert "first order" not in figures(predictions, replicates=50)["roc_auc_ovr"].method
+    monkeypatch.setattr("linnaea.evidence.statistics._TOO_MANY", 1)
+    method = figures(predictions, replicates=50)["roc_auc_ovr"].method
+    assert method.endswith(", to first order, too narrow: some classes have few images")

@@ -3,12 +3,13 @@
 import tracemalloc
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from material import run as command
 
 import linnaea
-from linnaea.errors import UsageError
-from linnaea.evidence import figures, findings
+from linnaea.errors import DataError, RunError, UsageError
+from linnaea.evidence import compare, figures, findings
 from linnaea.evidence.metrics.columns import Columns
 from linnaea.predictions import Predictions
 
@@ -83,10 +84,35 @@ def test_evaluate_takes_a_file_of_predictions(file, monkeypatch, capsys):
 def test_memory_does_not_grow_with_the_scores(tmp_path, random_ones, monkeypatch):
     monkeypatch.setattr("linnaea.predictions.AT_ONCE", 2**17)
     monkeypatch.setattr("linnaea.evidence.intervals._ELEMENTS", 2**15)
-    path = random_ones(5_000, 1_000).write(tmp_path / "scores.parquet")
+    path = random_ones(20_000, 250).write(tmp_path / "scores.parquet")
     tracemalloc.start()
     try:
         figures(Predictions.open(path), replicates=40)
         assert tracemalloc.get_traced_memory()[1] < 12e6  # in memory the scores take 40 MB
     finally:
         tracemalloc.stop()
+
+
+def test_what_was_only_opened_is_not_torn_from_its_scores(file, tmp_path):
+    opened, read = Predictions.open(file), Predictions.read(file)
+    with pytest.raises(DataError, match="were only opened"):
+        opened.with_table(opened.table.slice(0, 5))
+    assert Predictions.read(opened.write(tmp_path / "copy.parquet")).table.equals(read.table)
+    turned = read.with_table(read.table.take(list(range(2_999, -1, -1)))).write(tmp_path / "turned.parquet")
+    found = compare(opened, Predictions.open(turned), ("a", "b"))
+    assert found.differences["nll"].value == pytest.approx(0, abs=1e-12)
+
+
+def test_files_that_hold_no_scores_are_refused(file, tmp_path):
+    narrow = Predictions.read(file).table.drop_columns(["probabilities"])
+    pq.write_table(narrow, tmp_path / "narrow.parquet")
+    with pytest.raises(DataError, match="no column 'probabilities'"):
+        figures(Predictions.open(tmp_path / "narrow.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+    (tmp_path / "damaged.parquet").write_bytes(content)
+    with pytest.raises(RunError, match=r"is damaged|not a readable"):
+        linnaea.evaluate(tmp_path / "damaged.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(RunError, match="not a readable Parquet file"):
+        linnaea.evaluate(tmp_path / "folder.parquet")

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.linear_model import Ridge
 
 from linnaea.learning.heads import choose
-from linnaea.learning.ridge import PENALTIES, fit_ridge_path
+from linnaea.learning.ridge import PENALTIES, fit_ridge_path, with_scale
 from linnaea.learning.rungs import RUNGS
 from linnaea.models.network import create_body
 from linnaea.models.weights import Weights
@@ -48,6 +49,16 @@ def test_a_class_without_images_and_features_without_variance_are_borne():
         logits = head.logits(features)
         assert np.isfinite(logits).all()
         assert (logits.argmax(axis=1) < 5).all()
+
+
+def test_scores_of_many_classes_become_logits_that_mean_something():
+    features, targets = examples(6_000, 64, 300)
+    head = fit_ridge_path(features[:5_000], targets[:5_000], 300)[-1]
+    scaled = with_scale(head, features[5_000:], targets[5_000:])
+    plain, told = (softmax(one.logits(features[5_000:]), axis=1).max(axis=1) for one in (head, scaled))
+    right = (scaled.logits(features[5_000:]).argmax(axis=1) == targets[5_000:]).mean()
+    assert plain.mean() < 0.1 < right
+    assert told.mean() == pytest.approx(right, abs=0.1)
 
 
 def test_the_frozen_rung_takes_it_where_logistic_regression_would_take_long(job, monkeypatch):

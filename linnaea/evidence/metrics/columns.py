@@ -1,5 +1,6 @@
 """Probabilities that lie on disk, class by class, where there are too many of them for memory."""
 
+import errno
 import os
 import tempfile
 import weakref
@@ -43,7 +44,9 @@ class Columns:
     def __setitem__(self, rows: slice, values: npt.NDArray[np.floating[Any]]) -> None:
         """Put rows (b, K) where they belong, as `[start:stop]`."""
         for number, column in enumerate(np.ascontiguousarray(values.T, dtype=SCALAR)):
-            os.pwrite(self._room.descriptor, column.data, (number * self._length + rows.start) * SCALAR.itemsize)
+            place = (number * self._length + rows.start) * SCALAR.itemsize
+            if os.pwrite(self._room.descriptor, column.data, place) != column.nbytes:
+                raise OSError(errno.ENOSPC, "probabilities could not be written", tempfile.gettempdir())
 
     def __getitem__(self, key: Any) -> Any:
         """A column or some of it as an array; or other rows of all columns, as `Columns`."""
@@ -59,5 +62,7 @@ class Columns:
     def _column(self, number: int) -> Floats:
         place = range(self.shape[1])[number] * self._length * SCALAR.itemsize
         content = os.pread(self._room.descriptor, self._length * SCALAR.itemsize, place)
+        if len(content) != self._length * SCALAR.itemsize:
+            raise OSError(errno.EIO, "probabilities could not be read again", tempfile.gettempdir())
         column = np.frombuffer(content, dtype=SCALAR)
         return column if self._rows is None else column[self._rows]

@@ -37,6 +37,10 @@ class Linear:
             return np.full(len(weights), np.nan)
         return np.asarray(defined.mean() + (weights - 1) @ self.influence)
 
+    def few(self, least: int) -> bool:
+        """Whether any part rests on fewer images than this."""
+        return bool((self.images[~np.isnan(self.values)] < least).any())
+
     def among(self, rows: Flags) -> "Linear":
         """The same among more images, of which these (N,) are its own and the others play no part."""
         influence = np.zeros(len(rows))

@@ -75,20 +75,19 @@ def _precision_parts(scores: LabelScores) -> tuple[Floats, Floats]:
 
 
 def linear_of_labels(scores: LabelScores, part: Part, labels: Iterable[int] | None = None) -> Linear:
-    """The mean of a part over these labels, or all, to first order."""
-    read = scores.take(scores.readable)
-    chosen = range(read.classes) if labels is None else labels
-    rows = {number: np.flatnonzero(read.known[:, number]) for number in chosen}
-    members = ((read.probabilities[own, k], read.there[own, k], own) for k, own in rows.items())
-    return over_classes(len(read), members, part).among(scores.readable)
+    """The mean of a part over these labels, or all, to first order; all images are readable."""
+    chosen = range(scores.classes) if labels is None else labels
+    rows = {number: np.flatnonzero(scores.known[:, number]) for number in chosen}
+    members = ((scores.probabilities[own, k], scores.there[own, k], own) for k, own in rows.items())
+    return over_classes(len(scores), members, part)
 
 
 def _precision_linear(scores: LabelScores) -> Linear:
-    return linear_of_labels(scores, of_average_precision)
+    return linear_of_labels(scores.take(scores.readable), of_average_precision).among(scores.readable)
 
 
 def _area_linear(scores: LabelScores) -> Linear:
-    return linear_of_labels(scores, of_area)
+    return linear_of_labels(scores.take(scores.readable), of_area).among(scores.readable)
 
 
 def _sorts(scores: LabelScores) -> int:

@@ -122,7 +122,9 @@ class Scores(Judged):
         shape = (len(predictions), len(predictions.classes))
         in_memory = predictions.source is None or predictions.rules.hierarchical
         whole: Floats | Columns = np.empty(shape) if in_memory else Columns(*shape)
-        names = [name for name in ("probabilities", "logits") if predictions.has(name)]
+        if not predictions.has("probabilities"):
+            raise DataError("the predictions have no column 'probabilities': expected a list of K numbers per image.")
+        names = ["probabilities", *(["logits"] if predictions.has("logits") else [])]
         start, facts = 0, [_of_rows(np.empty((0, shape[1])), targets[:0])]
         for probabilities, *logits in predictions.score_parts(*names):
             part = slice(start, start := start + len(probabilities))

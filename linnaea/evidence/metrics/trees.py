@@ -30,7 +30,7 @@ class TreeScores(Scores):
     def of(cls, predictions: Predictions) -> "TreeScores":
         """Derive the arrays; raises DataError where an answer is neither a class nor a group, and as `Scores.of`."""
         plain, tree = Scores.of(predictions), predictions.tree
-        plain = replace(plain, confidence=predictions.scores().max(axis=1))
+        plain = replace(plain, confidence=cast(Floats, plain.probabilities).max(axis=1))
         labels = predictions.column("label")
         strange = next((label for label in labels if label is not None and label not in tree.index), None)
         if strange is not None:

@@ -1,7 +1,7 @@
 """The rung that trains nothing but a head: a pretrained backbone with logistic regression on its features."""
 
 from linnaea.learning.heads import Floats, LinearHead, Targets, choose, fit_path
-from linnaea.learning.ridge import fit_ridge_path
+from linnaea.learning.ridge import fit_ridge_path, with_scale
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
 from linnaea.models.embedding import measure_embedding
@@ -24,7 +24,7 @@ def fit_frozen(job: Job) -> Fitted:
     known = job.features[job.weights.source]
     balance = job.balance
     features, targets, weights = balance.for_head(known.train, known.targets, job.options.seed)
-    heads, remarks = _path(features, targets, weights, job)
+    heads, remarks = _path(features, targets, weights, job, known.val)
     best = choose(heads, known.val, job.val.targets, balance.on_val(job.val.targets))
     install(best, model.classifier)
     notes = [f"The head's strength C = {best.strength:.3g} was chosen on val.", *remarks, *balance.notes]
@@ -36,7 +36,9 @@ def fit_frozen(job: Job) -> Fitted:
     return Fitted(model, notes=notes, plan=known.plan.to_json(), features=features_of_train, val_features=known.val)
 
 
-def _path(features: Floats, targets: Targets, weights: Floats | None, job: Job) -> tuple[list[LinearHead], list[str]]:
+def _path(
+    features: Floats, targets: Targets, weights: Floats | None, job: Job, val: Floats
+) -> tuple[list[LinearHead], list[str]]:
     """Logistic regressions or, of very many numbers and one label per image, ridge regressions, which is noted."""
     if targets.ndim == 2 or features.size * job.classes <= MOST_PRODUCTS:
         loss = job.balance.head_loss(job.task.losses)
@@ -45,7 +47,8 @@ def _path(features: Floats, targets: Targets, weights: Floats | None, job: Job) 
         f"{len(features):,} images of {job.classes:,} classes are many for logistic regression: the head is ridge "
         "regression, in closed form, which knows no other loss."
     )
-    return fit_ridge_path(features, targets, job.classes, weights=weights), [note]
+    heads = fit_ridge_path(features, targets, job.classes, weights=weights)
+    return [with_scale(head, val, job.val.targets) for head in heads], [note]
 
 
 def _features(job: Job, model: Network) -> Features:

@@ -193,7 +193,7 @@ pixels = torch.ones(16, 32, 112, 112)
 for _ in range(10):
     pixels = pixels * 1.5
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
+for _ in range(60):
     pixels = pixels * 1.5
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -206,7 +206,7 @@ def test_memory_is_not_asked_for_again_in_each_step():
         int(subprocess.run([sys.executable, "-c", STEPS], env=plain | more, capture_output=True, check=True).stdout)
         for more in ({}, {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"})
     ]
-    assert faults[0] < 500 < 20_000 < faults[1]  # 25 MB are 6,272 pages
+    assert 4 * faults[0] < faults[1]  # each step fills 25 MB, which are 6,272 pages
 
 
 def test_an_allocator_that_was_set_up_by_hand_is_left_alone():

@@ -46,7 +46,7 @@ def row(name: str) -> dict[str, Any]:
     ratios, seconds = [], []
     for tuned in (False, True):
         losses[f"tuned {tuned}"] = theirs(name, given, tuned)
-        paired = interleave(partial(drop, ours, name, given, plan), partial(drop, theirs, name, given, tuned), PAIRS)
+        paired = interleave(partial(ours, name, given, plan), partial(theirs, name, given, tuned), PAIRS)
         ratios.append(paired.ratio_if(abs(losses["ours"] - losses[f"tuned {tuned}"]) < AGREE))
         seconds.append((np.median(paired.ours) / STEPS, np.median(paired.theirs) / STEPS))
     proof = kernels(PROOF.format(network=name, precision=plan.precision, memory_format=plan.memory_format))
@@ -62,11 +62,6 @@ def row(name: str) -> dict[str, Any]:
         "losses": ", ".join(f"{loss:.3f}" for loss in losses.values()),
         "kernels": "; ".join(proof[:2]),
     }
-
-
-def drop(work: Any, *arguments: Any) -> None:
-    """The work without what it returns."""
-    work(*arguments)
 
 
 def examples() -> Examples:

@@ -60,7 +60,7 @@ def row(name: str, aim: str) -> dict[str, Any]:
         for precision in ("float32", "auto"):
             answer = partial(classifier.predict, paths, precision=precision)
             same = float((np.argmax(answer().scores(), axis=1) == wanted.argmax(axis=1)).mean())
-            paired = interleave(partial(drop, answer), partial(drop, plain, model, paths), PAIRS)
+            paired = interleave(answer, partial(plain, model, paths), PAIRS)
             told[precision] = (np.median(paired.ours), np.median(paired.theirs), paired.ratio_if(same >= AGREE), same)
         raw = exported(classifier, paths, Path(place) / "export")
     return {
@@ -74,11 +74,6 @@ def row(name: str, aim: str) -> dict[str, Any]:
         "same labels": f"{told['float32'][3]:.1%}, {told['auto'][3]:.1%}",
         "exported over runtime": raw,
     }
-
-
-def drop(work: Any, *arguments: Any) -> None:
-    """The work without what it returns."""
-    work(*arguments)
 
 
 def spread_out(model: Network) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from scipy.special import softmax
 
-from benchmarks.pairs import interleave, median
+from benchmarks.pairs import Seconds, interleave, median
 from benchmarks.table import keep
 from linnaea.evidence import figures
 from linnaea.predictions import Predictions
@@ -109,7 +109,7 @@ def reference(predictions: Predictions) -> dict[str, float]:
     return {name: float(metric(scores, targets)) for name, metric in metrics(CLASSES).items()}
 
 
-def bootstrap(predictions: Predictions) -> float:
+def bootstrap(predictions: Predictions) -> Seconds:
     """Seconds of all replicates, from those of a few."""
     from torchmetrics.wrappers import BootStrapper
 
@@ -119,7 +119,7 @@ def bootstrap(predictions: Predictions) -> float:
         wrapped = BootStrapper(metric, num_bootstraps=FEW, quantile=None, raw=True)
         wrapped.update(scores, targets)
         wrapped.compute()
-    return (time.perf_counter() - started) * REPLICATES / FEW
+    return Seconds((time.perf_counter() - started) * REPLICATES / FEW)
 
 
 def streamed() -> dict[str, str]:

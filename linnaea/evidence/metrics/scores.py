@@ -118,7 +118,7 @@ class Scores(Judged):
 
         Those of a taxonomy do not. Raises DataError for an image without truth or a readable one without probabilities.
         """
-        targets, confidence = predictions.targets, confidence_of(predictions)
+        targets, confidence, readable = predictions.targets, confidence_of(predictions), predictions.readable
         shape = (len(predictions), len(predictions.classes))
         in_memory = predictions.source is None or predictions.rules.hierarchical
         whole: Floats | Columns = np.empty(shape) if in_memory else Columns(*shape)
@@ -128,14 +128,14 @@ class Scores(Judged):
         start, facts = 0, [_of_rows(np.empty((0, shape[1])), targets[:0])]
         for probabilities, *logits in predictions.score_parts(*names):
             part = slice(start, start := start + len(probabilities))
-            require_finite(predictions, part, probabilities, confidence[part])
+            require_finite(predictions, part, probabilities, confidence[part], readable[part])
             whole[part] = probabilities
             facts.append(_of_rows(probabilities, targets[part], *logits))
         square, place, plain, stable = (np.concatenate(parts) for parts in zip(*facts, strict=True))
         # Calibrated probabilities are not the softmax of the logits: then the probabilities are what was said.
         agree = np.allclose(np.exp(stable), np.exp(plain), rtol=1e-3, atol=1e-5, equal_nan=True)
         likelihood = stable if agree else plain
-        return cls(targets, predictions.answers, whole, confidence, likelihood, predictions.readable, square, place)
+        return cls(targets, predictions.answers, whole, confidence, likelihood, readable, square, place)
 
     @classmethod
     def of_arrays(
@@ -179,13 +179,15 @@ def confidence_of(predictions: Predictions) -> Floats:
 def finite_scores(predictions: Predictions) -> Floats:
     """Probabilities (n, K); raises DataError where a readable image has none."""
     probabilities = predictions.scores()
-    require_finite(predictions, slice(None), probabilities, confidence_of(predictions))
+    require_finite(predictions, slice(None), probabilities, confidence_of(predictions), predictions.readable)
     return probabilities
 
 
-def require_finite(predictions: Predictions, rows: slice, probabilities: Floats, confidence: Floats) -> None:
-    """Raise DataError where one of these images could be read and has no probabilities (b, K) or confidence (b,)."""
-    absent = predictions.readable[rows] & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
+def require_finite(
+    predictions: Predictions, rows: slice, probabilities: Floats, confidence: Floats, readable: Flags
+) -> None:
+    """Raise DataError where an image that is `readable` (b,) has no probabilities (b, K) or no confidence (b,)."""
+    absent = readable & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
     if absent.any():
         first = predictions.column("id")[rows][int(absent.argmax())]
         raise DataError(

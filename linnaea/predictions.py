@@ -146,7 +146,7 @@ class Predictions:
         if not self.rules.multilabel:
             return self._indices("truth")
         matrix = self._matrix("truth")
-        if "unknown" in self.table.column_names:
+        if self.has("unknown"):
             matrix[self._matrix("unknown") == 1] = np.nan
         return matrix
 

@@ -162,7 +162,7 @@ def rows_of(images: Images, rows: Sequence[int] | npt.NDArray[np.int64]) -> Imag
 
 def _span(images: Images, rows: Sequence[int]) -> Images:
     """Rising rows of images, not copied where none between them is left out."""
-    if rows and rows[-1] - rows[0] == len(rows) - 1:
+    if rows[-1] - rows[0] == len(rows) - 1:
         return images[rows[0] : rows[-1] + 1]
     return images[rows]
 

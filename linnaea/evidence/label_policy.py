@@ -15,7 +15,6 @@ def of_label_policy(predictions: Predictions, scores: LabelScores, sample: Sampl
     The first is the share of an image's true labels that its prediction set misses, averaged over the images that have
     a set and are known to show any label (Angelopoulos et al. 2024).
     """
-    reasons = np.array(predictions.column("reason"), dtype=object)
     everything = np.ones(len(scores), dtype=bool)
     given, held = _prediction_sets(predictions)
     true = scores.there.sum(axis=1).astype(np.float64)
@@ -25,15 +24,15 @@ def of_label_policy(predictions: Predictions, scores: LabelScores, sample: Sampl
     return {
         "false_negative_rate": of_shares(missed, judged, sample, lack),
         "mean_set_size": of_mean(held.sum(axis=1).astype(np.float64), given, "no prediction sets"),
-        "unsure_rate": of_share(reasons == "unsure", everything, sample, "no images"),
-        "unfamiliar_rate": of_share(reasons == "unfamiliar", everything, sample, "no images"),
+        "unsure_rate": of_share(predictions.answered("unsure"), everything, sample, "no images"),
+        "unfamiliar_rate": of_share(predictions.answered("unfamiliar"), everything, sample, "no images"),
     }
 
 
 def _prediction_sets(predictions: Predictions) -> tuple[Flags, Flags]:
     """Whether each image has a prediction set (n,), and which labels it holds (n, K)."""
     index = {name: number for number, name in enumerate(predictions.classes)}
-    known = "prediction_set" in predictions.table.column_names
+    known = predictions.has("prediction_set")
     sets = predictions.column("prediction_set") if known else [None] * len(predictions)
     held = np.zeros((len(sets), len(index)), dtype=bool)
     for row, members in enumerate(sets):

@@ -70,7 +70,7 @@ def _truths(predictions: Predictions) -> list[Any]:
     truths = predictions.column("truth")
     if not predictions.rules.multilabel:
         return truths
-    unknown = predictions.column("unknown") if "unknown" in predictions.table.column_names else [[]] * len(truths)
+    unknown = predictions.column("unknown") if predictions.has("unknown") else [[]] * len(truths)
     return [
         ", ".join([*sorted(names), *(f"{name} unknown" for name in sorted(others))]) or "none of them"
         for names, others in zip(truths, unknown, strict=True)

@@ -22,7 +22,7 @@ _UNSEEN = ", blind to mistakes not seen yet"
 
 def sample_of(predictions: Predictions) -> Sample:
     """The images of the predictions, in groups where there is a `group` column that holds any together."""
-    grouped = "group" in predictions.table.column_names
+    grouped = predictions.has("group")
     return Sample.of(len(predictions), predictions.column("group") if grouped else None)
 
 

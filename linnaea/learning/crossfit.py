@@ -66,17 +66,19 @@ def _factors(gram: Tensor, length: int) -> list[Tensor]:
 def _calibrated(scores: Sequence[Tensor], targets: Targets) -> Floats:
     """The probabilities of those scores (N, K) that have the lowest cross-entropy at their best temperature."""
     labels = torch.from_numpy(targets)
-    tried = [(score, *_temperature(score, labels)) for score in scores]
+    tried = [(score, *best_factor(score, labels)) for score in scores]
     score, factor, _ = min(tried, key=lambda entry: entry[2])
     values: Floats = (score * factor).softmax(dim=1).numpy()
     return values
 
 
-def _temperature(scores: Tensor, labels: Tensor) -> tuple[float, float]:
-    """The factor on the scores with the lowest cross-entropy, and that cross-entropy."""
+def best_factor(
+    scores: Tensor, labels: Tensor, logarithms: tuple[float, float] = (-2, 6), tolerance: float = 0.02
+) -> tuple[float, float]:
+    """The factor on scores (N, K) with the lowest cross-entropy, and that; its logarithm lies between `logarithms`."""
 
     def loss(logarithm: float) -> float:
         return float(functional.cross_entropy(scores * float(np.exp(logarithm)), labels))
 
-    found = minimize_scalar(loss, bounds=(-2, 6), method="bounded", options={"xatol": 0.02})
+    found = minimize_scalar(loss, bounds=logarithms, method="bounded", options={"xatol": tolerance})
     return float(np.exp(found.x)), float(found.fun)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import minimize_scalar
 
-from linnaea.learning.heads import LinearHead, log_loss
+from linnaea.learning.crossfit import best_factor
+from linnaea.learning.heads import LinearHead
 
 SCALES = (-2.0, 12.0)  # the logarithm of the factor on the scores of a head
 MOST_SCALED = 2_000  # images that the factor is fitted on
@@ -56,9 +56,5 @@ def with_scale(head: LinearHead, features: Floats, targets: Rows) -> LinearHead:
     """
     rows = np.sort(np.random.default_rng(0).permutation(len(targets))[:MOST_SCALED])
     scores, labels = torch.from_numpy(head.logits(features[rows])), torch.from_numpy(targets[rows])
-
-    def loss(logarithm: float) -> float:
-        return float(log_loss(scores * float(np.exp(logarithm)), labels).mean())
-
-    factor = np.float32(np.exp(minimize_scalar(loss, bounds=SCALES, method="bounded", options={"xatol": 0.05}).x))
+    factor = np.float32(best_factor(scores, labels, SCALES, 0.05)[0])
     return LinearHead(head.weight * factor, head.bias * factor, head.strength)

@@ -20,6 +20,11 @@ def _always(_: Judged) -> bool:
     return True
 
 
+def every_class(scores: Judged) -> int:
+    """The weights that a metric sorts per resample which sorts the images once for each class."""
+    return len(scores) * scores.classes
+
+
 @dataclass(frozen=True)
 class Metric(Generic[S]):
     """A pure function with what is known about it.

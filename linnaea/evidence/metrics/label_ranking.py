@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric
+from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric, every_class
 from linnaea.evidence.metrics.influence import Linear, Part, of_area, of_average_precision, over_classes
 from linnaea.evidence.metrics.labels import LabelScores
 from linnaea.evidence.metrics.ranking import area, in_blocks
@@ -90,10 +90,6 @@ def _area_linear(scores: LabelScores) -> Linear:
     return linear_of_labels(scores.take(scores.readable), of_area).among(scores.readable)
 
 
-def _sorts(scores: LabelScores) -> int:
-    return len(scores) * scores.classes
-
-
 def _area_parts(scores: LabelScores) -> tuple[Floats, Floats]:
     return areas(scores, np.ones((1, len(scores))))[0], behind_each(scores)
 
@@ -105,10 +101,10 @@ LABEL_METRICS.register("map")(
         readable_only=True,
         parts=_precision_parts,
         bias=lambda scores: _precision_linear(scores).bias,
-        sorts=_sorts,
+        sorts=every_class,
         linear=_precision_linear,
     )
 )
 LABEL_METRICS.register("roc_auc_macro")(
-    Metric(roc_auc_macro, True, readable_only=True, parts=_area_parts, sorts=_sorts, linear=_area_linear)
+    Metric(roc_auc_macro, True, readable_only=True, parts=_area_parts, sorts=every_class, linear=_area_linear)
 )

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from scipy.special import digamma
 
-from linnaea.evidence.metrics.contract import METRICS, Metric
+from linnaea.evidence.metrics.contract import METRICS, Metric, every_class
 from linnaea.evidence.metrics.influence import Linear, of_area, of_risk_coverage, over_classes
 from linnaea.evidence.metrics.scores import Ranking, Scores, mean_of_defined, ratio, totals
 from linnaea.task import Floats
@@ -99,7 +99,7 @@ METRICS.register("roc_auc_ovr")(
         True,
         readable_only=True,
         parts=_area_parts,
-        sorts=lambda scores: len(scores) * scores.classes,
+        sorts=every_class,
         linear=_area_linear,
     )
 )

@@ -1,6 +1,7 @@
 """Steps of fine-tuning at 224 pixels: the loop of this project against a plain loop on timm's network."""
 
-from functools import partial
+import copy
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.pairs import calibration, interleave, kernels
+from benchmarks.pairs import Apart, calibration, interleave, kernels
 from benchmarks.table import keep
 from linnaea.learning.training import Examples, Schedule, fit
 from linnaea.models.network import Network
@@ -18,13 +19,13 @@ from linnaea.task import TASKS
 
 NETWORKS = ("resnet50", "vit_small_patch16_224", "mobilenetv3_large_100", "efficientnet_b0")
 AIMS = dict(zip(NETWORKS, ("4x (1x)", "4x (1x)", "1.5x (1x)", "1.5x (1x)"), strict=True))
-SIZE, BATCH, STEPS, CLASSES, RATE, PAIRS = 224, 16, 2, 10, 1e-4, 5
+SIZE, BATCH, STEPS, CLASSES, RATE = 224, 16, 2, 10, 1e-4
 AGREE = 0.1  # the largest difference of the losses of both after the steps
 PROOF = """
 import torch
-from benchmarks.finetuning import ours, examples
+from benchmarks.finetuning import ours
 from linnaea.runtime.plan import Plan
-ours({network!r}, examples(), Plan("cpu", precision={precision!r}, memory_format={memory_format!r}))
+ours({network!r}, Plan("cpu", precision={precision!r}, memory_format={memory_format!r}))
 """
 
 
@@ -35,19 +36,20 @@ def main() -> None:
         f"{STEPS} steps of {BATCH} pictures with AdamW, from the same random weights, pictures in memory as bytes; "
         f"ours with checks, and validation on two. timm {version('timm')}: a loop; by default float32, contiguous; "
         "tuned: channels_last and bfloat16 by autocast. Seconds of a step are medians of five pairs; ratios have 95 % "
-        f"limits and are left out where the losses of both differ by more than {AGREE}. {calibration()}."
+        f"limits and are left out where the losses of both differ by more than {AGREE}. Each side has "
+        f"its own process. {calibration()}."
     )
     keep("finetuning", "A step of fine-tuning", rows, remarks)
 
 
 def row(name: str) -> dict[str, Any]:
-    plan, given = measure_plans(name, batch_size=BATCH)["train"], examples()
-    losses = {"ours": ours(name, given, plan)}
-    ratios, seconds = [], []
+    plan = measure_plans(name, batch_size=BATCH)["train"]
+    losses, ratios, seconds = [], [], []
     for tuned in (False, True):
-        losses[f"tuned {tuned}"] = theirs(name, given, tuned)
-        paired = interleave(partial(ours, name, given, plan), partial(theirs, name, given, tuned), PAIRS)
-        ratios.append(paired.ratio_if(abs(losses["ours"] - losses[f"tuned {tuned}"]) < AGREE))
+        with Apart(partial(ours, name, plan)) as own, Apart(partial(theirs, name, tuned)) as other:
+            paired = interleave(own, other)
+            losses += [own.result, other.result]
+        ratios.append(paired.ratio_if(abs(losses[-2] - losses[-1]) < AGREE))
         seconds.append((np.median(paired.ours) / STEPS, np.median(paired.theirs) / STEPS))
     proof = kernels(PROOF.format(network=name, precision=plan.precision, memory_format=plan.memory_format))
     return {
@@ -59,32 +61,38 @@ def row(name: str) -> dict[str, Any]:
         "timm, tuned": f"{seconds[1][1]:.2f} s",
         "ratio, tuned": ratios[1],
         "aim": AIMS[name],
-        "losses": ", ".join(f"{loss:.3f}" for loss in losses.values()),
+        "losses": ", ".join(f"{loss:.3f}" for loss in losses[1:]),
         "kernels": "; ".join(proof[:2]),
     }
 
 
+@cache
 def examples() -> Examples:
     return Examples(pictures(BATCH * STEPS, SIZE), np.arange(BATCH * STEPS) % CLASSES)
 
 
 def network(name: str) -> Network:
+    return copy.deepcopy(_network(name))
+
+
+@cache
+def _network(name: str) -> Network:
     torch.manual_seed(0)
     return Network(name, CLASSES, SIZE)
 
 
-def ours(name: str, given: Examples, plan: Plan) -> float:
+def ours(name: str, plan: Plan) -> float:
     """The training loss of one epoch."""
-    model = network(name)
+    model, given = network(name), examples()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     few = Examples(given.images[:2], given.targets[:2])
     schedule = Schedule(epochs=1, batch_size=BATCH, learning_rate=RATE)
     return float(fit(model, optimizer, given, few, schedule, TASKS["multiclass"], plan=plan)[0]["train_loss"])
 
 
-def theirs(name: str, given: Examples, tuned: bool) -> float:
+def theirs(name: str, tuned: bool) -> float:
     """The mean loss of the same steps in a plain loop."""
-    model = network(name)
+    model, given = network(name), examples()
     layout = torch.channels_last if tuned else torch.contiguous_format
     model = model.to(memory_format=layout).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)

@@ -1,9 +1,9 @@
 """From files to answers with a loaded classifier and with an exported one, against a plain script on torch and timm."""
 
-import os
 import shutil
+import sys
 import tempfile
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.pairs import calibration, interleave
+from benchmarks.pairs import Apart, calibration, interleave
 from benchmarks.table import keep, photo_sets
 from linnaea.classifier import Classifier
 from linnaea.data.pixels import Recipe, decode_files
@@ -20,22 +20,21 @@ from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
 
 NETWORKS = {"resnet50": "3x", "vit_small_patch16_224": "3x", "mobilenetv3_large_100": "1.3x"}
-SIZE, BATCH, COUNT, CLASSES, PAIRS = 224, 32, 96, 10, 5
+SIZE, BATCH, COUNT, CLASSES = 224, 32, 96, 10
 AGREE = 0.99  # share of the same labels
 TOGETHER = 16  # pictures per call of the runtime
 
 
 def main() -> None:
     """Each network from files; then the exported file against the runtime alone."""
-    os.environ["LINNAEA_CACHE"] = "none"
     rows = [row(name, aim) for name, aim in NETWORKS.items()]
     remarks = (
         f"{COUNT} photos of {SIZE} pixels, from files to probabilities, random weights. timm {version('timm')}: eager, "
-        f"float32, batches of {BATCH}, Pillow and torchvision's transforms in the same process. Linnaea: "
+        f"float32, batches of {BATCH}, Pillow and torchvision's transforms. Linnaea: "
         "`Classifier.predict`, decoding on all cores, in float32 and with precision auto (which measures on the first "
-        "call, not counted). Exported: the Predictor beside model.onnx given decoded pictures one by one, against "
-        f"onnxruntime {version('onnxruntime')} alone given the same tensors. {AGREE:.0%} of labels agree or no "
-        f"ratio is given. {calibration()}."
+        "call, not counted), in a process of its own. Exported: the Predictor beside model.onnx, one picture at a "
+        f"time, against its own decoding and onnxruntime {version('onnxruntime')} alone given the same "
+        f"tensors. {AGREE:.0%} of labels agree or no ratio is given. {calibration()}."
     )
     keep("inference", "From files to answers", rows, remarks)
 
@@ -49,20 +48,16 @@ def photos(folder: Path) -> list[Path]:
 
 
 def row(name: str, aim: str) -> dict[str, Any]:
-    torch.manual_seed(0)
-    model = Network(name, CLASSES, SIZE)
-    spread_out(model)
-    classifier = Classifier(model.eval(), tuple(f"class {k}" for k in range(CLASSES)), "multiclass", Recipe(SIZE))
     with tempfile.TemporaryDirectory() as place:
         paths = photos(Path(place))
-        wanted = plain(model, paths)
         told = {}
         for precision in ("float32", "auto"):
-            answer = partial(classifier.predict, paths, precision=precision)
-            same = float((np.argmax(answer().scores(), axis=1) == wanted.argmax(axis=1)).mean())
-            paired = interleave(answer, partial(plain, model, paths), PAIRS)
+            answer, script = partial(ours, name, paths, precision), partial(plain, name, paths)
+            with Apart(answer, {"LINNAEA_CACHE": "none"}) as own, Apart(script) as theirs:
+                paired = interleave(own, theirs)
+                same = float((own.result == theirs.result).mean())
             told[precision] = (np.median(paired.ours), np.median(paired.theirs), paired.ratio_if(same >= AGREE), same)
-        raw = exported(classifier, paths, Path(place) / "export")
+        raw = exported(classifier(name), paths, Path(place) / "export")
     return {
         "network": name,
         "timm": f"{COUNT / told['float32'][1]:.1f}/s",
@@ -76,16 +71,26 @@ def row(name: str, aim: str) -> dict[str, Any]:
     }
 
 
-def spread_out(model: Network) -> None:
-    """Give the random head answers that differ between pictures, so that labels can agree for a reason."""
-    with torch.no_grad():
-        model.classifier.weight.normal_(std=1.0)
+@cache
+def classifier(name: str) -> Classifier:
+    """One with random weights, the same in every process, whose answers differ between pictures."""
+    torch.manual_seed(0)
+    model = Network(name, CLASSES, SIZE)
+    torch.nn.init.normal_(model.classifier.weight)
+    return Classifier(model.eval(), tuple(f"class {k}" for k in range(CLASSES)), "multiclass", Recipe(SIZE))
 
 
-def plain(model: Network, paths: list[Path]) -> np.ndarray:
-    """What a script does: open, resize, crop, normalise, stack, run."""
+def ours(name: str, paths: list[Path], precision: str) -> np.ndarray:
+    """The classes (N,) that the loaded classifier answers."""
+    answers: np.ndarray = classifier(name).predict(paths, precision=precision).scores().argmax(axis=1)
+    return answers
+
+
+def plain(name: str, paths: list[Path]) -> np.ndarray:
+    """What a script does, open, resize, crop, normalise, stack, run; the classes (N,) that it finds."""
     from torchvision.transforms import v2
 
+    model = classifier(name).model
     shape = v2.Compose(
         [
             v2.Resize(SIZE, interpolation=v2.InterpolationMode.BICUBIC),
@@ -99,7 +104,7 @@ def plain(model: Network, paths: list[Path]) -> np.ndarray:
         for start in range(0, len(paths), BATCH):
             images = torch.stack([shape(Image.open(path).convert("RGB")) for path in paths[start : start + BATCH]])
             parts.append(model(images).softmax(dim=1).numpy())
-    return np.concatenate(parts)
+    return np.concatenate(parts).argmax(axis=1)
 
 
 def exported(classifier: Classifier, paths: list[Path], folder: Path) -> str:
@@ -107,8 +112,6 @@ def exported(classifier: Classifier, paths: list[Path], folder: Path) -> str:
     import onnxruntime
 
     found = export(classifier, "onnx", folder, paths)
-    import sys
-
     sys.path.insert(0, str(folder))
     try:
         import predict as shipped  # type: ignore[import-not-found]
@@ -134,7 +137,7 @@ def exported(classifier: Classifier, paths: list[Path], folder: Path) -> str:
         for path_bytes in files:
             predictor.score(path_bytes)
 
-    return interleave(bundle, runtime, PAIRS).ratio if found.parity.severity != "error" else "the export differs"
+    return interleave(bundle, runtime).ratio if found.parity.severity != "error" else "the export differs"
 
 
 if __name__ == "__main__":

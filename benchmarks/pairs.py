@@ -1,13 +1,15 @@
 """Two ways to do the same work, timed in turns within one run, and the ratio of their times with its interval."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +45,46 @@ class Paired:
     def ratio_if(self, same: bool) -> str:
         """The ratio where the results were as good, else that they were not."""
         return self.ratio if same else "no ratio: the results differ"
+
+
+class Apart:
+    """A work in a process of its own, which keeps what it has loaded between calls; `result` is what it gave last.
+
+    What either side sets up, how memory is handed out or how many threads there are, does not reach the other.
+    """
+
+    def __init__(self, work: Work, environment: Mapping[str, str] | None = None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ours, given = context.Pipe()
+        self._process = context.Process(target=_serve, args=(given, work, dict(environment or {})), daemon=True)
+        self._process.start()
+        given.close()
+        self.result: Any = None
+
+    def __call__(self) -> Seconds:
+        """Have it done once; raises EOFError where the process ended."""
+        self._ours.send(None)
+        seconds, self.result = self._ours.recv()
+        return Seconds(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ours.close()
+        self._process.join()
+
+
+def _serve(asked: Connection, work: Work, environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)
+    while True:
+        try:
+            asked.recv()
+        except EOFError:
+            return
+        started = time.perf_counter()
+        result = work()
+        asked.send((result if isinstance(result, Seconds) else time.perf_counter() - started, result))
 
 
 def interleave(ours: Work, theirs: Work, pairs: int = PAIRS) -> Paired:

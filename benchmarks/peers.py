@@ -9,16 +9,17 @@ from pathlib import Path
 PLACE = Path(os.environ.get("LINNAEA_PEERS", Path.home() / ".cache" / "linnaea-peers"))
 
 
-def add_peer(requirement: str) -> str:
-    """Install a pinned library without what it depends on, let it be imported here, and return its version.
+def add_peer(*requirements: str) -> str:
+    """Install pinned libraries, the peer first, let them be imported here, and return the peer's version.
 
-    It shares torch and numpy with the project, so that both work on the very same numbers.
+    Nothing that they depend on comes with them: they share torch and numpy with the project, so that both work on the
+    very same numbers. What the project has too is imported from the project.
     """
-    folder = PLACE / requirement.replace("==", "-")
+    folder = PLACE / requirements[0].replace("==", "-")
     if not folder.exists():
         partial = folder.with_name(f"{folder.name}.partial")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(partial)]
-        subprocess.run([*command, requirement], check=True)
+        subprocess.run([*command, *requirements], check=True)
         partial.rename(folder)
     sys.path.append(str(folder))
-    return distribution(requirement.partition("==")[0]).version
+    return distribution(requirements[0].partition("==")[0]).version

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional
 
@@ -74,17 +75,30 @@ def fit_path(
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    inputs, labels = torch.from_numpy((features - mean) / scale), torch.from_numpy(targets)
+    inputs, basis = _spanned(torch.from_numpy((features - mean) / scale))
+    labels = torch.from_numpy(targets)
     counted = torch.ones(len(targets)) if weights is None else torch.from_numpy(weights)
-    point = np.zeros(classes * (features.shape[1] + 1))
+    point = np.zeros(classes * (inputs.shape[1] + 1))
     heads = []
-    for strength in sorted(strengths):
-        objective = _objective(inputs, classes, lambda scores: counted @ loss(scores, labels), strength)
-        point = minimize(objective, point, jac=True, method="L-BFGS-B", options={"maxiter": iterations}).x
-        matrix = point.reshape(classes, -1)
-        weight = (matrix[:, :-1] / scale).astype(np.float32)
-        heads.append(LinearHead(weight, (matrix[:, -1] - weight @ mean).astype(np.float32), strength))
+    with threadpool_limits(limits=1, user_api="blas"):  # threads that wait for the next step take cores from torch
+        for strength in sorted(strengths):
+            objective = _objective(inputs, classes, lambda scores: counted @ loss(scores, labels), strength)
+            point = minimize(objective, point, jac=True, method="L-BFGS-B", options={"maxiter": iterations}).x
+            matrix = point.reshape(classes, -1)
+            weight = ((matrix[:, :-1] if basis is None else matrix[:, :-1] @ basis) / scale).astype(np.float32)
+            heads.append(LinearHead(weight, (matrix[:, -1] - weight @ mean).astype(np.float32), strength))
     return heads
+
+
+def _spanned(inputs: Tensor) -> tuple[Tensor, npt.NDArray[np.float64] | None]:
+    """Fewer inputs (N, D) than D as (N, N) in an orthonormal basis (N, D) of what they span; others as they are.
+
+    A penalised weight has no part outside of it, by the representer theorem (Kimeldorf and Wahba 1971).
+    """
+    if len(inputs) >= inputs.shape[1]:
+        return inputs, None
+    rows, coordinates = torch.linalg.qr(inputs.T)
+    return coordinates.T.contiguous(), rows.T.double().numpy()
 
 
 def choose(

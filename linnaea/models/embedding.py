@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from linnaea.models.folding import folded
 from linnaea.models.model import Model, as_pixels
 from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, measure, prepare_processor
 from linnaea.runtime.progress import track
@@ -15,6 +16,7 @@ from linnaea.runtime.progress import track
 __all__ = ["WORTH_MEASURING", "batch_size", "embed", "identity", "measure_embedding"]
 
 Images = npt.NDArray[np.uint8]
+WORTH_FOLDING = 64  # images: of fewer, folding takes longer than it saves
 COMPARED = 4  # images whose features are compared between plans
 logger = logging.getLogger("linnaea")
 
@@ -29,6 +31,8 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
     plan = plan or Plan(str(model.device))
     step = plan.batch_size or batch_size(images, model)
     model.eval().to(memory_format=plan.layout)
+    if len(images) >= WORTH_FOLDING:
+        model = _prepared(model, images.shape[1], plan)
     batches, beyond = [], 0
     for start in track(range(0, len(images), step), "embedding", -(-len(images) // step)):
         features = _features(model, images[start : start + step], plan)
@@ -40,6 +44,11 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
             f"{beyond} of {len(batches)} batches were computed again in float32: {plan.precision} gave NaN or infinity."
         )
     return np.concatenate(batches)
+
+
+def _prepared(model: Model, side: int, plan: Plan) -> Model:
+    """The model as it answers fastest under a plan."""
+    return folded(model, side).to(memory_format=plan.layout)
 
 
 def _features(model: Model, images: Images, plan: Plan) -> Tensor:
@@ -64,7 +73,7 @@ def measure_embedding(
     `images` (N, S, S, 3) are of those to come, of which there are `count` (None: these). They should be like them: what
     the formats are compared by is how features differ between pictures.
     """
-    usual = batch_size(images, model)
+    usual, side = batch_size(images, model), images.shape[1]
 
     def first(number: int) -> Images:
         """Some of the images, from all parts of them, repeated where there are fewer."""
@@ -72,13 +81,12 @@ def measure_embedding(
 
     @torch.no_grad()
     def answers(plan: Plan) -> Tensor:
-        model.eval().to(memory_format=plan.layout)
-        return _features(model, first(COMPARED), plan)
+        return _features(_prepared(model, side, plan), first(COMPARED), plan)
 
     @torch.no_grad()
     def step(plan: Plan) -> bool:
-        model.eval().to(memory_format=plan.layout)
-        return bool(torch.isfinite(_features(model, first(plan.batch_size or usual), plan)).all())
+        features = _features(_prepared(model, side, plan), first(plan.batch_size or usual), plan)
+        return bool(torch.isfinite(features).all())
 
     prepare_processor()
     plain = Plan(str(model.device))

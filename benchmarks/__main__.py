@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    all_pairs,
     audit_speed,
     balance,
     cifar10,
@@ -36,6 +37,7 @@ ALL = {
     "photos": photos,
     "reporting": reporting,
     "cifar10": cifar10,
+    "all_pairs": all_pairs,
     "near_duplicates": near_duplicates,
     "label_errors": label_errors,
     "audit_speed": audit_speed,

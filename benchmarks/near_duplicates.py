@@ -1,4 +1,4 @@
-"""Planted copies among 10,000 pictures: re-encoded, resized, cropped and brightened; and exact all-pairs similarity."""
+"""Planted copies among 10,000 pictures: re-encoded, resized, cropped and brightened."""
 
 import io
 import time
@@ -10,20 +10,13 @@ from PIL import Image, ImageEnhance
 from benchmarks.table import keep, photo_sets
 from linnaea.data.decoding import read_rgb
 from linnaea.data.duplicates import duplicate_groups, thumbnail_of
-from linnaea.data.similarity import similar_pairs, unit
 
 KINDS = ("re-encoded", "resized", "cropped", "brightness")
 BASE, COPIES = 9_000, 1_000
 
 
 def main() -> None:
-    """Recall and precision over pairs, then the time of all pairs at growing sizes."""
-    planted()
-    all_pairs()
-
-
-def planted() -> None:
-    """Plant copies of each kind and look for them."""
+    """Plant copies of each kind and look for them: recall, and precision over pairs."""
     base = [thumbnail_of(picture(path)) for path in pictures()]
     generator = np.random.default_rng(0)
     sources = generator.permutation(BASE)[:COPIES]
@@ -89,24 +82,6 @@ def changed(image: Image.Image, kind: str, generator: np.random.Generator) -> Im
         box = (int(width * left), int(height * top), int(width * (1 - right)), int(height * (1 - bottom)))
         return image.crop(box)
     return ImageEnhance.Brightness(image).enhance(generator.uniform(0.75, 1.3))
-
-
-def all_pairs() -> None:
-    """Every pair of cosine similarity of at least 0.9 among vectors of 384 dimensions."""
-    generator = np.random.default_rng(0)
-    rows = []
-    for count in (12_500, 25_000, 50_000, 100_000):
-        centres = generator.normal(size=(count // 10, 384))
-        vectors = unit(centres[generator.integers(0, len(centres), count)] + 0.3 * generator.normal(size=(count, 384)))
-        started = time.perf_counter()
-        left, *_ = similar_pairs(vectors, 0.9)
-        seconds = time.perf_counter() - started
-        rows.append({"vectors": f"{count:,}", "pairs found": f"{len(left):,}", "seconds": f"{seconds:.1f}"})
-    growth = np.polyfit(
-        np.log([12_500, 25_000, 50_000, 100_000]), np.log([float(row["seconds"]) + 1e-3 for row in rows]), 1
-    )[0]
-    remarks = f"Exact, 384 dimensions, similarity of 0.9 or more. Seconds grow as the number to the power {growth:.2f}."
-    keep("all_pairs", "All pairs of similar vectors", rows, remarks)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def add_peer(*requirements: str) -> str:
     Nothing that they depend on comes with them: they share torch and numpy with the project, so that both work on the
     very same numbers. What the project has too is imported from the project.
     """
-    folder = PLACE / requirements[0].replace("==", "-")
+    folder = folder_of(requirements[0])
     if not folder.exists():
         partial = folder.with_name(f"{folder.name}.partial")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(partial)]
@@ -23,3 +23,8 @@ def add_peer(*requirements: str) -> str:
         partial.rename(folder)
     sys.path.append(str(folder))
     return distribution(requirements[0].partition("==")[0]).version
+
+
+def folder_of(requirement: str) -> Path:
+    """Where a peer lies, or will."""
+    return PLACE / requirement.replace("==", "-")

@@ -141,7 +141,7 @@ def test_a_data_folder_that_is_a_file_or_absent(refused, tmp_path):
 
 def test_one_class_only(refused, tmp_path):
     draw(tmp_path / "one", classes=["disc"])
-    refused("train", "one", "--out", "run", *CHEAP, words=["1 class(es) (disc)", "at least two classes"])
+    refused("train", "one", "--out", "run", *CHEAP, words=["1 class (disc)", "at least two classes"])
     assert status(tmp_path / "run") == "failed"
 
 
@@ -306,7 +306,7 @@ def test_a_pickle_that_would_run_something(refused, tmp_path):
 def test_too_few_images_with_several_labels(refused, tmp_path):
     draw(tmp_path / "data", each=2)
     (tmp_path / "data" / "labels.csv").write_text("path,label\ndisc/0.png,a|b\nsquare/0.png,b\n")
-    outcome = refused("train", "data", words=["leaves no image for the val split", "2 usable images are too few"])
+    outcome = refused("train", "data", words=["leaves no image for the val split", "of 2 different pictures"])
     assert "1 of 2 labels of data/labels.csv have no bar and the others have" in outcome.err
 
 

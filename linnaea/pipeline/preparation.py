@@ -15,6 +15,7 @@ from linnaea.data.splits import fill_splits, split
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, UsageError
 from linnaea.finding import Finding
+from linnaea.runtime.words import counted
 from linnaea.task import infer_task
 
 logger = logging.getLogger("linnaea")
@@ -86,7 +87,7 @@ def prepare(
         dataset = fill_splits(dataset, found.units, seed=seed)
     dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
-        _require_val(dataset)
+        _require_val(dataset, different=len(np.unique(same)))
     findings = audit(Inspection(dataset, same))
     _log(findings)
     return Prepared(dataset, decoded, [*found.remarks, *findings])
@@ -159,14 +160,15 @@ def _incomplete(images: int) -> Finding:
 def _require_classes(dataset: Dataset) -> None:
     present = Counter(label for labels in dataset.label_lists for label in labels)
     if len(present) < 2:
-        left = f" {len(dataset.excluded)} files were left out." if dataset.excluded else ""
+        left = f" {counted(len(dataset.excluded), 'file was', 'files were')} left out." if dataset.excluded else ""
         raise DataError(
-            f"{dataset.root} has {len(dataset)} usable images of {len(present)} class(es) "
-            f"({', '.join(list(present)[:3]) or 'none'}): expected at least two classes to tell apart.{left}"
+            f"{dataset.root} has {counted(len(dataset), 'usable image')} of "
+            f"{counted(len(present), 'class', 'classes')} ({', '.join(list(present)[:3]) or 'none'}): expected at "
+            f"least two classes to tell apart.{left}"
         )
 
 
-def _require_val(dataset: Dataset) -> None:
+def _require_val(dataset: Dataset, different: int) -> None:
     if dataset.multilabel and len(dataset.split("val")) and np.isnan(dataset.split("val").targets).all():
         raise DataError(
             f"of no val image of {dataset.root} is it known whether it shows any label, but by those images models are "
@@ -175,8 +177,9 @@ def _require_val(dataset: Dataset) -> None:
     if not len(dataset.split("val")):
         raise DataError(
             f"{dataset.root} leaves no image for the val split, by which models are chosen and calibrated: "
-            f"{len(dataset)} usable images are too few, or the val images given are of other classes; expected at "
-            "least 3 images of a class."
+            f"{counted(len(dataset), 'usable image')} of {counted(different, 'different picture')} (copies stay in one "
+            "split) are too few, or the val images given are of other classes; expected at least 3 different pictures "
+            "of a class."
         )
 
 

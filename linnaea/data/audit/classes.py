@@ -6,6 +6,7 @@ from collections import Counter
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.dataset import SPLITS
 from linnaea.finding import Finding, wilson
+from linnaea.runtime.words import counted
 
 FEW = 10
 IMBALANCE = 10.0
@@ -43,7 +44,7 @@ def small_classes(inspection: Inspection) -> Finding | None:
     worst, where = min(judged.values()), " in a split" if dataset.has("split") else ""
     return Finding(
         "small_classes",
-        f"{len(small)} classes have fewer than {few} images{where}: with {worst} to judge "
+        f"{counted(len(small), 'class has', 'classes have')} fewer than {few} images{where}: with {worst} to judge "
         f"a class by, its share of right answers is known to within {_half_width(worst):.0%} at best.",
         severity="warning",
         count=sum(counts[label, split] for label in small for split in present),

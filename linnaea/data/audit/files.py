@@ -4,6 +4,7 @@ from collections import Counter
 
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.finding import Finding
+from linnaea.runtime.words import counted
 
 
 @CHECKS.register("left_out")
@@ -16,7 +17,7 @@ def left_out(inspection: Inspection) -> Finding | None:
     listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
     return Finding(
         "left_out",
-        f"{len(excluded)} files are not used: {listed}.",
+        f"{counted(len(excluded), 'file is', 'files are')} not used: {listed}.",
         severity="info" if set(reasons) <= {"hidden"} else "warning",
         count=len(excluded),
         rows=[{"path": entry.path, "label": entry.label, "reason": entry.reason} for entry in excluded],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.finding import Finding
+from linnaea.runtime.words import counted
 
 
 @CHECKS.register("duplicates")
@@ -16,8 +17,8 @@ def duplicates(inspection: Inspection) -> Finding | None:
     extra = sum(len(rows) - 1 for rows in groups)
     return Finding(
         "duplicates",
-        f"{extra} images repeat another image, in {len(groups)} groups; each group stays in one split unless the "
-        "splits were given.",
+        f"{counted(extra, 'image repeats', 'images repeat')} another image, in {counted(len(groups), 'group')}; each "
+        "group stays in one split unless the splits were given.",
         count=extra,
         rows=_table(inspection, groups),
         images=_pictures(inspection, groups),
@@ -27,15 +28,13 @@ def duplicates(inspection: Inspection) -> Finding | None:
 @CHECKS.register("duplicates_across_splits")
 def duplicates_across_splits(inspection: Inspection) -> Finding | None:
     """The same picture in two splits, which makes the figures too good."""
-    return _straddling(
-        inspection, "split", "{count} pictures appear in more than one of the given splits: figures will be too good."
-    )
+    return _straddling(inspection, "split", "in more than one of the given splits: figures will be too good.")
 
 
 @CHECKS.register("duplicates_across_classes")
 def duplicates_across_classes(inspection: Inspection) -> Finding | None:
     """The same picture, or nearly, under two labels; if it is the same, one of them at least is wrong."""
-    return _straddling(inspection, "label", "{count} pictures, or nearly the same, carry different labels: look.")
+    return _straddling(inspection, "label", "under different labels: look.")
 
 
 @CHECKS.register("groups_across_splits")
@@ -52,7 +51,8 @@ def groups_across_splits(inspection: Inspection) -> Finding | None:
         return None
     return Finding(
         "groups_across_splits",
-        f"{len(torn)} groups lie in more than one of the given splits: figures will be too good.",
+        f"{counted(len(torn), 'group lies', 'groups lie')} in more than one of the given splits: figures will "
+        "be too good.",
         severity="warning",
         count=len(torn),
         rows=[{"group": group, "splits": ", ".join(sorted(splits[group]))} for group in torn],
@@ -66,7 +66,7 @@ def _duplicate_groups(inspection: Inspection) -> list[list[int]]:
     return [rows for rows in members.values() if len(rows) > 1]
 
 
-def _straddling(inspection: Inspection, column: str, sentence: str) -> Finding | None:
+def _straddling(inspection: Inspection, column: str, trouble: str) -> Finding | None:
     if not inspection.dataset.has(column):
         return None
     values = [str(value) for value in inspection.dataset.column(column)]
@@ -75,7 +75,7 @@ def _straddling(inspection: Inspection, column: str, sentence: str) -> Finding |
         return None
     return Finding(
         f"duplicates_across_{'splits' if column == 'split' else 'classes'}",
-        sentence.format(count=len(groups)),
+        f"{counted(len(groups), 'picture, or one nearly the same, is', 'pictures, or nearly the same, are')} {trouble}",
         severity="warning",
         count=len(groups),
         rows=_table(inspection, groups),

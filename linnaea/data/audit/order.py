@@ -11,6 +11,7 @@ from linnaea.data.times import UNKNOWN, moments
 from linnaea.dataset import SPLITS, Dataset
 from linnaea.errors import DataError
 from linnaea.finding import Finding
+from linnaea.runtime.words import counted
 
 MEANT = 0.8  # chance that a later part's image is younger than a train image, from which an order in time was meant
 
@@ -45,8 +46,8 @@ def time_across_splits(inspection: Inspection) -> Finding | None:
 def _sentences(misplaced: int, unknown: int, meant: bool) -> Iterator[str]:
     if misplaced and meant:
         yield (
-            f"{misplaced} images are on the wrong side of a border in time, where train comes before val and val "
-            "before test: figures will be too good for judging what comes later."
+            f"{counted(misplaced, 'image is', 'images are')} on the wrong side of a border in time, where train "
+            "comes before val and val before test: figures will be too good for judging what comes later."
         )
     elif misplaced:
         yield (
@@ -54,7 +55,7 @@ def _sentences(misplaced: int, unknown: int, meant: bool) -> Iterator[str]:
             "judge what comes later, split by time."
         )
     if unknown:
-        yield f"{unknown} images have no time, so that their order is not known."
+        yield f"{counted(unknown, 'image has', 'images have')} no time, so that the order is not known."
 
 
 @CHECKS.register("absent_classes")
@@ -75,8 +76,8 @@ def absent_classes(inspection: Inspection) -> Finding | None:
     lacking = ", ".join(f"{sum(not counts[label, name] for label in absent)} in {name}" for name in present)
     return Finding(
         "absent_classes",
-        f"{len(absent)} classes have no image in a split ({lacking}): what is absent in train cannot be learned, what "
-        "is absent in val or test cannot be measured there.",
+        f"{counted(len(absent), 'class has', 'classes have')} no image in a split ({lacking}): what is absent in "
+        "train cannot be learned, what is absent in val or test cannot be measured there.",
         severity="warning",
         count=sum(counts[label, name] for label in absent for name in present),
         rows=[{"class": label, **{name: counts[label, name] for name in present}} for label in absent],

@@ -12,6 +12,7 @@ from linnaea.data.sources.taxonomy import from_labels
 from linnaea.dataset import LISTS, Dataset, Excluded
 from linnaea.errors import DataError
 from linnaea.runtime.containers import MARK
+from linnaea.runtime.words import counted
 from linnaea.task import infer_task
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
@@ -98,5 +99,6 @@ def _canonical(lists: pa.Array, classes: Sequence[str]) -> pa.Array:
 
 def _nothing(root: Path, excluded: Sequence[Excluded]) -> str:
     reasons = sorted({entry.reason for entry in excluded})
-    seen = f"; {len(excluded)} files were left out ({', '.join(reasons[:3])})" if excluded else ""
+    left_out = f"; {counted(len(excluded), 'file was', 'files were')} left out ({', '.join(reasons[:3])})"
+    seen = left_out if excluded else ""
     return f"{root} holds no images{seen}: expected files ending in {' '.join(SUFFIXES)} in class folders."

@@ -1,0 +1,82 @@
+"""The command line: one command per stage, its flags the keyword arguments of the verb."""
+
+import copy
+import errno
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+
+from linnaea.cli import answering, data, learning, machine
+from linnaea.cli.application import app
+from linnaea.errors import LinnaeaError
+
+__all__ = ["app", "main"]
+
+GOES_ON = "A training goes on where it was with the same command and --resume."
+
+for part in (learning, data, answering, machine):
+    app.registered_commands += part.commands.registered_commands
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one line and an exit code."""
+    try:
+        _only(sys.argv[1:2])(prog_name="linnaea")
+    except LinnaeaError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, SystemExit) as stop:  # typer answers Ctrl-C with an exit of its own, in silence
+        if isinstance(stop, SystemExit) and stop.code != 130:
+            raise
+        typer.echo(f"Stopped. {GOES_ON}", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:
+        typer.echo(f"Error: {_what_the_system_said(error)}", err=True)
+        sys.exit(2)
+
+
+def _only(wanted: Sequence[str]) -> typer.Typer:
+    """The command line on which only the wanted command knows its options: to read those of all takes twice as long."""
+    narrow = copy.copy(app)
+    narrow.registered_commands = [copy.copy(info) for info in app.registered_commands]
+    for info in narrow.registered_commands:
+        assert info.callback is not None, "every command is a function"
+        name = info.name or info.callback.__name__.replace("_", "-")
+        info.callback = _logged(info.callback) if name in wanted else _named_only(info.callback)
+    return narrow
+
+
+def _logged(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, which tells the user what it does."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        import logging
+
+        logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+        logging.getLogger("linnaea").setLevel(logging.INFO)
+        return command(*arguments, **options)
+
+    return run
+
+
+def _named_only(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command for the list of commands."""
+
+    def listed() -> None:
+        raise AssertionError("only the wanted command is called")
+
+    listed.__name__, listed.__doc__ = command.__name__, command.__doc__
+    return listed
+
+
+def _what_the_system_said(error: OSError) -> str:
+    named = f": {error.filename}" if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    mend = f"Make room. {GOES_ON}" if full else "Check the path and its permissions."
+    return f"{error.strerror or error}{named}. Nothing half-written was left behind. {mend}"

@@ -1,0 +1,97 @@
+"""Commands that ask a classifier, judge it and hand it on."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnaea.cli.application import AsJson, RunFolder, print_json
+from linnaea.runtime.words import counted
+
+commands = typer.Typer()
+
+
+@commands.command()
+def evaluate(
+    run: RunFolder,
+    data: Annotated[Path | None, typer.Option(help="Other labelled images; the run's test split by default.")] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Of two classes: what answers are worth at this share of positives.")
+    ] = None,
+    unknown: Annotated[Path | None, typer.Option(help="Images of none of the classes, to be told as unknown.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a run on its test split or on other data, or a file of predictions, with intervals."""
+    from linnaea import pipeline
+
+    evaluation = pipeline.evaluate(run, data, prevalence=prevalence, unknown=unknown)
+    if as_json:
+        from dataclasses import asdict
+
+        print_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
+    else:
+        typer.echo(str(evaluation))
+        if run.is_dir():
+            typer.echo(f"The figures are in {run / 'metrics.json'}.\nNext: linnaea report {run}")
+
+
+@commands.command()
+def predict(
+    run: RunFolder,
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    output_format: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="float32, auto (the fastest that agrees with it) or bfloat16.")
+    ] = "float32",
+) -> None:
+    """Answer for image files: label, confidence, prediction set, OOD score and a reason."""
+    from linnaea import pipeline
+    from linnaea.delivery.answers import FORMATS
+
+    write = FORMATS[output_format]  # an unknown format is refused before any work is done
+    answers = pipeline.predict(run, list(images), precision=precision)
+    text, reasons = write(answers, out), Counter(answers.column("reason"))
+    typer.echo(text if out is None else f"The answers are in {out}.")
+    typer.echo(
+        f"{counted(len(answers), 'image')}: {', '.join(f'{n} {name}' for name, n in reasons.items())}.", err=True
+    )
+
+
+@commands.command()
+def compare(
+    first: RunFolder,
+    second: Annotated[Path, typer.Argument(help="The run to compare it with.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs on the same images by a paired test."""
+    from linnaea import pipeline
+
+    comparison = pipeline.compare(first, second)
+    if as_json:
+        print_json(comparison.to_json())
+    else:
+        typer.echo(str(comparison))
+
+
+@commands.command()
+def export(
+    run: RunFolder,
+    to: Annotated[str, typer.Option(help="The format: onnx.")] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="Folder to write; RUN/export/FORMAT by default.")] = None,
+) -> None:
+    """Export a run's classifier and check that the file answers the same."""
+    from linnaea import pipeline
+
+    exported = pipeline.export(run, to, out=out)
+    typer.echo(str(exported))
+    typer.echo(f"Next: python {exported.file.parent / 'predict.py'} PHOTO.jpg")
+
+
+@commands.command()
+def report(run: RunFolder) -> None:
+    """Write the report of a run anew: one self-contained HTML file."""
+    from linnaea import pipeline
+
+    typer.echo(f"The report is in {pipeline.report(run)}.")

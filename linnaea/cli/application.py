@@ -1,0 +1,86 @@
+"""What commands share: the application, arguments and ways to print."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import linnaea
+from linnaea.errors import RunError
+
+app = typer.Typer(
+    name="linnaea",
+    help="A folder of images in, a classifier you can defend out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+BY = "stratified (by class), time (by the column time) or iterative (by label)."
+
+
+def _with_source(given: Path) -> Path:
+    """Refuse what holds no labelled images before anything heavy is imported."""
+    from linnaea.data.sources import find_source
+
+    find_source(given)
+    return given
+
+
+def _there(folder: Path) -> Path:
+    """Refuse a run that is not there before anything heavy is imported."""
+    if not folder.exists():
+        raise RunError(f"{folder} does not exist: expected the folder of a run, such as runs/birds.")
+    return folder
+
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        help="A folder of images, a table of paths, an archive, a native format or a name.", callback=_with_source
+    ),
+]
+RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=_there)]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Duplicates = Annotated[str, typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).")]
+Augment = Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"linnaea {linnaea.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A folder of images in, a classifier you can defend out."""
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """The names in "a, b"; none in "none"."""
+    if text is None:
+        return None
+    return [] if text == "none" else [name.strip() for name in text.split(",")]
+
+
+def print_findings(findings: Sequence[Any], as_json: bool) -> None:
+    """A line for each finding, or all as JSON."""
+    if as_json:
+        print_json([finding.to_json() for finding in findings])
+        return
+    for finding in findings:
+        typer.echo(f"{finding.severity:8} {finding.name}: {finding.summary}")
+
+
+def print_json(content: Any) -> None:
+    """What machines read."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

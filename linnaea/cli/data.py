@@ -1,0 +1,192 @@
+"""Commands about the data before any model learns from it."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnaea.cli.application import (
+    BY,
+    AsJson,
+    Augment,
+    Data,
+    Duplicates,
+    Seed,
+    names_in,
+    print_findings,
+    print_json,
+)
+from linnaea.errors import CheckFailedError, UsageError
+from linnaea.runtime.words import counted
+
+commands = typer.Typer()
+
+
+@commands.command()
+def audit(
+    data: Data,
+    weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file, to see the pictures with.")] = "auto",
+    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
+    fit: Annotated[str, typer.Option(help="How a picture will become square: crop, pad or stretch.")] = "crop",
+    duplicates: Duplicates = "near",
+    fix_list: Annotated[Path | None, typer.Option(help="A CSV file to write, with a row per image to look at.")] = None,
+    report_file: Annotated[Path | None, typer.Option("--report", help="An HTML file to write, with pictures.")] = None,
+    as_json: AsJson = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on any warning.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Look at the data before any model does: files, duplicates, leaks, wrong labels, odd pictures, shortcuts."""
+    from linnaea import pipeline
+
+    found = pipeline.audit(data, weights=weights, img_size=img_size, fit=fit, duplicates=duplicates, seed=seed)
+    grave = [finding for finding in found if finding.severity != "info"]
+    print_findings(list(found), as_json)
+    for written in (fix_list and found.write_fixes(fix_list), report_file and found.write_report(report_file)):
+        if written and not as_json:
+            typer.echo(f"Written: {written}")
+    if not as_json:
+        typer.echo(f"{len(grave)} of {len(found)} findings ask for a look.\nNext: linnaea train {data}")
+    if any(finding.severity == "error" for finding in found) or (strict and grave):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def preview(
+    data: Data,
+    augment: Augment = None,
+    out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("preview.png"),
+    model: Annotated[str, typer.Option(help="As for train, which knows what is usual for it.")] = "auto",
+    weights: Annotated[str, typer.Option(help="As for train.")] = "auto",
+    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
+    fit: Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.")] = "crop",
+    seed: Seed = 0,
+) -> None:
+    """Show what a network will see: a picture of each class, and what augmentations make of it."""
+    from linnaea import pipeline
+
+    shown = pipeline.preview(
+        data, augment=names_in(augment), out=out, model=model, weights=weights, img_size=img_size, fit=fit, seed=seed
+    )
+    typer.echo("\n".join(shown.notes))
+    asked = f" --augment {augment}" if augment is not None else ""
+    typer.echo(f"The sheet is in {shown.file}.\nNext: linnaea train {data}{asked}")
+
+
+@commands.command()
+def split(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="The CSV file to write; manifest.csv beside the images.")] = None,
+    split_by: Annotated[str, typer.Option("--by", "--split-by", help=BY)] = "stratified",
+    fractions: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.7,0.15,0.15.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds for cross-validation, instead of one split.")] = None,
+    repeats: Annotated[int, typer.Option(help="How often to make folds, each time others.")] = 1,
+    check: Annotated[bool, typer.Option("--check", help="Only look for leaks in given splits; 1 if any.")] = False,
+    duplicates: Duplicates = "near",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Split into train, val and test without leaks, and write who went where; or check the splits that there are."""
+    from linnaea import pipeline
+    from linnaea.runtime.files import write_text
+
+    if check:
+        if out or fractions or folds or repeats != 1:
+            raise UsageError("--check only looks at splits: leave --out, --fractions, --folds and --repeats out.")
+        findings = pipeline.check_split(data, split_by=split_by, duplicates=duplicates)
+        print_findings(findings, as_json)
+        if leaks := pipeline.leaks_in(findings):
+            raise CheckFailedError(f"the splits of {data} leak: {', '.join(leak.name for leak in leaks)}.")
+        return
+    dataset = pipeline.split(
+        data,
+        split_by=split_by,
+        fractions=_shares(fractions),
+        folds=folds,
+        repeats=repeats,
+        duplicates=duplicates,
+        seed=seed,
+    )
+    place = out or dataset.root / "manifest.csv"
+    if out is None and place.exists():
+        raise UsageError(f"{place} is there already: remove it, or name another file with --out.")
+    columns = [f"fold_{repeat}" for repeat in range(1, repeats + 1)] if folds else []
+    write_text(place, dataset.manifest(columns))
+    parts = {name: Counter(dataset.column(name)) for name in columns or ["split"]}
+    if as_json:
+        print_json({"written": str(place), "images": {name: dict(counts) for name, counts in parts.items()}})
+        return
+    for name, counts in parts.items():
+        shown = [f"{count} {part}" if name == "split" else f"{count}" for part, count in counts.items()]
+        typer.echo(f"{'' if name == 'split' else f'{name}: '}{', '.join(shown)} images, in {place}.")
+    if place.resolve().parent != dataset.root.resolve():
+        typer.echo(f"Next: put it into {dataset.root}, whose files it names, and train on it there.")
+    else:
+        typer.echo(f"Next, in Python: linnaea.folds('{place}')" if folds else f"Next: linnaea train {place}")
+
+
+@commands.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="The older version: a run, or anything that can be trained on.")],
+    second: Annotated[Path, typer.Argument(help="The newer version.")],
+    as_json: AsJson = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything differs.")] = False,
+) -> None:
+    """Say what changed between two versions of a dataset, image by image."""
+    from linnaea import pipeline
+
+    found = pipeline.diff(first, second)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        typer.echo(str(found))
+    if strict and found.differs:
+        raise CheckFailedError(
+            f"{first} and {second} differ: {', '.join(f'{n} {k}' for k, n in found.counts.items())}."
+        )
+
+
+@commands.command()
+def datasheet(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="The file to write; datasheet.toml beside the images.")] = None,
+) -> None:
+    """Write a datasheet to be filled in: what only people know about the data, beside what can be counted."""
+    from linnaea import pipeline
+
+    file = pipeline.datasheet(data, out=out)
+    typer.echo(f"The datasheet is in {file}: answer its questions, then every run takes it along.")
+    typer.echo(f"Next: linnaea train {data}{f' --datasheet {out}' if out else ''}")
+
+
+@commands.command()
+def convert(
+    data: Data,
+    out: Annotated[Path, typer.Argument(help="The folder to write; new or empty.")],
+    to: Annotated[str, typer.Option(help="folder (image files and a manifest) or shards (tar files).")] = "folder",
+    split: Annotated[str | None, typer.Option(help="The splits to take, by commas; all by default.")] = None,
+    images_per_shard: Annotated[int, typer.Option(help="The most images in one tar file.")] = 10_000,
+) -> None:
+    """Write images of any form as a folder with a manifest, or as shards; their bytes stay as they are."""
+    from linnaea import pipeline
+
+    names = split.split(",") if split else None
+    dataset = pipeline.convert(data, out, to=to, split=names, images_per_shard=images_per_shard)
+    left = (
+        f"; {counted(len(dataset.excluded), 'file was', 'files were')} left out, {out / 'manifest.csv'} says why"
+        * bool(dataset.excluded)
+    )
+    typer.echo(
+        f"{counted(len(dataset), 'image')} of {counted(len(dataset.classes), 'class', 'classes')} in {out}{left}."
+    )
+    typer.echo(f"Next: linnaea audit {out}")
+
+
+def _shares(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--fractions is {text!r}; expected three shares such as 0.7,0.15,0.15.") from None
+    return {"train": train, "val": val, "test": test}

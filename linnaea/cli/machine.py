@@ -1,0 +1,63 @@
+"""Commands about this machine and this installation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnaea.cli.application import AsJson, print_json
+
+commands = typer.Typer()
+
+
+@commands.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that is kept.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show, or clear, what is kept between runs: decoded pixels and features."""
+    from linnaea.runtime.cache import clear_cache, describe_cache
+
+    freed = clear_cache() if clear else 0
+    facts = describe_cache()
+    if as_json:
+        print_json(facts | {"freed_bytes": freed})
+        return
+    if clear:
+        typer.echo(f"{freed:,} bytes were freed.")
+    typer.echo(f"{facts['folder'] or 'The cache is off.'}: {facts['bytes']:,} of at most {facts['limit']:,} bytes.")
+    for row in facts["contents"]:
+        typer.echo(f"  {row['bytes']:>15,} bytes  {row['rows']:>9,} rows  {row['namespace']}")
+
+
+@commands.command()
+def doctor(
+    network: Annotated[str | None, typer.Option(help="A timm network, to measure how it runs fastest here.")] = None,
+    img_size: Annotated[int, typer.Option("--img-size", "--imgsz", help="Side of its pictures.")] = 224,
+    batch_size: Annotated[int, typer.Option("--batch-size", "-b", help="Images per step of training.")] = 32,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Say what this machine and this installation can do, and with --network how fast, in which formats."""
+    from linnaea.runtime.doctor import examine
+
+    facts, plans = examine(), {}
+    if network is not None:
+        from linnaea.pipeline.planning import measure_plans, table
+
+        plans = measure_plans(network, img_size=img_size, batch_size=batch_size, device=device)
+    if as_json:
+        print_json(facts | {"plans": {purpose: plan.to_json() for purpose, plan in plans.items()}})
+        return
+    width = max(map(len, facts))
+    typer.echo("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+    if plans:
+        typer.echo(f"\n{network} at {img_size} pixels\n{table(plans)}\nThe plans are remembered; * is taken.")
+
+
+@commands.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder for the digits and the run.")] = Path("runs/demo")) -> None:
+    """Do the whole way on 1,797 real handwritten digits, offline, in a few minutes."""
+    from linnaea.demo import demonstrate
+
+    demonstrate(out, typer.echo)

@@ -1,0 +1,6 @@
+"""Numbers with their words, in plain text."""
+
+
+def counted(count: int, word: str, plural: str = "") -> str:
+    """A count with its words in the right number: `1 file is`, `3 files are`, `3 images`."""
+    return f"{count:,} {word if count == 1 else plural or word + 's'}"

@@ -31,10 +31,11 @@ def main() -> None:
     rows = [row(name, aim) for name, aim in NETWORKS.items()]
     remarks = (
         f"{COUNT} photos, from files to probabilities at {SIZE} pixels, random weights. timm {version('timm')}: eager, "
-        f"float32, batches of {BATCH}, Pillow and torchvision's transforms. Linnaea: `Classifier.predict` with precision "
-        "auto, which measures on the first call, not counted; float32, its default, is the median of three. Each has a "
-        f"process of its own. {AGREE:.0%} of labels agree or no ratio is given. Exported: the Predictor beside "
-        f"model.onnx, one picture at a time, over its own decoding and onnxruntime {version('onnxruntime')} alone. "
+        f"float32, batches of {BATCH}, Pillow and torchvision's transforms. Linnaea: `Classifier.predict` with "
+        "precision auto, which measures on the first call, not counted; float32, its default, is the median of three. "
+        f"Each has a process of its own. {AGREE:.0%} of labels agree or no ratio is given. Exported: the Predictor "
+        "beside model.onnx, one picture at a time, over its own decoding and onnxruntime "
+        f"{version('onnxruntime')} alone. "
         f"{calibration()}."
     )
     keep("inference", "From files to answers", rows, remarks)

@@ -147,7 +147,7 @@ def test_one_class_only(refused, tmp_path):
 
 def test_too_few_images_for_a_val_split(refused, tmp_path):
     draw(tmp_path / "few", each=2)
-    refused("train", "few", "--out", "run", *CHEAP, words=["no image for the val split", "at least 3 images"])
+    refused("train", "few", "--out", "run", *CHEAP, words=["no image for the val split", "at least 3 different pictures"])
 
 
 def test_a_class_of_two_images_is_used_and_warned_about(linnaea, tmp_path):

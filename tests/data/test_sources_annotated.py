@@ -125,7 +125,7 @@ def test_json_that_is_no_coco(tmp_path, text):
 
 
 def test_coco_without_its_images(tmp_path):
-    with pytest.raises(DataError, match=r"holds no images; 1 files were left out \(file not found\)"):
+    with pytest.raises(DataError, match=r"holds no images; 1 file was left out \(file not found\)"):
         read(write_json(tmp_path / "x.json", coco({7: "a.jpg"}, [])))
 
 

@@ -55,7 +55,7 @@ def _sentences(misplaced: int, unknown: int, meant: bool) -> Iterator[str]:
             "judge what comes later, split by time."
         )
     if unknown:
-        yield f"{counted(unknown, 'image has', 'images have')} no time, so that the order is not known."
+        yield f"{counted(unknown, 'image has', 'images have')} no time, so that their order is not known."
 
 
 @CHECKS.register("absent_classes")

@@ -19,7 +19,7 @@ from linnaea.task import TASKS
 
 NETWORKS = ("resnet50", "vit_small_patch16_224", "mobilenetv3_large_100", "efficientnet_b0")
 AIMS = dict(zip(NETWORKS, ("4x (1x)", "4x (1x)", "1.5x (1x)", "1.5x (1x)"), strict=True))
-SIZE, BATCH, STEPS, CLASSES, RATE = 224, 16, 2, 10, 1e-4
+SIZE, BATCH, STEPS, CLASSES, RATE = 224, 16, 3, 10, 1e-5
 AGREE = 0.1  # the largest difference of the losses of both after the steps
 PROOF = """
 import torch

@@ -46,7 +46,7 @@ def audit(
         if written and not as_json:
             typer.echo(f"Written: {written}")
     if not as_json:
-        typer.echo(f"{len(grave)} of {len(found)} findings ask for a look.\nNext: linnaea train {data}")
+        typer.echo(f"{len(grave)} of {counted(len(found), 'finding')} to look at.\nNext: linnaea train {data}")
     if any(finding.severity == "error" for finding in found) or (strict and grave):
         raise typer.Exit(1)
 

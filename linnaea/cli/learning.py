@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from linnaea.cli.application import BY, AsJson, Augment, Data, Duplicates, RunFolder, Seed, names_in, print_json
+from linnaea.runtime.words import counted
 
 commands = typer.Typer()
 AIM = "Of thresholds: youden, f1, recall=0.95, precision=0.9, specificity=0.95, cost=1:5."
@@ -99,7 +100,7 @@ def discover(
         return
     typer.echo(found.finding.summary)
     for row in found.finding.rows:
-        typer.echo(f"  {row['group']}: {row['images']} images, mostly answered {row['mostly answered']}")
+        typer.echo(f"  {row['group']}: {counted(row['images'], 'image')}, mostly answered {row['mostly answered']}")
     typer.echo(f"They are shown in {found.sheet}.")
     typer.echo(f"Next: rename the folders in {found.folder}, then linnaea grow {run} {found.folder}")
 

@@ -9,6 +9,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.learning.heads import spanned
+
 Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int64]
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)  # times the mean variance of the standardised features
@@ -24,7 +26,7 @@ def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floa
     """
     inputs = torch.from_numpy(np.asarray(features, dtype=np.float32))
     inputs = (inputs - inputs.mean(dim=0)) / inputs.std(dim=0).clamp(min=1e-6)
-    length, inputs = inputs.shape[1], _within_its_span(inputs)
+    length, inputs = inputs.shape[1], spanned(inputs)[0]
     extended = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)
     gram = extended.T @ extended
     parts = [torch.from_numpy(np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
@@ -42,15 +44,6 @@ def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floa
         return _calibrated(scores, targets)
 
     return probabilities
-
-
-def _within_its_span(inputs: Tensor) -> Tensor:
-    """Inputs (N, D) turned to their principal axes (N, N) where that is shorter; ridge regression says the same."""
-    if inputs.shape[0] >= inputs.shape[1]:
-        return inputs
-    values, vectors = torch.linalg.eigh((inputs @ inputs.T).double())
-    turned: Tensor = (vectors * values.clamp(min=0).sqrt()).float()
-    return turned
 
 
 def _factors(gram: Tensor, length: int) -> list[Tensor]:

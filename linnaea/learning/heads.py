@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,6 +18,8 @@ from linnaea.learning.targets import as_weights, merit
 Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
+NUMPYS = "libscipy_openblas"  # of numpy and scipy: its threads wait for the next step by taking cores from torch
+_LONE = Lock()  # the number of its threads is one for the whole process
 STRENGTHS = (0.0003, 0.003, 0.03, 0.3, 3.0, 30.0)
 
 
@@ -75,12 +78,12 @@ def fit_path(
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    inputs, basis = _spanned(torch.from_numpy((features - mean) / scale))
+    inputs, basis = spanned(torch.from_numpy((features - mean) / scale))
     labels = torch.from_numpy(targets)
     counted = torch.ones(len(targets)) if weights is None else torch.from_numpy(weights)
     point = np.zeros(classes * (inputs.shape[1] + 1))
     heads = []
-    with threadpool_limits(limits=1, user_api="blas"):  # threads that wait for the next step take cores from torch
+    with _LONE, ThreadpoolController().select(prefix=NUMPYS).limit(limits=1):
         for strength in sorted(strengths):
             objective = _objective(inputs, classes, lambda scores: counted @ loss(scores, labels), strength)
             point = minimize(objective, point, jac=True, method="L-BFGS-B", options={"maxiter": iterations}).x
@@ -90,7 +93,7 @@ def fit_path(
     return heads
 
 
-def _spanned(inputs: Tensor) -> tuple[Tensor, npt.NDArray[np.float64] | None]:
+def spanned(inputs: Tensor) -> tuple[Tensor, npt.NDArray[np.float64] | None]:
     """Fewer inputs (N, D) than D as (N, N) in an orthonormal basis (N, D) of what they span; others as they are.
 
     A penalised weight has no part outside of it, by the representer theorem (Kimeldorf and Wahba 1971).

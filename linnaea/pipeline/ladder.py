@@ -204,7 +204,7 @@ def _timed_features(
     classifier: Classifier, images: npt.NDArray[np.uint8], known: Features | None
 ) -> tuple[Features, float]:
     """Features of the val images, and images per second; where they are known, by some of them."""
-    embed(classifier.model, images[:8])
+    embed(classifier.model, images[:TIMED])
     timed = images if known is None else images[:TIMED]
     started = time.perf_counter()
     features = embed(classifier.model, timed)

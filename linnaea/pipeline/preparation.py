@@ -87,7 +87,7 @@ def prepare(
         dataset = fill_splits(dataset, found.units, seed=seed)
     dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
-        _require_val(dataset, different=len(np.unique(same)))
+        _require_val(dataset, apart=len(np.unique(kept_together(dataset, same))))
     findings = audit(Inspection(dataset, same))
     _log(findings)
     return Prepared(dataset, decoded, [*found.remarks, *findings])
@@ -168,7 +168,7 @@ def _require_classes(dataset: Dataset) -> None:
         )
 
 
-def _require_val(dataset: Dataset, different: int) -> None:
+def _require_val(dataset: Dataset, apart: int) -> None:
     if dataset.multilabel and len(dataset.split("val")) and np.isnan(dataset.split("val").targets).all():
         raise DataError(
             f"of no val image of {dataset.root} is it known whether it shows any label, but by those images models are "
@@ -177,9 +177,8 @@ def _require_val(dataset: Dataset, different: int) -> None:
     if not len(dataset.split("val")):
         raise DataError(
             f"{dataset.root} leaves no image for the val split, by which models are chosen and calibrated: "
-            f"{counted(len(dataset), 'usable image')} of {counted(different, 'different picture')} (copies stay in one "
-            "split) are too few, or the val images given are of other classes; expected at least 3 different pictures "
-            "of a class."
+            f"{counted(len(dataset), 'usable image')}, of which {apart} may lie in different splits (copies and groups "
+            "stay together), are too few, or the val images given are of other classes; expected at least 3 of a class."
         )
 
 

@@ -58,7 +58,7 @@ def cached(use: Callable[[Store], Result], otherwise: Result) -> Result:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         logger.warning(
             f"nothing is kept in the cache {folder} from here on ({said}): work goes on without it. Make room with "
-            "`linnaea cache --clear`, or name another folder in LINNAEA_CACHE."
+            "`linnaea cache --clear`, or name a folder that can be written in LINNAEA_CACHE."
         )
         return otherwise
 

@@ -33,6 +33,20 @@ def test_logistic_head_equals_scikit_learn(strength, classes):
     np.testing.assert_allclose(found, expected, atol=0.01)
 
 
+def test_fewer_images_than_features_have_the_same_head_as_scikit_learns():
+    generator = np.random.default_rng(0)
+    targets = generator.integers(0, 3, 60)
+    features = generator.normal(size=(3, 200))[targets] * 0.5 + generator.normal(size=(60, 200))
+    features[:, 0] = 5  # it says nothing
+    others = generator.normal(size=(40, 200)).astype(np.float32)
+    others[:, 0] = 5
+    (head,) = fit_path(features.astype(np.float32), targets, 3, strengths=[0.3], iterations=1000)
+    scaler = StandardScaler().fit(features)
+    reference = LogisticRegression(C=0.3, max_iter=5000, tol=1e-8).fit(scaler.transform(features), targets)
+    found, expected = head.logits(others), reference.decision_function(scaler.transform(others))
+    np.testing.assert_allclose(found - found.mean(axis=1, keepdims=True), expected, atol=0.01)
+
+
 def test_svm_head_minimises_the_one_against_the_rest_squared_hinge():
     features, targets = data(3)
     (head,) = fit_path(features, targets, 3, loss=squared_hinge, strengths=[0.1], iterations=1000)

@@ -91,6 +91,49 @@ def test_a_body_that_is_used_twice_is_folded_once():
     torch.testing.assert_close(found.features(pixels), model.features(pixels), rtol=1e-3, atol=1e-4)
 
 
+@torch.no_grad()
+def test_another_layout_is_no_other_network():
+    model = trained(Network("test_resnet", 3, SIZE))
+    before = folded(model, SIZE)
+    model.to(memory_format=torch.channels_last)
+    assert folded(model, SIZE) is before
+
+
+@torch.no_grad()
+def test_looking_at_both_sides_is_followed():
+    model, pixels = trained(Compact(3, 32)), torch.rand(5, 3, 32, 32)
+    before = folded(model, 32)
+    model.look_at_both_sides()
+    after = folded(model, 32)
+    assert after is not before
+    torch.testing.assert_close(after.features(pixels), model.features(pixels), rtol=1e-3, atol=1e-4)
+
+
+def test_weights_without_versions_are_folded_too():
+    with torch.inference_mode():
+        model = trained(Network("test_resnet", 3, SIZE))
+        assert not norms(folded(model, SIZE))
+
+
+def test_what_is_folded_answers_the_same_where_gradients_are_kept():
+    model, pixels = trained(Compact(3, 32)), torch.rand(5, 3, 32, 32)
+    torch.testing.assert_close(folded(model, 32).features(pixels), model.features(pixels), rtol=1e-3, atol=1e-4)
+
+
+class Asking(Squeezed):
+    """A body that asks a part for what a folded one does not have."""
+
+    kind = "asking"
+
+    def features(self, pixels):
+        return self.norm(self.convolution(pixels)).mean(dim=(2, 3)) * self.norm.weight
+
+
+def test_a_body_that_asks_for_its_parts_is_left_alone():
+    model = trained(Asking(also=0))
+    assert folded(model, 16) is model
+
+
 def test_a_network_without_batch_normalisation_stays_as_it_is():
     model = Network("vit_tiny_patch16_224", 3, SIZE).eval()
     assert folded(model, SIZE) is model

@@ -24,6 +24,7 @@ from benchmarks import (
     photos,
     reporting,
     startup,
+    streaming,
 )
 from benchmarks.table import RESULTS
 
@@ -36,6 +37,7 @@ ALL = {
     "compiling": compiling,
     "photos": photos,
     "reporting": reporting,
+    "streaming": streaming,
     "cifar10": cifar10,
     "all_pairs": all_pairs,
     "near_duplicates": near_duplicates,

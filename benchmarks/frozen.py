@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frozen_peers import EPOCHS, RATE, Given, fastai_epochs, trainer_epochs, versions
-from benchmarks.pairs import Apart, Seconds, interleave, median
+from benchmarks.pairs import Apart, Paired, Seconds, interleave, median
 from benchmarks.table import keep, photo_sets
 from linnaea import read
 from linnaea.data.pixels import Recipe, decode_files
@@ -30,7 +30,9 @@ def main() -> None:
     if not weights.is_file():
         raise SystemExit("Set LINNAEA_WEIGHTS to a safetensors file of ImageNet weights to run this benchmark.")
     given = Given(photo_sets() / SET, JUDGED, weights)
-    rows = [row(given, peer, tuned) for peer in PEERS for tuned in (False, True)]
+    sides = [(peer, tuned) for peer in PEERS for tuned in (False, True)]
+    timed = [pair(given, peer, tuned) for peer, tuned in sides]
+    rows = [row(given, peer, tuned, *found) for (peer, tuned), found in zip(sides, timed, strict=True)]
     remarks = (
         f"{SET}: MobileNetV2 with the same weights, frozen; photos are judged that nobody trained on. Linnaea: files "
         f"to pictures, one embedding, logistic regression at six strengths, of which one in {EVERY} training images "
@@ -38,32 +40,34 @@ def main() -> None:
         f"({', '.join(versions())}): {EPOCHS} epochs, each judged, as their loops do; one epoch is timed and counted "
         "as often, and the accuracy is that of a run of all of them. By default: float32, contiguous; fastai by "
         "fit_one_cycle, whose frozen body still trains its batch normalisation; Trainer with a learning rate of "
-        f"{RATE}, as its own, 0.00005, is none for a new head. Tuned: channels_last and two workers, fastai without "
-        "train_bn, Trainer in bfloat16 with pictures 64 at a time. Each side works in a process of its own. No ratio "
-        f"is given where Linnaea is more than {WITHIN:.1%} less accurate."
+        f"{RATE}, as its own, 0.00005, is none for a new head. Tuned: channels_last, fastai without train_bn (it has "
+        "a worker per core by itself), Trainer in bfloat16, 64 pictures at a time from two workers. Each side works "
+        f"in a process of its own. No ratio is given where Linnaea is more than {WITHIN:.1%} less accurate."
     )
     keep("frozen", "A classifier on a frozen backbone", rows, remarks)
 
 
-def row(data: Given, peer: str, tuned: bool) -> dict[str, Any]:
-    epochs = PEERS[peer]
+def pair(data: Given, peer: str, tuned: bool) -> tuple[Paired, float, str]:
+    """Seconds of both, the accuracy of ours, and how many images there were."""
     with (
         tempfile.TemporaryDirectory() as place,
         Apart(partial(ours, data), {"LINNAEA_CACHE": place}) as own,
-        Apart(partial(epochs, data, tuned, 1)) as one,
+        Apart(partial(PEERS[peer], data, tuned, 1)) as one,
     ):
-        paired = interleave(own, lambda: Seconds(EPOCHS * one()))
-    with Apart(partial(epochs, data, tuned, EPOCHS)) as all_of_them:
-        all_of_them()
-    accuracies = own.result[0], all_of_them.result
+        return interleave(own, lambda: Seconds(EPOCHS * one())), *own.result
+
+
+def row(data: Given, peer: str, tuned: bool, paired: Paired, accuracy: float, images: str) -> dict[str, Any]:
+    with Apart(partial(PEERS[peer], data, tuned, EPOCHS)) as all_epochs:
+        all_epochs()
     return {
-        "photos": own.result[1],
+        "photos": images,
         "peer": f"{peer}{', tuned' if tuned else ''}",
         "linnaea": median(paired.ours),
         "theirs": median(paired.theirs),
-        "ratio": paired.ratio_if(accuracies[0] >= accuracies[1] - WITHIN),
+        "ratio": paired.ratio_if(accuracy >= all_epochs.result - WITHIN),
         "aim": "50x",
-        "accuracies": f"{accuracies[0]:.1%} and {accuracies[1]:.1%}",
+        "accuracies": f"{accuracy:.1%} and {all_epochs.result:.1%}",
     }
 
 

@@ -72,7 +72,7 @@ def _learner(given: Given, tuned: bool) -> Any:
         batch_tfms=Normalize.from_stats(MEAN, STD, cuda=False),
     )
     learner = vision_learner(loaders, NETWORK, pretrained=False, metrics=accuracy, train_bn=not tuned, pad_type="same")
-    learner.model[0].model.load_state_dict(load_file(given.weights), strict=False)
+    fill(learner.model[0].model, given.weights)
     learner.freeze()
     return learner.add_cb(ChannelsLast()) if tuned else learner
 
@@ -114,6 +114,14 @@ def trainer_epochs(given: Given, tuned: bool, epochs: int) -> float:
     return float(next(row["eval_accuracy"] for row in reversed(trainer.state.log_history) if "eval_accuracy" in row))
 
 
+def fill(body: Any, weights: Path) -> None:
+    """Put the weights into a network of timm, all but those of a head of its own."""
+    own = {name: value for name, value in load_file(weights).items() if not name.startswith("classifier")}
+    missing, unexpected = body.load_state_dict(own, strict=False)
+    if unexpected or any(not name.startswith("classifier") for name in missing):
+        raise RuntimeError(f"the weights do not fit: {missing} are missing, {unexpected} unknown.")
+
+
 @cache
 def _parts(given: Given, tuned: bool) -> tuple[Any, Any, Any]:
     """The model, and the images to learn from and to be judged by."""
@@ -134,8 +142,7 @@ def _parts(given: Given, tuned: bool) -> tuple[Any, Any, Any]:
     train, judged = (ImageFolder(str(given.folder / name), shape) for name in ("train", given.judged))
     settings = TimmWrapperConfig(architecture=NETWORK, model_args={"pad_type": "same"}, num_labels=len(train.classes))
     model = TimmWrapperForImageClassification(settings)
-    body = {name: value for name, value in load_file(given.weights).items() if not name.startswith("classifier")}
-    model.timm_model.load_state_dict(body, strict=False)
+    fill(model.timm_model, given.weights)
     for name, weight in model.named_parameters():
         weight.requires_grad = "classifier" in name
     return model.to(memory_format=torch.channels_last if tuned else torch.contiguous_format), train, judged

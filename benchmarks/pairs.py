@@ -56,7 +56,7 @@ class Apart:
     def __init__(self, work: Work, environment: Mapping[str, str] | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self._ours, given = context.Pipe()
-        self._process = context.Process(target=_serve, args=(given, work, dict(environment or {})), daemon=True)
+        self._process = context.Process(target=_serve, args=(given, work, dict(environment or {})))
         self._process.start()
         given.close()
         self.result: Any = None
@@ -88,17 +88,22 @@ def _serve(asked: Connection, work: Work, environment: Mapping[str, str]) -> Non
 
 
 def interleave(ours: Work, theirs: Work, pairs: int = PAIRS) -> Paired:
-    """Time both in the order A B B A, after one unmeasured call of each.
+    """Time both in the order A B B A, after one unmeasured call of each."""
+    return Paired(*in_turns([ours, theirs], pairs))
+
+
+def in_turns(works: Sequence[Work], rounds: int = PAIRS) -> list[npt.NDArray[np.float64]]:
+    """The seconds (rounds,) of each work, done forwards and backwards by turns, after one unmeasured call of each.
 
     What a work returns is let go, unless it is `Seconds`.
     """
-    seconds: dict[Work, list[float]] = {ours: [], theirs: []}
-    for work in (ours, theirs):
+    seconds: list[list[float]] = [[] for _ in works]
+    for work in works:
         work()
-    for turn in range(pairs):
-        for work in (ours, theirs) if turn % 2 == 0 else (theirs, ours):
-            seconds[work].append(_timed(work))
-    return Paired(np.array(seconds[ours]), np.array(seconds[theirs]))
+    for turn in range(rounds):
+        for number in range(len(works)) if turn % 2 == 0 else reversed(range(len(works))):
+            seconds[number].append(_timed(works[number]))
+    return [np.array(part) for part in seconds]
 
 
 def median(seconds: Sequence[float] | npt.NDArray[np.float64]) -> str:

@@ -1,17 +1,11 @@
 """The figures of many answers among many classes with intervals, against torchmetrics and its bootstrap."""
 
-import json
-import subprocess
-import sys
-import tempfile
 import time
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from scipy.special import softmax
 
 from benchmarks.pairs import Seconds, interleave, median
@@ -21,22 +15,11 @@ from linnaea.predictions import Predictions
 
 IMAGES, CLASSES, REPLICATES = 50_000, 1_000, 1_000
 FEW = 2  # replicates of torchmetrics that are timed in each turn; a thousand take that many times longer
-LARGE = 1_000_000
-PART = 10_000
 SAME = 1e-6
-PROBE = """
-import resource, sys, time
-from pathlib import Path
-from linnaea.evidence import judge
-from linnaea.predictions import Predictions
-started = time.perf_counter()
-judge(Predictions.open(Path(sys.argv[1])))
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
 
 
 def main() -> None:
-    """The comparison, then a file of 10^6 x 10^3 scores, read part by part."""
+    """The values of both, then the time of all replicates."""
     predictions = next(made(IMAGES, IMAGES, CLASSES))
     ours, theirs = figures(predictions), reference(predictions)
     apart = {name: abs(theirs[name] - ours[name].value) for name in theirs}
@@ -47,16 +30,13 @@ def main() -> None:
         "torchmetrics": median(paired.theirs),
         "ratio": paired.ratio_if(max(apart.values()) < SAME),
         "largest difference": f"{max(apart.values()):.0e}",
-        "memory": "",
     }
-    large = streamed()
     remarks = (
         f"linnaea: all {len(ours)} figures. torchmetrics {version('torchmetrics')}: {', '.join(theirs)}, each in a "
         f"BootStrapper; {FEW} replicates are timed and counted {REPLICATES // FEW} times, as {REPLICATES:,} copies of "
-        "the scores would not fit memory. Differences are those of the values. The second row: a file of scores that "
-        "is only opened, figures and tables together, in a process of its own; memory is the most that it held."
+        "the scores would not fit memory. Differences are those of the values."
     )
-    keep("reporting", "Figures with intervals", [row, large], remarks)
+    keep("reporting", "Figures with intervals", [row], remarks)
 
 
 def made(images: int, part: int, classes: int) -> Any:
@@ -120,30 +100,6 @@ def bootstrap(predictions: Predictions) -> Seconds:
         wrapped.update(scores, targets)
         wrapped.compute()
     return Seconds((time.perf_counter() - started) * REPLICATES / FEW)
-
-
-def streamed() -> dict[str, str]:
-    """Seconds and memory of a million answers, in a process of their own."""
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "scores.parquet"
-        writer = None
-        for part in made(LARGE, PART, CLASSES):
-            facts = {"classes": part.classes, "task": part.task, "taxonomy": {}}
-            table = part.table.replace_schema_metadata({b"linnaea": json.dumps(facts).encode()})
-            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
-            writer.write_table(table)
-        assert writer is not None
-        writer.close()
-        done = subprocess.run([sys.executable, "-c", PROBE, file], capture_output=True, text=True, check=True)
-    seconds, kilobytes = done.stdout.split()
-    return {
-        "work": f"{LARGE:,} x {CLASSES:,}, streamed",
-        "linnaea": f"{float(seconds):.0f} s",
-        "torchmetrics": "",
-        "ratio": "",
-        "largest difference": "",
-        "memory": f"{float(kilobytes) / 2**20:.2f} GiB",
-    }
 
 
 if __name__ == "__main__":

@@ -91,7 +91,8 @@ def prepared(folder: Path) -> tuple[Path, Path, Path]:
     shutil.copyfile(next((photo_sets() / "hymenoptera" / "train").rglob("*.jpg")), photo)
     export(Classifier(model.eval(), names, "multiclass", Recipe(SIZE)), "onnx", folder / "export", [photo])
     head = {name: value for name, value in model.state_dict().items() if name.startswith("classifier.")}
-    save_file(model.body.state_dict() | head, str(folder / "weights.safetensors"))
+    whole = {name: value.contiguous() for name, value in (model.body.state_dict() | head).items()}
+    save_file(whole, str(folder / "weights.safetensors"))
     script = folder / "script.py"
     script.write_text(SCRIPT.format(network=NETWORK, classes=CLASSES))
     import ultralytics  # installed by now

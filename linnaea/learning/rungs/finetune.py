@@ -28,6 +28,7 @@ def fit_finetune(job: Job) -> Fitted:
         ],
         lr=rate,
         weight_decay=0.02,
+        fused=True,
     )
     epochs = job.options.epochs or EPOCHS
     plan = plan_training(job, model, job.options.batch_size or BATCH_SIZE, epochs)

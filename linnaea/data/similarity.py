@@ -91,13 +91,21 @@ def _candidates(exact: Tensor, view: Tensor, found: Pairs) -> Iterator[tuple[Ten
 
 
 def _at_least(products: Tensor, floor: float) -> tuple[Tensor, Tensor]:
-    """Where products reach the floor; in float32 the maximum of rows is found faster than their places."""
-    if products.dtype != torch.float32:
-        left, right = (products >= floor).nonzero(as_tuple=True)
-        return left, right
-    hits = (products.amax(dim=1) >= floor).nonzero()[:, 0]
-    left, right = (products[hits] >= floor).nonzero(as_tuple=True)
+    """Where products reach the floor: the maximum of rows is found faster than their places, and of integers fastest.
+
+    Above zero the bits of a bfloat16, read as an integer, are in the order of the numbers.
+    """
+    keys, least = (products, floor) if products.dtype == torch.float32 or floor <= 0 else _as_integers(products, floor)
+    hits = (keys.amax(dim=1) >= least).nonzero()[:, 0]
+    left, right = (keys[hits] >= least).nonzero(as_tuple=True)
     return hits[left], right
+
+
+def _as_integers(products: Tensor, floor: float) -> tuple[Tensor, int]:
+    """The bits of bfloat16 products, and those of the largest bfloat16 that is not above the floor."""
+    nearest = torch.tensor(floor, dtype=torch.bfloat16)
+    bits = int(nearest.view(torch.int16))
+    return products.view(torch.int16), bits - (float(nearest) > floor)
 
 
 def _distinct(left: Tensor, right: Tensor, similarity: Tensor, count: int) -> tuple[Rows, Rows, Vectors]:

@@ -77,6 +77,7 @@ class Apart:
 
 def _serve(asked: Connection, work: Work, environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
+    multiprocessing.set_start_method(None, force=True)  # of its own workers: the platform's, as in any script
     while True:
         try:
             asked.recv()

@@ -172,13 +172,9 @@ def convert(
 
     names = split.split(",") if split else None
     dataset = pipeline.convert(data, out, to=to, split=names, images_per_shard=images_per_shard)
-    left = (
-        f"; {counted(len(dataset.excluded), 'file was', 'files were')} left out, {out / 'manifest.csv'} says why"
-        * bool(dataset.excluded)
-    )
-    typer.echo(
-        f"{counted(len(dataset), 'image')} of {counted(len(dataset.classes), 'class', 'classes')} in {out}{left}."
-    )
+    left = f"; {counted(len(dataset.excluded), 'file was', 'files were')} left out, {out / 'manifest.csv'} says why"
+    images, classes = counted(len(dataset), "image"), counted(len(dataset.classes), "class", "classes")
+    typer.echo(f"In {out}: {images} of {classes}{left * bool(dataset.excluded)}.")
     typer.echo(f"Next: linnaea audit {out}")
 
 

@@ -40,8 +40,7 @@ def main() -> None:
     remarks = (
         f"Cosine similarity of {SIMILAR} or more. faiss-cpu {version}: IndexFlatIP, range_search of all in itself, "
         "both sides of a pair. Each in a process of its own. Seconds of Linnaea grow as the number to the power "
-        f"{power:.2f}. "
-        f"{calibration()}."
+        f"{power:.2f}. {calibration()}."
     )
     keep("all_pairs", "All pairs of similar vectors", [row], remarks)
 

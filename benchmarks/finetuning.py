@@ -23,7 +23,6 @@ SIZE, BATCH, STEPS, CLASSES, RATE = 224, 16, 3, 10, 1e-5
 SCHEDULE = Schedule(epochs=1, batch_size=BATCH, learning_rate=RATE)
 ALIKE = 0.8  # the least cosine between what the steps of both did to the head
 PROOF = """
-import torch
 from benchmarks.finetuning import ours
 from linnaea.runtime.plan import Plan
 ours({network!r}, Plan("cpu", precision={precision!r}, memory_format={memory_format!r}))

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frozen_peers import EPOCHS, RATE, Given, fastai_epochs, trainer_epochs, versions
-from benchmarks.pairs import Apart, Paired, Seconds, interleave, median
+from benchmarks.pairs import Apart, Paired, in_turns, median
 from benchmarks.table import keep, photo_sets
 from linnaea import read
 from linnaea.data.pixels import Recipe, decode_files
@@ -30,9 +31,7 @@ def main() -> None:
     if not weights.is_file():
         raise SystemExit("Set LINNAEA_WEIGHTS to a safetensors file of ImageNet weights to run this benchmark.")
     given = Given(photo_sets() / SET, JUDGED, weights)
-    sides = [(peer, tuned) for peer in PEERS for tuned in (False, True)]
-    timed = [pair(given, peer, tuned) for peer, tuned in sides]
-    rows = [row(given, peer, tuned, *found) for (peer, tuned), found in zip(sides, timed, strict=True)]
+    rows = rows_of(given)
     remarks = (
         f"{SET}: MobileNetV2 with the same weights, frozen; photos are judged that nobody trained on. Linnaea: files "
         f"to pictures, one embedding, logistic regression at six strengths, of which one in {EVERY} training images "
@@ -47,27 +46,35 @@ def main() -> None:
     keep("frozen", "A classifier on a frozen backbone", rows, remarks)
 
 
-def pair(data: Given, peer: str, tuned: bool) -> tuple[Paired, float, str]:
-    """Seconds of both, the accuracy of ours, and how many images there were."""
-    with (
-        tempfile.TemporaryDirectory() as place,
-        Apart(partial(ours, data), {"LINNAEA_CACHE": place}) as own,
-        Apart(partial(PEERS[peer], data, tuned, 1)) as one,
-    ):
-        return interleave(own, lambda: Seconds(EPOCHS * one())), *own.result
+def rows_of(data: Given) -> list[dict[str, Any]]:
+    """All sides in turns, then the accuracy of each peer after all of its epochs."""
+    peers = {
+        f"{peer}{', tuned' * tuned}": partial(epochs, data, tuned)
+        for peer, epochs in PEERS.items()
+        for tuned in (False, True)
+    }
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        own = stack.enter_context(Apart(partial(ours, data), {"LINNAEA_CACHE": place}))
+        ones = [stack.enter_context(Apart(partial(epochs, 1))) for epochs in peers.values()]
+        mine, *others = in_turns([own, *ones])
+        accuracy, images = own.result
+    return [
+        row(images, name, Paired(mine, EPOCHS * one), accuracy, partial(epochs, EPOCHS))
+        for (name, epochs), one in zip(peers.items(), others, strict=True)
+    ]
 
 
-def row(data: Given, peer: str, tuned: bool, paired: Paired, accuracy: float, images: str) -> dict[str, Any]:
-    with Apart(partial(PEERS[peer], data, tuned, EPOCHS)) as all_epochs:
-        all_epochs()
+def row(images: str, peer: str, paired: Paired, accuracy: float, all_epochs: Callable[[], float]) -> dict[str, Any]:
+    with Apart(all_epochs) as theirs:
+        theirs()
     return {
         "photos": images,
-        "peer": f"{peer}{', tuned' if tuned else ''}",
+        "peer": peer,
         "linnaea": median(paired.ours),
         "theirs": median(paired.theirs),
-        "ratio": paired.ratio_if(accuracy >= all_epochs.result - WITHIN),
+        "ratio": paired.ratio_if(accuracy >= theirs.result - WITHIN),
         "aim": "50x",
-        "accuracies": f"{accuracy:.1%} and {all_epochs.result:.1%}",
+        "accuracies": f"{accuracy:.1%} and {theirs.result:.1%}",
     }
 
 

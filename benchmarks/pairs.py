@@ -83,9 +83,7 @@ def _serve(asked: Connection, work: Work, environment: Mapping[str, str]) -> Non
             asked.recv()
         except EOFError:
             return
-        started = time.perf_counter()
-        result = work()
-        asked.send((result if isinstance(result, Seconds) else time.perf_counter() - started, result))
+        asked.send(_done(work))
 
 
 def interleave(ours: Work, theirs: Work, pairs: int = PAIRS) -> Paired:
@@ -143,9 +141,14 @@ def _multiply(left: "Tensor", right: "Tensor") -> None:
 
 
 def _timed(work: Work) -> float:
+    return _done(work)[0]
+
+
+def _done(work: Work) -> tuple[float, object]:
+    """The seconds that a work took, or said that it took, and what it gave."""
     started = time.perf_counter()
-    said = work()
-    return said if isinstance(said, Seconds) else time.perf_counter() - started
+    result = work()
+    return (result if isinstance(result, Seconds) else time.perf_counter() - started), result
 
 
 def _short(value: float) -> str:

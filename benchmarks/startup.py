@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -115,7 +116,7 @@ def called(folder: Path, command: Command) -> Callable[[], None]:
 
 def row(ours: str, own: Callable[[], None], theirs: str, other: Callable[[], None], aim: str) -> dict[str, Any]:
     paired = interleave(own, other, PAIRS)
-    milliseconds = [f"{1000 * sorted(part)[len(part) // 2]:.0f} ms" for part in (paired.ours, paired.theirs)]
+    milliseconds = [f"{1000 * np.median(part):.0f} ms" for part in (paired.ours, paired.theirs)]
     return {
         "linnaea": ours,
         "takes": milliseconds[0],

@@ -29,6 +29,11 @@ class BundleError(LinnaeaError):
 class RunError(LinnaeaError):
     """A run folder is missing, half written, or was made with other arguments."""
 
+    @classmethod
+    def missing(cls, folder: object) -> "RunError":
+        """There is nothing at the path of a run."""
+        return cls(f"{folder} does not exist: expected the folder of a run, such as runs/birds.")
+
 
 class MissingExtraError(LinnaeaError, ImportError):
     """An optional library is not installed."""

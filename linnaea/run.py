@@ -55,7 +55,7 @@ class Run:
         """Open a run that exists; raises RunError when the folder holds none."""
         run = cls(Path(folder))
         if not run.folder.is_dir():
-            raise RunError(f"{folder} does not exist: expected the folder of a run, such as runs/birds.")
+            raise RunError.missing(folder)
         run.record()
         return run
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from linnaea.cli.application import AsJson, RunFolder, print_json
+from linnaea.cli.application import AsJson, RunFolder, print_json, print_result
 from linnaea.runtime.words import counted
 
 commands = typer.Typer()
@@ -69,10 +69,7 @@ def compare(
     from linnaea import pipeline
 
     comparison = pipeline.compare(first, second)
-    if as_json:
-        print_json(comparison.to_json())
-    else:
-        typer.echo(str(comparison))
+    print_result(comparison, as_json)
 
 
 @commands.command()

@@ -33,7 +33,7 @@ def _with_source(given: Path) -> Path:
 def _there(folder: Path) -> Path:
     """Refuse a run that is not there before anything heavy is imported."""
     if not folder.exists():
-        raise RunError(f"{folder} does not exist: expected the folder of a run, such as runs/birds.")
+        raise RunError.missing(folder)
     return folder
 
 
@@ -79,6 +79,14 @@ def print_findings(findings: Sequence[Any], as_json: bool) -> None:
         return
     for finding in findings:
         typer.echo(f"{finding.severity:8} {finding.name}: {finding.summary}")
+
+
+def print_result(result: Any, as_json: bool) -> None:
+    """What a verb found, in its own words or as JSON."""
+    if as_json:
+        print_json(result.to_json())
+    else:
+        typer.echo(str(result))
 
 
 def print_json(content: Any) -> None:

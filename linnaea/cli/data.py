@@ -16,6 +16,7 @@ from linnaea.cli.application import (
     names_in,
     print_findings,
     print_json,
+    print_result,
 )
 from linnaea.errors import CheckFailedError, UsageError
 from linnaea.runtime.words import counted
@@ -136,10 +137,7 @@ def diff(
     from linnaea import pipeline
 
     found = pipeline.diff(first, second)
-    if as_json:
-        print_json(found.to_json())
-    else:
-        typer.echo(str(found))
+    print_result(found, as_json)
     if strict and found.differs:
         raise CheckFailedError(
             f"{first} and {second} differ: {', '.join(f'{n} {k}' for k, n in found.counts.items())}."

@@ -19,6 +19,7 @@ from linnaea.evidence.statistics import sample_of, sorts_too_much
 from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
+from linnaea.runtime.words import in_number
 from linnaea.task import Floats
 
 ORDER: dict[str, tuple[Callable[[Ranking, Floats], Floats], Part]] = {
@@ -130,7 +131,7 @@ def _lacking(labels: Sequence[str]) -> str:
         return ""
     named = ", ".join(labels[:MOST_NAMED]) + (", ..." if len(labels) > MOST_NAMED else "")
     return (
-        f"Of {len(labels)} label{'s' * (len(labels) > 1)} {ONE_SIDED}, so that the means over labels leave "
+        f"Of {len(labels)} {in_number(len(labels), 'label')} {ONE_SIDED}, so that the means over labels leave "
         f"{'them' if len(labels) > 1 else 'it'} out: {named}."
     )
 

@@ -78,7 +78,8 @@ def fit_path(
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    inputs, basis = spanned(torch.from_numpy((features - mean) / scale))
+    inputs, rows = spanned(torch.from_numpy((features - mean) / scale))
+    basis = None if rows is None else rows.double().numpy()
     labels = torch.from_numpy(targets)
     counted = torch.ones(len(targets)) if weights is None else torch.from_numpy(weights)
     point = np.zeros(classes * (inputs.shape[1] + 1))
@@ -93,7 +94,7 @@ def fit_path(
     return heads
 
 
-def spanned(inputs: Tensor) -> tuple[Tensor, npt.NDArray[np.float64] | None]:
+def spanned(inputs: Tensor) -> tuple[Tensor, Tensor | None]:
     """Fewer inputs (N, D) than D as (N, N) in an orthonormal basis (N, D) of what they span; others as they are.
 
     A penalised weight has no part outside of it, by the representer theorem (Kimeldorf and Wahba 1971).
@@ -101,7 +102,7 @@ def spanned(inputs: Tensor) -> tuple[Tensor, npt.NDArray[np.float64] | None]:
     if len(inputs) >= inputs.shape[1]:
         return inputs, None
     rows, coordinates = torch.linalg.qr(inputs.T)
-    return coordinates.T.contiguous(), rows.T.double().numpy()
+    return coordinates.T.contiguous(), rows.T
 
 
 def choose(

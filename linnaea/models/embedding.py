@@ -30,9 +30,9 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
     prepare_processor()
     plan = plan or Plan(str(model.device))
     step = plan.batch_size or batch_size(images, model)
-    model.eval().to(memory_format=plan.layout)
-    if len(images) >= WORTH_FOLDING:
-        model = _prepared(model, images.shape[1], plan)
+    model.eval()
+    many = len(images) >= WORTH_FOLDING
+    model = _prepared(model, images.shape[1], plan) if many else model.to(memory_format=plan.layout)
     batches, beyond = [], 0
     for start in track(range(0, len(images), step), "embedding", -(-len(images) // step)):
         features = _features(model, images[start : start + step], plan)

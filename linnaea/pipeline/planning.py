@@ -14,6 +14,7 @@ from linnaea.models.embedding import measure_embedding
 from linnaea.models.network import Network, require_network
 from linnaea.runtime.plan import WORTH_MEASURING, Plan, pick_device
 from linnaea.runtime.plan.agreement import TOLERANCES
+from linnaea.runtime.words import counted
 from linnaea.task import TASKS
 
 CLASSES = 10
@@ -76,7 +77,7 @@ def table(plans: Mapping[str, Plan]) -> str:
     """What was measured, a line per candidate, the one that was picked marked."""
     lines = []
     for purpose, plan in plans.items():
-        threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
+        threads = counted(plan.threads, "thread")
         lines.append(f"{TITLES[purpose]} on {plan.device} with {threads}, in batches of {plan.batch_size}:")
         lines.append(f"  {'':2}{'precision':10} {'memory format':14} {'images/s':>9} {'difference':>11} {'allowed':>8}")
         for seen in plan.measured:

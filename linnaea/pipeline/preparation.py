@@ -87,7 +87,7 @@ def prepare(
         dataset = fill_splits(dataset, found.units, seed=seed)
     dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
-        _require_val(dataset, apart=len(np.unique(kept_together(dataset, same))))
+        _require_val(dataset, same)
     findings = audit(Inspection(dataset, same))
     _log(findings)
     return Prepared(dataset, decoded, [*found.remarks, *findings])
@@ -168,13 +168,14 @@ def _require_classes(dataset: Dataset) -> None:
         )
 
 
-def _require_val(dataset: Dataset, apart: int) -> None:
+def _require_val(dataset: Dataset, duplicates: Rows) -> None:
     if dataset.multilabel and len(dataset.split("val")) and np.isnan(dataset.split("val").targets).all():
         raise DataError(
             f"of no val image of {dataset.root} is it known whether it shows any label, but by those images models are "
             "chosen and calibrated: label some of them, or let the splits be made anew."
         )
     if not len(dataset.split("val")):
+        apart = len(np.unique(kept_together(dataset, duplicates)))
         raise DataError(
             f"{dataset.root} leaves no image for the val split, by which models are chosen and calibrated: "
             f"{counted(len(dataset), 'usable image')}, of which {apart} may lie in different splits (copies and groups "

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from linnaea.runtime.words import in_number
+
 SPACE = "\N{NO-BREAK SPACE}"
 NOTHING = "–"
 MONTHS = (  # strftime would use the machine's language
@@ -194,7 +196,7 @@ def moment(value: Any) -> str:
 
 def counted(count: float, noun: str, plural: str = "") -> str:
     """A count with its noun in the right number: `1 image`, `3 images`, `2 classes`."""
-    return f"{whole(count)} {noun if count == 1 else plural or noun + 's'}"
+    return f"{whole(count)} {in_number(count, noun, plural)}"
 
 
 def cell(value: Any) -> str:

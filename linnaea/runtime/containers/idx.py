@@ -14,6 +14,7 @@ import numpy.typing as npt
 from linnaea.errors import DataError
 from linnaea.runtime.containers.contract import CONTAINERS, MOST_ARRAY_BYTES, Kind, require_no_bomb
 from linnaea.runtime.containers.stacks import Stack
+from linnaea.runtime.words import in_number
 
 NAME = re.compile(r"idx\d-ubyte(\.gz)?$")
 UNSIGNED_BYTE = 8
@@ -62,7 +63,7 @@ def _parse_header(path: Path, stream: "IO[bytes] | gzip.GzipFile", dimensions: i
     if len(header) < _header_bytes(dimensions) or header[:4] != magic:
         raise DataError(
             f"{path} begins with {header[:4].hex(' ') or 'nothing'}; expected {magic.hex(' ')}, an IDX file of "
-            f"unsigned bytes in {dimensions} dimension{'s' * (dimensions > 1)}."
+            f"unsigned bytes in {dimensions} {in_number(dimensions, 'dimension')}."
         )
     shape = struct.unpack(f">{dimensions}I", header[4:])
     if math.prod(shape) > MOST_ARRAY_BYTES:

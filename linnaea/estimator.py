@@ -24,6 +24,7 @@ from linnaea.evidence.openset import fit_familiarity
 from linnaea.learning.rungs import Fitted, Job, Options, Step, steps_for
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
+from linnaea.runtime.arguments import require_positive, require_share
 from linnaea.runtime.plan import pick_device
 from linnaea.task import TASKS, infer_task
 
@@ -145,10 +146,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return steps[0]
 
     def _options(self, seed: int) -> Options:
-        if self.epochs is not None and self.epochs <= 0:
-            raise UsageError(f"epochs is {self.epochs}; expected a number above 0.")
-        if not 0 < self.validation_fraction < 1:
-            raise UsageError(f"validation_fraction is {self.validation_fraction}; expected a share between 0 and 1.")
+        require_positive("epochs", self.epochs)
+        require_share("validation_fraction", self.validation_fraction, 0.15)
         return Options(epochs=self.epochs, device=pick_device(self.device), seed=seed)
 
     def _validated(self, X: Any, *, reset: bool) -> tuple[Given, str]:  # noqa: N803

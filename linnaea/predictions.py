@@ -21,7 +21,7 @@ from linnaea.taxonomy import Taxonomy
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
 REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
 WIDE = ("logits", "probabilities")
-AT_ONCE = 2**21  # numbers of a wide column that are looked at together
+AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 
 
 @dataclass(frozen=True)

@@ -344,7 +344,7 @@ def test_an_unknown_flag_and_command(linnaea, tmp_path):
         (["--model", "frozen", "--weights", "none"], ["'frozen' needs pretrained weights", "--weights"]),
         (["--model", "resnet18", "--weights", "gone.safetensors"], ["gone.safetensors does not exist"]),
         (["--augment", "flop"], ["unknown augmentation 'flop'", "Did you mean 'flip'"]),
-        (["--img-size", "4"], ["image size is 4", "8 to 2048"]),
+        (["--img-size", "4"], ["--img-size is 4", "8 to 2048"]),
         (["--fit", "bend"], ["'bend'", "crop, pad, stretch"]),
         (["--coverage", "1.5"], ["coverage is 1.5", "between 0 and 1"]),
         (["--epochs", "0"], ["epochs is 0", "above 0"]),

@@ -332,17 +332,80 @@ def test_version(call):
     assert call("--version")[:2] == (0, f"linnaea {version('linnaea')}\n")
 
 
-@pytest.mark.parametrize("words", ["train nowhere", "audit nowhere", "predict nowhere a.jpg", "evaluate nowhere"])
-def test_what_is_not_there_is_refused_before_torch_is_loaded(words, tmp_path):
-    code = f"""
+WITHOUT_TORCH = """
 import sys
 from linnaea.cli import main
-sys.argv = ["linnaea", *{words.split()!r}]
+sys.argv = ["linnaea", *WORDS]
 try:
     main()
 except SystemExit as stopped:
-    print(stopped.code, "torch" in sys.modules)
+    print(stopped.code, file=sys.stderr)
+print("torch" in sys.modules, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.split() == ["2", "False"]
-    assert "nowhere does not exist: expected" in done.stderr
+
+
+@pytest.fixture
+def without_torch(tmp_path):
+    """Run words on the command line in a process of its own, which must not load torch; the exit code and the words."""
+
+    def run(*words):
+        code = WITHOUT_TORCH.replace("WORDS", repr([str(word) for word in words]))
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+        *said, code, torch = done.stderr.splitlines()
+        assert torch == "False", words
+        return int(code), done.stdout + "\n".join(said)
+
+    return run
+
+
+@pytest.mark.parametrize("words", ["train nowhere", "audit nowhere", "predict nowhere a.jpg", "evaluate nowhere"])
+def test_what_is_not_there_is_refused_before_torch_is_loaded(words, without_torch):
+    code, said = without_torch(*words.split())
+    assert code == 2
+    assert "nowhere does not exist: expected" in said
+
+
+def test_files_that_are_not_there_are_refused_before_torch_is_loaded(cli_run, without_torch):
+    code, said = without_torch("predict", cli_run, "nowhere.jpg")
+    assert code == 2
+    assert "1 of the paths do not exist: nowhere.jpg" in said
+
+
+def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_path, without_torch):
+    shutil.copytree(cli_run, other := tmp_path / "other")
+    for words in (
+        ("compare", cli_run, other),
+        ("evaluate", cli_run / "predictions" / "test.parquet"),
+        ("report", other),
+        ("diff", cli_run, other),
+        ("convert", colour_photos, tmp_path / "converted"),
+        ("datasheet", colour_photos, "--out", tmp_path / "datasheet.toml"),
+    ):
+        code, said = without_torch(*words)
+        assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--coverage", "2", "--coverage is 2.0; expected a share between 0 and 1"),
+        ("--risk", "nan", "--risk is nan; expected a share between 0 and 1"),
+        ("--epochs", "0", "--epochs is 0; expected a number above 0"),
+        ("--lr", "inf", "--lr is inf; expected a number above 0"),
+        ("--time-limit", "soon", "the duration is 'soon'; expected something like 90s"),
+        ("--imgsz", "4", "--img-size is 4; expected 8 to 2048 pixels"),
+        ("--fit", "crap", "--fit is 'crap'; expected one of crop, pad, stretch. Did you mean 'crop'?"),
+        ("--duplicates", "all", "--duplicates is 'all'; expected one of near, exact"),
+        ("--by", "date", "unknown splitter 'date': one of time, iterative, stratified"),
+        ("--aim", "recal=0.9", "Did you mean 'recall'?"),
+        ("--device", "tpu", "--device is 'tpu'; expected one of auto, cpu, cuda, mps"),
+        ("--precision", "float", "--precision is 'float'; expected one of auto, float32"),
+        ("--memory-format", "rows", "--memory-format is 'rows'; expected one of auto, channels_last"),
+    ],
+)
+def test_what_an_option_cannot_be_is_refused_before_torch_is_loaded(
+    option, value, expected, without_torch, colour_photos
+):
+    code, said = without_torch("train", colour_photos, option, value)
+    assert code == 2
+    assert expected in said

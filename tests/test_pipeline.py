@@ -244,5 +244,5 @@ def test_another_number_format_answers_nearly_the_same_and_a_strange_one_is_refu
     plain, reduced = (classifier.predict(images, precision=name).scores() for name in ("float32", "bfloat16"))
     assert 0 < np.abs(plain - reduced).max() < 0.05
     assert ln.predict(run, images, precision="auto").column("label") == ln.predict(run, images).column("label")
-    with pytest.raises(ln.LinnaeaError, match="the precision is 'bloat16'; expected one of"):
+    with pytest.raises(ln.LinnaeaError, match="precision is 'bloat16'; expected one of"):
         ln.predict(run, images, precision="bloat16")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from linnaea.cli.application import AsJson, RunFolder, print_json, print_result
+from linnaea.cli.application import AsJson, ImageFiles, RunFolder, one_of, print_json, print_result, share
+from linnaea.runtime.arguments import PRECISIONS
 from linnaea.runtime.words import counted
 
 commands = typer.Typer()
@@ -17,7 +18,8 @@ def evaluate(
     run: RunFolder,
     data: Annotated[Path | None, typer.Option(help="Other labelled images; the run's test split by default.")] = None,
     prevalence: Annotated[
-        float | None, typer.Option(help="Of two classes: what answers are worth at this share of positives.")
+        float | None,
+        typer.Option(help="Of two classes: what answers are worth at this share of positives.", callback=share),
     ] = None,
     unknown: Annotated[Path | None, typer.Option(help="Images of none of the classes, to be told as unknown.")] = None,
     as_json: AsJson = False,
@@ -39,11 +41,12 @@ def evaluate(
 @commands.command()
 def predict(
     run: RunFolder,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    images: ImageFiles,
     output_format: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
     precision: Annotated[
-        str, typer.Option(help="float32, auto (the fastest that agrees with it) or bfloat16.")
+        str,
+        typer.Option(help="float32, auto (the fastest that agrees with it) or bfloat16.", callback=one_of(*PRECISIONS)),
     ] = "float32",
 ) -> None:
     """Answer for image files: label, confidence, prediction set, OOD score and a reason."""

@@ -1,7 +1,7 @@
 """What commands share: the application, arguments and ways to print."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +9,15 @@ import typer
 
 import linnaea
 from linnaea.errors import RunError
+from linnaea.runtime.arguments import (
+    DEVICES,
+    DUPLICATES,
+    require_one_of,
+    require_picture_size,
+    require_positive,
+    require_share,
+    require_there,
+)
 
 app = typer.Typer(
     name="linnaea",
@@ -18,8 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-BY = "stratified (by class), time (by the column time) or iterative (by label)."
 
 
 def _with_source(given: Path) -> Path:
@@ -37,15 +44,85 @@ def _there(folder: Path) -> Path:
     return folder
 
 
+def _all_there(paths: list[Path]) -> list[Path]:
+    require_there(paths)
+    return paths
+
+
+def one_of(*known: str) -> Callable[[typer.CallbackParam, str], str]:
+    """A callback of an option that refuses words that are not known."""
+
+    def check(option: typer.CallbackParam, given: str) -> str:
+        require_one_of(known, _named(option), given)
+        return given
+
+    return check
+
+
+def positive(option: typer.CallbackParam, given: float | None) -> float | None:
+    """A callback of an option that refuses numbers which are not above 0."""
+    require_positive(_named(option), given)
+    return given
+
+
+def share(option: typer.CallbackParam, given: float | None) -> float | None:
+    """A callback of an option that refuses numbers which do not lie between 0 and 1."""
+    require_share(_named(option), given)
+    return given
+
+
+def picture_size(option: typer.CallbackParam, given: int | None) -> int | None:
+    """A callback of an option that refuses sides which no picture is read at."""
+    require_picture_size(_named(option), given)
+    return given
+
+
+def _fit(option: typer.CallbackParam, given: str) -> str:
+    from linnaea.data.decoding import FITS
+
+    require_one_of(FITS, _named(option), given)
+    return given
+
+
+def _splitter(given: str) -> str:
+    from linnaea.data.splits import SPLITTERS
+
+    SPLITTERS[given]
+    return given
+
+
+def _named(option: typer.CallbackParam) -> str:
+    """An option as it is written on the command line."""
+    return option.opts[0]
+
+
 Data = Annotated[
     Path,
     typer.Argument(
         help="A folder of images, a table of paths, an archive, a native format or a name.", callback=_with_source
     ),
 ]
+ImageFiles = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", callback=_all_there)]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=_there)]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Duplicates = Annotated[str, typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).")]
+Duplicates = Annotated[
+    str,
+    typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).", callback=one_of(*DUPLICATES)),
+]
+SplitBy = Annotated[
+    str,
+    typer.Option(
+        "--split-by",
+        "--by",
+        help="stratified (by class), time (by the column time) or iterative (by label).",
+        callback=_splitter,
+    ),
+]
+ImageSize = Annotated[
+    int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.", callback=picture_size)
+]
+Fit = Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.", callback=_fit)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=one_of(*DEVICES))]
 Augment = Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from linnaea.cli.application import (
-    BY,
     AsJson,
     Augment,
     Data,
     Duplicates,
+    Fit,
+    ImageSize,
     Seed,
+    SplitBy,
     names_in,
     print_findings,
     print_json,
@@ -28,8 +30,8 @@ commands = typer.Typer()
 def audit(
     data: Data,
     weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file, to see the pictures with.")] = "auto",
-    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
-    fit: Annotated[str, typer.Option(help="How a picture will become square: crop, pad or stretch.")] = "crop",
+    img_size: ImageSize = None,
+    fit: Fit = "crop",
     duplicates: Duplicates = "near",
     fix_list: Annotated[Path | None, typer.Option(help="A CSV file to write, with a row per image to look at.")] = None,
     report_file: Annotated[Path | None, typer.Option("--report", help="An HTML file to write, with pictures.")] = None,
@@ -59,8 +61,8 @@ def preview(
     out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("preview.png"),
     model: Annotated[str, typer.Option(help="As for train, which knows what is usual for it.")] = "auto",
     weights: Annotated[str, typer.Option(help="As for train.")] = "auto",
-    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
-    fit: Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.")] = "crop",
+    img_size: ImageSize = None,
+    fit: Fit = "crop",
     seed: Seed = 0,
 ) -> None:
     """Show what a network will see: a picture of each class, and what augmentations make of it."""
@@ -78,7 +80,7 @@ def preview(
 def split(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="The CSV file to write; manifest.csv beside the images.")] = None,
-    split_by: Annotated[str, typer.Option("--by", "--split-by", help=BY)] = "stratified",
+    split_by: SplitBy = "stratified",
     fractions: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.7,0.15,0.15.")] = None,
     folds: Annotated[int | None, typer.Option(help="Folds for cross-validation, instead of one split.")] = None,
     repeats: Annotated[int, typer.Option(help="How often to make folds, each time others.")] = 1,

@@ -5,11 +5,43 @@ from typing import Annotated
 
 import typer
 
-from linnaea.cli.application import BY, AsJson, Augment, Data, Duplicates, RunFolder, Seed, names_in, print_json
+from linnaea.cli.application import (
+    AsJson,
+    Augment,
+    Data,
+    Device,
+    Duplicates,
+    Fit,
+    ImageFiles,
+    ImageSize,
+    RunFolder,
+    Seed,
+    SplitBy,
+    names_in,
+    one_of,
+    positive,
+    print_json,
+    share,
+)
+from linnaea.runtime.arguments import MEMORY_FORMATS, PRECISIONS
+from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.words import counted
 
 commands = typer.Typer()
 AIM = "Of thresholds: youden, f1, recall=0.95, precision=0.9, specificity=0.95, cost=1:5."
+
+
+def _duration(given: str | None) -> str | None:
+    parse_duration(given)
+    return given
+
+
+def _aim(given: str | None) -> str | None:
+    from linnaea.evidence.aims import Goal
+
+    if given is not None:
+        Goal.parse(given)
+    return given
 
 
 @commands.command()
@@ -18,32 +50,48 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ by default.")] = None,
     model: Annotated[str, typer.Option(help="auto (the ladder), or rungs and timm networks by commas.")] = "auto",
     weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file of pretrained weights.")] = "auto",
-    time_limit: Annotated[str | None, typer.Option(help="Such as 90s, 10m or 1h30m.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", "-b", help="Images per step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--lr", help="The highest learning rate.")] = None,
-    img_size: Annotated[int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.")] = None,
-    fit: Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.")] = "crop",
+    time_limit: Annotated[str | None, typer.Option(help="Such as 90s, 10m or 1h30m.", callback=_duration)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.", callback=positive)] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", "-b", help="Images per step.", callback=positive)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--lr", help="The highest learning rate.", callback=positive)
+    ] = None,
+    img_size: ImageSize = None,
+    fit: Fit = "crop",
     duplicates: Duplicates = "near",
-    split_by: Annotated[str, typer.Option(help=BY)] = "stratified",
+    split_by: SplitBy = "stratified",
     datasheet: Annotated[Path | None, typer.Option(help="datasheet.toml beside the images by default.")] = None,
     augment: Augment = None,
     balance: Annotated[str | None, typer.Option(help="Against imbalance: oversample, focal and so on.")] = None,
     loss: Annotated[str | None, typer.Option(help="With a taxonomy: per_level, marginal, cross_entropy.")] = None,
-    coverage: Annotated[float, typer.Option(help="Share of images whose prediction set holds the truth.")] = 0.9,
-    unsure_rate: Annotated[float, typer.Option(help="Share of known images to answer with 'unsure'.")] = 0.05,
-    unfamiliar_rate: Annotated[float, typer.Option(help="Share of known images to call 'unfamiliar'.")] = 0.05,
+    coverage: Annotated[
+        float, typer.Option(help="Share of images whose prediction set holds the truth.", callback=share)
+    ] = 0.9,
+    unsure_rate: Annotated[
+        float, typer.Option(help="Share of known images to answer with 'unsure'.", callback=share)
+    ] = 0.05,
+    unfamiliar_rate: Annotated[
+        float, typer.Option(help="Share of known images to call 'unfamiliar'.", callback=share)
+    ] = 0.05,
     ood: Annotated[str, typer.Option(help="What says how strange a picture is: auto, none, energy, knn ...")] = "auto",
     hold_out: Annotated[
         str | None, typer.Option(help="Classes to leave out, by commas, to be told as unknown.")
     ] = None,
-    aim: Annotated[str | None, typer.Option(help=AIM)] = None,
+    aim: Annotated[str | None, typer.Option(help=AIM, callback=_aim)] = None,
     positive: Annotated[str | None, typer.Option(help="Of two classes the one aims are about; the second.")] = None,
-    risk: Annotated[float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.")] = None,
+    risk: Annotated[
+        float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.", callback=share)
+    ] = None,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto (measured), float32, bfloat16, on cuda float16.")] = "auto",
-    memory_format: Annotated[str, typer.Option(help="auto (measured), channels_last or contiguous.")] = "auto",
+    device: Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto (measured), float32, bfloat16, on cuda float16.", callback=one_of(*PRECISIONS))
+    ] = "auto",
+    memory_format: Annotated[
+        str, typer.Option(help="auto (measured), channels_last or contiguous.", callback=one_of(*MEMORY_FORMATS))
+    ] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> None:
     """Train a classifier: audit, split, climb the ladder, calibrate, evaluate, report."""
@@ -86,7 +134,7 @@ def train(
 @commands.command()
 def discover(
     run: RunFolder,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    images: ImageFiles,
     out: Annotated[Path | None, typer.Option(help="Folder to write; RUN/discovered by default.")] = None,
     smallest: Annotated[int, typer.Option(help="The fewest images that make a group.")] = 5,
     as_json: AsJson = False,

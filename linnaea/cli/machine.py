@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from linnaea.cli.application import AsJson, print_json
+from linnaea.cli.application import AsJson, Device, picture_size, positive, print_json
 
 commands = typer.Typer()
 
@@ -33,9 +33,13 @@ def cache(
 @commands.command()
 def doctor(
     network: Annotated[str | None, typer.Option(help="A timm network, to measure how it runs fastest here.")] = None,
-    img_size: Annotated[int, typer.Option("--img-size", "--imgsz", help="Side of its pictures.")] = 224,
-    batch_size: Annotated[int, typer.Option("--batch-size", "-b", help="Images per step of training.")] = 32,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    img_size: Annotated[
+        int, typer.Option("--img-size", "--imgsz", help="Side of its pictures.", callback=picture_size)
+    ] = 224,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", "-b", help="Images per step of training.", callback=positive)
+    ] = 32,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Say what this machine and this installation can do, and with --network how fast, in which formats."""

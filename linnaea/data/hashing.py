@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from linnaea.dataset import Dataset, Excluded
 from linnaea.runtime.containers import Located
 from linnaea.runtime.files import sha256_of
-from linnaea.runtime.plan import available_threads
+from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track
 
 

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from linnaea.data import cache
 from linnaea.data.decoding import FITS, UnreadableError, decode
 from linnaea.dataset import Excluded
-from linnaea.errors import UnreadableImageError, UsageError
+from linnaea.errors import UnreadableImageError
+from linnaea.runtime.arguments import require_one_of, require_picture_size
 from linnaea.runtime.containers import Located
-from linnaea.runtime.plan import available_threads
+from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track
 
 Images = npt.NDArray[np.uint8]
@@ -41,10 +42,8 @@ class Recipe:
     fit: str = "crop"
 
     def __post_init__(self) -> None:
-        if self.size < 8 or self.size > 2048:
-            raise UsageError(f"the image size is {self.size}; expected 8 to 2048 pixels.")
-        if self.fit not in FITS:
-            raise UsageError(f"fit is {self.fit!r}; expected one of {', '.join(FITS)}.")
+        require_picture_size("img_size", self.size)
+        require_one_of(FITS, "fit", self.fit)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types."""

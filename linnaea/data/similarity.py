@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from linnaea.runtime.plan import has_bfloat16
+from linnaea.runtime.machine import has_bfloat16
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]

@@ -1,21 +1,23 @@
 """Calibration: probabilities that mean something, sets that cover, and thresholds with a stated rejection rate."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from linnaea.classifier import Classifier
 from linnaea.decisions import Policy, decide
-from linnaea.errors import UsageError
 from linnaea.evidence.aims import MARGIN, Goal
 from linnaea.evidence.roll_up import RISK, fit_roll_up, require_taxonomy
 from linnaea.evidence.thresholds import TASKS_WITH_THRESHOLDS, fit_thresholds, require_thresholds
 from linnaea.finding import Finding
+from linnaea.runtime.arguments import require_share
 from linnaea.task import TASKS
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier  # which imports torch, and evidence does without
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[Any]
@@ -39,16 +41,14 @@ class Aims:
 
     def __post_init__(self) -> None:
         for name in ("coverage", "unsure_rate", "unfamiliar_rate"):
-            value = getattr(self, name)
-            if not 0 < value < 1:
-                raise UsageError(f"{name} is {value}; expected a share between 0 and 1, such as 0.05.")
+            require_share(name, getattr(self, name))
         if self.aim is not None:
             Goal.parse(self.aim)
 
 
 def calibrate(
-    classifier: Classifier, logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
-) -> Classifier:
+    classifier: "Classifier", logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
+) -> "Classifier":
     """Fit the temperature, then the policy, on pictures that the model was not trained on.
 
     `logits` (N, K) and OOD `scores` (N,) are what `classifier.score` said of them, `targets` the truth: (N,) indices,
@@ -59,8 +59,8 @@ def calibrate(
 
 
 def calibrate_with_findings(
-    classifier: Classifier, logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
-) -> tuple[Classifier, list[Finding]]:
+    classifier: "Classifier", logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
+) -> "tuple[Classifier, list[Finding]]":
     """The same, and what is to be said of the thresholds."""
     aims = aims or Aims()
     raw = classifier.raw(logits)
@@ -73,7 +73,7 @@ def calibrate_with_findings(
 
 
 def fit_policy(
-    classifier: Classifier,
+    classifier: "Classifier",
     probabilities: Floats,
     scores: Floats,
     targets: Targets,

@@ -11,6 +11,7 @@ from linnaea.errors import UsageError
 from linnaea.evidence.intervals import Sample, Statistic, Z
 from linnaea.evidence.metrics import Scores
 from linnaea.evidence.metrics.two_classes import negatives, positives, sensitivity, specificity
+from linnaea.runtime.arguments import require_share
 from linnaea.task import Floats
 
 
@@ -23,8 +24,7 @@ def require_prevalence(task: str, prevalence: float | None) -> None:
             f"a prevalence is that of the positive class of two, but the task is {task}: leave it out, or correct the "
             "probabilities by linnaea.adapt_prior."
         )
-    if not 0 < prevalence < 1:
-        raise UsageError(f"prevalence is {prevalence}; expected a share between 0 and 1, such as 0.01.")
+    require_share("prevalence", prevalence, 0.01)
 
 
 def at_prevalence(scores: Scores, sample: Sample, prevalence: float) -> dict[str, Statistic]:

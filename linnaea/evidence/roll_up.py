@@ -9,6 +9,7 @@ from linnaea.decisions import Policy, decide, stages_of
 from linnaea.errors import UsageError
 from linnaea.evidence.aims import MARGIN, ROUNDING
 from linnaea.finding import Estimate, Finding
+from linnaea.runtime.arguments import require_share
 from linnaea.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.floating]
@@ -38,8 +39,7 @@ def require_taxonomy(task: str, risk: float | None, unsure_rate: float | None = 
         )
     if risk is None:
         return
-    if not 0 < risk < 1:
-        raise UsageError(f"risk is {risk}; expected a share between 0 and 1, such as {RISK}.")
+    require_share("risk", risk, RISK)
     if task != "hierarchical":
         raise UsageError(
             f"risk is {risk}, but the task is {task}: it bounds the wrong answers where classes lie below groups, as "

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import identity
 from linnaea.models.model import Model
-from linnaea.runtime.plan import SECONDS, Plan, Workload, measure, prepare_processor, training_bytes
+from linnaea.runtime.machine import prepare_processor
+from linnaea.runtime.plan import SECONDS, Plan, Workload, measure, training_bytes
 from linnaea.task import Task
 
 COMPARED = 4  # images whose features are compared between plans

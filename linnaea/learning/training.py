@@ -20,7 +20,8 @@ from linnaea.learning.balance import Balance
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
 from linnaea.learning.targets import merit
 from linnaea.models.model import Model
-from linnaea.runtime.plan import Plan, prepare_processor
+from linnaea.runtime.machine import prepare_processor
+from linnaea.runtime.plan import Plan
 from linnaea.task import Task
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up

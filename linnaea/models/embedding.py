@@ -10,7 +10,8 @@ from torch import Tensor
 
 from linnaea.models.folding import folded
 from linnaea.models.model import Model, as_pixels
-from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, measure, prepare_processor
+from linnaea.runtime.machine import prepare_processor
+from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, measure
 from linnaea.runtime.progress import track
 
 __all__ = ["WORTH_MEASURING", "batch_size", "embed", "identity", "measure_embedding"]

@@ -19,8 +19,8 @@ from linnaea.evidence.openset import Known
 from linnaea.evidence.openset.grouping import Grouping, group_strangers
 from linnaea.finding import Finding
 from linnaea.models.feature_cache import embed_once
+from linnaea.pipeline.answering import image_files
 from linnaea.pipeline.embedding import Embedded, embed_files
-from linnaea.pipeline.verbs import image_files
 from linnaea.predictions import Predictions, label_text
 from linnaea.run import Run
 from linnaea.runtime.containers import MARK, Located

@@ -13,15 +13,15 @@ from linnaea.data.duplicates import duplicate_groups, kept_together, largest_gro
 from linnaea.data.pixels import Decoded, Recipe, decode_files
 from linnaea.data.splits import fill_splits, split
 from linnaea.dataset import Dataset, Excluded
-from linnaea.errors import DataError, UsageError
+from linnaea.errors import DataError
 from linnaea.finding import Finding
+from linnaea.runtime.arguments import DUPLICATES, require_one_of
 from linnaea.runtime.words import counted
 from linnaea.task import infer_task
 
 logger = logging.getLogger("linnaea")
 Images = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
-DUPLICATES = ("near", "exact")
 ALIKE = 0.2
 FEW = 10
 
@@ -129,8 +129,7 @@ def group_duplicates(thumbnails: Images, sha256: Sequence[str], mode: str) -> tu
 
     Raises UsageError for a mode that is neither "near" nor "exact".
     """
-    if mode not in DUPLICATES:
-        raise UsageError(f"duplicates is {mode!r}; expected one of {', '.join(DUPLICATES)}.")
+    require_one_of(DUPLICATES, "duplicates", mode)
     groups, complete = duplicate_groups(thumbnails, sha256, near=mode == "near")
     largest = largest_group(groups)
     if mode == "exact" or largest <= max(FEW, ALIKE * len(groups)):

@@ -1,4 +1,4 @@
-"""The verbs that need no model: splits, folds, their check, versions and datasheets."""
+"""`split`, `folds` and `check_split`: who learns from which images, and who is judged by which."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,18 +7,13 @@ from pathlib import Path
 from linnaea.data.audit import Check, Inspection
 from linnaea.data.audit.leaks import duplicates_across_splits, groups_across_splits
 from linnaea.data.audit.order import absent_classes, shares, time_across_splits
-from linnaea.data.datasheet import place_for, write_template
-from linnaea.data.hashing import hashed
 from linnaea.data.pixels import Recipe
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS, assign_folds, each_fold, given_folds, require_all, with_folds
-from linnaea.data.versions import Diff
-from linnaea.data.versions import diff as compare_versions
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
 from linnaea.finding import Finding
 from linnaea.pipeline.preparation import Usable, prepare, usable
-from linnaea.run import Run
 
 SIZE = 64  # of the pictures that duplicates are looked for in
 FOLDS = 5
@@ -110,22 +105,6 @@ def leaks_in(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.name in LEAKS and finding.severity != "info"]
 
 
-def diff(first: Data | Run, second: Data | Run) -> Diff:
-    """What changed from one version of a dataset to another: added, removed, moved, relabelled, re-split and so on.
-
-    A version is anything that `linnaea.read` takes, or a run, whose manifest says what it used. A folder is what lies
-    in it now, each file read once; a table or a run is what it recorded, where it recorded content hashes.
-    """
-    return compare_versions(_version(first), _version(second), (_named(first, "first"), _named(second, "second")))
-
-
-def datasheet(data: Data, *, out: str | Path | None = None) -> Path:
-    """Write an empty datasheet, with what can be counted filled in; raises UsageError where there is one already."""
-    dataset = _dataset(data)
-    file = place_for(dataset) if out is None else Path(out)
-    return write_template(hashed(dataset)[0], file)
-
-
 def _dataset(data: Data) -> Dataset:
     return data if isinstance(data, Dataset) else read(data)
 
@@ -145,20 +124,3 @@ def _looked_at(found: Usable, column: str, parts: list[str | None], checks: Sequ
     inspection = Inspection(found.dataset.with_column("split", parts), found.duplicates)
     said = [finding for check in checks if (finding := check(inspection)) is not None]
     return said if column == "split" else [replace(each, summary=f"{column}: {each.summary}") for each in said]
-
-
-def _version(source: Data | Run) -> Dataset:
-    if isinstance(source, Dataset):
-        return source
-    if isinstance(source, Run) or (Path(source) / "run.json").is_file():
-        return (source if isinstance(source, Run) else Run.open(source)).dataset()
-    dataset = read(source)
-    if Path(source).is_dir() and dataset.has("sha256"):  # a manifest in it says what was there, not what is
-        return replace(dataset, table=dataset.table.drop_columns(["sha256"]))
-    return dataset
-
-
-def _named(source: Data | Run, otherwise: str) -> str:
-    if isinstance(source, Dataset):
-        return otherwise
-    return str(source.folder if isinstance(source, Run) else source)

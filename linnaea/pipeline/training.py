@@ -49,6 +49,7 @@ from linnaea.pipeline.strangers import held_out, judge_held_out
 from linnaea.pipeline.strangers import hold_out as hold_out_of
 from linnaea.predictions import Predictions
 from linnaea.run import Run, now
+from linnaea.runtime.arguments import require_positive
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
 from linnaea.task import TASKS, Task
@@ -297,8 +298,7 @@ def _options(
     epochs: int | None, learning_rate: float | None, batch_size: int | None, augment: Sequence[str] | None
 ) -> Options:
     for name, value in {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}.items():
-        if value is not None and value <= 0:
-            raise UsageError(f"{name} is {value}; expected a number above 0.")
+        require_positive(name, value)
     for name in augment or ():
         look_up(AUGMENTATIONS, name)
     return Options(epochs, learning_rate, batch_size, tuple(augment) if augment is not None else None)

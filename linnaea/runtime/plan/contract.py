@@ -9,10 +9,8 @@ from typing import Any
 import torch
 
 from linnaea.errors import UsageError
+from linnaea.runtime.arguments import DEVICES, MEMORY_FORMATS, PRECISIONS, require_one_of
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
 SOURCES = ("default", "given", "measured", "remembered")
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 REDUCED = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -118,8 +116,7 @@ def _number(value: Any) -> float | None:
 
 def pick_device(name: str = "auto") -> str:
     """The device asked for, or the best one there is; raises UsageError when it is not there."""
-    if name not in DEVICES:
-        raise UsageError(f"the device is {name!r}; expected one of {', '.join(DEVICES)}.")
+    require_one_of(DEVICES, "device", name)
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if there[device])
@@ -130,8 +127,7 @@ def pick_device(name: str = "auto") -> str:
 
 def pick_precision(name: str, device: str = "cpu") -> str:
     """The number format asked for; raises UsageError when it is none, or none that the device can be trained in."""
-    if name not in PRECISIONS:
-        raise UsageError(f"the precision is {name!r}; expected one of {', '.join(PRECISIONS)}.")
+    require_one_of(PRECISIONS, "precision", name)
     if name == "float16" and device != "cuda":
         raise UsageError(
             f"the precision float16 is for cuda, where gradients are scaled to fit; the device is {device}: use "
@@ -142,6 +138,5 @@ def pick_precision(name: str, device: str = "cpu") -> str:
 
 def pick_memory_format(name: str) -> str:
     """The memory format asked for; raises UsageError when it is none."""
-    if name not in MEMORY_FORMATS:
-        raise UsageError(f"the memory format is {name!r}; expected one of {', '.join(MEMORY_FORMATS)}.")
+    require_one_of(MEMORY_FORMATS, "memory_format", name)
     return name

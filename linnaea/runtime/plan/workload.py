@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from linnaea.runtime.arguments import MEMORY_FORMATS
 from linnaea.runtime.machine import Machine
-from linnaea.runtime.plan.contract import MEMORY_FORMATS, Plan
+from linnaea.runtime.plan.contract import Plan
 from linnaea.runtime.plan.memory import bounded_batch, usable_memory
 
 

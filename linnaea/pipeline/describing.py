@@ -1,0 +1,47 @@
+"""`diff` and `datasheet`: what a dataset was, is, and what only people know of it; nothing here needs torch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from linnaea.data.datasheet import place_for, write_template
+from linnaea.data.hashing import hashed
+from linnaea.data.sources import read
+from linnaea.data.versions import Diff
+from linnaea.data.versions import diff as compare_versions
+from linnaea.dataset import Dataset
+from linnaea.run import Run
+
+Data = str | Path | Dataset
+
+
+def diff(first: Data | Run, second: Data | Run) -> Diff:
+    """What changed from one version of a dataset to another: added, removed, moved, relabelled, re-split and so on.
+
+    A version is anything that `linnaea.read` takes, or a run, whose manifest says what it used. A folder is what lies
+    in it now, each file read once; a table or a run is what it recorded, where it recorded content hashes.
+    """
+    return compare_versions(_version(first), _version(second), (_named(first, "first"), _named(second, "second")))
+
+
+def datasheet(data: Data, *, out: str | Path | None = None) -> Path:
+    """Write an empty datasheet, with what can be counted filled in; raises UsageError where there is one already."""
+    dataset = data if isinstance(data, Dataset) else read(data)
+    file = place_for(dataset) if out is None else Path(out)
+    return write_template(hashed(dataset)[0], file)
+
+
+def _version(source: Data | Run) -> Dataset:
+    if isinstance(source, Dataset):
+        return source
+    if isinstance(source, Run) or (Path(source) / "run.json").is_file():
+        return (source if isinstance(source, Run) else Run.open(source)).dataset()
+    dataset = read(source)
+    if Path(source).is_dir() and dataset.has("sha256"):  # a manifest in it says what was there, not what is
+        return replace(dataset, table=dataset.table.drop_columns(["sha256"]))
+    return dataset
+
+
+def _named(source: Data | Run, otherwise: str) -> str:
+    if isinstance(source, Dataset):
+        return otherwise
+    return str(source.folder if isinstance(source, Run) else source)

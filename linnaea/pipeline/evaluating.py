@@ -1,0 +1,41 @@
+"""`evaluate`: a file of predictions, which needs no torch, a classifier, or a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linnaea.dataset import Dataset
+from linnaea.errors import UsageError
+from linnaea.evidence.evaluation import Evaluation, judge
+from linnaea.predictions import Predictions
+from linnaea.run import Run
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
+
+
+def evaluate(
+    classifier: "Classifier | Run | str | Path",
+    data: str | Path | Dataset | None = None,
+    *,
+    prevalence: float | None = None,
+    unknown: str | Path | Sequence[str | Path] | None = None,
+) -> Evaluation:
+    """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
+
+    In place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores
+    that do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions,
+    figures and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of
+    two classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
+    `unknown` are images of none of the classes: how well they are told from known ones is added to the figures and the
+    findings. Raises DataError when no image carries a known class, UsageError for a prevalence that is none.
+    """
+    if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
+        if data is not None or unknown is not None:
+            raise UsageError(f"{classifier} holds predictions that were made already: it takes no other images.")
+        return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
+    from linnaea.pipeline.judging import judge_classifier, judge_run
+
+    if not isinstance(classifier, str | Path | Run):
+        return judge_classifier(classifier, data, prevalence, unknown)
+    return judge_run(classifier if isinstance(classifier, Run) else Run.open(classifier), data, prevalence, unknown)

@@ -1,0 +1,51 @@
+"""Verbs about finished runs that look at what these left, not at their models: nothing here needs torch."""
+
+from pathlib import Path
+
+from linnaea.delivery.report import write_report
+from linnaea.errors import DataError, UsageError
+from linnaea.evidence.comparison import Comparison
+from linnaea.evidence.comparison import compare as compare_predictions
+from linnaea.run import Run
+
+
+def compare(first: str | Path, second: str | Path) -> Comparison:
+    """Compare two runs on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
+    runs = Run.open(first), Run.open(second)
+    if runs[0].folder.resolve() == runs[1].folder.resolve():
+        raise UsageError(f"{first} and {second} are the same run: name two to compare.")
+    for run in runs:
+        run.require_finished()
+    names = [_common_split(run) for run in runs]
+    if names[0] != names[1]:
+        raise DataError(
+            f"{first} was judged on {names[0]} and {second} on {names[1]}: expected the same split; evaluate both on "
+            "the same data."
+        )
+    _require_same_images(*runs)
+    parts = [run.predictions(name) for run, name in zip(runs, names, strict=True)]
+    shown = [run.folder.name for run in runs]
+    if shown[0] == shown[1]:
+        shown = [str(run.folder) for run in runs]
+    return compare_predictions(parts[0], parts[1], (shown[0], shown[1]))
+
+
+def report(run: str | Path) -> Path:
+    """Write the run's report anew and return its path."""
+    return write_report(Run.open(run).folder)
+
+
+def _require_same_images(first: Run, second: Run) -> None:
+    """Raise DataError where images of the two runs share a name but not their content."""
+    hashes = [dict(zip(run.dataset().ids, run.dataset().column("sha256"), strict=True)) for run in (first, second)]
+    shared = hashes[0].keys() & hashes[1].keys()
+    differing = [path for path in shared if hashes[0][path] != hashes[1][path]]
+    if differing:
+        raise DataError(
+            f"{len(differing)} of {len(shared)} images have the same name in both runs but other content (first "
+            f"{min(differing)}): runs can be compared on the same images only."
+        )
+
+
+def _common_split(run: Run) -> str:
+    return "test" if (run.folder / "predictions" / "test.parquet").exists() else "val"

@@ -1,0 +1,94 @@
+"""Classifiers and runs judged on images: their own test split, others with labels, and such of none of the classes."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from linnaea.classifier import Classifier, load
+from linnaea.data.hashing import hash_files
+from linnaea.dataset import Dataset
+from linnaea.errors import DataError
+from linnaea.evidence.evaluation import Evaluation, judge, write_evaluation
+from linnaea.evidence.prevalence import require_prevalence
+from linnaea.pipeline.answering import image_files
+from linnaea.pipeline.known import known_images
+from linnaea.pipeline.strangers import judge_folder, judge_images
+from linnaea.run import Run
+
+logger = logging.getLogger("linnaea")
+Data = str | Path | Dataset
+Unknown = str | Path | Sequence[str | Path]
+
+
+def judge_classifier(
+    classifier: Classifier, data: Data | None, prevalence: float | None = None, unknown: Unknown | None = None
+) -> Evaluation:
+    """Judge a classifier on labelled images; see `linnaea.evaluate`."""
+    if data is None:
+        raise DataError("a classifier alone has no data: give labelled images as the second argument.")
+    require_prevalence(classifier.task, prevalence)
+    predictions = classifier.predict(known_images(data, classifier))
+    judged = judge(predictions, classifier.policy, prevalence=prevalence)
+    if unknown is None:
+        return judged
+    openset = judge_images(classifier, predictions, image_files(unknown))
+    return judged.with_more(openset.figures, openset.findings)
+
+
+def judge_run(
+    run: Run, data: Data | None = None, prevalence: float | None = None, unknown: Unknown | None = None
+) -> Evaluation:
+    """Judge a run on its own test split, or on other labelled images, and write what was found into its folder."""
+    run.require_finished()
+    loaded = load(run.model_folder)
+    require_prevalence(loaded.task, prevalence)
+    if data is None:
+        name, dataset = _own(run)
+    else:
+        dataset = _apart(run, known_images(data, loaded))
+        name = f"{dataset.root.resolve().name}-{dataset.fingerprint[:8]}"
+    answers = loaded.predict(dataset)
+    evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
+    if name == "test":
+        run.count_test("evaluate")
+        times = len(run.record()["test_opened"])
+        logger.info(f"The test split of {run.folder} has been opened {times} times; each look is written down.")
+    if unknown is None:
+        return evaluation
+    named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name
+    openset = judge_folder(run, loaded, answers, image_files(unknown), named)
+    return evaluation.with_more(openset.figures, openset.findings)
+
+
+def _apart(run: Run, dataset: Dataset) -> Dataset:
+    """The images that the run was neither trained nor tuned on, by their content; those of its test split are counted.
+
+    Raises DataError when none remain.
+    """
+    own = run.dataset()
+    split_of = dict(zip(own.column("sha256"), own.column("split"), strict=True))
+    hashes = ["" if isinstance(digest, Exception) else digest for digest in hash_files(dataset.paths)]
+    seen = [split_of.get(digest) for digest in hashes]
+    rows = [row for row, split in enumerate(seen) if split not in ("train", "val")]
+    if not rows:
+        raise DataError(f"the run was trained or tuned on every image of {dataset.root}: judge it on other images.")
+    if len(rows) < len(dataset):
+        logger.warning(f"{len(dataset) - len(rows)} images are not judged: the run was trained or tuned on them.")
+    if "test" in seen:
+        run.count_test(f"evaluate on {dataset.root}")
+    return dataset.with_column("sha256", hashes).take(rows)
+
+
+def _own(run: Run) -> tuple[str, Dataset]:
+    """The run's own test split, or val where there is none; DataError unless every image is what it was."""
+    dataset = run.dataset()
+    name = "test" if len(dataset.split("test")) else "val"
+    part = dataset.split(name)
+    hashes = zip(part.ids, hash_files(part.paths), part.column("sha256"), strict=True)
+    changed = [path for path, digest, recorded in hashes if digest != recorded]
+    if changed:
+        raise DataError(
+            f"{len(changed)} of the run's {len(part)} {name} images have changed or gone from {dataset.root} (first "
+            f"{changed[0]}): put them back, or judge the run on other data."
+        )
+    return name, part.with_unreadable(name)

@@ -25,6 +25,20 @@ def add_peer(*requirements: str) -> str:
     return distribution(requirements[0].partition("==")[0]).version
 
 
+def python_of(*requirements: str) -> Path:
+    """The interpreter of an environment that a peer has to itself, as it asks for another torch than the project's.
+
+    The peer and what it depends on are installed where they are not there yet.
+    """
+    folder = folder_of(requirements[0])
+    python, finished = folder / "bin" / "python", folder / "installed"
+    if not finished.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *requirements], check=True)
+        finished.touch()
+    return python
+
+
 def folder_of(requirement: str) -> Path:
     """Where a peer lies, or will."""
     return PLACE / requirement.replace("==", "-")

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.pairs import interleave
-from benchmarks.peers import add_peer, folder_of
+from benchmarks.peers import add_peer, folder_of, python_of
 from benchmarks.table import keep, photo_sets
 from linnaea.classifier import Classifier
 from linnaea.data.pixels import Recipe
@@ -51,6 +51,30 @@ shape = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
 with torch.inference_mode():
     print(int(model.eval()(shape(Image.open(photo).convert("RGB"))[None]).argmax()))
 """
+AUTOGLUON = ("autogluon.multimodal==1.6.3", "torch<2.13")
+FIT = """
+import sys
+from pathlib import Path
+
+import pandas
+import timm
+from autogluon.multimodal import MultiModalPredictor
+from autogluon.multimodal.models import timm_image
+
+timm_image.create_model = lambda name, pretrained, **given: timm.create_model(name, **given)
+photos = sorted(Path(sys.argv[1]).rglob("*.jpg"))[:40]
+table = pandas.DataFrame({{"image": map(str, photos), "label": [number % {classes} for number in range(len(photos))]}})
+names = {{"model.names": ["timm_image"], "model.timm_image.checkpoint_name": {network!r}}}
+moment = {{"env.num_gpus": 0, "env.num_workers": 0, "optim.max_epochs": 1}}
+MultiModalPredictor(label="label", path="autogluon", verbosity=0).fit(table, hyperparameters=names | moment)
+"""
+ASK = """
+import sys
+
+from autogluon.multimodal import MultiModalPredictor
+
+print(MultiModalPredictor.load("autogluon").predict({"image": [sys.argv[1]]})[0])
+"""
 Command = list[str]
 
 
@@ -63,22 +87,24 @@ def main() -> None:
         folder = Path(name)
         script, bundle, photo = prepared(folder)
         run = partial(called, folder)
+        run_yolo = partial(run, PYTHONPATH=str(folder_of(YOLO[0])), YOLO_OFFLINE="true")
         helped = run([linnaea, "--help"])
         first = run([sys.executable, str(bundle / "predict.py"), str(photo)])
         classify = [*yolo, "classify", "predict", "model=yolo.pt", f"source={photo}", "save=False", f"imgsz={SIZE}"]
         rows = [
-            row("linnaea --help", helped, "yolo help", run([*yolo, "help"]), "10x"),
+            row("linnaea --help", helped, "yolo help", run_yolo([*yolo, "help"]), "10x"),
             row("linnaea --help", helped, "script.py --help", run([sys.executable, str(script), "--help"]), "10x"),
-            row("linnaea train --help", run([linnaea, "train", "--help"]), "yolo help", run([*yolo, "help"]), ""),
-            row("linnaea trian (a mistake)", run([linnaea, "trian"]), "yolo trian", run([*yolo, "trian"]), ""),
-            row("first prediction", first, "yolo classify predict", run(classify), "5x"),
+            row("linnaea train --help", run([linnaea, "train", "--help"]), "yolo help", run_yolo([*yolo, "help"]), ""),
+            row("linnaea trian (a mistake)", run([linnaea, "trian"]), "yolo trian", run_yolo([*yolo, "trian"]), ""),
+            row("first prediction", first, "yolo classify predict", run_yolo(classify), "5x"),
             row("first prediction", first, "script.py photo.jpg", run([sys.executable, str(script), str(photo)]), "5x"),
+            row("first prediction", first, "AutoGluon's predict", run(autogluon(folder, photo)), "5x"),
         ]
     remarks = (
         f"Wall clock of fresh processes, {PAIRS} pairs. First prediction: `python predict.py photo.jpg` beside an "
         f"exported model.onnx of {NETWORK}, which needs no torch. script.py: torch, timm and argparse, same network. "
-        f"Ultralytics {version}, told that it is offline, with its smallest classifier. AutoGluon 1.6 has no command "
-        "line and asks for a torch older than this one: not compared."
+        f"Ultralytics {version}, told that it is offline, with its smallest classifier. {AUTOGLUON[0]} has no command "
+        f"line: a script loads its predictor of {NETWORK} and asks it, in an environment with {AUTOGLUON[1]}."
     )
     keep("startup", "Start-up", rows, remarks)
 
@@ -102,12 +128,24 @@ def prepared(folder: Path) -> tuple[Path, Path, Path]:
     return script, folder / "export", photo
 
 
-def called(folder: Path, command: Command) -> Callable[[], None]:
+def autogluon(folder: Path, photo: Path) -> Command:
+    """The command that asks a predictor about a photo; it was fitted for a moment, from random weights."""
+    python = str(python_of(*AUTOGLUON))
+    fit, ask = folder / "fit.py", folder / "ask.py"
+    fit.write_text(FIT.format(network=NETWORK, classes=CLASSES))
+    ask.write_text(ASK)
+    photos = str(photo_sets() / "hymenoptera" / "train")
+    subprocess.run([python, str(fit), photos], check=True, cwd=folder, capture_output=True)
+    return [python, str(ask), str(photo)]
+
+
+def called(folder: Path, command: Command, **environment: str) -> Callable[[], None]:
     """The work of running a command in that folder, where only a mistake may fail."""
-    environment = os.environ | {"PYTHONPATH": str(folder_of(YOLO[0])), "YOLO_OFFLINE": "true"}
 
     def work() -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=folder, env=os.environ | environment
+        )
         if bool(done.returncode) != ("trian" in command):
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr}")
 

@@ -73,7 +73,7 @@ import sys
 
 from autogluon.multimodal import MultiModalPredictor
 
-print(MultiModalPredictor.load("autogluon").predict({"image": [sys.argv[1]]})[0])
+print(MultiModalPredictor.load("autogluon").predict({"image": [sys.argv[1]]}))
 """
 Command = list[str]
 

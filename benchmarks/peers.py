@@ -31,11 +31,12 @@ def python_of(*requirements: str) -> Path:
     The peer and what it depends on are installed where they are not there yet.
     """
     folder = folder_of(requirements[0])
-    python, finished = folder / "bin" / "python", folder / "installed"
-    if not finished.exists():
+    python, finished = folder / "bin" / "python", folder / "installed.txt"
+    wanted = "\n".join(requirements)
+    if not finished.exists() or finished.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *requirements], check=True)
-        finished.touch()
+        finished.write_text(wanted)
     return python
 
 

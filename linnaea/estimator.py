@@ -24,7 +24,7 @@ from linnaea.evidence.openset import fit_familiarity
 from linnaea.learning.rungs import Fitted, Job, Options, Step, steps_for
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
-from linnaea.runtime.arguments import require_positive, require_share
+from linnaea.runtime.arguments import require_count, require_share
 from linnaea.runtime.plan import pick_device
 from linnaea.task import TASKS, infer_task
 
@@ -146,7 +146,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return steps[0]
 
     def _options(self, seed: int) -> Options:
-        require_positive("epochs", self.epochs)
+        if self.epochs is not None:
+            require_count("epochs", self.epochs)
         require_share("validation_fraction", self.validation_fraction, 0.15)
         return Options(epochs=self.epochs, device=pick_device(self.device), seed=seed)
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 import linnaea
 from linnaea import cli, pipeline
+from linnaea.errors import UsageError
 
 VERBS = (
     *("train", "audit", "preview", "split", "convert", "diff", "datasheet"),
@@ -386,26 +387,73 @@ def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "expected"),
+    ("command", "option", "value", "expected"),
     [
-        ("--coverage", "2", "--coverage is 2.0; expected a share between 0 and 1"),
-        ("--risk", "nan", "--risk is nan; expected a share between 0 and 1"),
-        ("--epochs", "0", "--epochs is 0; expected a number above 0"),
-        ("--lr", "inf", "--lr is inf; expected a number above 0"),
-        ("--time-limit", "soon", "the duration is 'soon'; expected something like 90s"),
-        ("--imgsz", "4", "--img-size is 4; expected 8 to 2048 pixels"),
-        ("--fit", "crap", "--fit is 'crap'; expected one of crop, pad, stretch. Did you mean 'crop'?"),
-        ("--duplicates", "all", "--duplicates is 'all'; expected one of near, exact"),
-        ("--by", "date", "unknown splitter 'date': one of time, iterative, stratified"),
-        ("--aim", "recal=0.9", "Did you mean 'recall'?"),
-        ("--device", "tpu", "--device is 'tpu'; expected one of auto, cpu, cuda, mps"),
-        ("--precision", "float", "--precision is 'float'; expected one of auto, float32"),
-        ("--memory-format", "rows", "--memory-format is 'rows'; expected one of auto, channels_last"),
+        ("train", "--coverage", "2", "--coverage is 2.0; expected a share between 0 and 1, such as 0.9."),
+        ("train", "--risk", "nan", "--risk is nan; expected a share between 0 and 1, such as 0.1."),
+        ("train", "--epochs", "0", "--epochs is 0; expected a whole number above 0"),
+        ("train", "--lr", "inf", "--lr is inf; expected a number above 0"),
+        ("train", "--time-limit", "soon", "--time-limit: the duration is 'soon'; expected something like 90s"),
+        ("train", "--imgsz", "4", "--img-size is 4; expected 8 to 2048 pixels"),
+        ("train", "--fit", "crap", "--fit is 'crap'; expected one of crop, pad, stretch. Did you mean 'crop'?"),
+        ("train", "--duplicates", "all", "--duplicates is 'all'; expected one of near, exact"),
+        ("train", "--by", "date", "--split-by: unknown splitter 'date': one of time, iterative, stratified"),
+        ("train", "--aim", "recal=0.9", "Did you mean 'recall'?"),
+        ("train", "--device", "tpu", "--device is 'tpu'; expected one of auto, cpu, cuda, mps"),
+        ("train", "--precision", "float", "--precision is 'float'; expected one of auto, float32"),
+        ("train", "--memory-format", "rows", "--memory-format is 'rows'; expected one of auto, channels_last"),
+        ("train", "--seed", "-1", "seed is -1; expected a whole number from 0 to 4294967295"),
+        ("audit", "--fit", "bend", "--fit is 'bend'; expected one of crop"),
+        ("preview", "--img-size", "0", "--img-size is 0; expected 8 to 2048 pixels"),
+        ("split", "--by", "date", "--split-by: unknown splitter 'date'"),
+        ("doctor", "--batch-size", "0", "--batch-size is 0; expected a whole number above 0"),
+        ("doctor", "--img-size", "4096", "--img-size is 4096; expected 8 to 2048 pixels"),
+        ("evaluate", "--prevalence", "1", "--prevalence is 1.0; expected a share between 0 and 1, such as 0.01."),
+        ("evaluate", "--unknown", "nowhere", "1 of the paths do not exist: nowhere"),
+        ("evaluate", "--data", "nowhere", "nowhere does not exist"),
+        ("predict", "--precision", "half", "--precision is 'half'; expected one of auto, float32"),
     ],
 )
 def test_what_an_option_cannot_be_is_refused_before_torch_is_loaded(
-    option, value, expected, without_torch, colour_photos
+    command, option, value, expected, without_torch, colour_photos, cli_run
 ):
-    code, said = without_torch("train", colour_photos, option, value)
+    given = {"doctor": [], "evaluate": [cli_run], "predict": [cli_run, colour_photos]}.get(command, [colour_photos])
+    code, said = without_torch(command, *given, option, value)
     assert code == 2
     assert expected in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("coverage", None),
+        ("unsure_rate", 1.0),
+        ("epochs", 0),
+        ("batch_size", 0.5),
+        ("learning_rate", -1.0),
+        ("img_size", 0),
+        ("fit", None),
+        ("duplicates", "all"),
+        ("split_by", "date"),
+        ("seed", -1),
+        ("device", 0),
+        ("precision", np.float16),
+    ],
+)
+def test_in_python_the_same_is_refused_before_a_run_begins(name, value, colour_photos, tmp_path):
+    with pytest.raises(UsageError, match=str(getattr(value, "__name__", value)).removeprefix("-")):
+        linnaea.train(colour_photos, out=tmp_path / "run", model="majority", **{name: value})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("verb", ["audit", "preview", "split", "folds"])
+def test_seeds_are_whole_numbers_from_zero(verb, colour_photos):
+    with pytest.raises(UsageError, match="seed is -1; expected a whole number"):
+        list(getattr(pipeline, verb)(colour_photos, seed=-1))
+
+
+def test_images_that_are_to_be_unknown_are_looked_for_before_the_test_split_is_opened(cli_run):
+    before = linnaea.Run.open(cli_run).record()["test_opened"]
+    with pytest.raises(linnaea.LinnaeaError, match="nowhere"):
+        linnaea.evaluate(cli_run, unknown="nowhere")
+    assert linnaea.Run.open(cli_run).record()["test_opened"] == before

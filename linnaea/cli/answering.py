@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from linnaea.cli.application import AsJson, ImageFiles, RunFolder, one_of, print_json, print_result, share
+from linnaea.cli.application import (
+    AsJson,
+    ImageFiles,
+    OtherData,
+    RunFolder,
+    Strangers,
+    one_of,
+    print_json,
+    print_result,
+    share,
+)
 from linnaea.runtime.arguments import PRECISIONS
 from linnaea.runtime.words import counted
 
@@ -16,12 +26,12 @@ commands = typer.Typer()
 @commands.command()
 def evaluate(
     run: RunFolder,
-    data: Annotated[Path | None, typer.Option(help="Other labelled images; the run's test split by default.")] = None,
+    data: OtherData = None,
     prevalence: Annotated[
         float | None,
-        typer.Option(help="Of two classes: what answers are worth at this share of positives.", callback=share),
+        typer.Option(help="Of two classes: what answers are worth at this share of positives.", callback=share(0.01)),
     ] = None,
-    unknown: Annotated[Path | None, typer.Option(help="Images of none of the classes, to be told as unknown.")] = None,
+    unknown: Strangers = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge a run on its test split or on other data, or a file of predictions, with intervals."""
@@ -46,7 +56,10 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
     precision: Annotated[
         str,
-        typer.Option(help="float32, auto (the fastest that agrees with it) or bfloat16.", callback=one_of(*PRECISIONS)),
+        typer.Option(
+            help="float32, auto (the fastest that agrees with it), bfloat16, on cuda float16.",
+            callback=one_of(*PRECISIONS),
+        ),
     ] = "float32",
 ) -> None:
     """Answer for image files: label, confidence, prediction set, OOD score and a reason."""

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import linnaea
-from linnaea.errors import RunError
+from linnaea.errors import RunError, UsageError
 from linnaea.runtime.arguments import (
     DEVICES,
     DUPLICATES,
     require_one_of,
     require_picture_size,
-    require_positive,
+    require_seed,
     require_share,
     require_there,
 )
@@ -49,51 +50,68 @@ def _all_there(paths: list[Path]) -> list[Path]:
     return paths
 
 
-def one_of(*known: str) -> Callable[[typer.CallbackParam, str], str]:
+def one_of(*known: str) -> Callable[[typer.CallbackParam, Any], Any]:
     """A callback of an option that refuses words that are not known."""
+    return checked(partial(require_one_of, known))
 
-    def check(option: typer.CallbackParam, given: str) -> str:
-        require_one_of(known, _named(option), given)
+
+def checked(require: Callable[[str, Any], None]) -> Callable[[typer.CallbackParam, Any], Any]:
+    """A callback of an option whose value, where one is given, must be what `require` demands of it by name."""
+
+    def check(option: typer.CallbackParam, given: Any) -> Any:
+        if given is not None:
+            require(_named(option), given)
         return given
 
     return check
 
 
-def positive(option: typer.CallbackParam, given: float | None) -> float | None:
-    """A callback of an option that refuses numbers which are not above 0."""
-    require_positive(_named(option), given)
-    return given
+def share(usual: float) -> Callable[[typer.CallbackParam, Any], Any]:
+    """A callback of an option that refuses numbers which do not lie between 0 and 1; `usual` is an example."""
+    return checked(partial(require_share, usual=usual))
 
 
-def share(option: typer.CallbackParam, given: float | None) -> float | None:
-    """A callback of an option that refuses numbers which do not lie between 0 and 1."""
-    require_share(_named(option), given)
-    return given
+def read_by(parse: Callable[[str], object]) -> Callable[[typer.CallbackParam, Any], Any]:
+    """A callback of an option whose words must be what `parse` can read."""
+
+    def require(name: str, given: str) -> None:
+        try:
+            parse(given)
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from None
+
+    return checked(require)
 
 
-def picture_size(option: typer.CallbackParam, given: int | None) -> int | None:
-    """A callback of an option that refuses sides which no picture is read at."""
-    require_picture_size(_named(option), given)
-    return given
+def _seed(_: str, given: int) -> None:
+    require_seed(given)
 
 
-def _fit(option: typer.CallbackParam, given: str) -> str:
+def _fit(name: str, given: str) -> None:
     from linnaea.data.decoding import FITS
 
-    require_one_of(FITS, _named(option), given)
-    return given
+    require_one_of(FITS, name, given)
 
 
-def _splitter(given: str) -> str:
+def _splitter(given: str) -> object:
     from linnaea.data.splits import SPLITTERS
 
-    SPLITTERS[given]
-    return given
+    return SPLITTERS[given]
 
 
 def _named(option: typer.CallbackParam) -> str:
     """An option as it is written on the command line."""
     return option.opts[0]
+
+
+def _source_of(given: Path | None) -> Path | None:
+    return given if given is None else _with_source(given)
+
+
+def _others(given: Path | None) -> Path | None:
+    if given is not None:
+        require_there([given])
+    return given
 
 
 Data = Annotated[
@@ -103,8 +121,16 @@ Data = Annotated[
     ),
 ]
 ImageFiles = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", callback=_all_there)]
+OtherData = Annotated[
+    Path | None,
+    typer.Option(help="Other labelled images; the run's test split by default.", callback=_source_of),
+]
+Strangers = Annotated[
+    Path | None,
+    typer.Option(help="Images of none of the classes, to be told as unknown.", callback=_others),
+]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=_there)]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", callback=checked(_seed))]
 Duplicates = Annotated[
     str,
     typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).", callback=one_of(*DUPLICATES)),
@@ -115,13 +141,14 @@ SplitBy = Annotated[
         "--split-by",
         "--by",
         help="stratified (by class), time (by the column time) or iterative (by label).",
-        callback=_splitter,
+        callback=read_by(_splitter),
     ),
 ]
 ImageSize = Annotated[
-    int | None, typer.Option("--img-size", "--imgsz", help="Side of the pictures.", callback=picture_size)
+    int | None,
+    typer.Option("--img-size", "--imgsz", help="Side of the pictures.", callback=checked(require_picture_size)),
 ]
-Fit = Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.", callback=_fit)]
+Fit = Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.", callback=checked(_fit))]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=one_of(*DEVICES))]
 Augment = Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

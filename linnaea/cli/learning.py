@@ -17,13 +17,14 @@ from linnaea.cli.application import (
     RunFolder,
     Seed,
     SplitBy,
+    checked,
     names_in,
     one_of,
-    positive,
     print_json,
+    read_by,
     share,
 )
-from linnaea.runtime.arguments import MEMORY_FORMATS, PRECISIONS
+from linnaea.runtime.arguments import MEMORY_FORMATS, PRECISIONS, require_count, require_positive
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.words import counted
 
@@ -31,17 +32,10 @@ commands = typer.Typer()
 AIM = "Of thresholds: youden, f1, recall=0.95, precision=0.9, specificity=0.95, cost=1:5."
 
 
-def _duration(given: str | None) -> str | None:
-    parse_duration(given)
-    return given
-
-
-def _aim(given: str | None) -> str | None:
+def _aim(given: str) -> object:
     from linnaea.evidence.aims import Goal
 
-    if given is not None:
-        Goal.parse(given)
-    return given
+    return Goal.parse(given)
 
 
 @commands.command()
@@ -50,13 +44,17 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ by default.")] = None,
     model: Annotated[str, typer.Option(help="auto (the ladder), or rungs and timm networks by commas.")] = "auto",
     weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file of pretrained weights.")] = "auto",
-    time_limit: Annotated[str | None, typer.Option(help="Such as 90s, 10m or 1h30m.", callback=_duration)] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.", callback=positive)] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(help="Such as 90s, 10m or 1h30m.", callback=read_by(parse_duration))
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images.", callback=checked(require_count))
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", "-b", help="Images per step.", callback=positive)
+        int | None, typer.Option("--batch-size", "-b", help="Images per step.", callback=checked(require_count))
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--lr", help="The highest learning rate.", callback=positive)
+        float | None, typer.Option("--lr", help="The highest learning rate.", callback=checked(require_positive))
     ] = None,
     img_size: ImageSize = None,
     fit: Fit = "crop",
@@ -67,22 +65,22 @@ def train(
     balance: Annotated[str | None, typer.Option(help="Against imbalance: oversample, focal and so on.")] = None,
     loss: Annotated[str | None, typer.Option(help="With a taxonomy: per_level, marginal, cross_entropy.")] = None,
     coverage: Annotated[
-        float, typer.Option(help="Share of images whose prediction set holds the truth.", callback=share)
+        float, typer.Option(help="Share of images whose prediction set holds the truth.", callback=share(0.9))
     ] = 0.9,
     unsure_rate: Annotated[
-        float, typer.Option(help="Share of known images to answer with 'unsure'.", callback=share)
+        float, typer.Option(help="Share of known images to answer with 'unsure'.", callback=share(0.05))
     ] = 0.05,
     unfamiliar_rate: Annotated[
-        float, typer.Option(help="Share of known images to call 'unfamiliar'.", callback=share)
+        float, typer.Option(help="Share of known images to call 'unfamiliar'.", callback=share(0.05))
     ] = 0.05,
     ood: Annotated[str, typer.Option(help="What says how strange a picture is: auto, none, energy, knn ...")] = "auto",
     hold_out: Annotated[
         str | None, typer.Option(help="Classes to leave out, by commas, to be told as unknown.")
     ] = None,
-    aim: Annotated[str | None, typer.Option(help=AIM, callback=_aim)] = None,
+    aim: Annotated[str | None, typer.Option(help=AIM, callback=read_by(_aim))] = None,
     positive: Annotated[str | None, typer.Option(help="Of two classes the one aims are about; the second.")] = None,
     risk: Annotated[
-        float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.", callback=share)
+        float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.", callback=share(0.1))
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",

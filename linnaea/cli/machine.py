@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from linnaea.cli.application import AsJson, Device, picture_size, positive, print_json
+from linnaea.cli.application import AsJson, Device, checked, print_json
+from linnaea.runtime.arguments import require_count, require_picture_size
 
 commands = typer.Typer()
 
@@ -34,10 +35,10 @@ def cache(
 def doctor(
     network: Annotated[str | None, typer.Option(help="A timm network, to measure how it runs fastest here.")] = None,
     img_size: Annotated[
-        int, typer.Option("--img-size", "--imgsz", help="Side of its pictures.", callback=picture_size)
+        int, typer.Option("--img-size", "--imgsz", help="Side of its pictures.", callback=checked(require_picture_size))
     ] = 224,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", "-b", help="Images per step of training.", callback=positive)
+        int, typer.Option("--batch-size", "-b", help="Images per step of training.", callback=checked(require_count))
     ] = 32,
     device: Device = "auto",
     as_json: AsJson = False,

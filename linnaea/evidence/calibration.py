@@ -17,7 +17,7 @@ from linnaea.runtime.arguments import require_share
 from linnaea.task import TASKS
 
 if TYPE_CHECKING:
-    from linnaea.classifier import Classifier  # which imports torch, and evidence does without
+    from linnaea.classifier import Classifier  # which imports torch; predictions are judged without
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[Any]
@@ -40,8 +40,8 @@ class Aims:
     risk: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("coverage", "unsure_rate", "unfamiliar_rate"):
-            require_share(name, getattr(self, name))
+        for name, usual in {"coverage": 0.9, "unsure_rate": 0.05, "unfamiliar_rate": 0.05}.items():
+            require_share(name, getattr(self, name), usual)
         if self.aim is not None:
             Goal.parse(self.aim)
 

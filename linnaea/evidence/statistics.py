@@ -10,7 +10,7 @@ from linnaea.evidence.metrics import Judged, Metric
 from linnaea.evidence.metrics.contract import S
 from linnaea.evidence.metrics.scores import Flags, ratio
 from linnaea.predictions import Predictions
-from linnaea.runtime.words import counted
+from linnaea.runtime.words import in_number
 from linnaea.task import Floats
 
 # Beyond this many sorted weights per resample (a thousand of them take some ten seconds) the first order is enough.
@@ -130,7 +130,7 @@ def _caution(mistakes: int) -> str:
     # Few mistakes carry most of a loss: by simulation such intervals cover 70 to 90 % in place of 95 %.
     if mistakes >= _ENOUGH_MISTAKES:
         return ""
-    return f", too narrow: only {counted(mistakes, 'mistake')} seen" if mistakes else _UNSEEN
+    return f", too narrow: only {mistakes} {in_number(mistakes, 'mistake')} seen" if mistakes else _UNSEEN
 
 
 def _mean(values: Floats, counted: Flags) -> Callable[[Floats], Floats]:

@@ -28,6 +28,7 @@ from linnaea.models.hog import Hog
 from linnaea.models.model import Model
 from linnaea.models.weights import find_weights
 from linnaea.pipeline.preparation import group_duplicates
+from linnaea.runtime.arguments import DUPLICATES, require_one_of, require_seed
 from linnaea.runtime.cells import join_cell
 from linnaea.runtime.containers import Located
 from linnaea.runtime.files import write_text
@@ -95,6 +96,8 @@ def audit(
     without the subject; order. Each file is read once, and not again while it stays as it is. `fit` is the way
     pictures will become square. Raises DataError where no image can be read.
     """
+    require_seed(seed)
+    require_one_of(DUPLICATES, "duplicates", duplicates)
     dataset = data if isinstance(data, Dataset) else read(data)
     embedding, size, note = embedding_for(weights, img_size, fit, dataset.paths)
     found = digest(dataset.paths, Recipe(size, fit), embedding)
@@ -129,7 +132,7 @@ def embedding_for(
     """
     found, note = find_weights(weights, None)
     if found is None:
-        own = size or AUDIT_SIZE
+        own = AUDIT_SIZE if size is None else size
         embedding = _embedding(Hog(2, own), f"hog {own}", Recipe(own, fit), paths)
         return embedding, own, f"{note} The audit looks at HOG and colours."
     own = size or found.size

@@ -34,8 +34,9 @@ def evaluate(
         if data is not None or unknown is not None:
             raise UsageError(f"{classifier} holds predictions that were made already: it takes no other images.")
         return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
+    from linnaea.classifier import Classifier
     from linnaea.pipeline.judging import judge_classifier, judge_run
 
-    if not isinstance(classifier, str | Path | Run):
+    if isinstance(classifier, Classifier):
         return judge_classifier(classifier, data, prevalence, unknown)
     return judge_run(classifier if isinstance(classifier, Run) else Run.open(classifier), data, prevalence, unknown)

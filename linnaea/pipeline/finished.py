@@ -1,4 +1,4 @@
-"""Verbs about finished runs that look at what these left, not at their models: nothing here needs torch."""
+"""Verbs about runs that look at what these left, not at their models: nothing here needs torch."""
 
 from pathlib import Path
 

@@ -27,11 +27,12 @@ def judge_classifier(
     if data is None:
         raise DataError("a classifier alone has no data: give labelled images as the second argument.")
     require_prevalence(classifier.task, prevalence)
+    strangers = None if unknown is None else image_files(unknown)
     predictions = classifier.predict(known_images(data, classifier))
     judged = judge(predictions, classifier.policy, prevalence=prevalence)
-    if unknown is None:
+    if strangers is None:
         return judged
-    openset = judge_images(classifier, predictions, image_files(unknown))
+    openset = judge_images(classifier, predictions, strangers)
     return judged.with_more(openset.figures, openset.findings)
 
 
@@ -42,6 +43,7 @@ def judge_run(
     run.require_finished()
     loaded = load(run.model_folder)
     require_prevalence(loaded.task, prevalence)
+    strangers = None if unknown is None else image_files(unknown)
     if data is None:
         name, dataset = _own(run)
     else:
@@ -53,10 +55,10 @@ def judge_run(
         run.count_test("evaluate")
         times = len(run.record()["test_opened"])
         logger.info(f"The test split of {run.folder} has been opened {times} times; each look is written down.")
-    if unknown is None:
+    if unknown is None or strangers is None:
         return evaluation
     named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name
-    openset = judge_folder(run, loaded, answers, image_files(unknown), named)
+    openset = judge_folder(run, loaded, answers, strangers, named)
     return evaluation.with_more(openset.figures, openset.findings)
 
 

@@ -12,7 +12,7 @@ from linnaea.learning.planning import measure_training
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import measure_embedding
 from linnaea.models.network import Network, require_network
-from linnaea.runtime.arguments import require_picture_size, require_positive
+from linnaea.runtime.arguments import require_count, require_picture_size
 from linnaea.runtime.plan import WORTH_MEASURING, Plan, pick_device
 from linnaea.runtime.plan.agreement import TOLERANCES
 from linnaea.runtime.words import counted
@@ -28,10 +28,11 @@ def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, de
     """Measure, whatever is remembered, how the named timm network embeds and trains fastest here; by purpose.
 
     It has random weights, and is shown smooth random pictures of `img_size` pixels; it is trained in batches of
-    `batch_size`. What was measured is remembered. Raises UsageError for an unknown network or size.
+    `batch_size`. What was measured is remembered. Raises UsageError for an unknown network
+    and for a size or a batch that is none.
     """
     require_picture_size("img_size", img_size)
-    require_positive("batch_size", batch_size)
+    require_count("batch_size", batch_size)
     model = _network(network, img_size).to(pick_device(device))
     images = pictures(PICTURES, img_size)
     targets = np.arange(PICTURES) % CLASSES

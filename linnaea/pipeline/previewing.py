@@ -21,6 +21,7 @@ from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.training import Examples
 from linnaea.pipeline.preparation import prepare
 from linnaea.pipeline.training import examples_job, picture_size
+from linnaea.runtime.arguments import require_seed
 
 MOST_CLASSES = 12
 TRIES = 5
@@ -57,7 +58,8 @@ def preview(
         look_up(AUGMENTATIONS, name)
     dataset = data if isinstance(data, Dataset) else read(data)
     steps, _ = steps_for(model, weights)
-    recipe = Recipe(img_size or picture_size(dataset, steps), fit)
+    require_seed(seed)
+    recipe = Recipe(picture_size(dataset, steps) if img_size is None else img_size, fit)
     names, notes = tuple(augment or ()), [f"Augmentations as asked: {', '.join(augment or ()) or 'none'}."]
     if augment is None:
         prepared = prepare(dataset, recipe, seed=seed)

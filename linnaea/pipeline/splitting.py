@@ -14,6 +14,7 @@ from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
 from linnaea.finding import Finding
 from linnaea.pipeline.preparation import Usable, prepare, usable
+from linnaea.runtime.arguments import require_seed
 
 SIZE = 64  # of the pictures that duplicates are looked for in
 FOLDS = 5
@@ -40,6 +41,7 @@ def split(
     numbers from 1 to `folds`, one for each of the `repeats`, instead of a split. Splits that are given are kept.
     """
     SPLITTERS[split_by]
+    require_seed(seed)
     dataset = _dataset(data)
     if folds is None:
         if repeats != 1:
@@ -62,6 +64,7 @@ def folds(
     columns `fold_1`, ... are kept, otherwise there are 5 `folds`, in 1 of `repeats`. Raises UsageError when the data
     has splits, or other folds than those asked for.
     """
+    require_seed(seed)
     found = _unsplit(_dataset(data), duplicates)
     assigned = given_folds(found.dataset)
     if assigned is None:

@@ -49,7 +49,7 @@ from linnaea.pipeline.strangers import held_out, judge_held_out
 from linnaea.pipeline.strangers import hold_out as hold_out_of
 from linnaea.predictions import Predictions
 from linnaea.run import Run, now
-from linnaea.runtime.arguments import require_positive
+from linnaea.runtime.arguments import DUPLICATES, require_count, require_one_of, require_positive, require_seed
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
 from linnaea.task import TASKS, Task
@@ -121,6 +121,8 @@ def train(
     options = replace(options, device=pick_device(device), memory_format=pick_memory_format(memory_format), seed=seed)
     options = replace(options, precision=pick_precision(precision, options.device))
     SPLITTERS[split_by]
+    require_one_of(DUPLICATES, "duplicates", duplicates)
+    require_seed(seed)
     dataset = hold_out_of(data if isinstance(data, Dataset) else read(data), hold_out or ())
     dataset = with_positive(dataset, positive)
     require_score(ood, several=dataset.multilabel)
@@ -132,7 +134,7 @@ def train(
     steps, weight_notes = steps_for(model, weights)
     steps, balance_notes = steps_balanced(steps, balance, auto=model == "auto")
     weight_notes += balance_notes
-    recipe = Recipe(img_size or picture_size(dataset, steps), fit)
+    recipe = Recipe(picture_size(dataset, steps) if img_size is None else img_size, fit)
     frozen = freeze(dataset, arguments)
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
     run = open_run(folder, frozen, resume=resume)
@@ -297,8 +299,11 @@ def task_of(dataset: Dataset, loss: str | None = None) -> Task:
 def _options(
     epochs: int | None, learning_rate: float | None, batch_size: int | None, augment: Sequence[str] | None
 ) -> Options:
-    for name, value in {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}.items():
-        require_positive(name, value)
+    for name, count in {"epochs": epochs, "batch_size": batch_size}.items():
+        if count is not None:
+            require_count(name, count)
+    if learning_rate is not None:
+        require_positive("learning_rate", learning_rate)
     for name in augment or ():
         look_up(AUGMENTATIONS, name)
     return Options(epochs, learning_rate, batch_size, tuple(augment) if augment is not None else None)

@@ -1,6 +1,7 @@
 """What arguments may be, as far as it can be told before anything heavy is imported."""
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 
 from linnaea.errors import DataError, UsageError, suggest
@@ -12,27 +13,39 @@ DUPLICATES = ("near", "exact")
 SMALLEST_PICTURE, LARGEST_PICTURE = 8, 2048
 
 
-def require_one_of(known: Sequence[str], name: str, value: str) -> None:
+def require_one_of(known: Sequence[str], name: str, value: object) -> None:
     """Raise UsageError when the argument `name` is none of the known words."""
     if value not in known:
-        raise UsageError(f"{name} is {value!r}; expected one of {', '.join(known)}.{suggest(value, known)}")
+        raise UsageError(f"{name} is {value!r}; expected one of {', '.join(known)}.{suggest(str(value), known)}")
 
 
-def require_positive(name: str, value: float | None) -> None:
-    """Raise UsageError when the argument `name` is given and is no finite number above 0."""
-    if value is not None and not 0 < value < float("inf"):
+def require_positive(name: str, value: object) -> None:
+    """Raise UsageError when the argument `name` is no finite number above 0."""
+    if not 0 < _number(value) < float("inf"):
         raise UsageError(f"{name} is {value}; expected a number above 0.")
 
 
-def require_share(name: str, value: float | None, usual: float = 0.05) -> None:
-    """Raise UsageError when the argument `name` is given and does not lie between 0 and 1; `usual` is an example."""
-    if value is not None and not 0 < value < 1:
+def require_count(name: str, value: object) -> None:
+    """Raise UsageError when the argument `name` is no whole number above 0."""
+    if _whole(value) <= 0:
+        raise UsageError(f"{name} is {value}; expected a whole number above 0.")
+
+
+def require_seed(value: object) -> None:
+    """Raise UsageError when a seed is no whole number from 0 to 2^32 - 1, as all generators take them."""
+    if not 0 <= _whole(value) < 2**32:
+        raise UsageError(f"seed is {value}; expected a whole number from 0 to {2**32 - 1}.")
+
+
+def require_share(name: str, value: object, usual: float = 0.05) -> None:
+    """Raise UsageError when the argument `name` does not lie between 0 and 1; `usual` is an example."""
+    if not 0 < _number(value) < 1:
         raise UsageError(f"{name} is {value}; expected a share between 0 and 1, such as {usual}.")
 
 
-def require_picture_size(name: str, value: int | None) -> None:
-    """Raise UsageError when the argument `name` is given and is no side of a picture that is read, in pixels."""
-    if value is not None and not SMALLEST_PICTURE <= value <= LARGEST_PICTURE:
+def require_picture_size(name: str, value: object) -> None:
+    """Raise UsageError when the argument `name` is no side of a picture that is read, in pixels."""
+    if not SMALLEST_PICTURE <= _whole(value) <= LARGEST_PICTURE:
         raise UsageError(f"{name} is {value}; expected {SMALLEST_PICTURE} to {LARGEST_PICTURE} pixels.")
 
 
@@ -44,3 +57,13 @@ def require_there(paths: Sequence[Path]) -> None:
             f"{len(missing)} of the paths do not exist: {', '.join(missing[:3])}; expected image files or folders of "
             "them."
         )
+
+
+def _number(value: object) -> float:
+    """Not a number for what is none."""
+    return float(value) if isinstance(value, Real) else float("nan")
+
+
+def _whole(value: object) -> int:
+    """-1 for what is no whole number."""
+    return int(value) if isinstance(value, Integral) else -1

@@ -1,8 +1,8 @@
 """The fastest way to run a network here: measured once, then remembered; checked every time.
 
 `torch.compile` is no candidate. To translate a network for 224 pixels took 13 to 107 seconds of a core, more than
-measuring may take here or nearly so, for steps that were at best a third as fast again (MobileNetV3) and no faster at all
-in the training of ViT-S; nothing is gained before two thousand images (`python -m benchmarks compiling`).
+measuring may take here or nearly so, for steps that were at best a third as fast again (MobileNetV3) and no faster at
+all in the training of ViT-S; nothing is gained before two thousand images (`python -m benchmarks compiling`).
 """
 
 import logging

@@ -14,7 +14,7 @@ from benchmarks.table import keep
 from linnaea.learning.training import Examples, Schedule, fit
 from linnaea.models.network import Network
 from linnaea.pipeline.planning import measure_plans, pictures
-from linnaea.runtime.plan import Plan
+from linnaea.runtime.plan import Plan, pick_device
 from linnaea.task import TASKS
 
 NETWORKS = ("resnet50", "vit_small_patch16_224", "mobilenetv3_large_100", "efficientnet_b0")
@@ -25,7 +25,7 @@ ALIKE = 0.8  # the least cosine between what the steps of both did to the head
 PROOF = """
 from benchmarks.finetuning import ours
 from linnaea.runtime.plan import Plan
-ours({network!r}, Plan("cpu", precision={precision!r}, memory_format={memory_format!r}))
+ours({network!r}, Plan({device!r}, precision={precision!r}, memory_format={memory_format!r}))
 """
 
 
@@ -51,7 +51,9 @@ def row(name: str) -> dict[str, Any]:
     ):
         mine, default, best = in_turns([own, usual, tuned])
         alike = [cosine(own.result, other.result) for other in (usual, tuned)]
-    proof = kernels(PROOF.format(network=name, precision=plan.precision, memory_format=plan.memory_format))
+    proof = kernels(
+        PROOF.format(network=name, device=plan.device, precision=plan.precision, memory_format=plan.memory_format)
+    )
     return {
         "network": name,
         "plan": f"{plan.precision} {plan.memory_format}",
@@ -73,7 +75,7 @@ def examples() -> Examples:
 
 
 def network(name: str) -> Network:
-    return copy.deepcopy(_network(name))
+    return copy.deepcopy(_network(name)).to(pick_device())
 
 
 @cache
@@ -87,7 +89,7 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def head(model: Network) -> np.ndarray:
-    return model.classifier.weight.detach().numpy().copy()
+    return model.classifier.weight.detach().cpu().numpy().copy()
 
 
 def ours(name: str, plan: Plan) -> np.ndarray:
@@ -111,17 +113,17 @@ def ours(name: str, plan: Plan) -> np.ndarray:
 
 def theirs(name: str, tuned: bool) -> np.ndarray:
     """What the same steps in a plain loop did to it: the same pictures in the same order, at the same rates."""
-    model, given = network(name), examples()
+    model, given, device = network(name), examples(), pick_device()
     layout = torch.channels_last if tuned else torch.contiguous_format
     model = model.to(memory_format=layout).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     before, order = head(model), torch.randperm(len(given), generator=torch.Generator().manual_seed(0)).numpy()
     for step, rows in enumerate(np.array_split(order, STEPS)):
         optimizer.param_groups[0]["lr"] = SCHEDULE.rate(step / STEPS)
-        images = torch.from_numpy(given.images[rows]).permute(0, 3, 1, 2).float().div(255)
-        with torch.autocast("cpu", torch.bfloat16, enabled=tuned):
+        images = torch.from_numpy(given.images[rows]).to(device).permute(0, 3, 1, 2).float().div(255)
+        with torch.autocast(device, torch.bfloat16, enabled=tuned):
             logits = model(images.contiguous(memory_format=layout))
-        loss = functional.cross_entropy(logits.float(), torch.from_numpy(given.targets[rows]))
+        loss = functional.cross_entropy(logits.float(), torch.from_numpy(given.targets[rows]).to(device))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()

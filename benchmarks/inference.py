@@ -20,6 +20,7 @@ from linnaea.classifier import Classifier
 from linnaea.data.pixels import Recipe, decode_files
 from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
+from linnaea.runtime.plan import pick_device
 
 NETWORKS = {"resnet50": "3x", "vit_small_patch16_224": "3x", "mobilenetv3_large_100": "1.3x"}
 SIZE, BATCH, COUNT, CLASSES = 224, 32, 256, 10
@@ -88,7 +89,9 @@ def classifier(name: str) -> Classifier:
     torch.manual_seed(0)
     model = Network(name, CLASSES, SIZE)
     torch.nn.init.normal_(model.classifier.weight)
-    return Classifier(model.eval(), tuple(f"class {k}" for k in range(CLASSES)), "multiclass", Recipe(SIZE))
+    return Classifier(
+        model.eval().to(pick_device()), tuple(f"class {k}" for k in range(CLASSES)), "multiclass", Recipe(SIZE)
+    )
 
 
 def ours(name: str, paths: list[Path], precision: str) -> np.ndarray:
@@ -109,7 +112,7 @@ def plain(name: str, paths: list[Path], tuned: bool) -> np.ndarray:
             v2.ToDtype(torch.float32, scale=True),
         ]
     )
-    layout = torch.channels_last if tuned else torch.contiguous_format
+    layout, device = torch.channels_last if tuned else torch.contiguous_format, pick_device()
     model = classifier(name).model.to(memory_format=layout)
     parts = []
     with torch.inference_mode(), ThreadPoolExecutor() as pool:
@@ -117,9 +120,9 @@ def plain(name: str, paths: list[Path], tuned: bool) -> np.ndarray:
             images = (pool.map if tuned else map)(
                 lambda path: shape(Image.open(path).convert("RGB")), paths[start : start + BATCH]
             )
-            with torch.autocast("cpu", torch.bfloat16, enabled=tuned):
-                logits = model(torch.stack(list(images)).contiguous(memory_format=layout))
-            parts.append(logits.float().softmax(dim=1).numpy())
+            with torch.autocast(device, torch.bfloat16, enabled=tuned):
+                logits = model(torch.stack(list(images)).to(device).contiguous(memory_format=layout))
+            parts.append(logits.float().softmax(dim=1).cpu().numpy())
     return np.concatenate(parts).argmax(axis=1)
 
 

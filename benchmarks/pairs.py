@@ -114,12 +114,14 @@ def calibration() -> str:
     """How fast two square matrices are multiplied here and now, in float32 and bfloat16."""
     import torch
 
-    speeds = []
+    from linnaea.runtime.plan import pick_device
+
+    speeds, device = [], pick_device()
     for kind in (torch.float32, torch.bfloat16):
-        left, right = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
+        left, right = (torch.randn(SIDE, SIDE).to(device, kind) for _ in range(2))
         seconds = min(_timed(partial(_multiply, left, right)) for _ in range(5))
         speeds.append(f"{2 * SIDE**3 / seconds / 1e9:.0f} GFLOP/s in {str(kind).removeprefix('torch.')}")
-    return f"{torch.get_num_threads()} threads, products of {SIDE} x {SIDE}: {' and '.join(speeds)}"
+    return f"{torch.get_num_threads()} threads, products of {SIDE} x {SIDE} on {device}: {' and '.join(speeds)}"
 
 
 def kernels(code: str) -> list[str]:
@@ -137,7 +139,7 @@ def kernels(code: str) -> list[str]:
 
 
 def _multiply(left: "Tensor", right: "Tensor") -> None:
-    left @ right
+    (left @ right)[0, 0].item()  # which waits for an accelerator
 
 
 def _timed(work: Work) -> float:

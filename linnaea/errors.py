@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class LinnaeaError(Exception):
@@ -30,9 +31,10 @@ class RunError(LinnaeaError):
     """A run folder is missing, half written, or was made with other arguments."""
 
     @classmethod
-    def missing(cls, folder: object) -> "RunError":
-        """There is nothing at the path of a run."""
-        return cls(f"{folder} does not exist: expected the folder of a run, such as runs/birds.")
+    def missing(cls, folder: str | Path) -> "RunError":
+        """There is no folder at the path of a run."""
+        fault = "is a file" if Path(folder).exists() else "does not exist"
+        return cls(f"{folder} {fault}: expected the folder of a run, such as runs/birds.")
 
 
 class MissingExtraError(LinnaeaError, ImportError):

@@ -200,6 +200,22 @@ def test_predict_says_where_it_wrote(cli_run, colour_photos, call):
         assert Path(f"answers.{name}").stat().st_size > 0
 
 
+def test_the_name_of_the_file_says_the_format(cli_run, colour_photos, call):
+    assert call("predict", cli_run, colour_photos / "dark", "--out", "answers.json")[0] == 0
+    assert len(json.loads(Path("answers.json").read_text())) == 30
+    assert call("predict", cli_run, colour_photos / "dark", "--out", "answers.txt")[0] == 0
+    assert Path("answers.txt").read_text().startswith("image ")
+    code, _, err = call("predict", cli_run, colour_photos / "dark", "--format", "csv", "--out", "other.json")
+    assert (code, Path("other.json").exists()) == (2, False)
+    assert "other.json ends in .json, and --format is csv: leave one out" in err
+
+
+def test_a_file_in_place_of_a_run_is_called_one(cli_run, call):
+    code, _, err = call("compare", cli_run / "predictions" / "test.parquet", cli_run)
+    assert code == 2
+    assert "test.parquet is a file: expected the folder of a run" in err
+
+
 def test_parquet_needs_a_file(cli_run, colour_photos, call):
     code, out, err = call("predict", cli_run, colour_photos / "dark", "--format", "parquet")
     assert (code, out) == (2, "")
@@ -402,7 +418,7 @@ def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_p
         ("train", "--device", "tpu", "--device is 'tpu'; expected one of auto, cpu, cuda, mps"),
         ("train", "--precision", "float", "--precision is 'float'; expected one of auto, float32"),
         ("train", "--memory-format", "rows", "--memory-format is 'rows'; expected one of auto, channels_last"),
-        ("train", "--seed", "-1", "seed is -1; expected a whole number from 0 to 4294967295"),
+        ("train", "--seed", "-1", "--seed is -1; expected a whole number from 0 to 4294967295"),
         ("audit", "--fit", "bend", "--fit is 'bend'; expected one of crop"),
         ("preview", "--img-size", "0", "--img-size is 0; expected 8 to 2048 pixels"),
         ("split", "--by", "date", "--split-by: unknown splitter 'date'"),

@@ -52,7 +52,9 @@ def evaluate(
 def predict(
     run: RunFolder,
     images: ImageFiles,
-    output_format: Annotated[str, typer.Option("--format", help="table, csv, json or parquet.")] = "table",
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="table, csv, json or parquet; as --out ends, or table.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
     precision: Annotated[
         str,
@@ -64,9 +66,9 @@ def predict(
 ) -> None:
     """Answer for image files: label, confidence, prediction set, OOD score and a reason."""
     from linnaea import pipeline
-    from linnaea.delivery.answers import FORMATS
+    from linnaea.delivery.answers import writer_for
 
-    write = FORMATS[output_format]  # an unknown format is refused before any work is done
+    write = writer_for(output_format, out)  # refused before any work is done
     answers = pipeline.predict(run, list(images), precision=precision)
     text, reasons = write(answers, out), Counter(answers.column("reason"))
     typer.echo(text if out is None else f"The answers are in {out}.")

@@ -83,8 +83,8 @@ def read_by(parse: Callable[[str], object]) -> Callable[[typer.CallbackParam, An
     return checked(require)
 
 
-def _seed(_: str, given: int) -> None:
-    require_seed(given)
+def _seed(name: str, given: int) -> None:
+    require_seed(given, name)
 
 
 def _fit(name: str, given: str) -> None:

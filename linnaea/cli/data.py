@@ -49,8 +49,11 @@ def audit(
         if written and not as_json:
             typer.echo(f"Written: {written}")
     if not as_json:
-        typer.echo(f"{len(grave)} of {counted(len(found), 'finding')} to look at.\nNext: linnaea train {data}")
-    if any(finding.severity == "error" for finding in found) or (strict and grave):
+        typer.echo(f"{len(grave)} of {counted(len(found), 'finding')} to look at.")
+    broken = any(finding.severity == "error" for finding in found)
+    if not as_json and not broken:
+        typer.echo(f"Next: linnaea train {data}")
+    if broken or (strict and grave):
         raise typer.Exit(1)
 
 

@@ -32,6 +32,19 @@ def _register(name: str) -> Callable[[Callable[[Predictions], str]], Callable[[P
     return add
 
 
+def writer_for(name: str | None, out: Path | None) -> Writer:
+    """The format of this name or, without one, that which the file's name ends in, otherwise a table.
+
+    Raises UsageError for an unknown format, and where the file's name ends in another one.
+    """
+    ending = out.suffix.lower().removeprefix(".") if out is not None else ""
+    known = ending if ending in FORMATS else None
+    if name is not None and known not in (None, name):
+        FORMATS[name]
+        raise UsageError(f"{out} ends in .{ending}, and --format is {name}: leave one out, or let them agree.")
+    return FORMATS[name or known or "table"]
+
+
 @_register("table")
 def as_table(predictions: Predictions) -> str:
     """Aligned columns, for people."""

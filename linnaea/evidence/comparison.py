@@ -61,7 +61,7 @@ class Comparison:
         return asdict(self) | plain | {"values": values} | words
 
     def __str__(self) -> str:
-        header = ("metric", *self.names, "difference", "")
+        header = ("metric", *self.names, f"{self.names[1]} less {self.names[0]}", "")
         rows = [header, *(self._row(name, difference) for name, difference in self.differences.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -63,7 +63,8 @@ def require_network(name: str, also: Sequence[str] = ()) -> None:
 
     if not known_network(name):
         hint = suggest(name, [*also, *timm.list_models()])
-        raise UsageError(f"unknown model {name!r}: expected {', '.join(also)} or the name of a timm network.{hint}")
+        others = f"{', '.join(also)} or " if also else ""
+        raise UsageError(f"unknown model {name!r}: expected {others}the name of a timm network.{hint}")
 
 
 def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:

@@ -13,7 +13,7 @@ from linnaea.evidence.prevalence import require_prevalence
 from linnaea.pipeline.answering import image_files
 from linnaea.pipeline.known import known_images
 from linnaea.pipeline.strangers import judge_folder, judge_images
-from linnaea.run import Run
+from linnaea.run import NO_TEST, Run
 
 logger = logging.getLogger("linnaea")
 Data = str | Path | Dataset
@@ -51,6 +51,8 @@ def judge_run(
         name = f"{dataset.root.resolve().name}-{dataset.fingerprint[:8]}"
     answers = loaded.predict(dataset)
     evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
+    if data is None and name == "val":
+        logger.warning(NO_TEST)
     if name == "test":
         run.count_test("evaluate")
         times = len(run.record()["test_opened"])

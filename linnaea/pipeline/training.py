@@ -48,7 +48,7 @@ from linnaea.pipeline.preparation import Prepared, Rows, prepare
 from linnaea.pipeline.strangers import held_out, judge_held_out
 from linnaea.pipeline.strangers import hold_out as hold_out_of
 from linnaea.predictions import Predictions
-from linnaea.run import Run, now
+from linnaea.run import NO_TEST, Run, now
 from linnaea.runtime.arguments import DUPLICATES, require_count, require_one_of, require_positive, require_seed
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
@@ -219,7 +219,8 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run, *, ood: s
             seen = (embed_once if fixed else embed)(classifier.model, prepared.decoded.images[test])
             answers = _evaluate(classifier, seen, prepared, run, "test")
         else:
-            run.note("There is no test split: figures on val were also used to choose, and are too good.")
+            run.note(NO_TEST)
+            logger.warning(NO_TEST)
     if (held := held_out(prepared.dataset)) is not None:
         with timed(run, "open set"):
             known = Known.of(classifier.model, features, targets[rows], val_features)

@@ -31,10 +31,10 @@ def require_count(name: str, value: object) -> None:
         raise UsageError(f"{name} is {value}; expected a whole number above 0.")
 
 
-def require_seed(value: object) -> None:
+def require_seed(value: object, name: str = "seed") -> None:
     """Raise UsageError when a seed is no whole number from 0 to 2^32 - 1, as all generators take them."""
     if not 0 <= _whole(value) < 2**32:
-        raise UsageError(f"seed is {value}; expected a whole number from 0 to {2**32 - 1}.")
+        raise UsageError(f"{name} is {value}; expected a whole number from 0 to {2**32 - 1}.")
 
 
 def require_share(name: str, value: object, usual: float = 0.05) -> None:

@@ -167,5 +167,5 @@ def test_only_the_tasks_metric_is_judged_and_json_and_table_say_so(random_ones):
     assert set(content["differences"]["nll"]) == {"value", "lo", "hi", "n", "method"}
     lines = str(found).splitlines()
     assert lines[:3] == [found.sentence, note, ""]
-    assert lines[3].split() == ["metric", "A", "B", "difference"]
+    assert lines[3].split() == ["metric", "A", "B", "B", "less", "A"]
     assert len(lines) == 4 + len(found.differences)

@@ -30,24 +30,21 @@ app = typer.Typer(
 )
 
 
-def _with_source(given: Path) -> Path:
+def _source(_: str, given: Path) -> None:
     """Refuse what holds no labelled images before anything heavy is imported."""
     from linnaea.data.sources import find_source
 
     find_source(given)
-    return given
 
 
-def _there(folder: Path) -> Path:
+def _run(_: str, folder: Path) -> None:
     """Refuse a run that is not there before anything heavy is imported."""
     if not folder.exists():
         raise RunError.missing(folder)
-    return folder
 
 
-def _all_there(paths: list[Path]) -> list[Path]:
-    require_there(paths)
-    return paths
+def _files(_: str, paths: Path | list[Path]) -> None:
+    require_there(paths if isinstance(paths, list) else [paths])
 
 
 def one_of(*known: str) -> Callable[[typer.CallbackParam, Any], Any]:
@@ -56,7 +53,7 @@ def one_of(*known: str) -> Callable[[typer.CallbackParam, Any], Any]:
 
 
 def checked(require: Callable[[str, Any], None]) -> Callable[[typer.CallbackParam, Any], Any]:
-    """A callback of an option whose value, where one is given, must be what `require` demands of it by name."""
+    """A callback of an option or argument: a value that is given must be what `require` demands of it by name."""
 
     def check(option: typer.CallbackParam, given: Any) -> Any:
         if given is not None:
@@ -104,32 +101,24 @@ def _named(option: typer.CallbackParam) -> str:
     return option.opts[0]
 
 
-def _source_of(given: Path | None) -> Path | None:
-    return given if given is None else _with_source(given)
-
-
-def _others(given: Path | None) -> Path | None:
-    if given is not None:
-        require_there([given])
-    return given
-
-
 Data = Annotated[
     Path,
     typer.Argument(
-        help="A folder of images, a table of paths, an archive, a native format or a name.", callback=_with_source
+        help="A folder of images, a table of paths, an archive, a native format or a name.", callback=checked(_source)
     ),
 ]
-ImageFiles = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", callback=_all_there)]
+ImageFiles = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", callback=checked(_files))]
 OtherData = Annotated[
     Path | None,
-    typer.Option(help="Other labelled images; the run's test split by default.", callback=_source_of),
+    typer.Option(help="Other labelled images; the run's test split by default.", callback=checked(_source)),
 ]
 Strangers = Annotated[
     Path | None,
-    typer.Option(help="Images of none of the classes, to be told as unknown.", callback=_others),
+    typer.Option(help="Images of none of the classes, to be told as unknown.", callback=checked(_files)),
 ]
-RunFolder = Annotated[Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=_there)]
+RunFolder = Annotated[
+    Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=checked(_run))
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", callback=checked(_seed))]
 Duplicates = Annotated[
     str,

@@ -39,10 +39,10 @@ def writer_for(name: str | None, out: Path | None) -> Writer:
     """
     ending = out.suffix.lower().removeprefix(".") if out is not None else ""
     known = ending if ending in FORMATS else None
+    write = FORMATS[name or known or "table"]
     if name is not None and known not in (None, name):
-        FORMATS[name]
         raise UsageError(f"{out} ends in .{ending}, and --format is {name}: leave one out, or let them agree.")
-    return FORMATS[name or known or "table"]
+    return write
 
 
 @_register("table")

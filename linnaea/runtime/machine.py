@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.runtime.allocation import keep_freed_memory
+from linnaea.runtime.arguments import DEVICES
 from linnaea.runtime.cgroups import granted
 
 INSTRUCTIONS = {  # ours: as torch names them, and as /proc/cpuinfo does
@@ -25,7 +26,6 @@ INSTRUCTIONS = {  # ours: as torch names them, and as /proc/cpuinfo does
     "arm_bf16": ("bf16", "bf16"),
 }
 OF_INTEL = ("avx2", "avx512", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16")
-DEVICES = ("cpu", "cuda", "mps")
 CAPS = {  # the values of ONEDNN_MAX_CPU_ISA: how many of these instruction sets oneDNN then uses
     **dict.fromkeys(("SSE41", "AVX"), 0),
     **dict.fromkeys(("AVX2", "AVX2_VNNI", "AVX2_VNNI_2"), 1),
@@ -77,7 +77,7 @@ def detect() -> Machine:
         memory=available_memory(),
         instructions=instructions(),
         accelerators=_accelerators(),
-        reduced={device: reduced_formats(device) for device in DEVICES},
+        reduced={device: reduced_formats(device) for device in DEVICES[1:]},
         torch=torch.__version__,
     )
 

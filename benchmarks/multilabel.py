@@ -125,8 +125,8 @@ def _tuned(inputs: dict[str, Floats], targets: dict[str, Floats]) -> Floats:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(C=strength, max_iter=200).fit(inputs["train"], targets["train"])
-        merit = average_precision_score(targets["val"], model.decision_function(inputs["val"]))
-        tried.append((merit, model.decision_function(inputs["test"])))
+        score = average_precision_score(targets["val"], model.decision_function(inputs["val"]))
+        tried.append((score, model.decision_function(inputs["test"])))
     return max(tried, key=lambda entry: entry[0])[1]
 
 

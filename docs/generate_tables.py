@@ -135,7 +135,7 @@ FAMILIES = (
         "linnaea.evidence.aims",
         "AIMS",
         "Chosen with `linnaea train --aim`.",
-        lambda name, aim: aim.merit,
+        lambda name, aim: aim.score,
         ("such as", lambda aim: f"`{aim.example}`" if aim.example else ""),
     ),
     Family(

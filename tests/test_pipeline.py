@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 import linnaea as ln
 from linnaea.data.pixels import Recipe
 from linnaea.models.network import Network
-from linnaea.pipeline.ladder import Climbed, choose
+from linnaea.pipeline.ladder import RungResult, choose
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 
@@ -202,14 +202,14 @@ def test_the_time_limit_leaves_a_finished_classifier(photos, tmp_path):
     assert ln.load(tmp_path / "run").classes == ("cross of lines", "disc", "square")
 
 
-def climbed(name, right, *, yardstick=False):
+def result(name, right, *, baseline=False):
     """A rung that was right on these val images of two classes."""
     labels = ["a" if was else "b" for was in right]
     columns = {"id": [str(row) for row in range(len(right))], "truth": ["a"] * len(right), "label": labels}
     columns |= {"probabilities": np.tile([0.6, 0.4], (len(right), 1)), "confidence": np.full(len(right), 0.6)}
     predictions = Predictions.from_columns(columns | {"reason": ["ok"] * len(right)}, ("a", "b"), "binary")
     row = {"rung": name, "note": "", "value": float(np.mean(right)), "metric": "accuracy", "n": len(right)}
-    return Climbed(row, None, predictions, yardstick=yardstick)
+    return RungResult(row, None, predictions, baseline=baseline)
 
 
 @pytest.mark.parametrize(
@@ -221,14 +221,14 @@ def climbed(name, right, *, yardstick=False):
     ],
 )
 def test_the_cheapest_rung_not_credibly_worse_is_chosen(cheap, dear, chosen):
-    assert choose([climbed("cheap", cheap), climbed("dear", dear)]).climbed.name == chosen
+    assert choose([result("cheap", cheap), result("dear", dear)]).result.name == chosen
 
 
 def test_a_yardstick_is_not_chosen_while_another_rung_finished():
     right = [True] * 98 + [False] * 2
-    entries = [climbed(name, right, yardstick=name == "majority") for name in ("majority", "hog")]
-    assert choose(entries).climbed.name == "hog"
-    assert choose(entries[:1]).climbed.name == "majority"
+    entries = [result(name, right, baseline=name == "majority") for name in ("majority", "hog")]
+    assert choose(entries).result.name == "hog"
+    assert choose(entries[:1]).result.name == "majority"
 
 
 def test_a_failing_rung_is_recorded_and_the_ladder_goes_on(photos, tmp_path):

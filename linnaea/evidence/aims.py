@@ -83,12 +83,12 @@ def _share(part: Floats, whole: Floats | float) -> Floats:
 class Aim:
     """A member of the family: what makes one threshold better than another.
 
-    `merit(cuts, amounts)` says how good each threshold is (T,), -inf where it misses the aim. `amounts` reads what
+    `score(cuts, amounts)` says how good each threshold is (T,), -inf where it misses the aim. `amounts` reads what
     follows the equals sign; None where nothing may. `floor` is the figure of `Cuts` that the amount is a least value
-    of. `doubtful` says that where images are few the merit is taken to be partly what the probabilities promise.
+    of. `doubtful` says that where images are few the score is taken to be partly what the probabilities promise.
     """
 
-    merit: Callable[[Cuts, tuple[float, ...]], Floats]
+    score: Callable[[Cuts, tuple[float, ...]], Floats]
     amounts: Callable[[str], tuple[float, ...]] | None = None
     example: str = ""
     floor: str = ""

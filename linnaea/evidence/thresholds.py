@@ -94,9 +94,9 @@ def _choose_together(
 def _choose(scores: Floats, truths: Floats, goal: Goal, weights: tuple[float, float], name: str) -> dict[str, Any]:
     seen = Cuts.of(scores, truths, weights)
     judged = Cuts.of(scores, truths, weights, _doubted(scores, truths)) if goal.aim.doubtful else seen
-    merits = goal.aim.merit(judged, goal.amounts)
-    best = int(merits.argmax())
-    if merits[best] == -np.inf:
+    scores = goal.aim.score(judged, goal.amounts)
+    best = int(scores.argmax())
+    if scores[best] == -np.inf:
         raise _out_of_reach(seen, goal, name, len(scores))
     return {
         "threshold": float(seen.thresholds[best]),

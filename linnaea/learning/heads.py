@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.nn import functional
 
-from linnaea.learning.targets import as_weights, merit
+from linnaea.learning.targets import as_weights, score
 
 Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[Any]
@@ -118,7 +118,7 @@ def choose(
     def order(head: LinearHead) -> tuple[float, float]:
         logits = head.logits(features)
         losses = loss(torch.from_numpy(logits), torch.from_numpy(targets))
-        return merit(logits, targets, counted), -float(torch.from_numpy(counted) @ losses)
+        return score(logits, targets, counted), -float(torch.from_numpy(counted) @ losses)
 
     return max(heads, key=order)
 

@@ -18,7 +18,7 @@ def smoothed(weights: Tensor, label_smoothing: float) -> Tensor:
     return weights * (1 - label_smoothing) + label_smoothing / weights.shape[1]
 
 
-def merit(logits: npt.NDArray[Any], targets: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> float:
+def score(logits: npt.NDArray[Any], targets: npt.NDArray[Any], weights: npt.NDArray[Any] | None = None) -> float:
     """How good logits (N, K) are, 0 to 1, images counting by `weights` (N,): what choices on val go by.
 
     The share of right answers where targets are class indices (N,); the mean over classes of average precision where

@@ -18,7 +18,7 @@ from linnaea.errors import LinnaeaError
 from linnaea.learning.augmentations import augment
 from linnaea.learning.balance import Balance
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
-from linnaea.learning.targets import merit
+from linnaea.learning.targets import score
 from linnaea.models.model import Model
 from linnaea.runtime.machine import prepare_processor
 from linnaea.runtime.plan import Plan
@@ -154,14 +154,14 @@ def fit(
                 f"the training loss became {train_loss} in epoch {epoch + 1}: expected a number; use a smaller --lr"
                 f"{' or --precision float32' * (plan.precision != 'float32')}."
             )
-        val_loss, val_merit = judge(network, val, task, schedule.batch_size, plan.device, counted, plan.layout)
+        val_loss, val_score = judge(network, val, task, schedule.batch_size, plan.device, counted, plan.layout)
         row = {
             "epoch": epoch + 1,
             "seconds": round(time.monotonic() - started, 3),
             "learning_rate": schedule.rate(_progress(epoch + 1, schedule, started)),
             "train_loss": train_loss,
             "val_loss": val_loss,
-            f"val_{task.metric}": val_merit,
+            f"val_{task.metric}": val_score,
         }
         history.append(row)
         on_epoch(row)
@@ -185,7 +185,7 @@ def judge(
     weights: npt.NDArray[np.float32] | None = None,
     layout: torch.memory_format = torch.channels_last,
 ) -> tuple[float, float]:
-    """Mean loss, in which images count by `weights` (N,), and merit; the network is left in evaluation mode."""
+    """Mean loss, in which images count by `weights` (N,), and score; the network is left in evaluation mode."""
     network.eval()
     loss, parts = 0.0, []
     for start in range(0, len(examples), batch_size):
@@ -198,7 +198,7 @@ def judge(
         else:
             loss += float(torch.from_numpy(weights[rows]) @ task.losses(logits, targets))
         parts.append(logits.numpy())
-    return loss / len(examples), merit(np.concatenate(parts), examples.targets)
+    return loss / len(examples), score(np.concatenate(parts), examples.targets)
 
 
 def _progress(epochs_done: float, schedule: Schedule, started: float) -> float:

@@ -83,11 +83,11 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
         with timed(new, "ladder"):
             step = Step(NAME, Rung(lambda job: _fit(job, classifier.model), pretrained=None))
             choice = climb(new, [step], job, prepared.dataset, classifier.recipe)
-        assert choice.climbed.classifier is not None, "a ladder of one step that failed raises"
+        assert choice.result.classifier is not None, "a ladder of one step that failed raises"
         new.update(
             chosen=NAME, chosen_because=f"The head of {old.folder.name} was fitted anew.", plan={"device": "cpu"}
         )
-        grown = finish(choice.climbed, prepared, aims, new, ood=kept["ood"] or "auto")
+        grown = finish(choice.result, prepared, aims, new, ood=kept["ood"] or "auto")
         finding = _cost(old, new, classifier.classes)
         new.write_findings(NAME, [finding])
         logger.info(finding.summary)

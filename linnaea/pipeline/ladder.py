@@ -34,7 +34,7 @@ logger = logging.getLogger("linnaea")
 
 
 @dataclass(frozen=True)
-class Climbed:
+class RungResult:
     """One rung after its turn: the row for `ladder.csv` and, when it finished, its classifier and its answers on val.
 
     `val_features` and `train_features` are what the model made of those images, where that is known.
@@ -45,7 +45,7 @@ class Climbed:
     predictions: Predictions | None = None
     val_features: Features | None = None
     train_features: Features | None = None
-    yardstick: bool = False
+    baseline: bool = False
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Climbed:
 class Choice:
     """The rung that was chosen, and why, in one sentence."""
 
-    climbed: Climbed
+    result: RungResult
     because: str
     rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -67,16 +67,16 @@ def climb(run: Run, steps: Sequence[Step], job: Job, dataset: Dataset, recipe: R
 
     A rung that fails is recorded with its reason and the ladder goes on; raises LinnaeaError when none finished.
     """
-    climbed: list[Climbed] = []
+    results: list[RungResult] = []
     for position, step in enumerate(steps):
         tried = len(job.trials)
         done = _resume(run, step) or _climb_one(run, step, job, dataset, recipe, first=position == 0)
-        climbed.append(done)
-        run.write_rows("ladder.csv", [entry.row for entry in climbed])
+        results.append(done)
+        run.write_rows("ladder.csv", [entry.row for entry in results])
         logger.info(_describe(done.row))
         if len(job.trials) > tried:
             _write_trials(run, job, dataset)
-    choice = choose(climbed)
+    choice = choose(results)
     run.write_rows("ladder.csv", choice.rows)
     return choice
 
@@ -90,27 +90,27 @@ def _write_trials(run: Run, job: Job, dataset: Dataset) -> None:
             logger.warning(finding.summary)
 
 
-def choose(climbed: Sequence[Climbed]) -> Choice:
+def choose(results: Sequence[RungResult]) -> Choice:
     """The first (cheapest) rung whose figure on val is within one standard error of the best rung's.
 
     The figure is the task's metric. The standard error is that of the paired difference, by resampling the images: the
-    one-standard-error rule (Breiman et al. 1984). A yardstick, which does not look at the pictures, is chosen only when
+    one-standard-error rule (Breiman et al. 1984). A baseline, which does not look at the pictures, is chosen only when
     nothing else finished: it would win wherever one class is rare. Raises LinnaeaError when no rung finished.
     """
-    finished = [entry for entry in climbed if entry.predictions is not None]
+    finished = [entry for entry in results if entry.predictions is not None]
     if not finished:
-        reasons = "; ".join(f"{entry.name}: {entry.row['note']}" for entry in climbed)
+        reasons = "; ".join(f"{entry.name}: {entry.row['note']}" for entry in results)
         raise LinnaeaError(f"no rung of the ladder finished ({reasons}).")
-    candidates = [entry for entry in finished if not entry.yardstick] or finished
+    candidates = [entry for entry in finished if not entry.baseline] or finished
     best = max(candidates, key=_value)
     drawn = _drawn(best)
     chosen = next(entry for entry in candidates if _not_worse(entry, drawn - _drawn(entry), best))
-    for entry in climbed:
+    for entry in results:
         entry.row["chosen"] = "yes" if entry is chosen else ""
-    return Choice(chosen, _because(chosen, best, len(candidates)), [entry.row for entry in climbed])
+    return Choice(chosen, _because(chosen, best, len(candidates)), [entry.row for entry in results])
 
 
-def _drawn(entry: Climbed) -> Floats:
+def _drawn(entry: RungResult) -> Floats:
     """The rung's figure on resamples (B,) of the val images, the same ones for every rung."""
     assert entry.predictions is not None
     scores, sample = scores_of(entry.predictions), sample_of(entry.predictions)
@@ -119,12 +119,12 @@ def _drawn(entry: Climbed) -> Floats:
     return np.concatenate([metric(scores, weights) for weights in resample(sample.n, RESAMPLES, 0, groups)])
 
 
-def _value(entry: Climbed) -> float:
+def _value(entry: RungResult) -> float:
     """The rung's figure on val; 0 where it is not defined on these images."""
     return float(entry.row["value"] or 0)
 
 
-def _not_worse(entry: Climbed, differences: Floats, best: Climbed) -> bool:
+def _not_worse(entry: RungResult, differences: Floats, best: RungResult) -> bool:
     """Whether the difference on all images is within the standard error of those on resamples.
 
     Resampling n images understates the error by the root of (n - 1) / n (Efron and Tibshirani 1993).
@@ -134,7 +134,7 @@ def _not_worse(entry: Climbed, differences: Floats, best: Climbed) -> bool:
     return _value(best) - _value(entry) <= error + 1e-12
 
 
-def _because(chosen: Climbed, best: Climbed, finished: int) -> str:
+def _because(chosen: RungResult, best: RungResult, finished: int) -> str:
     if finished == 1:
         return f"{chosen.name} is the only rung that finished and looks at the pictures."
     count, metric = chosen.row["n"], chosen.row["metric"]
@@ -155,9 +155,9 @@ def _of(metric: str) -> str:
     return "of" if metric == "accuracy" else "on"
 
 
-def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe, *, first: bool) -> Climbed:
+def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe, *, first: bool) -> RungResult:
     if job.seconds_left <= 0 and not first:
-        return Climbed(_row(step, status="skipped", note="the time limit was reached"))
+        return RungResult(_row(step, status="skipped", note="the time limit was reached"))
     started = time.perf_counter()
     own = replace(
         job,
@@ -170,7 +170,7 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         fitted = step.rung.fit(own)
     except FAILURES as error:
         kind = "" if isinstance(error, LinnaeaError) else f"{type(error).__name__}: "
-        return Climbed(_row(step, status="failed", note=f"{kind}{error}", seconds=time.perf_counter() - started))
+        return RungResult(_row(step, status="failed", note=f"{kind}{error}", seconds=time.perf_counter() - started))
     seconds = time.perf_counter() - started
     classifier = Classifier(
         fitted.model.cpu().eval(),
@@ -197,7 +197,7 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         note=" ".join(fitted.notes),
     )
     _keep(run, step, classifier, row, predictions)
-    return Climbed(row, classifier, predictions, features, fitted.features, yardstick=step.rung.yardstick)
+    return RungResult(row, classifier, predictions, features, fitted.features, baseline=step.rung.baseline)
 
 
 def _timed_features(
@@ -257,7 +257,7 @@ def _keep(run: Run, step: Step, classifier: Classifier, row: dict[str, Any], pre
     write_json(folder / "rung.json", {"row": row})
 
 
-def _resume(run: Run, step: Step) -> Climbed | None:
+def _resume(run: Run, step: Step) -> RungResult | None:
     folder = run.folder / "checkpoints" / step.name / "finished"
     if not (folder / "rung.json").exists():
         return None
@@ -267,4 +267,4 @@ def _resume(run: Run, step: Step) -> Climbed | None:
     except (BundleError, RunError) as error:
         logger.warning(f"{step.name} is fitted anew, since what was kept of it cannot be used: {error}")
         return None
-    return Climbed(kept["row"], classifier, predictions, yardstick=step.rung.yardstick)
+    return RungResult(kept["row"], classifier, predictions, baseline=step.rung.baseline)

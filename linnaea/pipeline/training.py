@@ -43,7 +43,7 @@ from linnaea.pipeline.beginning import (
     require_same_way,
     with_positive,
 )
-from linnaea.pipeline.ladder import Climbed, climb
+from linnaea.pipeline.ladder import RungResult, climb
 from linnaea.pipeline.preparation import Prepared, Rows, prepare
 from linnaea.pipeline.strangers import held_out, judge_held_out
 from linnaea.pipeline.strangers import hold_out as hold_out_of
@@ -166,31 +166,31 @@ def train(
                 job = balanced(job, run)
         with timed(run, "ladder"):
             choice = climb(run, steps, job, prepared.dataset, recipe)
-        assert choice.climbed.classifier is not None
+        assert choice.result.classifier is not None
         run.update(
-            chosen=choice.climbed.name,
+            chosen=choice.result.name,
             chosen_because=choice.because,
-            plan=choice.climbed.classifier.provenance["plan"] | {"device": options.device},
+            plan=choice.result.classifier.provenance["plan"] | {"device": options.device},
         )
-        classifier = finish(choice.climbed, prepared, aims, run, ood=ood)
+        classifier = finish(choice.result, prepared, aims, run, ood=ood)
         run.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
         write_card(run.folder)
     write_report(run.folder)
     return classifier
 
 
-def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run, *, ood: str = "auto") -> Classifier:
+def finish(result: RungResult, prepared: Prepared, aims: Aims, run: Run, *, ood: str = "auto") -> Classifier:
     """Fit familiarity by the score `ood` on training features and calibration on val, evaluate, and save the bundle.
 
     No image is embedded twice: the features that the ladder made are used again.
     """
-    assert climbed.classifier is not None, "only a finished rung is chosen"
-    classifier, targets = climbed.classifier, prepared.dataset.targets
+    assert result.classifier is not None, "only a finished rung is chosen"
+    classifier, targets = result.classifier, prepared.dataset.targets
     val = prepared.rows("val")
     with timed(run, "calibrate"):
         rows = _familiarity_rows(prepared)
-        features = _features(climbed, prepared, rows)
-        val_features = climbed.val_features
+        features = _features(result, prepared, rows)
+        val_features = result.val_features
         if val_features is None:
             val_features = embed(classifier.model, prepared.decoded.images[val])
         familiarity = fit_familiarity(classifier.model, features, targets[rows], fresh=val_features, name=ood)
@@ -215,7 +215,7 @@ def finish(climbed: Climbed, prepared: Prepared, aims: Aims, run: Run, *, ood: s
         test = prepared.rows("test")
         if len(test):
             run.count_test("train")
-            fixed = climbed.train_features is not None
+            fixed = result.train_features is not None
             seen = (embed_once if fixed else embed)(classifier.model, prepared.decoded.images[test])
             answers = _evaluate(classifier, seen, prepared, run, "test")
         else:
@@ -245,12 +245,12 @@ def _familiarity_rows(prepared: Prepared) -> Rows:
     )
 
 
-def _features(climbed: Climbed, prepared: Prepared, rows: Rows) -> npt.NDArray[np.float32]:
+def _features(result: RungResult, prepared: Prepared, rows: Rows) -> npt.NDArray[np.float32]:
     """Features of these training rows, from the ladder where it has them."""
-    assert climbed.classifier is not None
-    if climbed.train_features is not None:
-        return climbed.train_features[np.searchsorted(prepared.rows("train"), rows)]
-    return embed(climbed.classifier.model, prepared.decoded.images[rows])
+    assert result.classifier is not None
+    if result.train_features is not None:
+        return result.train_features[np.searchsorted(prepared.rows("train"), rows)]
+    return embed(result.classifier.model, prepared.decoded.images[rows])
 
 
 def _evaluate(

@@ -204,7 +204,7 @@ def test_what_cannot_be_balanced_so_is_an_error_that_lists_what_can():
     steps = [Step(name, RUNGS[name]) for name in ("majority", "hog", "scratch")]
     with pytest.raises(UsageError, match="with the rungs frozen, finetune, scratch; hog can be balanced by"):
         steps_balanced(steps, "focal", auto=False)
-    with pytest.raises(UsageError, match="a yardstick"):
+    with pytest.raises(UsageError, match="a baseline"):
         steps_balanced(steps[:1], "smote", auto=True)
     with pytest.raises(UsageError, match="Did you mean 'focal'"):
         steps_balanced(steps, "vocal", auto=True)
@@ -214,7 +214,7 @@ def test_what_cannot_be_balanced_so_is_an_error_that_lists_what_can():
     assert steps_balanced(steps, None, auto=False) == (steps, [])
 
 
-@pytest.mark.parametrize("rung", [name for name, rung in RUNGS.items() if not rung.yardstick])
+@pytest.mark.parametrize("rung", [name for name, rung in RUNGS.items() if not rung.baseline])
 def test_rungs_name_only_what_balancers_act_on(rung):
     assert RUNGS[rung].balances
     assert set(RUNGS[rung].balances) <= set(ACTS)

@@ -13,7 +13,7 @@ from linnaea.learning.training import Examples
 
 
 def steps_balanced(steps: Sequence[Step], balance: str | None, *, auto: bool) -> tuple[list[Step], list[str]]:
-    """The steps that the balancer can act on, and notes on those left out; yardsticks stay as they are.
+    """The steps that the balancer can act on, and notes on those left out; baselines stay as they are.
 
     Steps are left out only of the automatic ladder. Raises UsageError for a step that was asked for by name and cannot
     be balanced so, and when no step can.
@@ -21,9 +21,9 @@ def steps_balanced(steps: Sequence[Step], balance: str | None, *, auto: bool) ->
     if balance is None:
         return list(steps), []
     balancer, _ = look_up(BALANCERS, balance)
-    unfit = [step for step in steps if not step.rung.yardstick and balancer.acts_on not in step.rung.balances]
+    unfit = [step for step in steps if not step.rung.baseline and balancer.acts_on not in step.rung.balances]
     fit = [step for step in steps if step not in unfit]
-    if (unfit and not auto) or all(step.rung.yardstick for step in fit):
+    if (unfit and not auto) or all(step.rung.baseline for step in fit):
         raise UsageError(_refusal(balance, balancer.acts_on, unfit[0] if unfit else steps[0]))
     what = ACTS[balancer.acts_on]
     return fit, [f"{step.name} is left out of the ladder: {balance} {what}, which it cannot use." for step in unfit]
@@ -39,8 +39,8 @@ def _refusal(balance: str, acts_on: str, step: Step) -> str:
 
 
 def _possible(rung: Rung, instead: Sequence[str]) -> str:
-    if rung.yardstick:
-        return "is a yardstick and is never balanced"
+    if rung.baseline:
+        return "is a baseline and is never balanced"
     return f"can be balanced by {', '.join(instead)}" if instead else "cannot be balanced"
 
 

@@ -62,5 +62,5 @@ def install(head: LinearHead, layer: torch.nn.Linear) -> None:
         layer.bias.copy_(torch.from_numpy(head.bias))
 
 
-RUNGS.register("majority")(Rung(fit_majority, pretrained=None, yardstick=True))
+RUNGS.register("majority")(Rung(fit_majority, pretrained=None, baseline=True))
 RUNGS.register("hog")(Rung(fit_hog, pretrained=None, balances=("draws", "weights", "features", "pictures")))

@@ -114,7 +114,7 @@ class Fitted:
 class Rung:
     """A registered rung: `fit`, and whether it builds on pretrained weights (None: it has no use for them).
 
-    A `yardstick` is there to be beaten. `balances` names what balancers can act on here, keys of
+    A `baseline` is there to be beaten. `balances` names what balancers can act on here, keys of
     `linnaea.learning.balance.ACTS`; `usual` the augmentations it trains with unless told otherwise.
 
     In the automatic ladder stand the rungs without use for weights, then those that need them or, where there are
@@ -123,7 +123,7 @@ class Rung:
 
     fit: Callable[[Job], Fitted]
     pretrained: bool | None
-    yardstick: bool = False
+    baseline: bool = False
     balances: tuple[str, ...] = ()
     usual: tuple[str, ...] = ()
 

@@ -202,13 +202,14 @@ def test_the_time_limit_leaves_a_finished_classifier(photos, tmp_path):
     assert ln.load(tmp_path / "run").classes == ("cross of lines", "disc", "square")
 
 
-def result(name, right, *, baseline=False):
-    """A rung that was right on these val images of two classes."""
+def result(name, right, *, baseline=False, seconds=1.0):
+    """A rung that was right on these val images of two classes and took so many seconds."""
     labels = ["a" if was else "b" for was in right]
     columns = {"id": [str(row) for row in range(len(right))], "truth": ["a"] * len(right), "label": labels}
     columns |= {"probabilities": np.tile([0.6, 0.4], (len(right), 1)), "confidence": np.full(len(right), 0.6)}
     predictions = Predictions.from_columns(columns | {"reason": ["ok"] * len(right)}, ("a", "b"), "binary")
     row = {"rung": name, "note": "", "value": float(np.mean(right)), "metric": "accuracy", "n": len(right)}
+    row["seconds"] = seconds
     return RungResult(row, None, predictions, baseline=baseline)
 
 
@@ -221,10 +222,11 @@ def result(name, right, *, baseline=False):
     ],
 )
 def test_the_cheapest_rung_not_credibly_worse_is_chosen(cheap, dear, chosen):
-    assert choose([result("cheap", cheap), result("dear", dear)]).result.name == chosen
+    entries = [result("cheap", cheap, seconds=1), result("dear", dear, seconds=9)]
+    assert choose(entries).result.name == choose(entries[::-1]).result.name == chosen
 
 
-def test_a_yardstick_is_not_chosen_while_another_rung_finished():
+def test_a_baseline_is_not_chosen_while_another_rung_finished():
     right = [True] * 98 + [False] * 2
     entries = [result(name, right, baseline=name == "majority") for name in ("majority", "hog")]
     assert choose(entries).result.name == "hog"

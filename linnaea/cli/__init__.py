@@ -12,6 +12,7 @@ import typer
 from linnaea.cli import answering, data, learning, machine
 from linnaea.cli.application import app
 from linnaea.errors import LinnaeaError
+from linnaea.runtime.clock import start_command
 
 __all__ = ["app", "main"]
 
@@ -23,6 +24,7 @@ for part in (learning, data, answering, machine):
 
 def main() -> None:
     """Run the command line; errors raised on purpose become one line and an exit code."""
+    start_command()
     try:
         _only(sys.argv[1:2])(prog_name="linnaea")
     except LinnaeaError as error:

@@ -1,5 +1,7 @@
 """Linear classifiers on fixed features, fitted by L-BFGS along a path of regularisation strengths."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -13,14 +15,19 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.nn import functional
 
-from linnaea.learning.targets import as_weights, score
+from linnaea.learning.calibrated import calibrated_loss
+from linnaea.learning.targets import as_weights
+from linnaea.runtime.progress import track
 
 Floats = npt.NDArray[np.float32]
 Targets = npt.NDArray[Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Point = npt.NDArray[np.float64]
+Objective = Callable[[Point], tuple[float, Point]]
 NUMPYS = "libscipy_openblas"  # of numpy and scipy: its threads wait for the next step by taking cores from torch
 _LONE = Lock()  # the number of its threads is one for the whole process
-STRENGTHS = (0.0003, 0.003, 0.03, 0.3, 3.0, 30.0)
+STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+EQUAL = 1e-3  # of a loss: heads that differ by less are the same
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,11 @@ def fit_path(
     strengths: Sequence[float] = STRENGTHS,
     iterations: int = 200,
     weights: Floats | None = None,
+    deadline: float = math.inf,
 ) -> list[LinearHead]:
     """Fit one head per strength, each starting from the one before.
+
+    After `deadline`, a time of `time.monotonic`, no further one is begun and the one at hand stops early.
 
     `targets` are what the loss takes, class indices (N,) or, of several labels, (N, K).
 
@@ -83,15 +93,28 @@ def fit_path(
     labels = torch.from_numpy(targets)
     counted = torch.ones(len(targets)) if weights is None else torch.from_numpy(weights)
     point = np.zeros(classes * (inputs.shape[1] + 1))
-    heads = []
+    heads: list[LinearHead] = []
     with _LONE, ThreadpoolController().select(prefix=NUMPYS).limit(limits=1):
-        for strength in sorted(strengths):
+        for strength in track(sorted(strengths), "fitting heads", len(strengths)):
+            if heads and time.monotonic() > deadline:
+                break
             objective = _objective(inputs, classes, lambda scores: counted @ loss(scores, labels), strength)
-            point = minimize(objective, point, jac=True, method="L-BFGS-B", options={"maxiter": iterations}).x
+            point = _minimum(objective, point, iterations, deadline)
             matrix = point.reshape(classes, -1)
             weight = ((matrix[:, :-1] if basis is None else matrix[:, :-1] @ basis) / scale).astype(np.float32)
             heads.append(LinearHead(weight, (matrix[:, -1] - weight @ mean).astype(np.float32), strength))
     return heads
+
+
+def _minimum(objective: Objective, start: Point, iterations: int, deadline: float) -> Point:
+    """Where L-BFGS ends, after so many iterations or at the deadline."""
+
+    def on_time(_: Any) -> None:
+        if time.monotonic() > deadline:
+            raise StopIteration
+
+    settings: Any = {"method": "L-BFGS-B", "options": {"maxiter": iterations}, "callback": on_time}
+    return np.asarray(minimize(objective, start, jac=True, **settings).x)
 
 
 def spanned(inputs: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -108,28 +131,22 @@ def spanned(inputs: Tensor) -> tuple[Tensor, Tensor | None]:
 def choose(
     heads: Sequence[LinearHead], features: Floats, targets: Targets, weights: Floats | None = None
 ) -> LinearHead:
-    """The head that does best on `features`, ties to the smallest cross-entropy; `weights` as above.
+    """The head with the lowest cross-entropy on `features` at its best temperature; `weights` as above.
 
-    Best is the most right answers or, where targets are (N, K), the highest mean average precision.
+    Counts of right answers tell heads apart by a few images; the loss is told by all of them. Of heads that are as good
+    to a thousandth, as where all answers are right, it is the one with the smallest strength.
     """
-    counted = np.ones(len(targets), dtype=np.float32) if weights is None else weights
     loss = log_losses if targets.ndim == 2 else log_loss
-
-    def order(head: LinearHead) -> tuple[float, float]:
-        logits = head.logits(features)
-        losses = loss(torch.from_numpy(logits), torch.from_numpy(targets))
-        return score(logits, targets, counted), -float(torch.from_numpy(counted) @ losses)
-
-    return max(heads, key=order)
+    losses = [calibrated_loss(loss, head.logits(features), targets, weights) for head in heads]
+    good = [head for head, own in zip(heads, losses, strict=True) if own <= min(losses) + EQUAL]
+    return min(good, key=lambda head: head.strength)
 
 
-def _objective(
-    inputs: Tensor, classes: int, loss: Callable[[Tensor], Tensor], strength: float
-) -> Callable[[npt.NDArray[np.float64]], tuple[float, npt.NDArray[np.float64]]]:
+def _objective(inputs: Tensor, classes: int, loss: Callable[[Tensor], Tensor], strength: float) -> Objective:
     """The penalised loss divided by C N, which keeps L-BFGS's own tolerances meaningful, and its gradient."""
     per_image = 1.0 / len(inputs)
 
-    def value_and_gradient(point: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    def value_and_gradient(point: Point) -> tuple[float, Point]:
         matrix = torch.from_numpy(point.astype(np.float32)).view(classes, -1).requires_grad_()
         scores = inputs @ matrix[:, :-1].T + matrix[:, -1]
         penalty = matrix[:, :-1].square().sum() / (2 * strength)

@@ -14,7 +14,17 @@ SCALES = (-2.0, 12.0)  # the logarithm of the factor on the scores of a head
 MOST_SCALED = 2_000  # images that the factor is fitted on
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[Any]
-PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)  # times the mean variance of the features, summed over the images
+PENALTIES = (
+    0.001,
+    0.003,
+    0.01,
+    0.03,
+    0.1,
+    0.3,
+    1.0,
+    3.0,
+    10.0,
+)  # times the mean variance of the features, summed over the images
 
 
 def fit_ridge_path(

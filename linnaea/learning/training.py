@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,21 @@ from torch import Tensor, nn
 from linnaea.errors import LinnaeaError
 from linnaea.learning.augmentations import augment
 from linnaea.learning.balance import Balance
+from linnaea.learning.calibrated import calibrated_loss
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.learning.schedule import Schedule
 from linnaea.learning.targets import score
 from linnaea.models.model import Model
 from linnaea.runtime.machine import prepare_processor
 from linnaea.runtime.plan import Plan
+from linnaea.runtime.progress import track
 from linnaea.task import Task
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
 Images = npt.NDArray[np.uint8]
 Targets = npt.NDArray[Any]
 FORMATS: "dict[str, Any]" = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # Fabric's names
-WARM_UP = 0.15
+LAST, BEST = "last.safetensors", "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -53,30 +56,31 @@ class Examples:
         return torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2), torch.from_numpy(self.targets[rows])
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to learn.
-
-    The learning rate rises linearly over the first 15 % of the training, then falls linearly to zero (Goyal et al.
-    2017; Li et al. 2020, "Budgeted training"). `deadline` is a time of `time.monotonic`: progress is whatever is
-    further, epochs or time, so that a training that is stopped by its deadline has come to the end of its schedule.
-    `patience` is the number of epochs without a better validation loss after which training stops.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    patience: int = 10
-    deadline: float = math.inf
-
-    def rate(self, progress: float) -> float:
-        """Learning rate at a progress of 0 to 1."""
-        rising, falling = progress / WARM_UP, (1 - progress) / (1 - WARM_UP)
-        return self.learning_rate * max(0.0, min(rising, falling))
-
-
 class DivergedError(LinnaeaError):
     """The loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a network is worth on val: its mean loss, that at its best temperature, and the task's score, 0 to 1."""
+
+    loss: float
+    calibrated: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training went: a row per epoch, and the number of the epoch whose weights were kept.
+
+    `kept` is 0 where no epoch beat the weights it came with; `loss` is that of the kept weights on val and `start` that
+    of the first ones, both at their best temperature.
+    """
+
+    history: list[dict[str, Any]]
+    kept: int
+    loss: float
+    start: float
 
 
 def fit(
@@ -94,34 +98,40 @@ def fit(
     seed: int = 0,
     checkpoints: Path | None = None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
-) -> list[dict[str, Any]]:
-    """Train `model` in place, leave in it its best weights, and return the history, a row per epoch.
+) -> Trained:
+    """Train `model` in place, leave in it its best weights, and return how it went.
 
-    The best weights are those of the epoch with the lowest validation loss, or those it came with when no epoch beats
-    them. `balance` decides which images are drawn, how they count, and how val images count (None: all the same).
-    Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that training resumed from
-    `checkpoints` (`last.safetensors`, written after every epoch) goes on exactly as it would have. Raises
-    DivergedError when the loss becomes infinite or NaN.
+    The best weights are those of the epoch with the lowest validation loss at its best temperature, or those it came
+    with when no epoch beats them. `balance` decides which images are drawn, how they count, and how val images count
+    (None: all the same). Time for judging the last epoch is kept before the schedule's deadline. Whatever is random in
+    an epoch is seeded by `seed` and the epoch's number, so that training resumed from `checkpoints`
+    (`last.safetensors`, written after every epoch) goes on exactly as it would have. Raises DivergedError when the loss
+    becomes infinite or NaN.
     """
     balance = balance or Balance.of(None, train.targets, int(model.arguments["classes"]))
     prepare_processor()
     fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
     network, optimizer = fabric.setup(model.to(memory_format=plan.layout), optimizer)
-    history: list[dict[str, Any]] = []
-    started, counted = time.monotonic(), balance.on_val(val.targets)
-    last, best = (checkpoints / "last.safetensors", checkpoints / "best.safetensors") if checkpoints else (None, None)
-    if last is not None and best is not None and last.exists():
-        best_loss = load_checkpoint(best, model, None)["val_loss"]
+    began, counted = time.monotonic(), balance.on_val(val.targets)
+
+    def judged() -> Judgement:
+        return judge(network, val, task, schedule.batch_size, plan.device, counted, plan.layout)
+
+    if checkpoints is not None and (checkpoints / LAST).exists():
+        best = load_checkpoint(checkpoints / BEST, model, None)
         best_weights = _copy(model)
-        history = load_checkpoint(last, model, optimizer)["history"]
-        started -= history[-1]["seconds"]
+        history = load_checkpoint(checkpoints / LAST, model, optimizer)["history"]
+        began -= history[-1]["seconds"]
     else:
-        best_loss, _ = judge(network, val, task, schedule.batch_size, plan.device, counted, plan.layout)
+        start, history = judged(), []
+        best = {"epoch": 0, "loss": start.calibrated, "start": start.calibrated}
+        best |= {"judging": time.monotonic() - began}
         best_weights = _copy(model)
-        if best is not None:
-            save_checkpoint(best, model, None, {"val_loss": best_loss})
+        if checkpoints is not None:
+            save_checkpoint(checkpoints / BEST, model, None, best)
+    schedule = replace(schedule, deadline=schedule.deadline - best["judging"])
     for epoch in range(len(history), schedule.epochs):
-        if _is_over(history, schedule):
+        if schedule.is_over(history):
             break
         epoch_seed = seed + 1_000_003 * epoch
         torch.manual_seed(epoch_seed)
@@ -131,12 +141,12 @@ def fit(
         batches = np.array_split(drawn[torch.randperm(len(drawn), generator=generator).numpy()], steps)  # none of one
         network.train()
         losses = []
-        for step, rows in enumerate(batches):
-            progress = _progress(epoch + step / steps, schedule, started)
-            if progress >= 1:
+        for step, rows in enumerate(track(batches, f"epoch {epoch + 1} of at most {schedule.epochs}", steps)):
+            if schedule.progress(epoch + step / steps, began) >= 1:
                 break
+            rate = schedule.rate(min(1.0, schedule.progress(epoch + (step + 0.5) / steps, began)))  # at its middle
             for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(progress) * group.get("rate_scale", 1.0)
+                group["lr"] = rate * group.get("rate_scale", 1.0)
             images, targets = train.batch(rows)
             images, targets = augment(images, targets, augmentations, generator, len(balance.counts))
             pixels, targets = fabric.to_device((images.float().div_(255), targets))
@@ -154,25 +164,26 @@ def fit(
                 f"the training loss became {train_loss} in epoch {epoch + 1}: expected a number; use a smaller --lr"
                 f"{' or --precision float32' * (plan.precision != 'float32')}."
             )
-        val_loss, val_score = judge(network, val, task, schedule.batch_size, plan.device, counted, plan.layout)
+        found = judged()
         row = {
             "epoch": epoch + 1,
-            "seconds": round(time.monotonic() - started, 3),
-            "learning_rate": schedule.rate(_progress(epoch + 1, schedule, started)),
+            "seconds": round(time.monotonic() - began, 3),
+            "learning_rate": schedule.rate(schedule.progress(epoch + 1, began)),
             "train_loss": train_loss,
-            "val_loss": val_loss,
-            f"val_{task.metric}": val_score,
+            "val_loss": found.loss,
+            "val_loss_calibrated": found.calibrated,
+            f"val_{task.metric}": found.score,
         }
         history.append(row)
         on_epoch(row)
-        if val_loss < best_loss:
-            best_loss, best_weights = val_loss, _copy(model)
-            if best is not None:
-                save_checkpoint(best, model, None, {"val_loss": val_loss})
-        if last is not None:
-            save_checkpoint(last, model, optimizer, {"history": history})
+        if found.calibrated < best["loss"]:
+            best, best_weights = best | {"epoch": epoch + 1, "loss": found.calibrated}, _copy(model)
+            if checkpoints is not None:
+                save_checkpoint(checkpoints / BEST, model, None, best)
+        if checkpoints is not None:
+            save_checkpoint(checkpoints / LAST, model, optimizer, {"history": history})
     model.load_state_dict(best_weights)
-    return history
+    return Trained(history, best["epoch"], best["loss"], best["start"])
 
 
 @torch.no_grad()
@@ -184,37 +195,22 @@ def judge(
     device: str,
     weights: npt.NDArray[np.float32] | None = None,
     layout: torch.memory_format = torch.channels_last,
-) -> tuple[float, float]:
-    """Mean loss, in which images count by `weights` (N,), and score; the network is left in evaluation mode."""
+) -> Judgement:
+    """What a network is worth on examples that count by `weights` (N,); it is left in evaluation mode."""
     network.eval()
-    loss, parts = 0.0, []
+    parts = []
     for start in range(0, len(examples), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(examples)))
-        images, targets = examples.batch(rows)
+        images, _ = examples.batch(np.arange(start, min(start + batch_size, len(examples))))
         pixels = images.to(device).float().div_(255).contiguous(memory_format=layout)
-        logits = network(pixels).cpu().float()
-        if weights is None:
-            loss += float(task.loss(logits, targets)) * len(targets)
-        else:
-            loss += float(torch.from_numpy(weights[rows]) @ task.losses(logits, targets))
-        parts.append(logits.numpy())
-    return loss / len(examples), score(np.concatenate(parts), examples.targets)
-
-
-def _progress(epochs_done: float, schedule: Schedule, started: float) -> float:
-    by_epochs = epochs_done / schedule.epochs
-    if schedule.deadline == math.inf:
-        return by_epochs
-    return max(by_epochs, (time.monotonic() - started) / max(schedule.deadline - started, 1e-9))
-
-
-def _is_over(history: list[dict[str, Any]], schedule: Schedule) -> bool:
-    """Whether the schedule has come to its end, or the validation loss has not fallen for too long."""
-    if not history:
-        return False
-    losses = [row["val_loss"] for row in history]
-    waited = len(losses) - 1 - losses.index(min(losses))
-    return waited >= schedule.patience or history[-1]["learning_rate"] == 0
+        parts.append(network(pixels).cpu().float())
+    logits, targets = torch.cat(parts), torch.from_numpy(examples.targets)
+    if weights is None:
+        loss = float(task.loss(logits, targets))
+    else:
+        loss = float(torch.from_numpy(weights) @ task.losses(logits, targets)) / len(examples)
+    scores = logits.numpy()
+    calibrated = calibrated_loss(task.losses, scores, examples.targets, weights)
+    return Judgement(loss, calibrated, score(scores, examples.targets))
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

@@ -56,9 +56,9 @@ class Compact(Model):
         """Those of this one, with a bias."""
         return {**super().arguments_for(classes), "biased": True}
 
-    def look_at_both_sides(self) -> None:
-        """From here on, answer by the mean over a picture and its mirror image, which costs twice the time."""
-        self.mirrored = self.arguments["mirrored"] = True
+    def look_at_both_sides(self, both: bool = True) -> None:
+        """From here on, answer by the mean over a picture and its mirror image, which costs twice the time, or not."""
+        self.mirrored = self.arguments["mirrored"] = both
 
     def _strongest(self, pixels: Tensor) -> Tensor:
         maps: Tensor = self.blocks(functional.relu(self.stem(pixels)))

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from linnaea.models.folding import folded
 from linnaea.models.model import Model, as_pixels
-from linnaea.runtime.machine import prepare_processor
+from linnaea.runtime.machine import one_thread_each, prepare_processor
 from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, measure
 from linnaea.runtime.progress import track
 
@@ -34,17 +36,33 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
     model.eval()
     many = len(images) >= WORTH_FOLDING
     model = _prepared(model, images.shape[1], plan) if many else model.to(memory_format=plan.layout)
+    parts = [images[start : start + step] for start in range(0, len(images), step)]
     batches, beyond = [], 0
-    for start in track(range(0, len(images), step), "embedding", -(-len(images) // step)):
-        features = _features(model, images[start : start + step], plan)
-        if plan.precision != "float32" and not bool(torch.isfinite(features).all()):
-            features, beyond = _features(model, images[start : start + step], plan.in_float32()), beyond + 1
+    for features, again in track(_each(model, parts, plan), "embedding", len(parts)):
         batches.append(features.numpy())
+        beyond += again
     if beyond:
         logger.warning(
             f"{beyond} of {len(batches)} batches were computed again in float32: {plan.precision} gave NaN or infinity."
         )
     return np.concatenate(batches)
+
+
+def _each(model: Model, parts: Sequence[Images], plan: Plan) -> Iterator[tuple[Tensor, bool]]:
+    """The features of each batch and whether they were computed again; of a tiny model several batches at a time."""
+    if not (model.tiny and len(parts) > 1 and model.device.type == "cpu"):
+        yield from (_finite_features(model, part, plan) for part in parts)
+        return
+    with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(lambda part: _finite_features(model, part, plan), parts)
+
+
+@torch.no_grad()
+def _finite_features(model: Model, images: Images, plan: Plan) -> tuple[Tensor, bool]:
+    features = _features(model, images, plan)
+    if plan.precision == "float32" or bool(torch.isfinite(features).all()):
+        return features, False
+    return _features(model, images, plan.in_float32()), True
 
 
 def _prepared(model: Model, side: int, plan: Plan) -> Model:

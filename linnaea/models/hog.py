@@ -30,6 +30,7 @@ class Hog(Model):
 
     kind = "hog"
     pixels_per_batch = 224 * 224
+    tiny = True
 
     def __init__(self, classes: int, size: int) -> None:
         super().__init__(classes=classes, size=size)

@@ -18,6 +18,7 @@ class Model(nn.Module, ABC):
 
     kind: str
     pixels_per_batch = 16 * 224 * 224  # of pictures that are embedded at once on a CPU
+    tiny = False  # whether its operations are so small that threads had better work on batches of their own
     logit_scale = 1.0  # times what the linear layer `classifier` gives
 
     def __init__(self, **arguments: Any) -> None:

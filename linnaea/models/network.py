@@ -5,11 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from linnaea.errors import UsageError, suggest
 from linnaea.models.model import MODELS, Model
 
 REFUSED = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "num_classes"}
+IDENTITY = 1e-3  # statistics this near to 0 and 1 are those of a layer that was folded away
 
 
 @MODELS.register("network")
@@ -38,6 +40,30 @@ class Network(Model):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
         self.classifier = nn.Linear(_feature_length(self.body, size), classes)
+        self._kept: list[nn.Module] = []
+
+    def keep_statistics(self) -> str:
+        """Let batch normalisation in the body answer in training as it does now; says so, or "" where there is none.
+
+        Means and variances of a small batch are noise beside those of pretraining, and where normalisation was folded
+        into the convolutions they change what the network computes altogether.
+        """
+        self._kept = [part for part in self.body.modules() if isinstance(part, _BatchNorm)]
+        if not self._kept:
+            return ""
+        if all(_is_identity(part) for part in self._kept):
+            return (
+                "Batch normalisation is folded into the convolutions of these weights (its statistics are 0 and 1): it "
+                "was left as it is."
+            )
+        return "Batch normalisation kept the statistics of pretraining."
+
+    def train(self, mode: bool = True) -> "Network":
+        """Training mode, but for normalisation whose statistics are kept."""
+        super().train(mode)
+        for part in self._kept if mode else ():
+            part.eval()
+        return self
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pooled features of the body, shape (N, D)."""
@@ -48,6 +74,12 @@ class Network(Model):
         """Features (N, D) to logits (N, K)."""
         logits: Tensor = self.classifier(features)
         return logits
+
+
+def _is_identity(norm: nn.Module) -> bool:
+    """Whether the statistics of a normalisation say that nothing is left to normalise."""
+    mean, variance = (norm.get_buffer(name) for name in ("running_mean", "running_var"))
+    return bool((mean.abs() < IDENTITY).all() and ((variance - 1).abs() < IDENTITY).all())
 
 
 def known_network(name: str) -> bool:

@@ -1,6 +1,7 @@
 """The ladder: fit every rung, judge it on val with an interval, time it, and choose."""
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from linnaea.pipeline.balancing import augmentation_findings
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.files import read_json, write_json
+from linnaea.runtime.progress import working
 
 FAILURES = (LinnaeaError, RuntimeError, AssertionError, TypeError, ValueError)  # what networks raise on odd sizes
 Features = npt.NDArray[np.float32]
@@ -46,6 +48,7 @@ class RungResult:
     val_features: Features | None = None
     train_features: Features | None = None
     baseline: bool = False
+    warnings: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -70,15 +73,24 @@ def climb(run: Run, steps: Sequence[Step], job: Job, dataset: Dataset, recipe: R
     results: list[RungResult] = []
     for position, step in enumerate(steps):
         tried = len(job.trials)
-        done = _resume(run, step) or _climb_one(run, step, job, dataset, recipe, first=position == 0)
+        own = job if position == len(steps) - 1 else replace(job, deadline=_half_way(job))
+        with working(step.name):
+            done = _resume(run, step) or _climb_one(run, step, own, dataset, recipe, first=position == 0)
         results.append(done)
         run.write_rows("ladder.csv", [entry.row for entry in results])
         logger.info(_describe(done.row))
+        for warning in done.warnings:
+            logger.warning(f"{step.name}: {warning}")
         if len(job.trials) > tried:
             _write_trials(run, job, dataset)
     choice = choose(results)
     run.write_rows("ladder.csv", choice.rows)
     return choice
+
+
+def _half_way(job: Job) -> float:
+    """Half of the time left at the most for a step that is not the last: those after it want their turn."""
+    return job.deadline if job.deadline == math.inf else time.monotonic() + job.seconds_left / 2
 
 
 def _write_trials(run: Run, job: Job, dataset: Dataset) -> None:
@@ -91,11 +103,12 @@ def _write_trials(run: Run, job: Job, dataset: Dataset) -> None:
 
 
 def choose(results: Sequence[RungResult]) -> Choice:
-    """The first (cheapest) rung whose figure on val is within one standard error of the best rung's.
+    """The cheapest rung whose figure on val is within one standard error of the best rung's.
 
-    The figure is the task's metric. The standard error is that of the paired difference, by resampling the images: the
-    one-standard-error rule (Breiman et al. 1984). A baseline, which does not look at the pictures, is chosen only when
-    nothing else finished: it would win wherever one class is rare. Raises LinnaeaError when no rung finished.
+    Cost is the seconds that fitting took. The figure is the task's metric. The standard error is that of the paired
+    difference, by resampling the images: the one-standard-error rule (Breiman et al. 1984). A baseline, which does
+    not look at the pictures, is chosen only when nothing else finished: it would win wherever one class is rare. Raises
+    LinnaeaError when no rung finished.
     """
     finished = [entry for entry in results if entry.predictions is not None]
     if not finished:
@@ -104,7 +117,8 @@ def choose(results: Sequence[RungResult]) -> Choice:
     candidates = [entry for entry in finished if not entry.baseline] or finished
     best = max(candidates, key=_value)
     drawn = _drawn(best)
-    chosen = next(entry for entry in candidates if _not_worse(entry, drawn - _drawn(entry), best))
+    by_cost = sorted(candidates, key=lambda entry: float(entry.row["seconds"]))
+    chosen = next(entry for entry in by_cost if _not_worse(entry, drawn - _drawn(entry), best))
     for entry in results:
         entry.row["chosen"] = "yes" if entry is chosen else ""
     return Choice(chosen, _because(chosen, best, len(candidates)), [entry.row for entry in results])
@@ -181,6 +195,7 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         provenance=_provenance(step, fitted),
     )
     features, speed = _timed_features(classifier, own.val.images, fitted.val_features)
+    saved = fitted.known / speed
     val = dataset.split("val")
     predictions = classifier.answer(*classifier.score_features(features), known_columns(val), [None] * len(val))
     figure = figure_of(predictions)
@@ -191,13 +206,22 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         lo=figure.lo,
         hi=figure.hi,
         n=len(val),
-        seconds=seconds,
+        seconds=seconds + saved,
         megabytes=fitted.model.megabytes,
         images_per_second=speed,
-        note=" ".join(fitted.notes),
+        note=" ".join([*fitted.warnings, *fitted.notes, *_on_cost(fitted.known, saved)]),
     )
     _keep(run, step, classifier, row, predictions)
-    return RungResult(row, classifier, predictions, features, fitted.features, baseline=step.rung.baseline)
+    seen = (features, fitted.features)
+    return RungResult(row, classifier, predictions, *seen, baseline=step.rung.baseline, warnings=fitted.warnings)
+
+
+def _on_cost(known: int, seconds: float) -> list[str]:
+    """That features an earlier run had kept are counted as if they had been computed."""
+    if not known:
+        return []
+    told = f"Features of {known:,} images had been kept by an earlier run; the {seconds:.1f} s that they take to"
+    return [f"{told} compute are counted."]
 
 
 def _timed_features(
@@ -242,7 +266,7 @@ def _on_epoch(run: Run, name: str, row: dict[str, Any]) -> None:
     """Append an epoch to `history.csv`; after a resumed epoch, later rows of the broken-off try are dropped."""
     kept = [old for old in run.read_rows("history.csv") if old["rung"] != name or int(old["epoch"]) < row["epoch"]]
     run.write_rows("history.csv", [*kept, {"rung": name, **row}])
-    (metric,) = (column for column in row if column.startswith("val_") and column != "val_loss")
+    (metric,) = (column for column in row if column.startswith("val_") and "loss" not in column)
     logger.info(
         f"{name}: epoch {row['epoch']}, {row['seconds']:.0f} s, training loss {row['train_loss']:.3f}, "
         f"{metric.replace('_', ' ')} {row[metric]:.1%}"

@@ -50,12 +50,14 @@ from linnaea.pipeline.strangers import hold_out as hold_out_of
 from linnaea.predictions import Predictions
 from linnaea.run import NO_TEST, Run, now
 from linnaea.runtime.arguments import DUPLICATES, require_count, require_one_of, require_positive, require_seed
+from linnaea.runtime.clock import command_started
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
+from linnaea.runtime.progress import working
 from linnaea.task import TASKS, Task
 
 logger = logging.getLogger("linnaea")
-FAMILIARITY_IMAGES = 2_000
+FAMILIARITY_IMAGES, FEWEST_FAMILIARITY_IMAGES = 2_000, 200
 FINISHING_SHARE = 0.08  # of the time limit is kept for calibration, evaluation and the report
 SIZE_FROM_SCRATCH = (32, 128)
 
@@ -96,7 +98,8 @@ def train(
 
     `data` is what `linnaea.read` takes, or a dataset. `model` is "auto" for the ladder of rungs, or names of rungs
     and timm networks joined by commas; `weights` "auto", "none" or a safetensors file. `time_limit` is in seconds or
-    like "10m", after which no further step of a ladder or a training begins. `img_size` is in pixels (None: what the
+    like "10m" and holds for the whole command: each step of the ladder looks at it while it works, and learns from
+    fewer images or for fewer epochs where time is short. `img_size` is in pixels (None: what the
     weights or the images suggest); `fit` crop, pad or stretch. `duplicates` "near" or "exact" says which images must
     not be torn apart by the splits, `split_by` how these are made, see `linnaea.split`. `datasheet` is a file of what
     people know of the data (None: `datasheet.toml` beside the images, if it is there). `augment` names augmentations
@@ -113,7 +116,7 @@ def train(
     same arguments; another `aim` may be given. `out` None makes a new folder below `runs`. Raises DataError, UsageError
     or RunError, each saying how to mend it.
     """
-    started = time.monotonic()
+    started = command_started()
     arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
     aims = Aims(coverage, unsure_rate, unfamiliar_rate, aim, risk)
     limit = parse_duration(time_limit)
@@ -172,23 +175,32 @@ def train(
             chosen_because=choice.because,
             plan=choice.result.classifier.provenance["plan"] | {"device": options.device},
         )
-        classifier = finish(choice.result, prepared, aims, run, ood=ood)
+        classifier = finish(choice.result, prepared, aims, run, ood=ood, deadline=job.deadline)
         run.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
         write_card(run.folder)
     write_report(run.folder)
     return classifier
 
 
-def finish(result: RungResult, prepared: Prepared, aims: Aims, run: Run, *, ood: str = "auto") -> Classifier:
+def finish(
+    result: RungResult,
+    prepared: Prepared,
+    aims: Aims,
+    run: Run,
+    *,
+    ood: str = "auto",
+    deadline: float = math.inf,
+) -> Classifier:
     """Fit familiarity by the score `ood` on training features and calibration on val, evaluate, and save the bundle.
 
-    No image is embedded twice: the features that the ladder made are used again.
+    No image is embedded twice: the features that the ladder made are used again. Familiarity is fitted on fewer images
+    where not all can be embedded before the `deadline`, a time of `time.monotonic`, and the test images as well.
     """
     assert result.classifier is not None, "only a finished rung is chosen"
     classifier, targets = result.classifier, prepared.dataset.targets
     val = prepared.rows("val")
     with timed(run, "calibrate"):
-        rows = _familiarity_rows(prepared)
+        rows = _familiarity_rows(prepared, _affordable(result, prepared, deadline))
         features = _features(result, prepared, rows)
         val_features = result.val_features
         if val_features is None:
@@ -236,13 +248,18 @@ def _tell_thresholds(run: Run, found: list[Finding]) -> None:
         logger.log(logging.INFO if finding.severity == "info" else logging.WARNING, finding.summary)
 
 
-def _familiarity_rows(prepared: Prepared) -> Rows:
+def _affordable(result: RungResult, prepared: Prepared, deadline: float) -> int:
+    """How many training images can be embedded in time, of the 2,000 that familiarity is fitted on at the most."""
+    if deadline == math.inf or result.train_features is not None:
+        return FAMILIARITY_IMAGES
+    seconds = deadline - time.monotonic()
+    in_time = int(seconds * float(result.row["images_per_second"])) - len(prepared.rows("test"))
+    return max(FEWEST_FAMILIARITY_IMAGES, min(FAMILIARITY_IMAGES, in_time))
+
+
+def _familiarity_rows(prepared: Prepared, most: int) -> Rows:
     rows = prepared.rows("train")
-    return (
-        rows
-        if len(rows) <= FAMILIARITY_IMAGES
-        else np.sort(np.random.default_rng(0).permutation(rows)[:FAMILIARITY_IMAGES])
-    )
+    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
 def _features(result: RungResult, prepared: Prepared, rows: Rows) -> npt.NDArray[np.float32]:
@@ -280,7 +297,7 @@ def examples_job(prepared: Prepared, options: Options, deadline: float) -> Job:
         rows = prepared.rows(name)
         return Examples(rows_of(prepared.decoded.images, rows), prepared.dataset.targets[rows])
 
-    dataset = prepared.dataset
+    dataset, most = prepared.dataset, FAMILIARITY_IMAGES
     return Job(
         examples("train"),
         examples("val"),
@@ -289,6 +306,7 @@ def examples_job(prepared: Prepared, options: Options, deadline: float) -> Job:
         options,
         names=dataset.classes,
         deadline=deadline,
+        afterwards=len(prepared.rows("val")) + len(prepared.rows("test")) + len(_familiarity_rows(prepared, most)),
     )
 
 
@@ -340,7 +358,8 @@ def _has_data(run: Run) -> bool:
 
 @contextmanager
 def timed(run: Run, stage: str) -> Iterator[None]:
-    """Record in run.json how long a stage takes."""
+    """Record in run.json how long a stage takes, and say meanwhile what is being done."""
     started = time.perf_counter()
-    yield
+    with working(stage):
+        yield
     run.timed(stage, time.perf_counter() - started)

@@ -6,7 +6,8 @@ import math
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -146,6 +147,23 @@ def prepare_processor() -> None:
     if torch.get_num_threads() > cores:
         logger.info(f"{cores} of {torch.get_num_threads()} threads are used: this process may use as many cores.")
         torch.set_num_threads(cores)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[int]:
+    """Let torch use one thread for each operation, meanwhile; gives the number of threads there were, for the caller.
+
+    An operation of microseconds that is split between threads waits for the last of them, which on a busy machine may
+    take ten times as long as doing it alone: many such operations are better done whole, several at a time.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
 
 
 @lru_cache

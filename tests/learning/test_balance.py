@@ -14,7 +14,8 @@ from linnaea.errors import MissingExtraError, UsageError
 from linnaea.learning.balance import ACTS, BALANCERS, Balance
 from linnaea.learning.heads import fit_path
 from linnaea.learning.rungs import RUNGS, Options, Step, steps_balanced, with_pictures
-from linnaea.learning.training import Examples, Schedule, fit
+from linnaea.learning.schedule import Schedule
+from linnaea.learning.training import Examples, fit
 from linnaea.models.compact import Compact
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
@@ -250,7 +251,9 @@ def learn(train, val, **options):
     model = Compact(2, 16, (8, 8, 8))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
-    history = fit(model, optimizer, train, val, Schedule(3, 16, 0.1), TASKS["binary"], plan=Plan("cpu"), **options)
+    history = fit(
+        model, optimizer, train, val, Schedule(3, 16, 0.1), TASKS["binary"], plan=Plan("cpu"), **options
+    ).history
     return model, history
 
 

@@ -1,14 +1,18 @@
 """Linear heads against scikit-learn's own."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss as cross_entropy
 from sklearn.preprocessing import StandardScaler
 
-from linnaea.learning.heads import choose, fit_path, log_loss, log_losses, squared_hinge
+from linnaea.learning.heads import LinearHead, choose, fit_path, log_loss, log_losses, squared_hinge
 
 
 def data(classes=4, seed=0, count=400):
@@ -78,13 +82,32 @@ def test_what_is_unknown_of_a_label_is_as_if_that_image_were_not_there(loss):
         np.testing.assert_allclose(head.logits(features)[:, number], alone.logits(features)[:, 0], atol=0.01)
 
 
-def test_path_is_ordered_and_choice_prefers_right_answers():
+def test_path_is_ordered_and_the_choice_is_the_lowest_loss_at_its_best_temperature():
     features, targets = data()
     heads = fit_path(features[:200], targets[:200], 4, strengths=[1.0, 0.001, 0.1])
     assert [head.strength for head in heads] == [0.001, 0.1, 1.0]
-    chosen = choose(heads, features[200:], targets[200:])
-    right = [(head.logits(features[200:]).argmax(axis=1) == targets[200:]).sum() for head in heads]
-    assert (chosen.logits(features[200:]).argmax(axis=1) == targets[200:]).sum() == max(right)
+    factors = np.exp(np.linspace(-6, 6, 601))
+    scores = [
+        min(log_loss_of(targets[200:], factor * head.logits(features[200:])) for factor in factors) for head in heads
+    ]
+    assert choose(heads, features[200:], targets[200:]) is heads[int(np.argmin(scores))]
+
+
+def log_loss_of(targets, logits):
+    return cross_entropy(targets, softmax(logits, axis=1))
+
+
+def test_how_sure_a_head_is_does_not_decide_and_equals_go_to_the_weakest():
+    features, targets = data()
+    (head,) = fit_path(features[:200], targets[:200], 4, strengths=[0.01])
+    louder = LinearHead(20 * head.weight, 20 * head.bias, 7.0)
+    assert choose([louder, head], features[200:], targets[200:]) is head
+
+
+def test_after_the_deadline_no_further_head_is_begun():
+    features, targets = data()
+    (head,) = fit_path(features, targets, 4, deadline=time.monotonic() - 1)
+    assert np.isfinite(head.weight).all()
 
 
 @settings(max_examples=10, deadline=None)

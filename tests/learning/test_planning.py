@@ -145,7 +145,7 @@ def test_float32_learns_the_same_in_both_memory_formats(make_bars):
         histories.append(
             fit(model, optimizer, make_bars(64), make_bars(32, seed=1), Schedule(2, 16, 0.01), TASK, plan=plan)
         )
-    for one, other in zip(*histories, strict=True):
+    for one, other in zip(*(trained.history for trained in histories), strict=True):
         assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-3)
 
 

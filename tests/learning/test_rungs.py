@@ -1,13 +1,15 @@
 """Every rung fits, and what `--model` asks for is what is climbed."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
-from linnaea.errors import UsageError
+from linnaea.errors import LinnaeaError, UsageError
 from linnaea.learning.balance import BALANCERS
 from linnaea.learning.rungs import RUNGS, Options, steps_for
 from linnaea.learning.training import judge
@@ -35,9 +37,9 @@ def test_every_rung_fits_and_answers(name, job, make_bars, weights_file):
     if rung.pretrained:
         own = replace(own, weights=read_weights(weights_file))
     fitted = rung.fit(own)
-    loss, accuracy = judge(fitted.model, own.val, own.task, 32, "cpu")
-    assert loss == loss, "a number"
-    assert accuracy > (0.4 if name == "majority" else 0.6)
+    found = judge(fitted.model, own.val, own.task, 32, "cpu")
+    assert found.loss == found.loss, "a number"
+    assert found.score > (0.4 if name == "majority" else 0.6)
     assert fitted.model.eval()(torch.rand(3, 3, 32, 32)).shape == (3, 2)
     assert all(isinstance(note, str) and note.endswith(".") for note in fitted.notes)
 
@@ -111,3 +113,87 @@ def test_options_reach_the_training(job):
     fitted = RUNGS["scratch"].fit(replace(job, options=Options(epochs=2, batch_size=16, augmentations=())))
     assert len(fitted.history) == 2
     assert fitted.notes == ["Augmentations as asked: none."]
+
+
+def with_norms(weights_file, tmp_path, change):
+    """The file of weights with other statistics of batch normalisation: `change` maps a name and a tensor to one."""
+    with safe_open(weights_file, "pt") as handle:
+        facts, state = handle.metadata(), {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    path = tmp_path / "changed.safetensors"
+    save_file({name: change(name, value) for name, value in state.items()}, path, metadata=facts)
+    return path
+
+
+def statistics(model):
+    return {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
+
+
+def test_fine_tuning_keeps_the_statistics_of_pretraining(job, weights_file):
+    weights = read_weights(weights_file)
+    before = statistics(weights.build(2, job.size))
+    fitted = RUNGS["finetune"].fit(replace(job, weights=weights))
+    assert statistics(fitted.model).keys() == before.keys()
+    assert all(torch.equal(before[name], value) for name, value in statistics(fitted.model).items())
+    assert any("kept the statistics of pretraining" in note for note in fitted.notes) == (
+        any(value.abs().sum() > 0 for name, value in before.items() if name.endswith("mean"))
+    )
+
+
+def test_folded_normalisation_is_told(job, weights_file, tmp_path):
+    def folded(name, value):
+        return (
+            torch.zeros_like(value) if "running_mean" in name else torch.ones_like(value) if "_var" in name else value
+        )
+
+    def real(name, value):
+        return value + 0.3 if "running" in name and value.is_floating_point() else value
+
+    for change, words in ((folded, "is folded into the convolutions"), (real, "kept the statistics of pretraining")):
+        path = with_norms(weights_file, tmp_path, change)
+        options = replace(job.options, epochs=1)
+        fitted = RUNGS["finetune"].fit(replace(job, weights=read_weights(path), options=options))
+        assert any(words in note for note in fitted.notes)
+
+
+def test_training_that_does_not_help_is_told_and_leaves_the_frozen_backbone(job, weights_file):
+    options = replace(job.options, epochs=1, learning_rate=3.0, augmentations=())
+    own = replace(job, weights=read_weights(weights_file), options=options)
+    fitted = RUNGS["finetune"].fit(own)
+    frozen = RUNGS["frozen"].fit(own)
+    (warning,) = fitted.warnings
+    assert "did not help" in warning
+    assert all(torch.equal(value, frozen.model.state_dict()[name]) for name, value in fitted.model.state_dict().items())
+
+
+def test_helpful_training_has_no_warning(job, make_bars, weights_file):
+    own = replace(job, train=make_bars(320), options=replace(job.options, epochs=6, learning_rate=3e-3))
+    assert RUNGS["finetune"].fit(replace(own, weights=read_weights(weights_file))).warnings == ()
+
+
+def test_both_sides_of_a_picture_are_looked_at_only_where_that_helps(job):
+    options = replace(job.options, augmentations=("flip",), epochs=4)
+    fitted = RUNGS["scratch"].fit(replace(job, options=options))
+    (note,) = [note for note in fitted.notes if "mirror image" in note]
+    losses = {}
+    for both in (True, False):
+        fitted.model.look_at_both_sides(both)
+        losses[both] = judge(fitted.model, job.val, job.task, 32, "cpu").calibrated
+    assert note.startswith("Answers are the mean") == (losses[True] < losses[False])
+
+
+@pytest.mark.parametrize("name", ["hog", "frozen"])
+def test_when_time_is_short_a_rung_learns_from_fewer_images(name, job, make_bars, weights_file, monkeypatch):
+    monkeypatch.setattr("linnaea.models.feature_cache.UNDER_A_DEADLINE", 64)
+    weights = read_weights(weights_file) if name == "frozen" else None
+    own = replace(job, train=make_bars(256), weights=weights, deadline=time.monotonic() + 0.001)
+    fitted = RUNGS[name].fit(own)
+    assert any("fitted on 64 of 256 training images" in note for note in fitted.notes)
+    assert fitted.features is None
+
+
+@pytest.mark.parametrize("name", ["scratch", "finetune"])
+def test_without_time_for_a_step_a_training_says_so(name, job, weights_file):
+    weights = read_weights(weights_file) if name == "finetune" else None
+    own = replace(job, weights=weights, deadline=time.monotonic() + 0.001, afterwards=1000)
+    with pytest.raises(LinnaeaError, match="no time to train a step: give more with --time-limit"):
+        RUNGS[name].fit(own)

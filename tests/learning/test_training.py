@@ -7,7 +7,8 @@ import torch
 
 from linnaea.errors import RunError
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
-from linnaea.learning.training import DivergedError, Schedule, fit, judge
+from linnaea.learning.schedule import Schedule
+from linnaea.learning.training import DivergedError, fit, judge
 from linnaea.models.compact import Compact
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
@@ -25,8 +26,8 @@ def network(widths=(8, 8, 8)):
 
 def learn(make_bars, schedule, **options):
     model, optimizer = network()
-    history = fit(model, optimizer, make_bars(160), make_bars(80, seed=1), schedule, TASK, plan=PLAN, **options)
-    return model, history
+    trained = fit(model, optimizer, make_bars(160), make_bars(80, seed=1), schedule, TASK, plan=PLAN, **options)
+    return model, trained.history
 
 
 def test_it_learns_and_writes_a_row_per_epoch(make_bars):
@@ -34,13 +35,13 @@ def test_it_learns_and_writes_a_row_per_epoch(make_bars):
     model, history = learn(make_bars, Schedule(6, 16, 0.2), on_epoch=rows.append)
     assert rows == history
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
-    assert judge(model, make_bars(80, seed=1), TASK, 32, "cpu")[1] > 0.9
+    assert judge(model, make_bars(80, seed=1), TASK, 32, "cpu").score > 0.9
 
 
 def test_the_best_epoch_is_what_remains(make_bars):
     model, history = learn(make_bars, Schedule(6, 16, 0.5))
-    loss, _ = judge(model, make_bars(80, seed=1), TASK, 16, "cpu")
-    assert loss == pytest.approx(min(row["val_loss"] for row in history), rel=1e-4)
+    kept = judge(model, make_bars(80, seed=1), TASK, 16, "cpu")
+    assert kept.calibrated == pytest.approx(min(row["val_loss_calibrated"] for row in history), rel=1e-4)
 
 
 def test_resumed_training_ends_where_unbroken_training_does(make_bars, tmp_path):
@@ -66,7 +67,7 @@ def test_resumed_training_ends_where_unbroken_training_does(make_bars, tmp_path)
 def test_early_stopping_waits_for_its_patience(make_bars):
     _, history = learn(make_bars, Schedule(50, 160, 1e-9, patience=3))
     assert len(history) < 50
-    best = min(range(len(history)), key=lambda row: history[row]["val_loss"])
+    best = min(range(len(history)), key=lambda row: history[row]["val_loss_calibrated"])
     assert len(history) - (best + 1) == 3
 
 
@@ -75,6 +76,40 @@ def test_a_deadline_ends_the_schedule_and_the_training(make_bars):
     _, history = learn(make_bars, Schedule(100_000, 16, 0.1, patience=100_000, deadline=deadline))
     assert 1 <= len(history) < 100_000
     assert history[-1]["learning_rate"] == 0
+
+
+def test_a_training_of_one_step_learns(make_bars):
+    model, optimizer = network()
+    before = model.classifier.weight.detach().clone()
+    train = make_bars(16)
+    trained = fit(model, optimizer, train, train, Schedule(1, 16, 0.2), TASK, plan=PLAN)
+    assert len(trained.history) == 1
+    assert not torch.equal(before, model.classifier.weight) or trained.kept == 0
+    assert trained.history[0]["val_loss_calibrated"] != trained.start
+
+
+def test_an_over_confident_epoch_is_judged_by_what_it_knows(make_bars):
+    """Logits times a hundred have a far higher loss and, at their best temperature, the same."""
+    model, _ = network()
+    examples = make_bars(50)
+    plain = judge(model, examples, TASK, 16, "cpu")
+    model.classifier.weight.data *= 100
+    loud = judge(model, examples, TASK, 16, "cpu")
+    assert loud.loss > plain.loss + 0.1
+    assert loud.calibrated == pytest.approx(plain.calibrated, abs=1e-3)
+    assert loud.calibrated <= plain.loss
+
+
+def test_weights_that_no_epoch_beats_are_kept_and_told(make_bars):
+    model, optimizer = network()
+    train = make_bars(160)
+    fit(model, optimizer, train, train, Schedule(6, 16, 0.2), TASK, plan=PLAN)
+    good = {name: value.clone() for name, value in model.state_dict().items()}
+    worst = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1.0)
+    trained = fit(model, worst, train, train, Schedule(1, 16, 50.0), TASK, plan=PLAN)
+    assert trained.kept == 0
+    assert trained.loss == trained.start < trained.history[0]["val_loss_calibrated"]
+    assert all(torch.equal(good[name], value) for name, value in model.state_dict().items())
 
 
 def test_divergence_is_an_error_that_says_what_to_change(make_bars):
@@ -115,7 +150,8 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
 def test_judge_gives_mean_loss_and_accuracy(make_bars):
     model, _ = network()
     examples = make_bars(50)
-    loss, accuracy = judge(model, examples, TASK, 7, "cpu")
+    found = judge(model, examples, TASK, 7, "cpu")
+    loss, accuracy = found.loss, found.score
     with torch.no_grad():
         logits = model(torch.from_numpy(examples.images).permute(0, 3, 1, 2).float() / 255)
     targets = torch.from_numpy(examples.targets)

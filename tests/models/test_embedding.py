@@ -7,6 +7,7 @@ from torch import nn
 
 from linnaea.models.compact import Compact
 from linnaea.models.embedding import batch_size, embed, measure_embedding
+from linnaea.models.hog import Hog
 from linnaea.models.model import Model
 from linnaea.models.network import Network
 from linnaea.runtime.machine import reduced_formats
@@ -111,3 +112,21 @@ def test_a_batch_that_does_not_fit_is_halved(photos, monkeypatch):
     (note,) = plan.notes
     assert note.startswith(f"Batches of {plan.batch_size} images instead of {usual}")
     assert embed(model, photos, plan).shape == embed(model, photos).shape
+
+
+def test_a_tiny_model_is_embedded_by_several_threads_of_one_each(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (9, 224, 224, 3), dtype=np.uint8)
+    before, seen = torch.get_num_threads(), set()
+    whole = Hog.features
+
+    def features(self, pixels):
+        seen.add(torch.get_num_threads())
+        return whole(self, pixels)
+
+    monkeypatch.setattr(Hog, "features", features)
+    model = Hog(2, 224)
+    together = embed(model, images)
+    assert seen == {1}
+    assert torch.get_num_threads() == before
+    monkeypatch.setattr(model, "tiny", False)
+    np.testing.assert_array_equal(together, embed(model, images))

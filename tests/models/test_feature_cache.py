@@ -1,12 +1,16 @@
 """No image meets the same backbone twice, and no feature is mistaken for another."""
 
+import math
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from linnaea.models import feature_cache
 from linnaea.models.embedding import embed
-from linnaea.models.feature_cache import embed_once, weights_hash
+from linnaea.models.feature_cache import embed_once, embed_until, weights_hash
+from linnaea.models.hog import Hog
 from linnaea.models.network import Network
 from linnaea.runtime.plan import Plan
 
@@ -80,3 +84,23 @@ def test_parts_and_no_cache_at_all_give_the_same(model, images, embedded, monkey
 def test_no_images_have_no_features(model, embedded):
     with pytest.raises(ValueError, match="at least one array"):
         embed_once(model, np.zeros((0, 32, 32, 3), dtype=np.uint8))
+
+
+def test_until_a_deadline_some_images_are_embedded_and_without_one_all():
+    images = np.random.default_rng(0).integers(0, 256, (200, 16, 16, 3), dtype=np.uint8)
+    model = Hog(2, 16)
+    all_of_them = embed(model, images)
+    for deadline, count in ((math.inf, 200), (time.monotonic() + 60, 200), (time.monotonic() - 1, 64)):
+        found = embed_until(deadline, model, images, once=False, seed=3)
+        assert len(found.rows) == count
+        assert (np.diff(found.rows) > 0).all()
+        np.testing.assert_allclose(found.features, all_of_them[found.rows], atol=1e-6)
+        assert found.known == 0
+
+
+def test_what_an_earlier_run_had_kept_is_counted():
+    images = np.random.default_rng(1).integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)
+    model = Hog(2, 16)
+    assert embed_until(math.inf, model, images[:20]).known == 0
+    assert embed_until(math.inf, model, images).known == 20
+    assert embed_until(time.monotonic() + 60, model, images).known == 30

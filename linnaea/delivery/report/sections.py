@@ -133,7 +133,7 @@ def curves_section(folder: Folder) -> Part:
 def _rung_curves(name: str, rows: Sequence[Row]) -> list[str]:
     epochs = [float(place) if (epoch := number(row.get("epoch"))) is None else epoch for place, row in enumerate(rows)]
     panels = {"Loss": [("train", "train_loss", False), ("val", "val_loss", True)]}
-    for column in (name for name in rows[0] if name.startswith("val_") and name != "val_loss"):
+    for column in (name for name in rows[0] if name.startswith("val_") and "loss" not in name):
         panels[f"Validation {column.removeprefix('val_')}"] = [("val", column, True)]
     charts = []
     for title, lines in panels.items():

@@ -6,7 +6,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from linnaea.learning.amounts import Amount
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, DRAWS, Augmentation, in_parts
+from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, in_parts
 
 
 def shift(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
@@ -27,18 +27,17 @@ def random_crop(images: Tensor, generator: torch.Generator, share: float) -> Ten
 
 
 def zoom(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
-    """Show between 60 % and all of each picture's area, anywhere in it; eight draws per batch."""
-    parts = images.chunk(DRAWS)
+    """Show between half and all of each picture's area, anywhere in it."""
     height, width = images.shape[2:]
-    scales = (share + (1 - share) * torch.rand(len(parts), generator=generator)).sqrt().tolist()
-    places = torch.rand(len(parts), 2, generator=generator).tolist()
-    zoomed = []
-    for part, scale, (down, across) in zip(parts, scales, places, strict=True):
+    scales = (share + (1 - share) * torch.rand(len(images), generator=generator)).sqrt().tolist()
+    places = torch.rand(len(images), 2, generator=generator).tolist()
+    zoomed = torch.empty_like(images)
+    for row, (scale, (down, across)) in enumerate(zip(scales, places, strict=True)):
         inner = max(1, round(scale * height)), max(1, round(scale * width))
         top, left = int(down * (height - inner[0] + 1)), int(across * (width - inner[1] + 1))
-        window = part[:, :, top : top + inner[0], left : left + inner[1]]
-        zoomed.append(functional.resize(window, [height, width], antialias=True))
-    return torch.cat(zoomed)
+        window = images[row, :, top : top + inner[0], left : left + inner[1]]
+        zoomed[row] = functional.resize(window, [height, width], antialias=True)
+    return zoomed
 
 
 def random_resized_crop(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
@@ -69,7 +68,7 @@ def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 AUGMENTATIONS.register("shift")(Augmentation(shift, Amount("the share of the side", 1 / 16, 0.01, 0.5)))
-AUGMENTATIONS.register("zoom")(Augmentation(zoom, Amount("the least share of the area", 0.6, 0.01, 1)))
+AUGMENTATIONS.register("zoom")(Augmentation(zoom, Amount("the least share of the area", 0.5, 0.01, 1)))
 AUGMENTATIONS.register("random_crop")(Augmentation(random_crop, Amount("the share of the side", 1 / 8, 0.01, 0.5)))
 AUGMENTATIONS.register("random_resized_crop")(
     Augmentation(random_resized_crop, Amount("the least share of the area", 0.08, 0.01, 1))

@@ -6,12 +6,13 @@ import torch
 from linnaea.learning.heads import LinearHead, choose, fit_path, squared_hinge
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.models.embedding import embed
+from linnaea.models.feature_cache import embed_until
 from linnaea.models.hog import Hog
 from linnaea.models.majority import Majority
 
 MOST_IMAGES = 10_000
-SVM_STRENGTHS = (0.0001, 0.001, 0.01)
-LOGISTIC_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)
+SVM_STRENGTHS = (0.0001, 0.0003, 0.001, 0.003, 0.01)
+LOGISTIC_STRENGTHS = (0.0003, 0.0006, 0.001, 0.002, 0.003, 0.006, 0.01)
 ITERATIONS = 100
 
 
@@ -35,7 +36,10 @@ def fit_hog(job: Job) -> Fitted:
     """
     model = Hog(job.classes, job.size)
     train = job.subset(MOST_IMAGES)
-    features, targets, weights = job.balance.for_head(embed(model, train.images), train.targets, job.options.seed)
+    val = embed(model, job.val.images)
+    found = embed_until(job.deadline_to_embed, model, train.images, once=False, seed=job.options.seed)
+    known = train.targets[found.rows]
+    features, targets, weights = job.balance.for_head(found.features, known, job.options.seed)
     own = job.task.criterion is not None
     heads = fit_path(
         features,
@@ -45,14 +49,16 @@ def fit_hog(job: Job) -> Fitted:
         strengths=LOGISTIC_STRENGTHS if own else SVM_STRENGTHS,
         iterations=ITERATIONS,
         weights=weights,
+        deadline=job.deadline,
     )
-    best = choose(heads, embed(model, job.val.images), job.val.targets, job.balance.on_val(job.val.targets))
+    best = choose(heads, val, job.val.targets, job.balance.on_val(job.val.targets))
     install(best, model.classifier)
     kind = "logistic regression" if own else "SVM"
     notes = [f"The {kind}'s strength C = {best.strength} was chosen on val.", *job.balance.notes]
-    if len(train) < len(job.train):
-        notes.append(f"It was fitted on {len(train)} of {len(job.train)} training images, drawn at random.")
-    return Fitted(model, notes=notes)
+    if len(known) < len(job.train):
+        notes.append(f"It was fitted on {len(known)} of {len(job.train)} training images, drawn at random.")
+    whole = found.features if len(known) == len(job.train) else None
+    return Fitted(model, notes=notes, features=whole, val_features=val)
 
 
 def install(head: LinearHead, layer: torch.nn.Linear) -> None:

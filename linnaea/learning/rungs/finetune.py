@@ -2,52 +2,72 @@
 
 import torch
 
+from linnaea.errors import LinnaeaError
 from linnaea.learning.rungs.frozen import fit_frozen
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
-from linnaea.learning.training import Schedule, fit
+from linnaea.learning.schedule import Schedule
+from linnaea.learning.training import Trained, fit
+from linnaea.models.network import Network
 
-EPOCHS = 10
+EXAMPLES_SEEN = 18_000
+FEWEST_EPOCHS, MOST_EPOCHS = 4, 12
 BATCH_SIZE = 32
-LEARNING_RATE = 3e-4
-BODY_RATE = 0.3
+LEARNING_RATE = 2e-4
+WEIGHT_DECAY = 0.02
 USUAL = ("zoom", "flip")
 
 
 def fit_finetune(job: Job) -> Fitted:
-    """Linear probing, then fine-tuning (Kumar et al. 2022): AdamW, the body slower than the head."""
+    """Linear probing, then fine-tuning (Kumar et al. 2022): AdamW, batch normalisation as pretraining left it."""
     probed = fit_frozen(job)
+    assert isinstance(probed.model, Network), "a frozen backbone is a network"
+    model, options = probed.model, job.options
     augmentations, notes = choose_augmentations(job, USUAL)
-    model = probed.model
-    rate = job.options.learning_rate or LEARNING_RATE
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": list(model.get_submodule("body").parameters()), "rate_scale": BODY_RATE},
-            {"params": list(model.get_submodule("classifier").parameters()), "rate_scale": 1.0},
-        ],
-        lr=rate,
-        weight_decay=0.02,
-        fused=True,
-    )
-    epochs = job.options.epochs or EPOCHS
-    plan = plan_training(job, model, job.options.batch_size or BATCH_SIZE, epochs)
-    history = fit(
+    kept = model.keep_statistics()
+    rate = options.learning_rate or LEARNING_RATE
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
+    epochs = options.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EXAMPLES_SEEN / len(job.train))))
+    plan = plan_training(job, model, options.batch_size or BATCH_SIZE, epochs)
+    deadline = job.deadline_to_train(model)
+    trained = fit(
         model,
         optimizer,
         job.train,
         job.val,
-        Schedule(epochs, plan.batch_size or BATCH_SIZE, rate, patience=4, deadline=job.deadline),
+        Schedule(epochs, plan.batch_size or BATCH_SIZE, rate, patience=4, deadline=deadline),
         job.task,
         plan=plan,
         augmentations=augmentations,
         balance=job.balance,
         label_smoothing=0.0 if job.task.multilabel else 0.05,
-        seed=job.options.seed,
+        seed=options.seed,
         checkpoints=job.checkpoints,
         on_epoch=job.on_epoch,
     )
-    return Fitted(model, history, [*probed.notes, *notes, *plan.notes], plan.to_json())
+    if not trained.history:
+        raise LinnaeaError("the time limit left no time to train a step: give more with --time-limit.")
+    notes = [*probed.notes, *notes, *filter(None, [kept]), *plan.notes]
+    if trained.kept:
+        return Fitted(model, trained.history, notes, plan.to_json())
+    return Fitted(
+        model,
+        trained.history,
+        notes,
+        plan.to_json(),
+        warnings=[_not_better(trained)],
+        features=probed.features,
+        val_features=probed.val_features,
+    )
+
+
+def _not_better(trained: Trained) -> str:
+    lowest = min(row["val_loss_calibrated"] for row in trained.history)
+    return (
+        f"Training the network did not help: its loss on val was {lowest:.3f} at best and {trained.start:.3f} with the "
+        "frozen backbone it started from, whose weights were kept. A smaller --lr or more --epochs may help."
+    )
 
 
 RUNGS.register("finetune")(

@@ -5,7 +5,7 @@ from linnaea.learning.ridge import fit_ridge_path, with_scale
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
 from linnaea.models.embedding import measure_embedding
-from linnaea.models.feature_cache import embed_once
+from linnaea.models.feature_cache import embed_once, embed_until
 from linnaea.models.network import Network
 
 MOST_IMAGES = 50_000
@@ -31,9 +31,14 @@ def fit_frozen(job: Job) -> Fitted:
     notes += known.plan.notes
     if len(known.train) < len(job.train):
         notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")
-    whole = len(known.train) == len(job.train)
-    features_of_train = known.train if whole else None
-    return Fitted(model, notes=notes, plan=known.plan.to_json(), features=features_of_train, val_features=known.val)
+    return Fitted(
+        model,
+        notes=notes,
+        plan=known.plan.to_json(),
+        features=known.train if len(known.train) == len(job.train) else None,
+        val_features=known.val,
+        known=known.known,
+    )
 
 
 def _path(
@@ -42,7 +47,7 @@ def _path(
     """Logistic regressions or, of very many numbers and one label per image, ridge regressions, which is noted."""
     if targets.ndim == 2 or features.size * job.classes <= MOST_PRODUCTS:
         loss = job.balance.head_loss(job.task.losses)
-        return fit_path(features, targets, job.classes, loss=loss, weights=weights), []
+        return fit_path(features, targets, job.classes, loss=loss, weights=weights, deadline=job.deadline), []
     note = (
         f"{len(features):,} images of {job.classes:,} classes are many for logistic regression: the head is ridge "
         "regression, in closed form, which knows no other loss."
@@ -62,7 +67,8 @@ def _features(job: Job, model: Network) -> Features:
         seconds=job.measuring_seconds,
     )
     val = embed_once(model, job.val.images)  # in float32, in which the classifier will answer
-    return Features(embed_once(model, train.images, plan), train.targets, val, plan)
+    found = embed_until(job.deadline_to_embed, model, train.images, plan, seed=job.options.seed)
+    return Features(found.features, train.targets[found.rows], val, plan, found.known)
 
 
 RUNGS.register("frozen")(

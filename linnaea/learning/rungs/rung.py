@@ -1,5 +1,6 @@
 """The contract of a rung."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from linnaea.errors import UsageError
 from linnaea.learning.balance import Balance
 from linnaea.learning.training import Examples
 from linnaea.learning.trials import Trial
+from linnaea.models.embedding import embed
 from linnaea.models.model import Model
 from linnaea.models.network import require_network
 from linnaea.models.weights import Weights, find_weights
@@ -20,15 +22,23 @@ from linnaea.registry import Registry
 from linnaea.runtime.plan import SECONDS, Plan
 from linnaea.task import Task
 
+TIMED = 16  # images by which the time for what comes after training is told
+EMBEDDING_SHARE = 0.7  # of the time left
+MARGIN = 1.3  # for a machine that is busier then
+
 
 @dataclass(frozen=True)
 class Features:
-    """Features (N, D) of the training and the validation images, made by `plan`, and the training images' classes."""
+    """Features (N, D) of the training and the validation images, made by `plan`, and the training images' classes.
+
+    Of these images an earlier run had kept the features of `known`.
+    """
 
     train: npt.NDArray[np.float32]
     targets: npt.NDArray[np.int64]
     val: npt.NDArray[np.float32]
     plan: Plan
+    known: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,9 @@ class Options:
 class Job:
     """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
 
-    `names` are those of the classes, where they are known. For as long as the ladder is climbed, `features` remembers
-    what frozen backbones made of the images, and `trials` what was seen of augmentations.
+    `names` are those of the classes, where they are known, `afterwards` the number of images that whoever judges and
+    keeps the model will embed with it before the command ends. For as long as the ladder is climbed, `features`
+    remembers what frozen backbones made of the images, and `trials` what was seen of augmentations.
     """
 
     train: Examples
@@ -62,7 +73,8 @@ class Job:
     options: Options
     weights: Weights | None = None
     network: str | None = None
-    deadline: float = float("inf")
+    deadline: float = math.inf
+    afterwards: int = 0
     checkpoints: Path | None = None
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
     names: tuple[str, ...] = ()
@@ -89,6 +101,22 @@ class Job:
         """Seconds that measuring an execution plan may take: a twentieth of those left, where these are few."""
         return max(0.0, min(SECONDS, self.seconds_left / 20))
 
+    @property
+    def deadline_to_embed(self) -> float:
+        """When embedding must end so that a head can still be fitted on the features."""
+        return self.deadline if self.deadline == math.inf else time.monotonic() + EMBEDDING_SHARE * self.seconds_left
+
+    def deadline_to_train(self, model: Model) -> float:
+        """When training this model must end so that there is time for what comes afterwards."""
+        if self.deadline == math.inf:
+            return math.inf
+        some = self.val.images[:TIMED]
+        embed(model, some)  # what is done once is not counted
+        started = time.monotonic()
+        embed(model, some)
+        seconds = (time.monotonic() - started) / len(some)
+        return self.deadline - MARGIN * seconds * self.afterwards
+
     def subset(self, most: int) -> Examples:
         """At most this many training examples, drawn at random by the seed."""
         return self.train.subset(most, self.options.seed)
@@ -99,7 +127,8 @@ class Fitted:
     """A fitted model, how it got there, and what is worth writing down about it.
 
     `features` are the model's own features (N, D) of all training images, `val_features` those of the val images in
-    float32, where the rung has them anyway.
+    float32, where the rung has them anyway. `warnings` are notes that the user must not miss, and `known` is the number
+    of images whose features an earlier run had kept: that they cost nothing this time says nothing of the rung.
     """
 
     model: Model
@@ -108,6 +137,8 @@ class Fitted:
     plan: dict[str, Any] = field(default_factory=dict)
     features: npt.NDArray[np.float32] | None = None
     val_features: npt.NDArray[np.float32] | None = None
+    warnings: Sequence[str] = ()
+    known: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from linnaea.learning.muon import Muon
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
 from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
-from linnaea.learning.training import Schedule, fit
+from linnaea.learning.schedule import Schedule
+from linnaea.learning.training import fit, judge
 from linnaea.models.compact import Compact
 from linnaea.models.model import Model
 from linnaea.models.network import Network
@@ -31,7 +32,8 @@ USUAL = ("shift", "flip")
 def fit_scratch(job: Job) -> Fitted:
     """A triangular learning rate and label smoothing; Muon and a whitened stem for the compact network.
 
-    Where pictures may be mirrored, the compact network answers by the mean over both sides.
+    Where pictures may be mirrored, the compact network answers by the mean over both
+    sides if that helps on val.
     """
     torch.manual_seed(job.options.seed)
     model = _network(job)
@@ -44,12 +46,12 @@ def fit_scratch(job: Job) -> Fitted:
     batch_size = plan.batch_size or usual_batch
     rate = job.options.learning_rate or usual_rate * (batch_size / largest) ** 0.5
     optimizer = Muon(_groups(model), lr=rate, momentum=MOMENTUM)
-    history = fit(
+    trained = fit(
         model,
         optimizer,
         job.train,
         job.val,
-        Schedule(epochs, batch_size, rate, patience=max(5, epochs // 2), deadline=job.deadline),
+        Schedule(epochs, batch_size, rate, patience=max(5, epochs // 2), deadline=job.deadline_to_train(model)),
         job.task,
         plan=plan,
         augmentations=augmentations,
@@ -59,12 +61,25 @@ def fit_scratch(job: Job) -> Fitted:
         checkpoints=job.checkpoints,
         on_epoch=job.on_epoch,
     )
-    if not history:
+    if not trained.history:
         raise LinnaeaError("the time limit left no time to train a step: give more with --time-limit.")
     if isinstance(model, Compact) and "flip" in augmentations:
-        model.look_at_both_sides()
-        notes = [*notes, "Answers are the mean over a picture and its mirror image."]
-    return Fitted(model, history, [*notes, *job.balance.notes, *plan.notes], plan.to_json())
+        notes = [*notes, _both_sides(model, job, trained.loss)]
+    warnings = [] if trained.kept else ["Training did not help: the weights that it began with, at random, were kept."]
+    notes = [*notes, *job.balance.notes, *plan.notes]
+    return Fitted(model, trained.history, notes, plan.to_json(), warnings=warnings)
+
+
+def _both_sides(model: Compact, job: Job, loss: float) -> str:
+    """Let the model answer by both sides of a picture where that lowers its `loss` on val; says what was done."""
+    model.look_at_both_sides()
+    counted = job.balance.on_val(job.val.targets)
+    both = judge(model, job.val, job.task, LARGEST_BATCH, job.options.device, counted).calibrated
+    told = f"the loss on val is {both:.3f} so and {loss:.3f} without"
+    if both < loss:
+        return f"Answers are the mean over a picture and its mirror image: {told}."
+    model.look_at_both_sides(False)
+    return f"Answers are by the picture alone and not by its mirror image too: {told}."
 
 
 def _groups(model: Model) -> list[dict[str, Any]]:

@@ -1,0 +1,46 @@
+"""How long and how fast to learn."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+WARM_UP = 0.15
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many `epochs` of batches of `batch_size`, and the highest `learning_rate`.
+
+    The learning rate rises linearly over the first 15 % of the training, then falls linearly to zero (Goyal et al.
+    2017; Li et al. 2020, "Budgeted training"). `deadline` is a time of `time.monotonic`: progress is whatever is
+    further, epochs or time, so that a training that is stopped by its deadline has come to the end of its schedule.
+    `patience` is the number of epochs without a better validation loss after which training stops.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int = 10
+    deadline: float = math.inf
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at a progress of 0 to 1."""
+        rising, falling = progress / WARM_UP, (1 - progress) / (1 - WARM_UP)
+        return self.learning_rate * max(0.0, min(rising, falling))
+
+    def progress(self, epochs_done: float, started: float) -> float:
+        """How far a training that started at `started` has come, 0 to 1 and beyond."""
+        by_epochs = epochs_done / self.epochs
+        if self.deadline == math.inf:
+            return by_epochs
+        return max(by_epochs, (time.monotonic() - started) / max(self.deadline - started, 1e-9))
+
+    def is_over(self, history: Sequence[dict[str, Any]]) -> bool:
+        """Whether the end has come, or the loss on val has not fallen for too long."""
+        if not history:
+            return False
+        losses = [row["val_loss_calibrated"] for row in history]
+        waited = len(losses) - 1 - losses.index(min(losses))
+        return waited >= self.patience or history[-1]["learning_rate"] == 0

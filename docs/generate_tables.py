@@ -97,7 +97,7 @@ FAMILIES = (
         ("number after a colon", _amount),
     ),
     Family(
-        "Rungs of the ladder, the cheapest first",
+        "Rungs of the ladder",
         "linnaea.learning.rungs",
         "RUNGS",
         "Chosen with `linnaea train --model`.",

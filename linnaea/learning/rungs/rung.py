@@ -173,7 +173,7 @@ RUNGS: Registry[Rung] = Registry("rung")
 
 
 def steps_for(model: str, weights: str | Path = "auto") -> tuple[list[Step], list[str]]:
-    """The steps that `--model` and `--weights` ask for, the cheapest first, and notes on the weights found.
+    """The steps that `--model` and `--weights` ask for, in their order, and notes on the weights found.
 
     `model` is "auto" (every rung that can be had) or names joined by commas, each a rung or a timm network; a network
     is fine-tuned when its weights are there and trained from scratch when not. Raises UsageError for an unknown name,

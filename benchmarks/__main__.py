@@ -26,6 +26,8 @@ from benchmarks import (
     reporting,
     startup,
     streaming,
+    time_limit,
+    transfer,
 )
 from benchmarks.table import RESULTS
 
@@ -38,6 +40,8 @@ ALL = {
     "growth": growth,
     "compiling": compiling,
     "photos": photos,
+    "transfer": transfer,
+    "time_limit": time_limit,
     "reporting": reporting,
     "streaming": streaming,
     "cifar10": cifar10,

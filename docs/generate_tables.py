@@ -47,7 +47,7 @@ def _amount(member: Any) -> str:
 
 
 def _needs_weights(rung: Any) -> str:
-    return {None: "has no use for them", True: "needed", False: "does without"}[rung.pretrained]
+    return {None: "not used", True: "needed", False: "does without"}[rung.pretrained]
 
 
 FAMILIES = (

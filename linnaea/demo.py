@@ -19,7 +19,7 @@ def demonstrate(out: Path, say: Callable[[str], object]) -> None:
     """Write the digits as PNG class folders below `out`, then audit, train, export and predict, saying each step."""
     run = out / "run"
     if run.exists():
-        raise UsageError(f"{run} is there already: remove it, or give another folder with --out.")
+        raise UsageError(f"{run} already exists: remove it, or choose another folder with --out.")
     digits = write_digits(out / "digits")
     say(f"1. {len(list(digits.rglob('*.png')))} handwritten digits are in {digits}.")
     say("2. The audit, before any model:")

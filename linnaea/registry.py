@@ -23,7 +23,7 @@ class Registry(Generic[Member]):
 
         def add(member: Member) -> Member:
             if name in self._members:
-                raise UsageError(f"a {self.family} named {name!r} is registered already: choose another name.")
+                raise UsageError(f"a {self.family} named {name!r} is already registered: choose another name.")
             self._members[name] = member
             return member
 
@@ -32,7 +32,7 @@ class Registry(Generic[Member]):
     def __getitem__(self, name: str) -> Member:
         if name not in self._members:
             known = ", ".join(self._members)
-            raise UsageError(f"unknown {self.family} {name!r}: one of {known}.{suggest(name, self._members)}")
+            raise UsageError(f"unknown {self.family} {name!r}: expected one of {known}.{suggest(name, self._members)}")
         return self._members[name]
 
     def __contains__(self, name: object) -> bool:

@@ -34,7 +34,7 @@ class Run:
     def create(cls, folder: Path, arguments: Mapping[str, Any], command: str) -> "Run":
         """Start a run in an empty or absent folder; raises RunError where there is one already."""
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(f"{folder} is there already: choose another --out, or continue it with --resume.")
+            raise RunError(f"{folder} already exists: choose another --out, or continue it with --resume.")
         run = cls(folder)
         content = {
             "linnaea": version("linnaea"),

@@ -316,7 +316,7 @@ def test_too_few_images_with_several_labels(refused, tmp_path):
 
 def test_converting_into_a_folder_that_holds_something(refused, linnaea, shapes, tmp_path):
     assert linnaea("convert", shapes, "out").code == 0
-    refused("convert", shapes, "out", words=["out is there already", "choose a new folder"])
+    refused("convert", shapes, "out", words=["out already exists", "choose another folder"])
     refused("convert", shapes, "new", "--to", "shard", words=["unknown form to convert to 'shard'", "'shards'"])
     refused("convert", shapes, "new", "--split", "train", words=["has no splits", "leave --split out"])
     assert not (tmp_path / "new").exists()
@@ -535,7 +535,7 @@ def test_ctrl_c_and_resume(linnaea, shapes, tmp_path, monkeypatch):
     assert status(tmp_path / "run") == "finished"
     outcome = linnaea("train", shapes, "--out", "run", *CHEAP, "--resume")
     assert outcome.code == USAGE
-    assert "is finished already" in outcome.err
+    assert "is already finished" in outcome.err
 
 
 def test_resuming_on_images_that_changed(linnaea, refused, shapes, tmp_path, monkeypatch):

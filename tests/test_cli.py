@@ -293,7 +293,7 @@ def test_predict_json_names_what_cannot_be_read(cli_run, colour_photos, call):
         (("train", "{photos}", "--augment", "flp"), "Did you mean 'flip'?"),
         (("train", "{photos}", "--coverage", "90"), "expected a share between 0 and 1"),
         (("train", "{photos}", "--time-limit", "soon"), "90s, 10m or 1h30m"),
-        (("train", "{photos}", "--out", "{run}"), "is there already"),
+        (("train", "{photos}", "--out", "{run}"), "already exists"),
         (("export", "{run}", "--to", "onx"), "Did you mean 'onnx'?"),
         (("predict", "{run}", "nothing.jpg"), "nothing.jpg"),
         (("predict", "{run}", "{photos}", "--format", "cvs"), "Did you mean 'csv'?"),

@@ -54,7 +54,7 @@ def test_the_run_says_what_speaks_against_an_augmentation(run):
     assert findings["flip"]["figure"]["lo"] is not None
     assert findings["cutout"]["severity"] == "info"
     notes = {row.split(",")[0]: row for row in (run / "ladder.csv").read_text().splitlines()}
-    assert "Augmentations as asked: flip, cutout. The evidence is against flip" in notes["scratch"]
+    assert "Augmentations as requested: flip, cutout. The evidence is against flip" in notes["scratch"]
 
 
 def test_the_run_says_how_classes_were_balanced_and_shows_what_was_made(run):

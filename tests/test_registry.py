@@ -30,6 +30,6 @@ def test_an_unknown_name_is_answered_with_the_known_ones_and_a_suggestion():
 def test_a_name_is_given_once():
     registry: Registry[int] = Registry("number")
     registry.register("one")(1)
-    with pytest.raises(UsageError, match="registered already"):
+    with pytest.raises(UsageError, match="already registered"):
         registry.register("one")(1)
     assert registry["one"] == 1

@@ -250,7 +250,7 @@ def test_nothing_to_discover_is_said(run, photos, tmp_path):
     with pytest.raises(UsageError, match="expected 2 images or more"):
         ln.discover(run, strange, smallest=1)
     ln.discover(run, strange, out=tmp_path / "some", smallest=2)
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="already exists"):
         ln.discover(run, strange, out=tmp_path / "some", smallest=2)
 
 

@@ -29,12 +29,15 @@ def evaluate(
     data: OtherData = None,
     prevalence: Annotated[
         float | None,
-        typer.Option(help="Of two classes: what answers are worth at this share of positives.", callback=share(0.01)),
+        typer.Option(
+            help="Share of positives where it will be used, for two-class data. Default: that of the images.",
+            callback=share(0.01),
+        ),
     ] = None,
     unknown: Strangers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a run on its test split or on other data, or a file of predictions, with intervals."""
+    """Evaluate a run on its test split or on other data, or a file of predictions: every figure with an interval."""
     from linnaea import pipeline
 
     evaluation = pipeline.evaluate(run, data, prevalence=prevalence, unknown=unknown)
@@ -53,18 +56,19 @@ def predict(
     run: RunFolder,
     images: ImageFiles,
     output_format: Annotated[
-        str | None, typer.Option("--format", help="table, csv, json or parquet; as --out ends, or table.")
+        str | None,
+        typer.Option("--format", help="table, csv, json or parquet. Default: what the name of --out says, else table."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
     precision: Annotated[
         str,
         typer.Option(
-            help="float32, auto (the fastest that agrees with it), bfloat16, on cuda float16.",
+            help="Number format: float32, auto (the fastest that agrees with it), bfloat16, or float16 on cuda.",
             callback=one_of(*PRECISIONS),
         ),
     ] = "float32",
 ) -> None:
-    """Answer for image files: label, confidence, prediction set, OOD score and a reason."""
+    """Classify image files: label, confidence, prediction set, OOD score and a reason for each."""
     from linnaea import pipeline
     from linnaea.delivery.answers import writer_for
 
@@ -80,10 +84,10 @@ def predict(
 @commands.command()
 def compare(
     first: RunFolder,
-    second: Annotated[Path, typer.Argument(help="The run to compare it with.")],
+    second: Annotated[Path, typer.Argument(help="Folder of the run to compare it with.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare two runs on the same images by a paired test."""
+    """Compare two runs on the same images with a paired test."""
     from linnaea import pipeline
 
     comparison = pipeline.compare(first, second)
@@ -93,10 +97,10 @@ def compare(
 @commands.command()
 def export(
     run: RunFolder,
-    to: Annotated[str, typer.Option(help="The format: onnx.")] = "onnx",
-    out: Annotated[Path | None, typer.Option(help="Folder to write; RUN/export/FORMAT by default.")] = None,
+    to: Annotated[str, typer.Option(help="Format to export to: onnx.")] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="Folder to write to. Default: RUN/export/FORMAT.")] = None,
 ) -> None:
-    """Export a run's classifier and check that the file answers the same."""
+    """Export the classifier of a run and check that the file gives the same answers."""
     from linnaea import pipeline
 
     exported = pipeline.export(run, to, out=out)
@@ -106,7 +110,7 @@ def export(
 
 @commands.command()
 def report(run: RunFolder) -> None:
-    """Write the report of a run anew: one self-contained HTML file."""
+    """Write the report of a run again: one self-contained HTML file."""
     from linnaea import pipeline
 
     typer.echo(f"The report is in {pipeline.report(run)}.")

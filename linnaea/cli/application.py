@@ -104,43 +104,59 @@ def _named(option: typer.CallbackParam) -> str:
 Data = Annotated[
     Path,
     typer.Argument(
-        help="A folder of images, a table of paths, an archive, a native format or a name.", callback=checked(_source)
+        help="Labelled images: a folder, a table of paths, an archive, a known format, or a name such as hub:NAME.",
+        callback=checked(_source),
     ),
 ]
-ImageFiles = Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", callback=checked(_files))]
+ImageFiles = Annotated[
+    list[Path], typer.Argument(help="Image files, or folders with image files.", callback=checked(_files))
+]
 OtherData = Annotated[
     Path | None,
-    typer.Option(help="Other labelled images; the run's test split by default.", callback=checked(_source)),
+    typer.Option(help="Labelled images to judge the run on. Default: its own test split.", callback=checked(_source)),
 ]
 Strangers = Annotated[
     Path | None,
-    typer.Option(help="Images of none of the classes, to be told as unknown.", callback=checked(_files)),
+    typer.Option(
+        help="A folder of images of none of the classes, to measure how well they are recognised as unknown.",
+        callback=checked(_files),
+    ),
 ]
 RunFolder = Annotated[
     Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=checked(_run))
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.", callback=checked(_seed))]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", callback=checked(_seed))]
 Duplicates = Annotated[
     str,
-    typer.Option(help="Kept in one split: near (look the same) or exact (same bytes).", callback=one_of(*DUPLICATES)),
+    typer.Option(
+        help="Which images must stay in one split: near (they look the same) or exact (same bytes).",
+        callback=one_of(*DUPLICATES),
+    ),
 ]
 SplitBy = Annotated[
     str,
     typer.Option(
         "--split-by",
         "--by",
-        help="stratified (by class), time (by the column time) or iterative (by label).",
+        help="How to split: stratified (by class), time (by the column time) or iterative (by label).",
         callback=read_by(_splitter),
     ),
 ]
 ImageSize = Annotated[
     int | None,
-    typer.Option("--img-size", "--imgsz", help="Side of the pictures.", callback=checked(require_picture_size)),
+    typer.Option(
+        "--img-size",
+        "--imgsz",
+        help="Side of the square images, in pixels. Default: that of the weights, else of the images.",
+        callback=checked(require_picture_size),
+    ),
 ]
-Fit = Annotated[str, typer.Option(help="How a picture becomes square: crop, pad or stretch.", callback=checked(_fit))]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=one_of(*DEVICES))]
-Augment = Annotated[str | None, typer.Option(help="Augmentations joined by commas, or none; by evidence.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Fit = Annotated[str, typer.Option(help="How an image becomes square: crop, pad or stretch.", callback=checked(_fit))]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.", callback=one_of(*DEVICES))]
+Augment = Annotated[
+    str | None, typer.Option(help="Augmentations, separated by commas, or none. Default: those the data speaks for.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -152,7 +168,7 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """A folder of images in, a classifier you can defend out."""

@@ -29,17 +29,23 @@ commands = typer.Typer()
 @commands.command()
 def audit(
     data: Data,
-    weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file, to see the pictures with.")] = "auto",
+    weights: Annotated[
+        str, typer.Option(help="Pretrained weights to look at the images with: auto, none, or a safetensors file.")
+    ] = "auto",
     img_size: ImageSize = None,
     fit: Fit = "crop",
     duplicates: Duplicates = "near",
-    fix_list: Annotated[Path | None, typer.Option(help="A CSV file to write, with a row per image to look at.")] = None,
-    report_file: Annotated[Path | None, typer.Option("--report", help="An HTML file to write, with pictures.")] = None,
+    fix_list: Annotated[
+        Path | None, typer.Option(help="CSV file to write, with a row per image to look at. Default: none.")
+    ] = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", help="HTML file to write, with images. Default: none.")
+    ] = None,
     as_json: AsJson = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on any warning.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there is any warning.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """Look at the data before any model does: files, duplicates, leaks, wrong labels, odd pictures, shortcuts."""
+    """Check labelled images before training: files, duplicates, leaks, label errors, odd images, shortcuts."""
     from linnaea import pipeline
 
     found = pipeline.audit(data, weights=weights, img_size=img_size, fit=fit, duplicates=duplicates, seed=seed)
@@ -61,14 +67,14 @@ def audit(
 def preview(
     data: Data,
     augment: Augment = None,
-    out: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("preview.png"),
-    model: Annotated[str, typer.Option(help="As for train, which knows what is usual for it.")] = "auto",
-    weights: Annotated[str, typer.Option(help="As for train.")] = "auto",
+    out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("preview.png"),
+    model: Annotated[str, typer.Option(help="Model whose usual augmentations to show, as for train.")] = "auto",
+    weights: Annotated[str, typer.Option(help="Pretrained weights, as for train.")] = "auto",
     img_size: ImageSize = None,
     fit: Fit = "crop",
     seed: Seed = 0,
 ) -> None:
-    """Show what a network will see: a picture of each class, and what augmentations make of it."""
+    """Show what a network will see: an image of each class, and what augmentation makes of it."""
     from linnaea import pipeline
 
     shown = pipeline.preview(
@@ -82,17 +88,29 @@ def preview(
 @commands.command()
 def split(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="The CSV file to write; manifest.csv beside the images.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file to write. Default: manifest.csv beside the images.")
+    ] = None,
     split_by: SplitBy = "stratified",
-    fractions: Annotated[str | None, typer.Option(help="Shares of train, val and test, such as 0.7,0.15,0.15.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Folds for cross-validation, instead of one split.")] = None,
-    repeats: Annotated[int, typer.Option(help="How often to make folds, each time others.")] = 1,
-    check: Annotated[bool, typer.Option("--check", help="Only look for leaks in given splits; 1 if any.")] = False,
+    fractions: Annotated[
+        str | None,
+        typer.Option(help="Shares of train, val and test. Default: 0.7,0.15,0.15, val and test at most 5,000 images."),
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Number of folds for cross-validation. Default: one split instead.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="How many times to make folds, different ones each time.")] = 1,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Only look for leaks in the splits that the data has; exit with 1 if there are any."
+        ),
+    ] = False,
     duplicates: Duplicates = "near",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Split into train, val and test without leaks, and write who went where; or check the splits that there are."""
+    """Split images into train, val and test without leaks, and write the split as CSV; or check existing splits."""
     from linnaea import pipeline
     from linnaea.runtime.files import write_text
 
@@ -115,7 +133,7 @@ def split(
     )
     place = out or dataset.root / "manifest.csv"
     if out is None and place.exists():
-        raise UsageError(f"{place} is there already: remove it, or name another file with --out.")
+        raise UsageError(f"{place} already exists: remove it, or name another file with --out.")
     columns = [f"fold_{repeat}" for repeat in range(1, repeats + 1)] if folds else []
     write_text(place, dataset.manifest(columns))
     parts = {name: Counter(dataset.column(name)) for name in columns or ["split"]}
@@ -133,8 +151,8 @@ def split(
 
 @commands.command()
 def diff(
-    first: Annotated[Path, typer.Argument(help="The older version: a run, or anything that can be trained on.")],
-    second: Annotated[Path, typer.Argument(help="The newer version.")],
+    first: Annotated[Path, typer.Argument(help="Older version: a run, or anything that can be trained on.")],
+    second: Annotated[Path, typer.Argument(help="Newer version, likewise.")],
     as_json: AsJson = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything differs.")] = False,
 ) -> None:
@@ -152,9 +170,9 @@ def diff(
 @commands.command()
 def datasheet(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="The file to write; datasheet.toml beside the images.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: datasheet.toml beside the images.")] = None,
 ) -> None:
-    """Write a datasheet to be filled in: what only people know about the data, beside what can be counted."""
+    """Write a datasheet to fill in: questions that only people can answer, beside what was counted."""
     from linnaea import pipeline
 
     file = pipeline.datasheet(data, out=out)
@@ -165,12 +183,14 @@ def datasheet(
 @commands.command()
 def convert(
     data: Data,
-    out: Annotated[Path, typer.Argument(help="The folder to write; new or empty.")],
-    to: Annotated[str, typer.Option(help="folder (image files and a manifest) or shards (tar files).")] = "folder",
-    split: Annotated[str | None, typer.Option(help="The splits to take, by commas; all by default.")] = None,
-    images_per_shard: Annotated[int, typer.Option(help="The most images in one tar file.")] = 10_000,
+    out: Annotated[Path, typer.Argument(help="Folder to write to; it must be new or empty.")],
+    to: Annotated[
+        str, typer.Option(help="What to write: folder (image files and a manifest) or shards (tar files).")
+    ] = "folder",
+    split: Annotated[str | None, typer.Option(help="Splits to take, separated by commas. Default: all.")] = None,
+    images_per_shard: Annotated[int, typer.Option(help="Most images in one tar file.")] = 10_000,
 ) -> None:
-    """Write images of any form as a folder with a manifest, or as shards; their bytes stay as they are."""
+    """Convert any supported source to a folder with a manifest, or to shards; image files are copied unchanged."""
     from linnaea import pipeline
 
     names = split.split(",") if split else None

@@ -29,7 +29,10 @@ from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.words import counted
 
 commands = typer.Typer()
-AIM = "Of thresholds: youden, f1, recall=0.95, precision=0.9, specificity=0.95, cost=1:5."
+AIM = (
+    "What thresholds are chosen for: youden, f1, recall=0.95, precision=0.9, specificity=0.95 or cost=1:5. "
+    "Default: the likelier of two classes; of several labels, the highest F1 of each."
+)
 
 
 def _aim(given: str) -> object:
@@ -41,58 +44,118 @@ def _aim(given: str) -> object:
 @commands.command()
 def train(
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; a new one below runs/ by default.")] = None,
-    model: Annotated[str, typer.Option(help="auto (the ladder), or rungs and timm networks by commas.")] = "auto",
-    weights: Annotated[str, typer.Option(help="auto, none, or a safetensors file of pretrained weights.")] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write the run to. Default: a new one below runs/.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="auto (the whole ladder), or names of rungs and timm networks, separated by commas.")
+    ] = "auto",
+    weights: Annotated[
+        str, typer.Option(help="Pretrained weights: auto (cached or downloaded), none, or a safetensors file.")
+    ] = "auto",
     time_limit: Annotated[
-        str | None, typer.Option(help="Such as 90s, 10m or 1h30m.", callback=read_by(parse_duration))
+        str | None,
+        typer.Option(
+            help="Time for the whole command, such as 90s, 10m or 1h30m. Default: no limit.",
+            callback=read_by(parse_duration),
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training images.", callback=checked(require_count))
+        int | None,
+        typer.Option(
+            help="Passes over the training images, at most. Default: by their number.", callback=checked(require_count)
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", "-b", help="Images per step.", callback=checked(require_count))
+        int | None,
+        typer.Option(
+            "--batch-size",
+            "-b",
+            help="Images per training step. Default: what suits the network.",
+            callback=checked(require_count),
+        ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--lr", help="The highest learning rate.", callback=checked(require_positive))
+        float | None,
+        typer.Option(
+            "--lr", help="Highest learning rate. Default: what suits the network.", callback=checked(require_positive)
+        ),
     ] = None,
     img_size: ImageSize = None,
     fit: Fit = "crop",
     duplicates: Duplicates = "near",
     split_by: SplitBy = "stratified",
-    datasheet: Annotated[Path | None, typer.Option(help="datasheet.toml beside the images by default.")] = None,
+    datasheet: Annotated[
+        Path | None,
+        typer.Option(help="File with what people know of the data. Default: datasheet.toml beside the images, if any."),
+    ] = None,
     augment: Augment = None,
-    balance: Annotated[str | None, typer.Option(help="Against imbalance: oversample, focal and so on.")] = None,
-    loss: Annotated[str | None, typer.Option(help="With a taxonomy: per_level, marginal, cross_entropy.")] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(help="Method against class imbalance, such as oversample, class_weights or focal. Default: none."),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="Loss where classes have a taxonomy: per_level, marginal or cross_entropy. Default: per_level."
+        ),
+    ] = None,
     coverage: Annotated[
-        float, typer.Option(help="Share of images whose prediction set holds the truth.", callback=share(0.9))
+        float,
+        typer.Option(help="Share of images whose prediction set must contain the true class.", callback=share(0.9)),
     ] = 0.9,
     unsure_rate: Annotated[
-        float, typer.Option(help="Share of known images to answer with 'unsure'.", callback=share(0.05))
+        float,
+        typer.Option(
+            help="Share of images of the known classes that may be answered with 'unsure'.", callback=share(0.05)
+        ),
     ] = 0.05,
     unfamiliar_rate: Annotated[
-        float, typer.Option(help="Share of known images to call 'unfamiliar'.", callback=share(0.05))
+        float,
+        typer.Option(
+            help="Share of images of the known classes that may be called 'unfamiliar'.", callback=share(0.05)
+        ),
     ] = 0.05,
-    ood: Annotated[str, typer.Option(help="What says how strange a picture is: auto, none, energy, knn ...")] = "auto",
+    ood: Annotated[
+        str, typer.Option(help="Score that tells unfamiliar images: auto, none, energy, knn and others.")
+    ] = "auto",
     hold_out: Annotated[
-        str | None, typer.Option(help="Classes to leave out, by commas, to be told as unknown.")
+        str | None,
+        typer.Option(
+            help="Classes to leave out, separated by commas, to measure how well they are recognised as unknown."
+        ),
     ] = None,
     aim: Annotated[str | None, typer.Option(help=AIM, callback=read_by(_aim))] = None,
-    positive: Annotated[str | None, typer.Option(help="Of two classes the one aims are about; the second.")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Positive class, for two-class data. Default: the second by name.")
+    ] = None,
     risk: Annotated[
-        float | None, typer.Option(help="With a taxonomy: the share of wrong answers; 0.1.", callback=share(0.1))
+        float | None,
+        typer.Option(
+            help="With a taxonomy: the highest share of wrong answers to expect. Default: 0.1.", callback=share(0.1)
+        ),
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Annotated[
-        str, typer.Option(help="auto (measured), float32, bfloat16, on cuda float16.", callback=one_of(*PRECISIONS))
+        str,
+        typer.Option(
+            help="Number format: auto (the fastest, as measured), float32, bfloat16, or float16 on cuda.",
+            callback=one_of(*PRECISIONS),
+        ),
     ] = "auto",
     memory_format: Annotated[
-        str, typer.Option(help="auto (measured), channels_last or contiguous.", callback=one_of(*MEMORY_FORMATS))
+        str,
+        typer.Option(
+            help="Memory layout: auto (the fastest, as measured), channels_last or contiguous.",
+            callback=one_of(*MEMORY_FORMATS),
+        ),
     ] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that was stopped, with the same options.")
+    ] = False,
 ) -> None:
-    """Train a classifier: audit, split, climb the ladder, calibrate, evaluate, report."""
+    """Train a classifier: audit and split the data, try each rung, calibrate, evaluate on the test split, report."""
     from linnaea import pipeline
 
     classifier = pipeline.train(
@@ -133,8 +196,8 @@ def train(
 def discover(
     run: RunFolder,
     images: ImageFiles,
-    out: Annotated[Path | None, typer.Option(help="Folder to write; RUN/discovered by default.")] = None,
-    smallest: Annotated[int, typer.Option(help="The fewest images that make a group.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to. Default: RUN/discovered.")] = None,
+    smallest: Annotated[int, typer.Option(help="Fewest images that make a group.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Group the images that a run calls unfamiliar, and propose each group as a new class."""
@@ -155,9 +218,11 @@ def discover(
 def grow(
     run: RunFolder,
     data: Data,
-    out: Annotated[Path | None, typer.Option(help="Folder of the new run; a new one beside the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write the new run to. Default: a new one beside the old run.")
+    ] = None,
 ) -> None:
-    """Teach a run's classifier further classes: its head is fitted anew, what it sees with stays as it is."""
+    """Teach the classifier of a run more classes: only its head is fitted again."""
     from linnaea import pipeline
 
     classifier = pipeline.grow(run, data, out=out)

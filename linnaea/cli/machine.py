@@ -13,10 +13,10 @@ commands = typer.Typer()
 
 @commands.command()
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that is kept.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that is in the cache.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show, or clear, what is kept between runs: decoded pixels and features."""
+    """Show or clear the cache: decoded pixels and features that are kept between runs."""
     from linnaea.runtime.cache import clear_cache, describe_cache
 
     freed = clear_cache() if clear else 0
@@ -33,9 +33,17 @@ def cache(
 
 @commands.command()
 def doctor(
-    network: Annotated[str | None, typer.Option(help="A timm network, to measure how it runs fastest here.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="timm network to measure: in which formats it is fastest here. Default: none.")
+    ] = None,
     img_size: Annotated[
-        int, typer.Option("--img-size", "--imgsz", help="Side of its pictures.", callback=checked(require_picture_size))
+        int,
+        typer.Option(
+            "--img-size",
+            "--imgsz",
+            help="Side of its square images, in pixels.",
+            callback=checked(require_picture_size),
+        ),
     ] = 224,
     batch_size: Annotated[
         int, typer.Option("--batch-size", "-b", help="Images per step of training.", callback=checked(require_count))
@@ -43,7 +51,7 @@ def doctor(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Say what this machine and this installation can do, and with --network how fast, in which formats."""
+    """Show what this machine and this installation can do; with --network, how fast and in which formats."""
     from linnaea.runtime.doctor import examine
 
     facts, plans = examine(), {}
@@ -61,8 +69,10 @@ def doctor(
 
 
 @commands.command()
-def demo(out: Annotated[Path, typer.Option(help="Folder for the digits and the run.")] = Path("runs/demo")) -> None:
-    """Do the whole way on 1,797 real handwritten digits, offline, in a few minutes."""
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write the digits and the run to.")] = Path("runs/demo"),
+) -> None:
+    """Run the whole pipeline on 1,797 real handwritten digits, offline, in a few minutes."""
     from linnaea.demo import demonstrate
 
     demonstrate(out, typer.echo)

@@ -95,7 +95,7 @@ def find_datasheet(dataset: Dataset) -> Path | None:
 def write_template(dataset: Dataset, file: Path) -> Path:
     """Write the questions, and what can be counted of a dataset; raises UsageError when the file is there."""
     if file.exists():
-        raise UsageError(f"{file} is there already: edit it, remove it, or name another file with --out.")
+        raise UsageError(f"{file} already exists: edit it, remove it, or name another file with --out.")
     return write_text(file, as_toml(Datasheet({}, count(dataset))))
 
 

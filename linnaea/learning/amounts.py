@@ -54,7 +54,7 @@ def _number(name: str, given: str, amount: Amount) -> float:
     if not amount.least <= number <= amount.most:
         plain = name.partition(":")[0]
         raise UsageError(
-            f"{name!r} carries {given!r}; expected {amount.meaning}, a number from {amount.least:g} to "
+            f"{name!r} has the value {given!r}; expected {amount.meaning}, a number from {amount.least:g} to "
             f"{amount.most:g}, such as {plain}:{amount.usual:g}."
         )
     return number

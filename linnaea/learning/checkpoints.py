@@ -39,7 +39,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Any]:
         with safe_open(path, framework="pt") as handle:
             return {name: handle.get_tensor(name) for name in handle.keys()}, json.loads(handle.metadata()["state"])  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"the checkpoint {path} cannot be read ({error}): delete it to train this step anew.") from None
+        raise RunError(
+            f"the checkpoint {path} cannot be read ({error}): delete it to train this rung again from the start."
+        ) from None
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -100,7 +100,7 @@ def narrow_maps(model: nn.Module, forward: Callable[[], object]) -> str:
         assert isinstance(module, nn.Conv2d)
         width, stride = inputs[0].shape[-1], module.stride[1]
         if width < stride and max(module.kernel_size) > 1:
-            found.append(f"gives wrong gradients where a stride of {stride} meets a map {width} wide, as it does here")
+            found.append(f"gives wrong gradients where a stride of {stride} meets a feature map {width} wide, as here")
 
     hooks = [part.register_forward_pre_hook(look) for part in model.modules() if isinstance(part, nn.Conv2d)]
     try:

@@ -43,7 +43,8 @@ def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray
         beyond += again
     if beyond:
         logger.warning(
-            f"{beyond} of {len(batches)} batches were computed again in float32: {plan.precision} gave NaN or infinity."
+            f"{beyond} of {len(batches)} batches were computed again in float32, because {plan.precision} gave NaN or "
+            "infinity."
         )
     return np.concatenate(batches)
 

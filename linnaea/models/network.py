@@ -53,8 +53,8 @@ class Network(Model):
             return ""
         if all(_is_identity(part) for part in self._kept):
             return (
-                "Batch normalisation is folded into the convolutions of these weights (its statistics are 0 and 1): it "
-                "was left as it is."
+                "Batch normalisation is folded into the convolutions of these weights (its means are 0, its variances "
+                "1): it was left as it is."
             )
         return "Batch normalisation kept the statistics of pretraining."
 
@@ -109,7 +109,7 @@ def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
     require_network(name)
     refused = sorted(set(extra) & REFUSED)
     if refused:
-        raise UsageError(f"the arguments {', '.join(refused)} of {name} are not taken from a file: remove them.")
+        raise UsageError(f"the arguments {', '.join(refused)} of {name} must not come from a file: remove them.")
     body: nn.Module
     try:
         body = timm.create_model(name, pretrained=False, num_classes=0, **{"img_size": size, **extra})

@@ -74,7 +74,7 @@ def find_weights(given: str | Path, network: str | None) -> tuple[Weights | None
     UsageError for a file that is absent, is not safetensors, or was made for another network than the one asked for.
     """
     if str(given) == "none":
-        return None, "No pretrained weights, as asked."
+        return None, "No pretrained weights, as requested."
     if str(given) != "auto":
         weights = read_weights(Path(given), network)
         return weights, f"Pretrained weights of {weights.network} from {weights.source}."
@@ -95,9 +95,9 @@ def read_weights(path: Path, network: str | None = None) -> Weights:
         ) from None
     name = facts.get("architecture") or network
     if name is None:
-        raise UsageError(f"{path} does not say which network it is for: name it with --model.")
+        raise UsageError(f"{path} does not say which network its weights are for: name the network with --model.")
     if network is not None and network.split(".")[0] != name.split(".")[0]:
-        raise UsageError(f"{path} holds weights of {name}, but the model asked for is {network}.")
+        raise UsageError(f"{path} holds weights of {name}, but --model is {network}.")
     require_network(name)
     return Weights(
         network=name,
@@ -125,7 +125,10 @@ def _from_hub(name: str) -> tuple[Weights | None, str]:
     if config is None or not config.has_weights:
         return None, f"timm has no pretrained weights for {name}."
     if not _cached(config) and not _reachable():
-        return None, f"No pretrained weights of {name}: they are not in the local cache and no network was reached."
+        return (
+            None,
+            f"No pretrained weights of {name}: they are not in the local cache and the internet could not be reached.",
+        )
     body = timm.create_model(name, pretrained=True)
     weights = Weights(
         network=name,

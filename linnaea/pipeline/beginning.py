@@ -73,7 +73,7 @@ def open_run(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
     if not resume:
         return Run.create(folder, frozen, command_line())
     if not folder.exists():
-        logger.warning(f"{folder} does not exist yet: there is nothing to resume, a new run begins.")
+        logger.warning(f"{folder} does not exist yet: there is nothing to resume, so a new run begins.")
         return Run.create(folder, frozen, command_line())
     run = Run.open(folder)
     given = run.record()["arguments"]
@@ -83,7 +83,7 @@ def open_run(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
         listed = "; ".join(f"{name} was {given.get(name)!r} and is now {frozen[name]!r}" for name in differing)
         raise RunError(f"{folder} cannot be resumed with other arguments: {listed}.")
     if run.record()["status"] == "finished":
-        raise RunError(f"{folder} is finished already: there is nothing to resume.")
+        raise RunError(f"{folder} is already finished: there is nothing to resume.")
     run.update(status="running", error=None, arguments=given | {name: frozen.get(name) for name in ("aim", "risk")})
     return run
 

@@ -57,14 +57,14 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
     _require_growable(classifier, given)
     unnamed = [name for name in given.classes if UNNAMED.fullmatch(name)]
     if unnamed:
-        logger.warning(f"{', '.join(unnamed)}: these groups have not been named, and become classes as they are.")
+        logger.warning(f"{', '.join(unnamed)}: these groups have not been renamed and become classes as they are.")
     record = old.record()
     both = united(old.dataset(), given)
     arguments = {"grown_from": str(old.folder.resolve()), "data": str(given.root.resolve()), "seed": record["seed"]}
     kept = {name: record["arguments"].get(name) for name in (*AIMS, "ood", "duplicates")}
     if kept["aim"] is not None and both.task != "binary":
         kept["aim"] = None
-        logger.warning("The aim of the run is given up: it was about two classes, and now there are more.")
+        logger.warning("The aim of the run is dropped: it was about two classes, and now there are more.")
     aims = Aims(**{name: kept[name] for name in AIMS if kept[name] is not None})
     new = open_run(_folder(old, out), freeze(both, {**arguments, **kept}), resume=False)
     with recorded(new):
@@ -99,12 +99,14 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
 
 def _require_growable(classifier: Classifier, data: Dataset) -> None:
     if not classifier.model.has_linear_head:
-        raise UsageError(f"the model {classifier.model.kind} does not look at the pictures: grow a run with another.")
+        raise UsageError(
+            f"the model {classifier.model.kind} does not look at the images: grow a run with another model."
+        )
     if TASKS[classifier.task].multilabel or data.multilabel:
         raise UsageError(
             f"to grow, each image has to have one label, and {'the run' if not data.multilabel else data.root} has "
             "several: an image labelled before would have to be looked at again for every new class. Label them, and "
-            "train anew."
+            "train again."
         )
 
 

@@ -150,7 +150,7 @@ def _not_worse(entry: RungResult, differences: Floats, best: RungResult) -> bool
 
 def _because(chosen: RungResult, best: RungResult, finished: int) -> str:
     if finished == 1:
-        return f"{chosen.name} is the only rung that finished and looks at the pictures."
+        return f"{chosen.name} is the only rung that finished and looks at the images."
     count, metric = chosen.row["n"], chosen.row["metric"]
     own, highest = _value(chosen), _value(best)
     if chosen is best:
@@ -220,7 +220,7 @@ def _on_cost(known: int, seconds: float) -> list[str]:
     """That features an earlier run had kept are counted as if they had been computed."""
     if not known:
         return []
-    told = f"Features of {known:,} images had been kept by an earlier run; the {seconds:.1f} s that they take to"
+    told = f"Features of {known:,} images were in the cache; the {seconds:.1f} s that they take to"
     return [f"{told} compute are counted."]
 
 
@@ -289,6 +289,6 @@ def _resume(run: Run, step: Step) -> RungResult | None:
         kept, classifier = read_json(folder / "rung.json"), load(folder)
         predictions = Predictions.read(folder / "val.parquet")
     except (BundleError, RunError) as error:
-        logger.warning(f"{step.name} is fitted anew, since what was kept of it cannot be used: {error}")
+        logger.warning(f"{step.name} is fitted again, because what was saved of it cannot be used: {error}")
         return None
     return RungResult(kept["row"], classifier, predictions, baseline=step.rung.baseline)

@@ -58,7 +58,7 @@ def _network(name: str, size: int) -> Network:
         return Network(name, CLASSES, size)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{name} does not take pictures of {size} pixels ({error}): give another --img-size."
+            f"{name} does not take images of {size} pixels ({error}): choose another --img-size."
         ) from None
 
 

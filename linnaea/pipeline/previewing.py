@@ -60,7 +60,7 @@ def preview(
     steps, _ = steps_for(model, weights)
     require_seed(seed)
     recipe = Recipe(picture_size(dataset, steps) if img_size is None else img_size, fit)
-    names, notes = tuple(augment or ()), [f"Augmentations as asked: {', '.join(augment or ()) or 'none'}."]
+    names, notes = tuple(augment or ()), [f"Augmentations as requested: {', '.join(augment or ()) or 'none'}."]
     if augment is None:
         prepared = prepare(dataset, recipe, seed=seed)
         job = examples_job(prepared, Options(seed=seed), math.inf)
@@ -88,7 +88,7 @@ def _one_of_each(dataset: Dataset, recipe: Recipe, seed: int) -> Examples:
             images.append(decoded.images[readable[0]])
             shown.append(targets[tried[readable[0]]])
     if not images:
-        raise DataError(f"{dataset.root} has no picture to show: {TRIES} of each class were tried, none can be read.")
+        raise DataError(f"{dataset.root} has no image to show: {TRIES} of each class were tried, and none can be read.")
     return Examples(np.stack(images), np.array(shown, dtype=targets.dtype))
 
 

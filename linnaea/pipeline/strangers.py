@@ -48,7 +48,7 @@ def hold_out(dataset: Dataset, names: Sequence[str]) -> Dataset:
     if len(classes) < 2:
         raise DataError(
             f"{dataset.root} has {len(dataset.classes)} classes: without {', '.join(names)} {len(classes)} would be "
-            "left, and two are needed to tell apart."
+            "left, and at least two are needed."
         )
     held = set(names)
     gone = [Excluded(path, REASON) for path, label in zip(dataset.ids, dataset.labels, strict=True) if label in held]

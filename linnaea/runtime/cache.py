@@ -42,7 +42,7 @@ def parse_bytes(text: str) -> int:
     """A number of bytes from a text such as "500MB" or "1.5 GB" (powers of ten); raises UsageError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)?\s*", text.upper())
     if match is None:
-        raise UsageError(f"{text!r} is no size: expected one such as 500MB or 20GB.")
+        raise UsageError(f"{text!r} is not a size: expected something like 500MB or 20GB.")
     return int(float(match[1]) * UNITS[match[2] if match[2] and match[2] != "B" else ""])
 
 
@@ -57,8 +57,8 @@ def cached(use: Callable[[Store], Result], otherwise: Result) -> Result:
         _given_up().add(folder)
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         logger.warning(
-            f"nothing is kept in the cache {folder} from here on ({said}): work goes on without it. Make room with "
-            "`linnaea cache --clear`, or name a folder that can be written in LINNAEA_CACHE."
+            f"the cache {folder} cannot be used from here on ({said}): the work continues without it. Make room with "
+            "`linnaea cache --clear`, or set LINNAEA_CACHE to a folder that can be written to."
         )
         return otherwise
 

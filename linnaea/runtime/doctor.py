@@ -39,5 +39,5 @@ def examine() -> dict[str, Any]:
 def _memory(usable: int | None) -> str:
     whole = total_memory()
     if usable is None or whole is None:
-        return "not told by this system"
+        return "not known on this system"
     return f"{usable / 2**30:.1f} GiB free for this process, of {whole / 2**30:.1f}"

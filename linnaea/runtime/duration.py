@@ -16,5 +16,5 @@ def parse_duration(text: str | float | None) -> float | None:
         raise UsageError(f"the duration is {text!r}; expected something like 90s, 10m or 1h30m.")
     seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
     if seconds <= 0:
-        raise UsageError(f"the duration is {text!r}; expected more than zero seconds.")
+        raise UsageError(f"the duration is {text!r}; expected more than 0 seconds.")
     return seconds

@@ -43,7 +43,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     A failure of any kind removes the neighbour. Raises UsageError where `folder` is a file or holds anything.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already: choose a new folder, or empty it first.")
+        raise UsageError(f"{folder} already exists: choose another folder, or empty it first.")
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     try:
@@ -68,9 +68,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(f"{path} does not exist: the folder was never finished or is not a Linnaea folder.") from None
+        raise RunError(f"{path} does not exist: the folder is unfinished or is not a Linnaea folder.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is not valid JSON ({error}): it was changed or cut off; make it anew.") from None
+        raise RunError(f"{path} is not valid JSON ({error}): it was changed or cut off; create it again.") from None
 
 
 def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", facts: Mapping[str, str] | None = None) -> Path:

@@ -145,7 +145,9 @@ def prepare_processor() -> None:
 
     cores = available_threads()
     if torch.get_num_threads() > cores:
-        logger.info(f"{cores} of {torch.get_num_threads()} threads are used: this process may use as many cores.")
+        logger.info(
+            f"{cores} of {torch.get_num_threads()} threads are used, because this process may use only as many cores."
+        )
         torch.set_num_threads(cores)
 
 

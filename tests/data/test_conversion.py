@@ -138,7 +138,7 @@ def test_a_target_that_holds_something_is_refused(tmp_path):
     (tmp_path / "out").mkdir()
     convert(tmp_path / "in", tmp_path / "out")
     for out in ("out", "in/a/1.png"):
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="already exists"):
             convert(tmp_path / "in", tmp_path / out)
     with pytest.raises(UsageError, match=r"unknown form to convert to 'folders'.*Did you mean 'folder'"):
         convert(tmp_path / "in", tmp_path / "x", to="folders")

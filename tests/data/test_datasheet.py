@@ -66,7 +66,7 @@ SPLIT_ROWS = [
 
 def test_an_existing_datasheet_is_not_overwritten(photos, monkeypatch, capsys):
     (photos / "datasheet.toml").write_text('licence = "CC0"\n')
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         linnaea.datasheet(photos)
     assert run(["datasheet", photos], monkeypatch) == 2
     assert (photos / "datasheet.toml").read_text() == 'licence = "CC0"\n'

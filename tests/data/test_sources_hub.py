@@ -91,7 +91,7 @@ def test_objects_that_cannot_be_read(tmp_path, monkeypatch):
         read(datasets.DatasetDict({"holdout": data}))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         read(data, folder=tmp_path / "full")
     monkeypatch.setenv("LINNAEA_CACHE", "none")
     with pytest.raises(UsageError, match=r"name it, linnaea\.read"):

@@ -70,11 +70,11 @@ def test_sides_are_lost_by_one_flip_and_heights_by_the_other():
 def test_the_user_has_the_last_word_and_is_told_which_classes_suffer():
     names, notes = choose_augmentations(job_on(sided=True, augmentations=("flip", "shift")), ("shift",))
     assert names == ("flip", "shift")
-    assert notes[0] == "Augmentations as asked: flip, shift."
+    assert notes[0] == "Augmentations as requested: flip, shift."
     assert len(notes) == 2
     assert notes[1].startswith("The evidence is against flip (")
-    assert "left is taken for right" in notes[1]
-    assert "right is taken for left" in notes[1]
+    assert "left is mistaken for right" in notes[1]
+    assert "right is mistaken for left" in notes[1]
 
 
 def test_each_augmentation_is_tried_once_per_run(monkeypatch):
@@ -121,7 +121,7 @@ def test_findings_have_the_cost_with_its_interval_and_the_classes():
     assert finding.figure.value == pytest.approx(0.10)
     assert 0 < finding.figure.lo < 0.10 < finding.figure.hi
     assert finding.rows[0] == {"class": "6", "taken_for": "9", "count": 30, "n": 40, "share": 0.75}
-    assert "6 is taken for 9 in 75%" in finding.summary
+    assert "6 is mistaken for 9 in 75%" in finding.summary
     (same,) = augmentation_findings([trial], ("6", "9"))
     assert same.severity == "info"
     assert same.summary.endswith("It was left out.")

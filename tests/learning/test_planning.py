@@ -80,7 +80,7 @@ def test_maps_narrower_than_a_stride_are_not_trained_on_in_16_bits(make_bars, re
     plan = measure_training(model, make_bars(40), TASK, 16, images=1000)
     assert plan.precision == "float32"
     assert plan.notes[0].startswith(
-        "bfloat16 in channels_last gives wrong gradients where a stride of 2 meets a map 1 w"
+        "bfloat16 in channels_last gives wrong gradients where a stride of 2 meets a feature map 1 w"
     )
     with pytest.raises(UsageError, match=r"bfloat16 gives wrong gradients .*: use --precision float32 or auto\.$"):
         measure_training(model, make_bars(40), TASK, 16, images=1000, precision="bfloat16")
@@ -187,7 +187,7 @@ def test_a_batch_given_by_hand_is_kept_and_doubted(job, monkeypatch):
     options = replace(job.options, epochs=1, augmentations=())
     fitted = RUNGS["scratch"].fit(replace(job, network="test_resnet", options=options))
     assert fitted.plan["batch_size"] == options.batch_size == 32
-    assert any(note.startswith("Batches of 32 images, as asked, may not fit into memory") for note in fitted.notes)
+    assert any(note.startswith("Batches of 32 images, as requested, may not fit into memory") for note in fitted.notes)
 
 
 def test_measuring_takes_a_share_of_the_time_that_is_left(job):

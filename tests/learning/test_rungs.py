@@ -68,7 +68,7 @@ def test_fitting_twice_gives_the_same_model(job):
 def test_the_ladder_without_weights():
     steps, (note,) = steps_for("auto", "none")
     assert [step.name for step in steps] == ["majority", "hog", "scratch"]
-    assert "as asked" in note
+    assert "as requested" in note
 
 
 def test_the_ladder_with_weights(weights_file):
@@ -89,8 +89,8 @@ def test_a_network_by_name_is_trained_from_scratch_without_weights():
         ("hogg", "none", "Did you mean 'hog'"),
         ("frozen", "none", "needs pretrained weights"),
         ("auto", "absent.safetensors", "does not exist"),
-        ("majority,hog", "some.safetensors", "has no use for the weights"),
-        ("hog,majority,hog", "none", "asked for twice"),
+        ("majority,hog", "some.safetensors", "does not use pretrained weights"),
+        ("hog,majority,hog", "none", "given twice"),
     ],
 )
 def test_what_cannot_be_had_is_an_error_that_helps(model, weights, message):
@@ -112,7 +112,7 @@ def test_pickled_weights_are_refused(tmp_path):
 def test_options_reach_the_training(job):
     fitted = RUNGS["scratch"].fit(replace(job, options=Options(epochs=2, batch_size=16, augmentations=())))
     assert len(fitted.history) == 2
-    assert fitted.notes == ["Augmentations as asked: none."]
+    assert fitted.notes == ["Augmentations as requested: none."]
 
 
 def with_norms(weights_file, tmp_path, change):

@@ -116,7 +116,7 @@ def test_weights_that_overflow_are_measured_anew(bench, kept, caplog):
     measured(bench())
     plan = measured(bench(wrong={"bfloat16": math.nan}))
     assert (plan.precision, plan.source) == ("float32", "measured")
-    assert "The plan remembered is measured anew: bfloat16 gives NaN or infinity." in caplog.text
+    assert "The remembered plan is measured again: bfloat16 gives NaN or infinity." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_damaged_file_is_ignored_and_replaced(damage, bench, kept, caplog):
     file.write_bytes(damage(json.loads(file.read_text())))
     with caplog.at_level(logging.DEBUG, "linnaea"):
         assert measured(bench()).source == "measured"
-    told = [record for record in caplog.records if "measured anew" in record.getMessage()]
+    told = [record for record in caplog.records if "measured again" in record.getMessage()]
     assert all(record.levelno == logging.DEBUG for record in told)
     assert measured(bench()).source == "remembered"
 

@@ -20,7 +20,7 @@ Features = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8]
 Targets = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float32]
-ON_VAL = "With balance asked for, every class counts the same on val when a strength or an epoch is chosen."
+ON_VAL = "Because of --balance, every class has the same weight on val when a strength or an epoch is chosen."
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Balance:
             return cls(np.ones(classes, dtype=np.int64))
         balancer, amount = look_up(BALANCERS, name)
         if targets.ndim > 1:
-            raise UsageError(f"balance is {name!r}, but images have several labels: only single labels are balanced.")
+            raise UsageError(
+                f"balance is {name!r}, but the images have several labels: balance needs one label per image."
+            )
         return cls(np.bincount(targets, minlength=classes), name, balancer, amount)
 
     @property

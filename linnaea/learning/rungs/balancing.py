@@ -26,21 +26,23 @@ def steps_balanced(steps: Sequence[Step], balance: str | None, *, auto: bool) ->
     if (unfit and not auto) or all(step.rung.baseline for step in fit):
         raise UsageError(_refusal(balance, balancer.acts_on, unfit[0] if unfit else steps[0]))
     what = ACTS[balancer.acts_on]
-    return fit, [f"{step.name} is left out of the ladder: {balance} {what}, which it cannot use." for step in unfit]
+    return fit, [
+        f"{step.name} is left out of the ladder: {balance} {what}, which it does not support." for step in unfit
+    ]
 
 
 def _refusal(balance: str, acts_on: str, step: Step) -> str:
     rungs = [name for name, rung in RUNGS.items() if acts_on in rung.balances]
     instead = [name for name, member in BALANCERS.items() if member.acts_on in step.rung.balances]
     return (
-        f"the balance {balance!r} {ACTS[acts_on]}, which {step.name} cannot use: {balance} goes with the rungs "
+        f"the balance {balance!r} {ACTS[acts_on]}, which {step.name} does not support: {balance} works with the rungs "
         f"{', '.join(rungs)}; {step.name} {_possible(step.rung, instead)}."
     )
 
 
 def _possible(rung: Rung, instead: Sequence[str]) -> str:
     if rung.baseline:
-        return "is a baseline and is never balanced"
+        return "is a baseline and cannot be balanced"
     return f"can be balanced by {', '.join(instead)}" if instead else "cannot be balanced"
 
 
@@ -48,7 +50,7 @@ def require_one_loss(loss: str | None, balance: str | None) -> None:
     """Raise UsageError where a loss is asked for and the balancer would put its own in its place."""
     if loss is not None and balance is not None and look_up(BALANCERS, balance)[0].acts_on == "loss":
         raise UsageError(
-            f"the balance {balance!r} is a loss itself, and {loss!r} is asked for too: choose one of them."
+            f"the balance {balance!r} is a loss itself, and {loss!r} was given as the loss too: choose one of them."
         )
 
 

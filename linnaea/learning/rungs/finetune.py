@@ -47,7 +47,7 @@ def fit_finetune(job: Job) -> Fitted:
         on_epoch=job.on_epoch,
     )
     if not trained.history:
-        raise LinnaeaError("the time limit left no time to train a step: give more with --time-limit.")
+        raise LinnaeaError("the time limit left no time for a single training step: set a longer --time-limit.")
     notes = [*probed.notes, *notes, *filter(None, [kept]), *plan.notes]
     if trained.kept:
         return Fitted(model, trained.history, notes, plan.to_json())
@@ -65,8 +65,8 @@ def fit_finetune(job: Job) -> Fitted:
 def _not_better(trained: Trained) -> str:
     lowest = min(row["val_loss_calibrated"] for row in trained.history)
     return (
-        f"Training the network did not help: its loss on val was {lowest:.3f} at best and {trained.start:.3f} with the "
-        "frozen backbone it started from, whose weights were kept. A smaller --lr or more --epochs may help."
+        f"Fine-tuning did not help: its lowest loss on val was {lowest:.3f}, against {trained.start:.3f} for the "
+        "frozen backbone it started from, so those weights were kept. A smaller --lr or more --epochs may help."
     )
 
 

@@ -49,8 +49,8 @@ def _path(
         loss = job.balance.head_loss(job.task.losses)
         return fit_path(features, targets, job.classes, loss=loss, weights=weights, deadline=job.deadline), []
     note = (
-        f"{len(features):,} images of {job.classes:,} classes are many for logistic regression: the head is ridge "
-        "regression, in closed form, which knows no other loss."
+        f"{len(features):,} images of {job.classes:,} classes are too many for logistic regression: the head is ridge "
+        "regression in closed form, whatever the loss."
     )
     heads = fit_ridge_path(features, targets, job.classes, weights=weights)
     return [with_scale(head, val, job.val.targets) for head in heads], [note]

@@ -17,16 +17,16 @@ def choose_augmentations(job: Job, usual: tuple[str, ...]) -> tuple[tuple[str, .
     asked = job.options.augmentations
     names = usual if asked is None else asked
     if job.task.multilabel:
-        return names, [f"Augmentations, none of them tried for images with several labels: {_listed(names)}."]
+        return names, [f"Augmentations, not tried out because images have several labels: {_listed(names)}."]
     trials = [trial for trial in trials_of(job, names) if trial.against]
     if asked is not None:
         doubts = [f"The evidence is against {described(trial, job.names)}." for trial in trials]
-        return asked, [f"Augmentations as asked: {_listed(asked)}.", *doubts]
+        return asked, [f"Augmentations as requested: {_listed(asked)}.", *doubts]
     refused = {trial.name for trial in trials}
     chosen = tuple(name for name in usual if name not in refused)
     return chosen, [
         f"Augmentations: {_listed(chosen)}.",
-        *(f"Left out by evidence: {described(trial, job.names)}." for trial in trials),
+        *(f"Left out because the evidence is against it: {described(trial, job.names)}." for trial in trials),
     ]
 
 
@@ -42,18 +42,18 @@ def described(trial: Trial, names: Sequence[str]) -> str:
     """What was seen, in words, without a full stop; `names` are those of the classes."""
     before, after = trial.right / trial.n, trial.right / trial.n - trial.cost
     figures = (
-        f"{trial.name} (a linear classifier that learns from such pictures too names {after:.1%} of {trial.n} val "
-        f"pictures rightly, {before:.1%} without them, p = {trial.p_value:.2g}"
+        f"{trial.name} (a linear classifier trained on such images as well gets {after:.1%} of {trial.n} val images "
+        f"right, {before:.1%} without them, p = {trial.p_value:.2g}"
     )
     confused = [_told(confusion, names) for confusion in trial.confusions[:MOST_NAMED]]
-    return f"{figures}; of changed ones, {' and '.join(confused)})" if confused else f"{figures})"
+    return f"{figures}; of the changed images, {' and '.join(confused)})" if confused else f"{figures})"
 
 
 def _told(confusion: Confusion, names: Sequence[str]) -> str:
     truth, taken_for = (
         names[number] if number < len(names) else f"class {number}" for number in (confusion.truth, confusion.taken_for)
     )
-    return f"{truth} is taken for {taken_for} in {confusion.share:.0%}"
+    return f"{truth} is mistaken for {taken_for} in {confusion.share:.0%}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -186,11 +186,11 @@ def steps_for(model: str, weights: str | Path = "auto") -> tuple[list[Step], lis
     names = [part.strip() for part in model.split(",")]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"the model {twice!r} is asked for twice: name each once.")
+        raise UsageError(f"the model {twice!r} is given twice: name each model once.")
     made = [_step(name, weights) for name in names]
     if str(weights) not in ("auto", "none") and not any(step.weights for step, _ in made):
         raise UsageError(
-            f"{model} has no use for the weights {weights}: leave out --weights, or add frozen to --model."
+            f"{model} does not use pretrained weights, and --weights is {weights}: leave it out or add frozen."
         )
     return [step for step, _ in made], [note for _, note in made if note]
 

@@ -27,6 +27,9 @@ MOMENTUM, ORTHOGONAL_MOMENTUM = 0.85, 0.6
 BIAS_RATE = 32.0  # times faster: the biases of the compact network's norms (Jordan 2024)
 NETWORK_BATCH, NETWORK_RATE = 125, 0.2
 USUAL = ("shift", "flip")
+NOT_BETTER = (
+    "Training did not help: the random weights it started from were kept. A smaller --lr or more --epochs may help."
+)
 
 
 def fit_scratch(job: Job) -> Fitted:
@@ -62,10 +65,10 @@ def fit_scratch(job: Job) -> Fitted:
         on_epoch=job.on_epoch,
     )
     if not trained.history:
-        raise LinnaeaError("the time limit left no time to train a step: give more with --time-limit.")
+        raise LinnaeaError("the time limit left no time for a single training step: set a longer --time-limit.")
     if isinstance(model, Compact) and "flip" in augmentations:
         notes = [*notes, _both_sides(model, job, trained.loss)]
-    warnings = [] if trained.kept else ["Training did not help: the weights that it began with, at random, were kept."]
+    warnings = [] if trained.kept else [NOT_BETTER]
     notes = [*notes, *job.balance.notes, *plan.notes]
     return Fitted(model, trained.history, notes, plan.to_json(), warnings=warnings)
 
@@ -75,11 +78,11 @@ def _both_sides(model: Compact, job: Job, loss: float) -> str:
     model.look_at_both_sides()
     counted = job.balance.on_val(job.val.targets)
     both = judge(model, job.val, job.task, LARGEST_BATCH, job.options.device, counted).calibrated
-    told = f"the loss on val is {both:.3f} so and {loss:.3f} without"
+    told = f"the loss on val is {both:.3f} with it and {loss:.3f} without"
     if both < loss:
-        return f"Answers are the mean over a picture and its mirror image: {told}."
+        return f"Answers are the mean over the image and its mirror image: {told}."
     model.look_at_both_sides(False)
-    return f"Answers are by the picture alone and not by its mirror image too: {told}."
+    return f"Answers are for the image alone, without its mirror image: {told}."
 
 
 def _groups(model: Model) -> list[dict[str, Any]]:

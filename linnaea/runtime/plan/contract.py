@@ -104,13 +104,13 @@ class Plan:
 
 def _known(value: Any, expected: tuple[str, ...]) -> str:
     if value not in expected:
-        raise ValueError(f"{value!r} is none of {', '.join(expected)}")
+        raise ValueError(f"{value!r} is not one of {', '.join(expected)}")
     return str(value)
 
 
 def _number(value: Any) -> float | None:
     if value is not None and not math.isfinite(float(value)):
-        raise ValueError(f"{value} is no number")
+        raise ValueError(f"{value} is not a number")
     return None if value is None else float(value)
 
 
@@ -130,7 +130,7 @@ def pick_precision(name: str, device: str = "cpu") -> str:
     require_one_of(PRECISIONS, "precision", name)
     if name == "float16" and device != "cuda":
         raise UsageError(
-            f"the precision float16 is for cuda, where gradients are scaled to fit; the device is {device}: use "
+            f"the precision float16 is only for cuda, where gradients are scaled; the device is {device}: use "
             "--precision auto, float32 or bfloat16."
         )
     return name

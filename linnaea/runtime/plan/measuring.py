@@ -78,5 +78,5 @@ def _still_agrees(plan: Plan, workload: Workload) -> bool:
     small = replace(plan, batch_size=min(2, workload.batch_size))
     found = agreement(small, workload, workload.answers(reference(small)))
     if found.refusal:
-        logger.warning(f"The plan remembered is measured anew: {plan.precision} {found.refusal}.")
+        logger.warning(f"The remembered plan is measured again: {plan.precision} {found.refusal}.")
     return not found.refusal

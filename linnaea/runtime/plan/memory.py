@@ -83,8 +83,11 @@ def bounded_batch(batch_size: int, per_image: float, fixed: float, usable: int |
         return batch_size, ""
     needed, there = _gigabytes(fixed + batch_size * per_image), _gigabytes(usable)
     if bounded == batch_size:
-        return bounded, f"One image at a time needs about {needed}, and {there} may be used: it may not fit."
-    return bounded, f"Batches of {bounded} images instead of {batch_size}, which need {needed}: {there} may be used."
+        return bounded, f"One image at a time needs about {needed}, but only {there} can be used: memory may run out."
+    return (
+        bounded,
+        f"Batches of {bounded} images instead of {batch_size}, which would need {needed}: {there} can be used.",
+    )
 
 
 def _gigabytes(size: float) -> str:

@@ -20,7 +20,7 @@ def recall(key: Mapping[str, Any]) -> Plan | None:
         found = read_document(folder / PLANS, key)
         return None if found is None else Plan.from_json(found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.debug(f"the plan remembered in {folder / PLANS} cannot be read and is measured anew: {error!r}")
+        logger.debug(f"the plan remembered in {folder / PLANS} cannot be read and is measured again: {error!r}")
         return None
 
 
@@ -32,4 +32,4 @@ def remember(key: Mapping[str, Any], plan: Plan) -> None:
     try:
         write_document(folder / PLANS, key, plan.to_json())
     except OSError as error:
-        logger.debug(f"the plan is not remembered in {folder / PLANS}: {error}")
+        logger.debug(f"the plan cannot be kept in {folder / PLANS}: {error}")

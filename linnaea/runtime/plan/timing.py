@@ -38,7 +38,7 @@ def race(workload: Workload, plans: Sequence[Plan], seconds: float, clock: Clock
     try:
         return _raced(workload, plans, seconds, clock)
     except _TooSlowError:
-        return replace(plans[0], notes=(f"Nothing was measured: it would have taken more than {seconds:g} s.",))
+        return replace(plans[0], notes=(f"Nothing was measured, because it would have taken more than {seconds:g} s.",))
 
 
 def _raced(workload: Workload, plans: Sequence[Plan], seconds: float, clock: Clock) -> Plan:

@@ -40,7 +40,7 @@ class Workload:
         batch = plan.batch_size or self.batch_size
         fitting, note = bounded_batch(batch, self.image_bytes, self.fixed_bytes, usable_memory(plan.device))
         if self.given and fitting < batch:
-            fitting, note = batch, f"Batches of {batch} images, as asked, may not fit into memory; {fitting} would."
+            fitting, note = batch, f"Batches of {batch} images, as requested, may not fit into memory; {fitting} would."
         return replace(plan, batch_size=fitting, notes=(*plan.notes, *filter(None, [note])))
 
 

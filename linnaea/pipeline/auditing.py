@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.data.audit import Inspection, Trial
+from linnaea.data.audit import Inspection
 from linnaea.data.audit import audit as run_checks
-from linnaea.data.audit.labels import label_quality
 from linnaea.data.digest import Digest, Embedding, digest
 from linnaea.data.pixels import Recipe, decode_files
 from linnaea.data.sources import read
@@ -36,9 +35,8 @@ from linnaea.runtime.plan import Plan
 
 AUDIT_SIZE = 96
 MOST_FITTED, MOST_SCORES = 50_000, 10**8
-PLANTED, MOST_PLANTED, FEWEST_PLANTED = 0.05, 0.2, 10
+FEWEST_JUDGED = 50
 MEASURED_WITH = 16  # pictures that the execution plan is measured on
-SUSPECT = 0.25  # a label of this quality or less is suspicious before any trial
 FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
 Rows = npt.NDArray[np.int64]
 
@@ -147,13 +145,8 @@ def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: i
     folds = random_folds(inspection.apart, seed=seed)
     if why := _unjudged(dataset, folds):
         return replace(inspection, unjudged=why)
-    classes, targets = len(dataset.classes), dataset.targets
     judge = cross_fit(found.features, folds)
-    probabilities = judge(targets, classes)
-    suspects = float((label_quality(targets, probabilities) < SUSPECT).mean())
-    wrong, planted = _with_errors(targets, classes, min(MOST_PLANTED, max(PLANTED, 1.5 * suspects)), seed)
-    trial = Trial(wrong, planted, judge(wrong, classes))
-    return replace(inspection, probabilities=probabilities, trial=trial)
+    return replace(inspection, judge=lambda targets: judge(targets, len(dataset.classes)))
 
 
 def _unjudged(dataset: Dataset, folds: Rows) -> str:
@@ -166,21 +159,9 @@ def _unjudged(dataset: Dataset, folds: Rows) -> str:
         return f"more than {MOST_FITTED:,} images"
     if len(dataset) * len(dataset.classes) > MOST_SCORES:
         return f"{len(dataset):,} images of {len(dataset.classes):,} classes are too many scores"
-    if MOST_PLANTED * len(dataset) < FEWEST_PLANTED:
-        return f"{len(dataset)} images are too few, {round(FEWEST_PLANTED / MOST_PLANTED)} are needed"
+    if len(dataset) < FEWEST_JUDGED:
+        return f"{len(dataset)} images are too few, {FEWEST_JUDGED} are needed"
     return "" if len(np.unique(folds)) > 1 else "all images belong to one group"
-
-
-def _with_errors(targets: Rows, classes: int, share: float, seed: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
-    """The class indices (N,) with a share moved to another class at random, at least ten of them, and which (N,).
-
-    It is a share that true errors, should all suspects be some, do not outnumber.
-    """
-    generator = np.random.default_rng(seed)
-    chosen = generator.permutation(len(targets))[: max(FEWEST_PLANTED, round(share * len(targets)))]
-    wrong = targets.copy()
-    wrong[chosen] = (wrong[chosen] + generator.integers(1, classes, len(chosen))) % classes
-    return wrong, wrong != targets
 
 
 def _embedding(model: Model, name: str, recipe: Recipe, paths: Sequence[Located]) -> Embedding:

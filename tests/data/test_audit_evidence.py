@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from scipy.stats import binomtest
 
-from linnaea.data.audit import Inspection, Trial, audit
-from linnaea.data.audit.labels import label_quality, neighbour_distance
+from linnaea.data.audit import Inspection, audit
+from linnaea.data.audit.labels import neighbour_distance
 from linnaea.data.facts import Facts
 from linnaea.data.looks import Looks
 from linnaea.dataset import Dataset
@@ -96,59 +96,6 @@ def test_what_gives_the_class_away_is_named(change):
     assert finding.rows[0]["property"] == expected
 
 
-def probabilities(targets, sure=0.9):
-    values = np.full((len(targets), 2), 1 - sure, dtype=np.float32)
-    values[np.arange(len(targets)), targets] = sure
-    return values + generator.normal(0, 0.01, values.shape).astype(np.float32)
-
-
-def test_wrong_labels_are_listed_with_what_they_look_like():
-    inspection = clean()
-    truth = inspection.dataset.targets
-    labels = inspection.dataset.labels
-    labels[10], labels[21] = "b", "a"
-    planted = np.zeros(COUNT, dtype=bool)
-    planted[50:60] = True
-    given = np.array([{"a": 0, "b": 1}[label] for label in labels])
-    trial = Trial(np.where(planted, 1 - given, given), planted, probabilities(truth))
-    wrong = replace(
-        inspection,
-        dataset=inspection.dataset.with_column("label", labels),
-        probabilities=probabilities(truth),
-        trial=trial,
-    )
-    finding = found(wrong)["label_errors"]
-    assert {(row["path"], row["label"], row["suggestion"]) for row in finding.rows} == {
-        ("010.png", "b", "a"),
-        ("021.png", "a", "b"),
-    }
-    assert finding.figure.value == 1
-    right = found(replace(wrong, dataset=inspection.dataset))["label_errors"]
-    assert (right.severity, right.count) == ("info", 0)
-
-
-def test_a_blind_classifier_accuses_nobody():
-    inspection = clean()
-    truth = inspection.dataset.targets
-    planted = np.zeros(COUNT, dtype=bool)
-    planted[:10] = True
-    noise = generator.dirichlet([1, 1], COUNT).astype(np.float32)
-    trial = Trial(np.where(planted, 1 - truth, truth), planted, generator.dirichlet([1, 1], COUNT).astype(np.float32))
-    finding = found(replace(inspection, probabilities=noise, trial=trial))["label_errors"]
-    assert finding.severity == "info"
-    assert not finding.rows
-
-
-def test_suspicion_is_that_of_cleanlab():
-    rank = pytest.importorskip("cleanlab.rank")
-    targets = generator.integers(0, 4, 500)
-    scores = generator.dirichlet([0.4] * 4, 500) * 0.6
-    scores[np.arange(500), np.where(generator.random(500) < 0.1, (targets + 1) % 4, targets)] += 0.4
-    assert label_quality(targets, scores) == pytest.approx(
-        rank.get_label_quality_scores(targets, scores, method="normalized_margin"), abs=1e-6
-    )
-
-
 def test_outliers_are_far_from_everything():
     features = np.repeat(np.eye(8, dtype=np.float32)[:4], COUNT // 4, axis=0)  # four kinds of pictures
     features += np.random.default_rng(0).normal(size=features.shape).astype(np.float32) * 0.05
@@ -179,9 +126,3 @@ def test_sequences_are_noticed_and_chance_is_not():
 
 def test_one_class_is_reported():
     assert found(clean("a" * COUNT))["one_class"].severity == "error"
-
-
-def test_labels_that_were_not_checked_are_said_to_be():
-    features = generator.normal(size=(COUNT, 8)).astype(np.float32)
-    finding = found(replace(clean(), features=features, unjudged="there is only one class"))["label_errors"]
-    assert (finding.severity, finding.summary) == ("info", "Labels were not checked: there is only one class.")

@@ -4,10 +4,10 @@ A check is a function from an `Inspection` to a finding, or None when there is n
 the name of its finding.
 """
 
-from linnaea.data.audit.contract import CHECKS, Check, Inspection, Trial
+from linnaea.data.audit.contract import CHECKS, Check, Inspection
 from linnaea.finding import Finding
 
-__all__ = ["CHECKS", "Check", "Inspection", "Trial", "audit"]
+__all__ = ["CHECKS", "Check", "Inspection", "audit"]
 
 
 def audit(inspection: Inspection) -> list[Finding]:

@@ -15,19 +15,8 @@ from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
 
 Floats = npt.NDArray[np.float32]
+Judge = Callable[[npt.NDArray[np.int64]], Floats]
 SHOWN = 12
-
-
-@dataclass(frozen=True)
-class Trial:
-    """The same classifier after a few labels were made wrong on purpose, to see how well that is noticed.
-
-    `targets` (N,) with the wrong ones, `planted` (N,) which ones those are, `probabilities` (N, K) out of sample.
-    """
-
-    targets: npt.NDArray[np.int64]
-    planted: npt.NDArray[np.bool_]
-    probabilities: Floats
 
 
 @dataclass(frozen=True)
@@ -35,9 +24,9 @@ class Inspection:
     """What a check sees: the readable images of `dataset`, its splits filled, and `duplicates`, a group per row (N,).
 
     What the rest needs more work for is absent where nobody did it: `facts` from each file's header, `looks` measured
-    on its pixels, `features` (N, D) that a model made of it, and `probabilities` (N, K), each from a classifier that
-    was not fitted on that image, and `trial` the same with errors planted; `unjudged` says why there are none. `fit`
-    is the way pictures become square. A check that lacks what it needs returns None.
+    on its pixels, `features` (N, D) that a model made of it, and `judge`, which learns class indices (N,) and
+    gives probabilities (N, K), each from a classifier that was not fitted on that image; `unjudged` says why there is
+    none. `fit` is the way pictures become square. A check that lacks what it needs returns None.
     """
 
     dataset: Dataset
@@ -45,8 +34,7 @@ class Inspection:
     facts: Sequence[Facts] | None = None
     looks: Looks | None = None
     features: Floats | None = None
-    probabilities: Floats | None = None
-    trial: Trial | None = None
+    judge: Judge | None = None
     fit: str = "crop"
     unjudged: str = "no classifier looked at them"
 

@@ -1,61 +1,92 @@
 """Checks on labels: which ones are probably wrong, which pictures belong nowhere, by out-of-sample evidence."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
+from linnaea.data.audit.label_noise import LabelNoise, label_noise, worth_a_look
 from linnaea.data.similarity import unit
-from linnaea.finding import Estimate, Finding, wilson
+from linnaea.finding import Finding, wilson
+from linnaea.runtime.words import counted
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[np.int64]
 NEIGHBOURS = 5
 FAR = 5.0  # robust standard deviations above the median distance
 MOST_REFERENCES = 4_000
-TRUSTED = 0.5  # share of planted errors in a list of suspicious labels that is worth a person's time
-FEWEST_NOTICED = 2
+SHORT = 100  # one label in so many is listed at most, where all may be right
+WIDE = 0.1  # share of wrong labels that may be there although none is seen
 
 
 @CHECKS.register("label_errors")
 def label_errors(inspection: Inspection) -> Finding | None:
-    """Images whose label a classifier that never saw them denies, the most suspicious first.
+    """Labels that are more likely wrong than right by a classifier that never saw the image, the likeliest first.
 
-    How suspicious a label must be is decided by a trial: labels are made wrong on purpose, and the list goes as far
-    down as at least half of what it names would be such errors.
+    Fitted label noise says how many labels are wrong, with an interval, and how many of the list are expected to be.
     """
-    if inspection.probabilities is None or inspection.trial is None:
-        said = Finding("label_errors", f"Labels were not checked: {inspection.unjudged}.")
-        return None if inspection.features is None else said
-    trial, targets, probabilities = inspection.trial, inspection.dataset.targets, inspection.probabilities
-    tried = label_quality(trial.targets, trial.probabilities)
-    cut = trusted_quality(tried, trial.planted)
-    right = float((probabilities.argmax(axis=1) == targets).mean())
-    planted = int(trial.planted.sum())
-    if cut is None:
-        return Finding(
-            "label_errors",
-            f"Labels could not be checked: the audit's own classifier is right in {right:.0%} of images, too seldom to "
-            f"tell {planted} labels made wrong on purpose from the others. Pretrained weights see more (--weights).",
-            count=0,
-        )
-    quality = label_quality(targets, probabilities)
-    denied = (probabilities.argmax(axis=1) != targets) & (quality <= cut)
-    rows = np.flatnonzero(denied & (trial.planted | (tried <= cut)))
-    noticed = trial.planted & (tried <= cut) & (trial.probabilities.argmax(axis=1) != trial.targets)
-    found = int(noticed.sum())
-    figure = Estimate(found / planted, *wilson(found, planted), planted, "Wilson")
-    told = f"of labels made wrong on purpose {figure.value:.0%} would be in this list"
+    if inspection.judge is None:
+        unchecked = Finding("label_errors", f"Labels were not checked: {inspection.unjudged}.")
+        return None if inspection.features is None else unchecked
+    targets = inspection.dataset.targets
+    noise = label_noise(inspection.judge, targets)
+    if not noise.certain and (why := _blind(noise, targets)):
+        return Finding("label_errors", why, figure=noise.rate)
+    rows = worth_a_look(noise.right)
+    if not noise.certain:
+        rows = rows[: max(1, len(targets) // SHORT)]
     if not len(rows):
-        return Finding("label_errors", f"No label looks wrong; {told}.", figure=figure)
-    rows = rows[np.argsort(quality[rows], kind="stable")]
-    better = [inspection.dataset.classes[index] for index in probabilities[rows].argmax(axis=1).tolist()]
-    table = inspection.rows(rows.tolist(), suggestion=better, score=quality[rows].round(4).tolist())
-    return warn_of(
-        "label_errors",
-        f"{len(rows)} of {len(targets)} labels look wrong ({len(rows) / len(targets):.1%}): first "
-        f"{table[0]['path']}, labelled {table[0]['label']!r}, looks like {table[0]['suggestion']!r}; {told}.",
-        table,
-        figure,
+        severity, said = ("warning", _share(noise)) if noise.certain else ("info", _nothing_said(noise))
+        return Finding("label_errors", said, severity=severity, figure=noise.rate)
+    looks = [inspection.dataset.classes[index] for index in noise.looks_like[rows].tolist()]
+    table = inspection.rows(rows.tolist(), suggestion=looks, score=noise.right[rows].round(4).tolist())
+    found = warn_of("label_errors", _listed(noise, rows, table[0]), table, noise.rate)
+    return found if noise.certain else replace(found, severity="info")
+
+
+def _listed(noise: LabelNoise, rows: Targets, first: Mapping[str, Any]) -> str:
+    wrong = float(noise.wrong[rows].sum())
+    return (
+        f"{counted(len(rows), 'label')} of {len(noise.right)} to look at: about {_number(wrong)} of them should be "
+        f"wrong and {_number(len(rows) - wrong)} right (false alarms). {_share(noise)} First {first['path']}, labelled "
+        f"{first['label']!r}, looks like {first['suggestion']!r}."
+    )
+
+
+def _share(noise: LabelNoise) -> str:
+    rate = noise.rate
+    if not noise.certain:
+        return f"Perhaps no label is wrong; at most {rate.hi:.1%} are (95% interval)."
+    return f"About {rate.value:.1%} of all labels seem to be wrong (95% interval: {rate.lo:.1%} to {rate.hi:.1%})."
+
+
+def _number(count: float) -> str:
+    return f"{count:.0f}" if count >= 10 else f"{count:.1f}"
+
+
+def _blind(noise: LabelNoise, targets: Targets) -> str:
+    """That the judge agrees with the labels no more often than by chance; empty where it does."""
+    largest = np.bincount(targets).max() / len(targets)
+    if wilson(noise.agreed * len(targets), len(targets))[0] > largest:
+        return ""
+    return (
+        f"Labels could not be checked: the audit's own classifier agrees with {noise.agreed:.0%} of them, hardly more "
+        f"than by always naming the largest class ({largest:.0%}). Either it sees too little, and pretrained weights "
+        "see more (--weights), or the labels do not belong to the images."
+    )
+
+
+def _nothing_said(noise: LabelNoise) -> str:
+    """That no label is listed, as all of them may be right."""
+    if (noise.rate.hi or 0.0) < WIDE:
+        return f"No label to look at. {_share(noise)}"
+    return (
+        f"No label to look at, but up to {noise.rate.hi:.0%} of them may be wrong (95% interval): the audit's own "
+        f"classifier, which agrees with {noise.agreed:.0%} of them, cannot tell wrong labels from classes that look "
+        "alike. Pretrained weights see more (--weights)."
     )
 
 
@@ -75,22 +106,6 @@ def outliers(inspection: Inspection) -> Finding | None:
     table = inspection.rows(rows.tolist(), score=score)
     said = f"{len(rows)} of {len(distance)} pictures are like no other one: first {table[0]['path']}."
     return warn_of("outliers", said, table)
-
-
-def trusted_quality(quality: Floats, planted: npt.NDArray[np.bool_]) -> float | None:
-    """The highest quality up to which at least half of the images (N,) are planted errors; None where there is none."""
-    order = np.argsort(quality, kind="stable")
-    share = np.cumsum(planted[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero((share >= TRUSTED) & planted[order])
-    return float(quality[order][enough[-1]]) if len(enough) and enough[-1] >= FEWEST_NOTICED else None
-
-
-def label_quality(targets: Targets, probabilities: Floats) -> Floats:
-    """The normalised margin of each label (N,), 0 (surely wrong) to 1: Northcutt et al. 2021, "Confident learning"."""
-    given = probabilities[np.arange(len(targets)), targets]
-    others = probabilities.copy()
-    others[np.arange(len(targets)), targets] = -np.inf
-    return np.asarray((given - others.max(axis=1) + 1) / 2)
 
 
 def neighbour_distance(features: Floats) -> Floats:

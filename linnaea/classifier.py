@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from linnaea import decisions
 from linnaea.bundle import read_bundle, write_bundle
 from linnaea.data.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
-from linnaea.decisions import Policy, decide, reasons
+from linnaea.decisions import UNDEFINED, Outputs, Policy
 from linnaea.errors import DataError
 from linnaea.models import build
 from linnaea.models.embedding import embed, measure_embedding
@@ -94,9 +95,9 @@ class Classifier:
 
         `precision` is a number format, or "auto" for the fastest of those whose features agree with float32, measured
         on the first images where there are many. Where one label per image stands against several, they cannot be
-        compared, and there is no truth. Returns a row per image, also for one that cannot be read: its reason is
-        `unreadable` and nothing else is answered. Raises DataError when there is nothing to predict, UsageError for an
-        unknown precision.
+        compared, and there is no truth. Returns a row per image. One that cannot be read has the reason `unreadable`,
+        one of which the model says what is not a number `undefined`, and nothing else is answered. Raises DataError
+        when there is nothing to predict, UsageError for an unknown precision.
         """
         pick_precision(precision, self.model.device.type)
         paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
@@ -114,7 +115,7 @@ class Classifier:
         return self.answer(logits, probabilities, scores, columns, failed)
 
     def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Located]") -> npt.NDArray[np.float64]:
-        """Calibrated probabilities (N, K) in the order of `classes`; NaN in the row of an unreadable image."""
+        """Calibrated probabilities (N, K) in the order of `classes`; NaN in the row of an image without an answer."""
         return self.predict(images).scores()
 
     def graph(self) -> Answering:
@@ -150,19 +151,20 @@ class Classifier:
         failed: Sequence[str | None],
     ) -> Predictions:
         """Turn scores into answers by the task's rule and the policy; `failed` says why an image was not read."""
+        outputs = Outputs(logits, probabilities, scores if self.familiarity is not None else None)
+        decided, why = decisions.answer(self.task, self.classes, outputs, self.policy)
         unread = np.array([reason is not None for reason in failed])
-        decided = decide(self.task, self.classes, probabilities, self.policy)
-        why = reasons(decided.confidence, scores if self.familiarity is not None else None, self.policy)
+        empty = unread | ~outputs.defined
         table: dict[str, Any] = {
             **columns,
-            "logits": np.where(unread[:, None], np.nan, logits),
-            "probabilities": np.where(unread[:, None], np.nan, probabilities),
+            "logits": np.where(empty[:, None], np.nan, logits),
+            "probabilities": np.where(empty[:, None], np.nan, probabilities),
             "label": _unless(unread, decided.labels, None),
             "confidence": np.where(unread, np.nan, decided.confidence),
             "prediction_set": _unless(unread, decided.sets, None),
-            "ood_score": np.where(unread | (self.familiarity is None), np.nan, scores),
+            "ood_score": np.where(empty | (self.familiarity is None), np.nan, scores),
             "reason": _unless(unread, why, "unreadable"),
-            "detail": list(failed),
+            "detail": [reason or _of_no_number(name) for reason, name in zip(failed, why, strict=True)],
         }
         return Predictions.from_columns(table, self.classes, self.task, dict(self.policy.parents))
 
@@ -229,6 +231,10 @@ def _without_truth(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]
 
 def _unless(unread: npt.NDArray[np.bool_], values: Sequence[Any], instead: Any) -> list[Any]:
     return [instead if gone else value for gone, value in zip(unread, values, strict=True)]
+
+
+def _of_no_number(reason: str) -> str | None:
+    return "what the model says of it is not a number" if reason == UNDEFINED else None
 
 
 def load(folder: str | Path) -> Classifier:

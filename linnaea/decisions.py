@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 ROOT = "anything"
+UNDEFINED = "undefined"  # the reason where what the model said is not a number
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,42 @@ class Decided:
 
     labels: list[Any]
     confidence: Floats
-    sets: list[list[str]]
+    sets: list[Any]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model said of N images: `logits` and `probabilities` (N, K), and OOD `scores` (N,) where it has them."""
+
+    logits: Floats
+    probabilities: Floats
+    scores: Floats | None = None
+
+    @property
+    def defined(self) -> Flags:
+        """Whether all of it is a number, neither NaN nor infinite (N,)."""
+        numbers = np.isfinite(self.logits).all(axis=1) & np.isfinite(self.probabilities).all(axis=1)
+        return np.asarray(numbers if self.scores is None else numbers & np.isfinite(self.scores))
+
+
+def answer(task: str, classes: Sequence[str], outputs: Outputs, policy: Policy) -> tuple[Decided, list[str]]:
+    """What is answered for N images, and a reason for each: `ok`, `unsure`, `unfamiliar` or `undefined`.
+
+    What is not a number is no answer: its label and its set are None, its confidence is NaN.
+    """
+    defined = outputs.defined
+    decided = decide(task, classes, np.where(defined[:, None], outputs.probabilities, 0.0), policy)
+    named = reasons(decided.confidence, outputs.scores, policy)
+    why = [reason if sound else UNDEFINED for reason, sound in zip(named, defined.tolist(), strict=True)]
+    labels, sets = (
+        [value if sound else None for value, sound in zip(values, defined.tolist(), strict=True)]
+        for values in (decided.labels, decided.sets)
+    )
+    return Decided(labels, np.where(defined, decided.confidence, np.nan), sets), why
 
 
 def decide(task: str, classes: Sequence[str], probabilities: Floats, policy: Policy) -> Decided:
-    """Decide about probabilities (N, K) by the rule of the task."""
+    """Decide about probabilities (N, K), all of them numbers, by the rule of the task."""
     return RULES[task](classes, probabilities, policy)
 
 

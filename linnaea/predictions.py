@@ -19,7 +19,7 @@ from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
-REASONS = ("ok", "unsure", "unfamiliar", "unreadable")
+REASONS = ("ok", "unsure", "unfamiliar", "unreadable", "undefined")
 WIDE = ("logits", "probabilities")
 AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 
@@ -29,8 +29,8 @@ class Predictions:
     """What a classifier said about each image.
 
     `table` has the columns `id`, `truth` (null when there is none), `logits` and `probabilities` (lists of K floats,
-    null for an unreadable image), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one
-    of `REASONS`), `detail` (why an image is unreadable), and `group` where the data has groups. Where an image may
+    null where there is no answer), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one
+    of `REASONS`), `detail` (why an image has no answer), and `group` where the data has groups. Where an image may
     carry several labels, `truth` and `label` hold lists, and `unknown` the classes that nobody knows to be there or
     not. Where classes lie below groups, `taxonomy` maps each to the group above it, and `label` may be a group. Of
     predictions that were only opened, `logits` and `probabilities` are read from the file `source` when asked for.
@@ -109,25 +109,31 @@ class Predictions:
 
     def has(self, name: str) -> bool:
         """Whether there is a column of this name."""
-        return name in (self.table.column_names if self.source is None else pq.read_schema(self.source).names)
+        if self.source is None or name not in WIDE:
+            return name in self.table.column_names
+        with _opened(self.source) as file:
+            return name in file.schema_arrow.names
 
     def scores(self, name: str = "probabilities") -> npt.NDArray[np.float64]:
         """`probabilities` or `logits` as an array (N, K); rows of unreadable images are NaN."""
-        table = self.table if self.source is None else pq.read_table(self.source, columns=[name])
-        return self._matrix_of(table.column(name).combine_chunks())
+        if self.source is None:
+            return self._matrix_of(self.table.column(name).combine_chunks())
+        with _opened(self.source) as file:
+            return self._matrix_of(file.read([name]).column(name).combine_chunks())
 
     def score_parts(self, *names: str) -> Iterator[tuple[npt.NDArray[np.float64], ...]]:
         """The same of several columns, some rows (b, K) after the other."""
         rows = max(1, AT_ONCE // max(1, len(self.classes)))
         if self.source is None:
             whole = self.table.select(list(names))
-            parts = (whole.slice(start, rows).combine_chunks() for start in range(0, len(self), rows))
-        else:
-            file = pq.ParquetFile(self.source, pre_buffer=False)  # which would hold all of them at once
-            parts = file.iter_batches(rows, columns=list(names), use_threads=False)
-        try:
-            for part in parts:
+            for start in range(0, len(self), rows):
+                part = whole.slice(start, rows).combine_chunks()
                 yield tuple(self._matrix_of(_whole(part.column(name))) for name in names)
+            return
+        try:
+            with _opened(self.source) as file:
+                for batch in file.iter_batches(rows, columns=list(names), use_threads=False):
+                    yield tuple(self._matrix_of(batch.column(name)) for name in names)
         except (pa.ArrowException, OSError) as error:
             raise RunError(f"{self.source} is damaged ({error}): evaluate the run again.") from None
 
@@ -195,8 +201,8 @@ class Predictions:
 
     @property
     def readable(self) -> npt.NDArray[np.bool_]:
-        """Whether each image could be read (N,)."""
-        return ~self.answered("unreadable")
+        """Whether each image could be read and what the model said of it is a number (N,)."""
+        return ~(self.answered("unreadable") | self.answered("undefined"))
 
     def answered(self, reason: str) -> npt.NDArray[np.bool_]:
         """Whether each answer has this reason, one of `REASONS` (N,)."""
@@ -226,17 +232,23 @@ class Predictions:
     def _from_file(cls, path: Path, wide: Sequence[str]) -> "Predictions":
         """With all columns but those of `WIDE` that are not among `wide`."""
         try:
-            schema = pq.read_schema(path)
-            table = pq.read_table(path, columns=[name for name in schema.names if name not in WIDE or name in wide])
+            with _opened(path) as file:
+                names = file.schema_arrow.names
+                table = file.read([name for name in names if name not in WIDE or name in wide])
         except FileNotFoundError:
             raise RunError(f"{path} does not exist: evaluate the run first.") from None
         except (pa.ArrowException, OSError) as error:
             raise RunError(f"{path} is not a readable Parquet file ({error}): evaluate the run again.") from None
-        facts = (schema.metadata or {}).get(b"linnaea")
+        facts = (table.schema.metadata or {}).get(b"linnaea")
         if facts is None:
             raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
         content = json.loads(facts)
         return cls(table, tuple(content["classes"]), content["task"], content.get("taxonomy", {}))
+
+
+def _opened(path: Path) -> Any:
+    """A Parquet file that is read part by part: without a buffer before it, which would hold all of it at once."""
+    return pq.ParquetFile(path, pre_buffer=False)
 
 
 def _whole(column: Any) -> pa.Array:

@@ -3,7 +3,8 @@
 import csv
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,9 +19,12 @@ from linnaea.finding import Finding
 from linnaea.predictions import Predictions
 from linnaea.runtime.cells import split_cell, unescape
 from linnaea.runtime.files import read_json, write_json, write_text
+from linnaea.runtime.locks import LOCK, held, holder_of
 from linnaea.task import TASKS
 
 RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
+TRAINS = ("linnaea train ", "python -m linnaea train ")
+RECORD = {"status": str, "arguments": dict, "started": str, "timings": dict, "notes": list, "test_opened": list}
 NO_TEST = "There is no test split: figures on val were also used to choose, and are too good."
 
 
@@ -33,7 +37,7 @@ class Run:
     @classmethod
     def create(cls, folder: Path, arguments: Mapping[str, Any], command: str) -> "Run":
         """Start a run in an empty or absent folder; raises RunError where there is one already."""
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not is_vacant(folder):
             raise RunError(f"{folder} already exists: choose another --out, or continue it with --resume.")
         run = cls(folder)
         content = {
@@ -71,11 +75,28 @@ class Run:
         return self.folder / "model"
 
     def record(self) -> dict[str, Any]:
-        """The content of `run.json`."""
+        """The content of `run.json`; raises RunError where it is not what a run has written."""
         content = read_json(self.record_file)
         if not isinstance(content, dict) or "status" not in content:
             raise RunError(f"{self.record_file} is no record of a run: the folder belongs to something else.")
+        strange = [name for name, kind in RECORD.items() if not isinstance(content.get(name), kind)]
+        if strange:
+            raise RunError(
+                f"{self.record_file} was changed: {', '.join(strange)} should be there and "
+                f"{'are' if len(strange) > 1 else 'is'} not what a run writes. Take the original file."
+            )
         return content
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing into the run meanwhile; raises RunError where one is at work in it."""
+        with held(self.folder):
+            yield
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process, this one or another, is at work in the run."""
+        return holder_of(self.folder) is not None
 
     def update(self, **changes: Any) -> None:
         """Replace entries of `run.json`."""
@@ -96,13 +117,24 @@ class Run:
 
     def require_finished(self) -> None:
         """Raise RunError, saying how to go on, unless the run has come to its end."""
+        status = self.record()["status"]
+        if status == "finished":
+            return
+        holder = holder_of(self.folder)
+        if holder is not None:
+            raise RunError(f"{self.folder} is not finished: {holder} is at work in it. Wait until it has ended.")
+        came_to = {"running": "was killed", "interrupted": "was stopped"}.get(status, status)
+        raise RunError(f"the run {self.folder} {came_to} before it was finished. {self.how_to_go_on()}")
+
+    def how_to_go_on(self) -> str:
+        """The command that continues a run that was stopped, in a sentence."""
         record = self.record()
-        if record["status"] != "finished":
-            command = f" ({record['command'].removesuffix(' --resume')} --resume)" if "command" in record else ""
-            raise RunError(
-                f"the run {self.folder} is {record['status']}, not finished: continue it with its command and --resume"
-                f"{command}."
-            )
+        command = str(record.get("command", "")).removesuffix(" --resume")
+        if "grown_from" in record["arguments"]:
+            return "Growing cannot be continued: remove the folder and begin anew."
+        if not command.startswith(TRAINS):
+            return "Continue it with linnaea.train, the same arguments and resume=True."
+        return f"Continue it with: {command} --resume"
 
     def write_findings(self, name: str, findings: list[Finding]) -> Path:
         """Write `findings/<name>.json`."""
@@ -188,7 +220,15 @@ def command_line() -> str:
     """The command that started this process, for the record."""
     import shlex
 
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    name = Path(sys.argv[0]).name
+    return shlex.join([*(["python", "-m", "linnaea"] if name == "__main__.py" else [name]), *sys.argv[1:]])
+
+
+def is_vacant(folder: Path) -> bool:
+    """Whether a run may begin in the folder: it is not there, or nothing is in it but a lock."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(path.name == LOCK for path in folder.iterdir())
 
 
 def _column(name: str, cells: list[str], several: bool) -> pa.Array:

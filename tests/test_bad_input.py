@@ -404,7 +404,7 @@ def half_written(finished, folder, *, only_json=False):
 @pytest.mark.parametrize("only_json", [False, True])
 def test_a_half_written_run(refused, linnaea, finished, shapes, tmp_path, only_json):
     half = half_written(finished, tmp_path / "half", only_json=only_json)
-    words = ["is running, not finished", "linnaea train shapes --out half --resume"]
+    words = ["was killed before it was finished", "linnaea train shapes --out half --resume"]
     refused("evaluate", half, words=words)
     refused("predict", half, shapes, words=words)
     refused("compare", half, finished, words=words)

@@ -3,8 +3,10 @@
 import copy
 import errno
 import functools
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -25,6 +27,12 @@ for part in (learning, data, answering, machine):
 def main() -> None:
     """Run the command line; errors raised on purpose become one line and an exit code."""
     start_command()
+    with _stopped_alike() as signals:
+        _run(signals)
+
+
+def _run(signals: Sequence[int]) -> None:
+    """Run the command line; `signals` are those that have arrived."""
     try:
         _only(sys.argv[1:2])(prog_name="linnaea")
     except LinnaeaError as error:
@@ -33,13 +41,33 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as stop:  # typer answers Ctrl-C with an exit of its own, in silence
         if isinstance(stop, SystemExit) and stop.code != 130:
             raise
-        typer.echo(f"Stopped. {GOES_ON}", err=True)
-        sys.exit(130)
+        typer.echo("Stopped.", err=True)
+        sys.exit(128 + (signals[0] if signals else signal.SIGINT))
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
         typer.echo(f"Error: {_what_the_system_said(error)}", err=True)
         sys.exit(2)
+
+
+@contextmanager
+def _stopped_alike() -> Iterator[list[int]]:
+    """Let SIGTERM, as a batch system or `kill` sends it, end a command as Ctrl-C does; gives the signals that came."""
+    arrived: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        if not arrived:  # a second one would break off what the first began to put in order
+            arrived.append(number)
+            raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:  # whoever started this process wants something else
+        yield arrived
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield arrived
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if arrived else signal.SIG_DFL)
 
 
 def _only(wanted: Sequence[str]) -> typer.Typer:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from linnaea.decisions import UNDEFINED
 from linnaea.evidence.intervals import wilson
 from linnaea.evidence.metrics.scores import BINS, Scores, ratio, totals
 from linnaea.evidence.statistics import sample_of
@@ -61,7 +62,7 @@ def _weakest(rows: list[dict[str, Any]]) -> str:
 def _confusion(predictions: Predictions, scores: Scores) -> Finding:
     names = [*predictions.classes, "no answer", "unreadable"]
     answers = np.where(scores.answers >= 0, scores.answers, scores.classes)
-    answers = np.where(scores.readable, answers, scores.classes + 1)
+    answers = np.where(predictions.answered("unreadable"), scores.classes + 1, answers)
     cells, counts = np.unique(scores.targets * len(names) + answers, return_counts=True)
     places = zip(*np.divmod(cells, len(names)), counts.tolist(), strict=True)
     rows = [{"truth": names[truth], "answer": names[answer], "count": count} for truth, answer, count in places]
@@ -121,17 +122,21 @@ def answers(predictions: Predictions) -> Finding:
     """The finding `answers`: how many images got each reason."""
     counts = {name: int(predictions.answered(name).sum()) for name in REASONS}
     n = len(predictions)
-    rows = [{"reason": name, "count": counts[name], "share": counts[name] / n if n else None} for name in REASONS]
+    told = [name for name in REASONS if counts[name] or name != UNDEFINED]
+    rows = [{"reason": name, "count": counts[name], "share": counts[name] / n if n else None} for name in told]
     summary = f"{percent(counts['ok'] / n)} of {n:,} images got a plain answer." if n else "There are no images."
     return Finding("answers", summary, count=n, rows=rows)
 
 
 def unreadable(predictions: Predictions, counted_as: str) -> Finding:
-    """The finding `unreadable`: the images that could not be read, why, and what each is `counted_as`."""
+    """The finding `unreadable`: the images without an answer, why, and what each is `counted_as`."""
     names = [name for name in ("id", "detail") if predictions.has(name)]
     told = predictions.rows(np.flatnonzero(~predictions.readable), *names)
     rows = [{"id": row["id"], "detail": row.get("detail")} for row in told]
-    summary = f"{len(rows):,} of {len(predictions):,} images could not be read; each counts as {counted_as}."
+    lost, undefined = (int(predictions.answered(name).sum()) for name in ("unreadable", UNDEFINED))
+    causes = [f"{lost:,} of {len(predictions):,} images could not be read"] if lost or not undefined else []
+    causes += [f"what the model said of {undefined:,} is not a number"] if undefined else []
+    summary = f"{', and '.join(causes)}; each counts as {counted_as}."
     return Finding("unreadable", summary, "warning", len(rows), rows=rows, images=[row["id"] for row in rows])
 
 

@@ -41,8 +41,9 @@ def export(run: str | Path, to: str = "onnx", *, out: str | Path | None = None) 
     folder = Path(out) if out is not None else opened.folder / "export" / to
     if folder.exists() and any(folder.iterdir()) and not list(folder.glob("model.*")):
         raise UsageError(f"{folder} holds other files: give an empty or a new folder with --out.")
-    exported = export_classifier(load(opened.model_folder), to, folder, dataset.split(name).paths)
-    opened.write_findings("export", [exported.parity])
+    with opened.locked():
+        exported = export_classifier(load(opened.model_folder), to, folder, dataset.split(name).paths)
+        opened.write_findings("export", [exported.parity])
     return exported
 
 

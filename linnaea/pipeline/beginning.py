@@ -1,8 +1,8 @@
 """How a run begins, goes on and ends: its folder, its frozen arguments, and the truth in run.json."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from linnaea.data.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.errors import RunError, UsageError, suggest
 from linnaea.learning.rungs import Step
-from linnaea.run import Run, command_line, now
+from linnaea.run import Run, command_line, is_vacant, now
+from linnaea.runtime.locks import held
 
 logger = logging.getLogger("linnaea")
 
@@ -57,23 +58,44 @@ def free_folder(wanted: Path) -> Path:
 
 
 def find_unfinished(frozen: dict[str, Any]) -> Path:
-    """The latest run below `runs` on the same data that did not come to its end."""
+    """The latest run below `runs` on the same data that did not come to its end and that no process is at work in."""
     found = []
     for record_file in Path("runs").glob("*/run.json"):
-        record = Run.open(record_file.parent).record()
-        if record["status"] != "finished" and record["arguments"].get("data") == frozen["data"]:
-            found.append((record["started"], record_file.parent))
+        try:
+            run = Run.open(record_file.parent)
+            record = run.record()
+        except RunError as error:
+            logger.warning(f"{record_file.parent} is passed over: {error}")
+            continue
+        if record["status"] != "finished" and record["arguments"].get("data") == frozen["data"] and not run.in_use:
+            found.append((record["started"], run.folder))
     if not found:
         raise RunError(f"there is no unfinished run on {frozen['data']} below runs: name its folder with --out.")
     return max(found)[1]
 
 
-def open_run(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
-    """Begin a run, or open the one to be resumed; raises RunError when it is finished or had other arguments."""
+@contextmanager
+def begun(folder: Path, frozen: dict[str, Any], *, resume: bool, way: Mapping[str, Any] | None = None) -> Iterator[Run]:
+    """A run that begins, or the one to be resumed, kept from other processes until it ends; the truth is in run.json.
+
+    `way` are the picture size and the steps, see `way_of`. Raises RunError when the run is finished, when another
+    process is at work in it, and when its arguments or its way were others.
+    """
+    if not folder.is_dir() and folder.exists():
+        raise RunError(f"{folder} is a file: choose another --out.")
+    with held(folder):
+        run = _opened(folder, frozen, resume=resume)
+        if way is not None:
+            _require_same_way(run, way)
+        with _recorded(run):
+            yield run
+
+
+def _opened(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
     if not resume:
         return Run.create(folder, frozen, command_line())
-    if not folder.exists():
-        logger.warning(f"{folder} does not exist yet: there is nothing to resume, so a new run begins.")
+    if is_vacant(folder):
+        logger.warning(f"There is no run in {folder} yet: there is nothing to resume, so a new run begins.")
         return Run.create(folder, frozen, command_line())
     run = Run.open(folder)
     given = run.record()["arguments"]
@@ -84,17 +106,23 @@ def open_run(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
         raise RunError(f"{folder} cannot be resumed with other arguments: {listed}.")
     if run.record()["status"] == "finished":
         raise RunError(f"{folder} is already finished: there is nothing to resume.")
+    for partial in folder.rglob(".*.partial"):  # of a process that was killed
+        partial.unlink()
     run.update(status="running", error=None, arguments=given | {name: frozen.get(name) for name in ("aim", "risk")})
     return run
 
 
-def require_same_way(run: Run, recipe: Recipe, steps: Sequence[Step]) -> None:
-    """Write down the picture size and the steps, or raise RunError when a resumed run would now take others.
+def way_of(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any]:
+    """The picture size and the steps of a training.
 
     They follow from what is found: weights in a cache or on the network, and the sizes of the images.
     """
     weights = [step.weights.provenance() if step.weights is not None else None for step in steps]
-    way = {"recipe": recipe.to_json(), "steps": [step.name for step in steps], "weights": weights}
+    return {"recipe": recipe.to_json(), "steps": [step.name for step in steps], "weights": weights}
+
+
+def _require_same_way(run: Run, way: Mapping[str, Any]) -> None:
+    """Write down the way, or raise RunError when a resumed run would now take another."""
     known = run.record().get("way")
     if known is None:
         run.update(way=way)
@@ -107,13 +135,16 @@ def require_same_way(run: Run, recipe: Recipe, steps: Sequence[Step]) -> None:
 
 
 @contextmanager
-def recorded(run: Run) -> Iterator[None]:
-    """Leave the truth in run.json however the run ends."""
+def _recorded(run: Run) -> Iterator[None]:
+    """Leave the truth in run.json however the run ends, and say how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        run.update(status="interrupted", finished=now())
+        with suppress(OSError):  # a full disk
+            run.update(status="interrupted", finished=now())
+        logger.warning(f"The run {run.folder} was stopped. {run.how_to_go_on()}")
         raise
     except BaseException as error:
-        run.update(status="failed", error=str(error) or type(error).__name__, finished=now())
+        with suppress(OSError):  # the error itself tells of a full disk
+            run.update(status="failed", error=str(error) or type(error).__name__, finished=now())
         raise

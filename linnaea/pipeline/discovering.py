@@ -66,7 +66,7 @@ def discover(
     if classifier.familiarity is None or classifier.policy.ood_threshold is None:
         raise UsageError(f"nothing is unfamiliar to {opened.folder}: train it with --ood auto and another model.")
     place = Path(out) if out is not None else opened.folder / NAME
-    with whole_folder(place) as folder:
+    with opened.locked(), whole_folder(place) as folder:
         strangers = _strangers(opened, classifier, image_files(images))
         grouping = _grouped(opened, classifier, strangers.embedded.features, smallest)
         if not (grouping.groups >= 0).any():

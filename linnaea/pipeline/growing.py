@@ -27,7 +27,7 @@ from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.model import Model
-from linnaea.pipeline.beginning import free_folder, freeze, open_run, recorded
+from linnaea.pipeline.beginning import begun, free_folder, freeze
 from linnaea.pipeline.ladder import climb
 from linnaea.pipeline.preparation import prepare
 from linnaea.pipeline.training import examples_job, finish, timed
@@ -66,8 +66,7 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
         kept["aim"] = None
         logger.warning("The aim of the run is dropped: it was about two classes, and now there are more.")
     aims = Aims(**{name: kept[name] for name in AIMS if kept[name] is not None})
-    new = open_run(_folder(old, out), freeze(both, {**arguments, **kept}), resume=False)
-    with recorded(new):
+    with begun(_folder(old, out), freeze(both, {**arguments, **kept}), resume=False) as new:
         new.update(seed=record["seed"])
         with timed(new, "decode, audit, split"):
             prepared = prepare(

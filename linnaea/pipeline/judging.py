@@ -41,6 +41,11 @@ def judge_run(
 ) -> Evaluation:
     """Judge a run on its own test split, or on other labelled images, and write what was found into its folder."""
     run.require_finished()
+    with run.locked():
+        return _judge(run, data, prevalence, unknown)
+
+
+def _judge(run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None) -> Evaluation:
     loaded = load(run.model_folder)
     require_prevalence(loaded.task, prevalence)
     strangers = None if unknown is None else image_files(unknown)

@@ -35,12 +35,11 @@ from linnaea.models.embedding import embed
 from linnaea.models.feature_cache import embed_once
 from linnaea.pipeline.balancing import balanced
 from linnaea.pipeline.beginning import (
+    begun,
     find_unfinished,
     freeze,
     new_folder,
-    open_run,
-    recorded,
-    require_same_way,
+    way_of,
     with_positive,
 )
 from linnaea.pipeline.ladder import RungResult, climb
@@ -140,9 +139,7 @@ def train(
     recipe = Recipe(picture_size(dataset, steps) if img_size is None else img_size, fit)
     frozen = freeze(dataset, arguments)
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
-    run = open_run(folder, frozen, resume=resume)
-    require_same_way(run, recipe, steps)
-    with recorded(run):
+    with begun(folder, frozen, resume=resume, way=way_of(recipe, steps)) as run:
         run.update(seed=seed)
         run.note(*weight_notes)
         for note in weight_notes:

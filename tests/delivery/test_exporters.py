@@ -307,3 +307,17 @@ def test_predict_script_without_images_says_how_to_use_it(exports):
 def test_decoding_travels_verbatim(exports):
     copy = exports["hog"].file.with_name("decoding.py")
     assert copy.read_bytes() == Path(sys.modules[decode.__module__].__file__).read_bytes()
+
+
+def test_an_exported_file_that_says_what_is_not_a_number_does_not_answer(exports, photos, tmp_path):
+    folder = shutil.copytree(exports["majority"].file.parent, tmp_path / "broken")
+    model = onnx.load(folder / "model.onnx")
+    for constant in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(constant)
+        if values.shape == (3,) and values.dtype == np.float32:
+            constant.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.nan, dtype=np.float32), constant.name))
+    onnx.save(model, folder / "model.onnx")
+    told = Predictor(folder / "model.onnx").predict(photos[0])
+    assert (told["reason"], told["label"], told["confidence"]) == ("undefined", None, None)
+    assert "is not a number" in told["detail"]
+    assert Predictor(exports["majority"].file).predict(photos[0])["reason"] != "undefined"

@@ -1,5 +1,6 @@
 """Tables from the bytes of CSV, Parquet and JSON Lines files."""
 
+import csv
 import io
 import json
 from typing import Any
@@ -20,12 +21,12 @@ def load(content: bytes, where: str) -> pa.Table:
     """
     try:
         if where.lower().endswith(".parquet"):
-            table = pq.read_table(io.BytesIO(content))
+            table = _from_parquet(content)
         elif where.lower().endswith(".jsonl"):
             table = _from_json_lines(content)
         else:
             table = _from_csv(content)
-    except (pa.ArrowInvalid, ValueError) as error:
+    except (pa.ArrowInvalid, csv.Error, ValueError) as error:
         raise DataError(f"{where} cannot be read as a table ({error}): expected a header such as path,label.") from None
     names = table.column_names
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -34,11 +35,19 @@ def load(content: bytes, where: str) -> pa.Table:
     return table
 
 
+def _from_parquet(content: bytes) -> pa.Table:
+    """Read from memory, not from a file of Python: Arrow's threads may outlive an error, and Python itself then."""
+    with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
+        return file.read()
+
+
 def _from_csv(content: bytes) -> pa.Table:
+    """Read from memory as well; Arrow's reader of headers would read on in the background, even after an error."""
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=""))
+    names = next((cells for cells in lines if cells), [])
     parse = pa.csv.ParseOptions(newlines_in_values=True)
-    names = pa.csv.open_csv(io.BytesIO(content), parse_options=parse).schema.names
     as_text = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
-    return pa.csv.read_csv(io.BytesIO(content), parse_options=parse, convert_options=as_text)
+    return pa.csv.read_csv(pa.BufferReader(content), parse_options=parse, convert_options=as_text)
 
 
 def _from_json_lines(content: bytes) -> pa.Table:

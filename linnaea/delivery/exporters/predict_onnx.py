@@ -3,8 +3,8 @@
     python predict.py photo.jpg another.png
 
 Prints one JSON object per image: label, confidence, prediction set, OOD score and a reason, which is `ok`, `unsure`,
-`unfamiliar` or `unreadable`. `model.onnx`, `decoding.py` and `decisions.py` must lie beside
-this file.
+`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. `model.onnx`,
+`decoding.py` and `decisions.py` must lie beside this file.
 """
 
 import json
@@ -21,8 +21,9 @@ except ImportError as error:
     sys.exit(f"Error: {error}. This file needs three packages: pip install onnxruntime numpy pillow")
 
 from linnaea.data.decoding import UnreadableError, decode
-from linnaea.decisions import Policy, decide, reasons
+from linnaea.decisions import UNDEFINED, Outputs, Policy, answer
 
+NAMES = ["logits", "probabilities", "ood_score"]
 NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
 
 
@@ -39,27 +40,35 @@ class Predictor:
 
     def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[np.float32], float]:
         """Probabilities (K,) and the OOD score of one image file, or its bytes; raises UnreadableError."""
-        pixels = decode(image, self.recipe["size"], self.recipe["fit"])
-        probabilities, scores = self.session.run(["probabilities", "ood_score"], {"images": pixels[None]})
+        _, probabilities, scores = self._run(image)
         return probabilities[0], float(scores[0])
 
     def predict(self, image: str | Path) -> dict[str, Any]:
         """The answer for one image file, as a dictionary."""
         try:
-            probabilities, score = self.score(image)
+            logits, probabilities, scores = self._run(image)
         except UnreadableError as error:
             return {**NOTHING, "id": str(image), "reason": "unreadable", "detail": str(error)}
-        scores = np.array([score])
-        decided = decide(self.task, self.classes, probabilities[None], self.policy)
+        outputs = Outputs(logits, probabilities, scores if self.knows_strangers else None)
+        decided, (reason,) = answer(self.task, self.classes, outputs, self.policy)
+        if reason == UNDEFINED:
+            detail = "what the model says of it is not a number"
+            return {**NOTHING, "id": str(image), "reason": reason, "detail": detail}
         return {
             **NOTHING,
             "id": str(image),
             "label": decided.labels[0],
             "confidence": round(float(decided.confidence[0]), 6),
             "prediction_set": decided.sets[0],
-            "ood_score": round(score, 6) if self.knows_strangers else None,
-            "reason": reasons(decided.confidence, scores if self.knows_strangers else None, self.policy)[0],
+            "ood_score": round(float(scores[0]), 6) if self.knows_strangers else None,
+            "reason": reason,
         }
+
+    def _run(self, image: str | Path | bytes) -> list[npt.NDArray[np.float32]]:
+        """Logits (1, K), probabilities (1, K) and OOD scores (1,)."""
+        pixels = decode(image, self.recipe["size"], self.recipe["fit"])
+        outputs: list[npt.NDArray[np.float32]] = self.session.run(NAMES, {"images": pixels[None]})
+        return outputs
 
 
 if __name__ == "__main__":

@@ -161,6 +161,7 @@ REASONS = {
     "unsure": "It looked, but no class was likely enough to name.",
     "unfamiliar": "The image looks unlike those it learned from.",
     "unreadable": "The file could not be decoded; it is listed, never replaced by another.",
+    "undefined": "What the model said is not a number: the classifier is broken, or the image breaks it.",
 }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,20 +24,52 @@ def write_bundle(folder: Path, description: dict[str, Any], tensors: "dict[str, 
     return folder
 
 
-def read_bundle(folder: Path) -> "tuple[dict[str, Any], dict[str, Tensor]]":
+@dataclass(frozen=True)
+class Bundle:
+    """The content of a bundle: its `description`, its `tensors` by name, and the two files they are from."""
+
+    description: dict[str, Any]
+    tensors: "dict[str, Tensor]"
+    file: Path
+    weights: Path
+
+
+def read_bundle(folder: Path) -> Bundle:
     """The description and the tensors of a bundle, or of the run folder around it.
 
-    Raises BundleError when a file is missing or differs from what was written. Nothing in a bundle is executed.
+    Raises BundleError when a file is missing or differs from what was written, and when a weight is not a number.
+    Nothing in a bundle is executed.
     """
-    from safetensors.torch import load_file
-
     root = folder if (folder / DESCRIPTION).exists() or not (folder / "model").is_dir() else folder / "model"
     content, weights = _description(root), root / WEIGHTS
     if not weights.exists():
         raise BundleError(f"{weights} is missing: the bundle is incomplete; copy it whole or train again.")
-    if sha256_of(weights) != content["files"][WEIGHTS]:
+    hashes = content.get("files")
+    if not isinstance(hashes, dict) or list(hashes) != [WEIGHTS]:
+        raise BundleError(f"{root / DESCRIPTION}: files is {hashes!r}; expected the SHA-256 of {WEIGHTS}.")
+    if sha256_of(weights) != hashes[WEIGHTS]:
         raise BundleError(f"{weights} has changed since it was saved (its SHA-256 differs): take the original bundle.")
-    return content, load_file(weights)
+    return Bundle(content, _tensors(weights), root / DESCRIPTION, weights)
+
+
+def _tensors(weights: Path) -> "dict[str, Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(weights)
+    except SafetensorError as error:
+        raise BundleError(
+            f"{weights} is not a readable safetensors file ({error}): take the original bundle."
+        ) from None
+    for name, values in tensors.items():
+        wrong = int((~values.isfinite()).sum())
+        if wrong:
+            raise BundleError(
+                f"{weights}: {wrong:,} of {values.numel():,} numbers of {name} are NaN or infinite; expected finite "
+                "weights. Such a classifier has no answers: train again."
+            )
+    return tensors
 
 
 def _description(root: Path) -> dict[str, Any]:

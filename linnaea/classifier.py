@@ -1,7 +1,7 @@
 """A classifier is what a run leaves behind: a model with its preprocessing, class names, calibration and policy."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from linnaea.bundle import read_bundle, write_bundle
 from linnaea.data.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.decisions import UNDEFINED, Outputs, Policy
-from linnaea.errors import DataError
-from linnaea.models import build
+from linnaea.errors import BundleError, DataError, LinnaeaError
+from linnaea.models import build, fill
 from linnaea.models.embedding import embed, measure_embedding
 from linnaea.models.familiarity import Familiarity, build_familiarity
 from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
+from linnaea.runtime.arguments import require_all
 from linnaea.runtime.containers import Located
 from linnaea.runtime.plan import Plan, pick_precision
+from linnaea.schema import require_schema
 from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
@@ -195,7 +197,7 @@ class Classifier:
                 "method": "temperature",
                 "temperature": self.temperature,
                 "prior": list(self.prior),
-                "prior_shift": list(self.prior_shift),
+                "prior_shift": list(self.prior_shift) or [0.0] * len(self.prior),
             },
             "familiarity": self.familiarity.describe() if self.familiarity is not None else None,
             "policy": asdict(self.policy),
@@ -240,30 +242,55 @@ def _of_no_number(reason: str) -> str | None:
 def load(folder: str | Path) -> Classifier:
     """Load a classifier from its bundle, or from the run folder around it.
 
-    Raises BundleError when a file is missing or differs from what was saved. Nothing in a bundle is executed.
+    Raises BundleError when a file is missing or differs from what was saved, when what it says is not a classifier's,
+    and when its parts do not fit each other. Nothing in a bundle is executed.
     """
-    content, tensors = read_bundle(Path(folder))
+    bundle = read_bundle(Path(folder))
+    content = bundle.description
+    require_schema(content, bundle.file)
+    try:
+        classifier = _built(content, bundle.tensors)
+        _try(classifier)
+    except LinnaeaError as error:
+        raise BundleError(f"{bundle.file}: {error} Take the original bundle.") from error
+    return classifier
 
-    def below(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
-    classes = tuple(content["classes"])
+def _built(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Classifier:
+    """The classifier of a description that is of the schema; raises LinnaeaError where the parts do not fit."""
     model = build(content["model"]["kind"], content["model"]["arguments"])
-    model.load_state_dict(below("model/"))
-    familiarity = None
-    if content["familiarity"] is not None:
-        familiarity = build_familiarity(content["familiarity"])
-        familiarity.load_state_dict(below("familiarity/"))
-        familiarity.eval()
+    require_all(model.arguments, content["model"]["arguments"])
+    familiarity = build_familiarity(content["familiarity"]) if content["familiarity"] is not None else None
+    modules: dict[str, nn.Module] = {"model": model} | ({"familiarity": familiarity} if familiarity is not None else {})
+    for name, module in modules.items():
+        fill(module, name, tensors)
+    strange = [name for name in tensors if name.partition("/")[0] not in modules]
+    if strange:
+        raise BundleError(f"the weights hold {strange[0]}, of which the description says nothing.")
+    shift = content["calibration"]["prior_shift"]
     return Classifier(
         model=model.eval(),
-        classes=classes,
+        classes=tuple(content["classes"]),
         task=content["task"],
         recipe=Recipe(**content["recipe"]),
         temperature=content["calibration"]["temperature"],
-        prior=tuple(content["calibration"].get("prior", ())),
-        prior_shift=tuple(content["calibration"].get("prior_shift", ())),
-        familiarity=familiarity,
+        prior=tuple(content["calibration"]["prior"]),
+        prior_shift=tuple(shift) if any(shift) else (),
+        familiarity=familiarity.eval() if familiarity is not None else None,
         policy=Policy.from_json(content["policy"]),
         provenance=content["provenance"],
     )
+
+
+def _try(classifier: Classifier) -> None:
+    """Raise BundleError unless the parts fit each other: of a grey picture the answer is made of the right numbers."""
+    side, count = classifier.recipe.size, len(classifier.classes)
+    grey = np.full((1, side, side, 3), 128, dtype=np.uint8)
+    try:
+        logits, probabilities, scores = classifier.score(grey)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise BundleError(f"model and familiarity do not fit each other ({error}).") from None
+    if logits.shape != (1, count) or scores.shape != (1,):
+        raise BundleError(f"the model gives logits of shape {logits.shape[1:]} for {count} classes.")
+    if not Outputs(logits, probabilities, scores).defined.all():
+        raise BundleError("what the classifier says of a grey picture is not a number.")

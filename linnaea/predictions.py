@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from linnaea.errors import DataError, RunError
+from linnaea.runtime.checksums import keep_checksum, require_unchanged
 from linnaea.runtime.files import write_atomically
 from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
@@ -139,6 +140,10 @@ class Predictions:
 
     def _matrix_of(self, column: pa.Array) -> npt.NDArray[np.float64]:
         flat = column.flatten().to_numpy(zero_copy_only=False) if len(column) else np.zeros(0)
+        if len(flat) != (len(column) - column.null_count) * len(self.classes):
+            raise DataError(
+                f"there is not one score for each of {len(self.classes)} classes: the predictions were changed."
+            )
         values = np.full((len(column), len(self.classes)), np.nan)
         values[column.is_valid().to_numpy(zero_copy_only=False)] = flat.reshape(-1, len(self.classes))
         return values
@@ -209,6 +214,10 @@ class Predictions:
         flags: npt.NDArray[np.bool_] = pc.fill_null(pc.equal(self.table.column("reason"), reason), False).to_numpy()
         return flags
 
+    def keep(self, path: Path) -> Path:
+        """Write it, and its SHA-256 into the file `SHA256SUMS` beside it, by which `read` and `open` know it again."""
+        return keep_checksum(self.write(path))
+
     def write(self, path: Path) -> Path:
         """Write as Parquet, with the classes, the task and the taxonomy in the file's metadata; atomic."""
         facts = {"classes": self.classes, "task": self.task, "taxonomy": dict(self.taxonomy)}
@@ -220,7 +229,7 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
-        """Read what `write` wrote; raises RunError when the file is absent, cut off or of another kind."""
+        """Read what `write` wrote; raises RunError when the file is absent, cut off, changed or of another kind."""
         return cls._from_file(path, WIDE)
 
     @classmethod
@@ -231,6 +240,7 @@ class Predictions:
     @classmethod
     def _from_file(cls, path: Path, wide: Sequence[str]) -> "Predictions":
         """With all columns but those of `WIDE` that are not among `wide`."""
+        require_unchanged(path)
         try:
             with _opened(path) as file:
                 names = file.schema_arrow.names
@@ -242,8 +252,15 @@ class Predictions:
         facts = (table.schema.metadata or {}).get(b"linnaea")
         if facts is None:
             raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
-        content = json.loads(facts)
-        return cls(table, tuple(content["classes"]), content["task"], content.get("taxonomy", {}))
+        try:
+            content = json.loads(facts)
+            classes, task, taxonomy = tuple(content["classes"]), content["task"], content.get("taxonomy", {})
+            known = task in TASKS and all(isinstance(name, str) for name in classes) and isinstance(taxonomy, dict)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            known = False
+        if not known:
+            raise RunError(f"the classes and the task in {path} cannot be read: evaluate the run again.")
+        return cls(table, classes, task, taxonomy)
 
 
 def _opened(path: Path) -> Any:

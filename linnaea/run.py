@@ -1,6 +1,7 @@
 """A run is a folder: the frozen arguments, what happened, the classifier and the evidence."""
 
 import csv
+import logging
 import platform
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,13 @@ from linnaea.errors import RunError
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions
 from linnaea.runtime.cells import split_cell, unescape
+from linnaea.runtime.checksums import has_checksum
 from linnaea.runtime.files import read_json, write_json, write_text
 from linnaea.runtime.locks import LOCK, held, holder_of
 from linnaea.task import TASKS
 
 RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
+logger = logging.getLogger("linnaea")
 TRAINS = ("linnaea train ", "python -m linnaea train ")
 RECORD = {"status": str, "arguments": dict, "started": str, "timings": dict, "notes": list, "test_opened": list}
 NO_TEST = "There is no test split: figures on val were also used to choose, and are too good."
@@ -193,8 +196,12 @@ class Run:
         return rows
 
     def predictions(self, name: str) -> Predictions:
-        """Read `predictions/<name>.parquet`."""
-        return Predictions.read(self.folder / "predictions" / f"{name}.parquet")
+        """Read `predictions/<name>.parquet`; raises RunError where it is absent or has changed since it was written."""
+        file = self.folder / "predictions" / f"{name}.parquet"
+        found = Predictions.read(file)
+        if not has_checksum(file):
+            logger.warning(f"{file} has no SHA-256 written down, as in runs of earlier versions: it is taken as it is.")
+        return found
 
     def write_rows(self, name: str, rows: list[dict[str, Any]]) -> Path:
         """Write a CSV file with the keys of the first row as header."""

@@ -148,7 +148,7 @@ def write_evaluation(
     """
     tuned_on = _tuned_on(predictions, folder, name)
     evaluation = judge(predictions, policy, tuned_on=tuned_on, prevalence=prevalence, seed=seed, replicates=replicates)
-    predictions.write(folder / "predictions" / f"{name}.parquet")
+    predictions.keep(folder / "predictions" / f"{name}.parquet")
     keep_figures(folder, name, evaluation.figures, evaluation.findings)
     return evaluation
 

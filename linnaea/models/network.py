@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from linnaea.errors import UsageError, suggest
 from linnaea.models.model import MODELS, Model
 
+LARGEST_SPREAD = 255.0
 REFUSED = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "num_classes"}
 IDENTITY = 1e-3  # statistics this near to 0 and 1 are those of a layer that was folded away
 
@@ -34,6 +35,8 @@ class Network(Model):
         std: Sequence[float] = (0.5, 0.5, 0.5),
         arguments_of_body: Mapping[str, Any] | None = None,
     ) -> None:
+        if not all(0 < value <= LARGEST_SPREAD for value in std):
+            raise UsageError(f"std is {list(std)}; expected numbers above 0, in terms of pixels from 0 to 1.")
         extra = dict(arguments_of_body or {})
         super().__init__(name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra)
         self.body = create_body(name, size, extra)

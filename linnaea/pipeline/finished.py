@@ -7,6 +7,7 @@ from linnaea.errors import DataError, UsageError
 from linnaea.evidence.comparison import Comparison
 from linnaea.evidence.comparison import compare as compare_predictions
 from linnaea.run import Run
+from linnaea.runtime.checksums import require_all_unchanged
 
 
 def compare(first: str | Path, second: str | Path) -> Comparison:
@@ -31,8 +32,10 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
 
 
 def report(run: str | Path) -> Path:
-    """Write the run's report anew and return its path."""
-    return write_report(Run.open(run).folder)
+    """Write the run's report anew and return its path; raises RunError where predictions of it have changed."""
+    folder = Run.open(run).folder
+    require_all_unchanged(folder / "predictions")
+    return write_report(folder)
 
 
 def _require_same_images(first: Run, second: Run) -> None:

@@ -277,7 +277,7 @@ def _keep(run: Run, step: Step, classifier: Classifier, row: dict[str, Any], pre
     """Keep a finished rung, so that a resumed run need not fit it again."""
     folder = run.folder / "checkpoints" / step.name / "finished"
     classifier.save(folder)
-    predictions.write(folder / "val.parquet")
+    predictions.keep(folder / "val.parquet")
     write_json(folder / "rung.json", {"row": row})
 
 
@@ -286,9 +286,9 @@ def _resume(run: Run, step: Step) -> RungResult | None:
     if not (folder / "rung.json").exists():
         return None
     try:
-        kept, classifier = read_json(folder / "rung.json"), load(folder)
+        row, classifier = read_json(folder / "rung.json")["row"], load(folder)
         predictions = Predictions.read(folder / "val.parquet")
-    except (BundleError, RunError) as error:
+    except (BundleError, RunError, LookupError, TypeError) as error:
         logger.warning(f"{step.name} is fitted again, because what was saved of it cannot be used: {error}")
         return None
-    return RungResult(kept["row"], classifier, predictions, baseline=step.rung.baseline)
+    return RungResult(row, classifier, predictions, baseline=step.rung.baseline)

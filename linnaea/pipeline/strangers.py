@@ -130,7 +130,7 @@ def judge_folder(run: Run, classifier: Classifier, known: Predictions, paths: Se
 
 
 def _keep(run: Run, name: str, unknown: Predictions, judged: OpenSet) -> None:
-    unknown.write(run.folder / "predictions" / f"{name}.parquet")
+    unknown.keep(run.folder / "predictions" / f"{name}.parquet")
     judged.write(run.folder, name)
 
 

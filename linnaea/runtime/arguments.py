@@ -1,8 +1,11 @@
 """What arguments may be, as far as it can be told before anything heavy is imported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from linnaea.errors import DataError, UsageError, suggest
 
@@ -10,6 +13,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
 DUPLICATES = ("near", "exact")
+LARGEST_NUMBER = 2**24  # of classes, features or channels in a model
 SMALLEST_PICTURE, LARGEST_PICTURE = 8, 2048
 
 
@@ -57,6 +61,45 @@ def require_there(paths: Sequence[Path]) -> None:
             f"{len(missing)} of the paths do not exist: {', '.join(missing[:3])}; expected image files or folders of "
             "them."
         )
+
+
+def require_types(maker: type, given: Mapping[str, Any]) -> None:
+    """Raise UsageError when an argument, of JSON types, is not of the type that the maker's signature says."""
+    hints = get_type_hints(vars(maker).get("__init__", object.__init__))
+    for name, value in given.items():
+        if name in hints and not _is_of(value, hints[name]):
+            raise UsageError(f"{name} is {value!r}; expected {_type_in_words(hints[name])}.")
+
+
+def require_all(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise UsageError when arguments that a saved thing has of its `own` were not given: a default may differ."""
+    absent = [name for name in own if name not in given]
+    if absent:
+        raise UsageError(f"{absent[0]} is missing.")
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind is UnionType:
+        return any(_is_of(value, one) for one in inner)
+    if hint is bool or isinstance(value, bool):
+        return hint is bool and isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and 0 <= value <= LARGEST_NUMBER
+    if hint is float:
+        return isinstance(value, int | float) and isfinite(value)
+    if kind is Sequence:
+        return isinstance(value, list | tuple) and all(_is_of(item, inner[0]) for item in value)
+    if kind is Mapping:
+        return isinstance(value, Mapping)
+    return hint is Any or (isinstance(hint, type) and isinstance(value, hint))
+
+
+def _type_in_words(hint: Any) -> str:
+    words = {bool: "true or false", int: f"a whole number from 0 to {LARGEST_NUMBER}", float: "a number", str: "text"}
+    if get_origin(hint) is Sequence:
+        return f"a list, of {_type_in_words(get_args(hint)[0])} each"
+    return words.get(hint, "an object")
 
 
 def _number(value: object) -> float:

@@ -4,7 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.errors import UsageError
 from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+
+HOTTEST = 1e6
 
 
 @FAMILIARITIES.register("max_softmax")
@@ -29,6 +32,8 @@ class TemperedSoftmax(Familiarity):
     kind = "tempered_softmax"
 
     def __init__(self, temperature: float = 1000.0) -> None:
+        if not 0 < temperature <= HOTTEST:
+            raise UsageError(f"temperature is {temperature}; expected a number above 0, up to {HOTTEST:,.0f}.")
         super().__init__(temperature=temperature)
         self.temperature = temperature
 

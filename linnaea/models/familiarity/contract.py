@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from linnaea.errors import BundleError, LinnaeaError
 from linnaea.registry import Registry
+from linnaea.runtime.arguments import require_all, require_types
 
 
 class Familiarity(nn.Module):
@@ -37,11 +38,16 @@ FAMILIARITIES: Registry[type[Familiarity]] = Registry("familiarity score")
 
 def build_familiarity(description: Any) -> Familiarity:
     """Make an unfitted score from what `describe` said; raises BundleError when it says something else."""
-    if not isinstance(description, Mapping) or set(description) != {"kind", "arguments"}:
+    described = isinstance(description, Mapping) and set(description) == {"kind", "arguments"}
+    if not described or not isinstance(description["arguments"], Mapping):
         raise BundleError(
             f"the familiarity score is described as {description!r}; expected its kind and arguments: train again."
         )
     try:
-        return FAMILIARITIES[description["kind"]](**description["arguments"])
-    except (TypeError, RuntimeError, ValueError, LinnaeaError) as error:
+        score, arguments = FAMILIARITIES[description["kind"]], description["arguments"]
+        require_types(score, arguments)
+        built = score(**arguments)
+        require_all(built.arguments, arguments)
+    except (TypeError, RuntimeError, ValueError, LookupError, ArithmeticError, LinnaeaError) as error:
         raise BundleError(f"cannot build the familiarity score {dict(description)}: {error}") from error
+    return built

@@ -1,0 +1,198 @@
+"""What `classifier.json` must say: the name, type and range of each entry, and what must agree between them."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linnaea.errors import BundleError, DataError, suggest
+from linnaea.runtime.arguments import LARGEST_PICTURE, SMALLEST_PICTURE
+from linnaea.task import TASKS
+from linnaea.taxonomy import require_no_loop
+
+LONGEST = 80  # letters of what was found that a message shows
+HIGHEST = 2.0  # a threshold that no probability reaches
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is expected of an entry, in words, and whether a value is that."""
+
+    expected: str
+    holds: Callable[[Any], bool]
+
+
+def require_schema(content: Content, file: Path) -> None:
+    """Raise BundleError, with what was found, what was expected, and the file, unless the description is right."""
+    _require(content, ENTRIES, "", file)
+    for agrees, told in _agreements(content):
+        if not agrees:
+            raise BundleError(f"{file}: {told}: it was changed or is damaged; take the original bundle.")
+
+
+def _require(content: Any, entries: Mapping[str, Any], place: str, file: Path) -> None:
+    for name in dict.fromkeys([*entries, *content]):
+        where, expected = f"{place}{name}", entries.get(name)
+        if expected is None:
+            raise BundleError(f"{file}: unknown entry {where!r}.{suggest(name, entries)} Take the original bundle.")
+        if isinstance(expected, Mapping):
+            if not isinstance(content.get(name), Mapping):
+                raise _wrong(file, where, content, name, f"an object with {', '.join(expected)}")
+            _require(content[name], expected, f"{where}.", file)
+        elif name not in content or not expected.holds(content[name]):
+            raise _wrong(file, where, content, name, expected.expected)
+
+
+def _wrong(file: Path, where: str, content: Content, name: str, expected: str) -> BundleError:
+    found = repr(content[name]) if name in content else "missing"
+    shown = found if len(found) <= LONGEST else f"{found[:LONGEST]}..."
+    return BundleError(f"{file}: {where} is {shown}; expected {expected}. Take the original bundle.")
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, and none that stands for yes or no."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _whole(low: int, high: float) -> Rule:
+    return Rule(
+        f"a whole number from {low}" + (f" to {high}" if math.isfinite(high) else ""),
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
+    )
+
+
+def _between(low: float, high: float) -> Rule:
+    return Rule(f"a number from {low} to {high}", lambda value: is_number(value) and low <= value <= high)
+
+
+def _or_none(rule: Rule) -> Rule:
+    return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.holds(value))
+
+
+def _list_of(rule: Rule) -> Rule:
+    return Rule(
+        f"a list, of {rule.expected} each", lambda value: isinstance(value, list) and all(map(rule.holds, value))
+    )
+
+
+def _is_name(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(value.strip()) and bool(value.encode())
+    except UnicodeEncodeError:  # half of a letter
+        return False
+
+
+def _are_classes(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_name, value)) and len(set(value)) == len(value)
+
+
+def _are_parents(value: Any) -> bool:
+    """Pairs of child and parent that make a tree."""
+    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return False
+    if not all(_is_name(name) for pair in value for name in pair) or len(dict(value)) < len(value):
+        return False
+    try:
+        require_no_loop(dict(value), "")
+    except DataError:
+        return False
+    return True
+
+
+TEXT = Rule("text", lambda value: isinstance(value, str))
+OBJECT = Rule("an object", lambda value: isinstance(value, Mapping))
+NUMBER = Rule("a number", is_number)
+SHARE = _between(0, 1)
+THRESHOLD = _between(0, HIGHEST)
+ENTRIES: Mapping[str, Any] = {
+    "format": TEXT,
+    "files": OBJECT,
+    "classes": Rule("a list of names, each once", _are_classes),
+    "task": Rule(f"one of {', '.join(TASKS)}", lambda value: isinstance(value, str) and value in TASKS),
+    "model": {"kind": TEXT, "arguments": OBJECT},
+    "recipe": {"size": _whole(SMALLEST_PICTURE, LARGEST_PICTURE), "fit": TEXT},
+    "calibration": {
+        "method": Rule("'temperature'", lambda value: value == "temperature"),
+        "temperature": _between(0.001, 1000),
+        "prior": _list_of(SHARE),
+        "prior_shift": _list_of(NUMBER),
+    },
+    "familiarity": _or_none(OBJECT),
+    "policy": {
+        "coverage": SHARE,
+        "set_threshold": SHARE,
+        "unsure_rate": SHARE,
+        "confidence_threshold": THRESHOLD,
+        "unfamiliar_rate": SHARE,
+        "ood_threshold": _or_none(NUMBER),
+        "n": _whole(0, math.inf),
+        "thresholds": _list_of(THRESHOLD),
+        "aim": TEXT,
+        "parents": Rule("a list of pairs, child and parent, that make a tree", _are_parents),
+        "risk": _or_none(SHARE),
+    },
+    "provenance": OBJECT,
+}
+
+
+def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
+    """Whether entries agree with each other, and the words for where they do not."""
+    task, policy, calibration = TASKS[content["task"]], content["policy"], content["calibration"]
+    count, given, calibrated = len(content["classes"]), content["model"]["arguments"], policy["n"] > 0
+    classes = f"there are {count} classes"
+    yield (count == 2 if task.name == "binary" else count > 1 or task.multilabel), f"{classes} for the task {task.name}"
+    yield given.get("classes") == count, f"{classes}, and the model has {given.get('classes')!r}"
+    size = content["recipe"]["size"]
+    yield "size" not in given or _same(given["size"], size), f"images of {size} pixels do not fit the model {given!r}"
+    for name in ("prior", "prior_shift"):
+        yield len(calibration[name]) in (0, count), f"{classes}, and calibration.{name} has {len(calibration[name])}"
+    adapted = "prior" in content["provenance"] or bool(calibration["prior_shift"])
+    shifted = bool(calibration["prior"] and calibration["prior_shift"])
+    yield shifted or not adapted, "calibration lacks its shares of classes"
+    yield bool(calibration["prior"]) or not calibrated, "calibration.prior is empty"
+    thresholds = len(policy["thresholds"])
+    yield (
+        thresholds in _counts(task.name, count, calibrated),
+        f"{thresholds} thresholds do not fit the {task.name} task",
+    )
+    if task.hierarchical:
+        yield bool(policy["parents"]), "the task is hierarchical, and policy.parents is empty"
+        yield (policy["risk"] is None) == (not thresholds), "policy.risk and policy.thresholds do not fit each other"
+    elif calibrated:
+        yield bool(policy["aim"]) == bool(thresholds), "policy.aim and policy.thresholds do not fit each other"
+    strange = policy["ood_threshold"] is not None
+    yield (
+        not calibrated or strange == (content["familiarity"] is not None),
+        ("policy.ood_threshold and familiarity do not fit each other"),
+    )
+    for flag in _flags(content["familiarity"]):
+        yield flag is task.multilabel, f"familiarity.several is {flag!r} for the task {task.name}"
+
+
+def _counts(task: str, classes: int, calibrated: bool) -> tuple[int, ...]:
+    """How many thresholds the answers of a task may have."""
+    return {
+        "binary": (0, 1),
+        "multilabel": (classes,) if calibrated else (0, classes),
+        "hierarchical": (1,) if calibrated else (0, 1),
+    }.get(task, (0,))
+
+
+def _same(given: Any, size: int) -> bool:
+    return isinstance(given, int) and given == size
+
+
+def _flags(description: Any) -> Iterator[Any]:
+    """What a familiarity score and its parts say of several labels."""
+    arguments = description.get("arguments") if isinstance(description, Mapping) else None
+    if isinstance(arguments, Mapping):
+        if "several" in arguments:
+            yield arguments["several"]
+        parts = arguments.get("parts")
+        for part in parts if isinstance(parts, list) else []:
+            yield from _flags(part)

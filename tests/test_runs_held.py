@@ -120,10 +120,11 @@ def test_a_training_that_is_stopped_from_outside_goes_on(photos, tmp_path, numbe
     process = start("train", photos, "--out", "run", *TRAINING, folder=tmp_path)
     run = Run(tmp_path / "run")
     wait_for(tmp_path / "run" / "history.csv", process)
-    second = start("train", photos, "--out", "run", *TRAINING, "--resume", folder=tmp_path)
-    out, told = second.communicate(timeout=180)
-    assert (second.returncode, out) == (2, "")
-    assert f"run is in use by process {process.pid} on " in told
+    if number == signal.SIGKILL:
+        second = start("train", photos, "--out", "run", *TRAINING, "--resume", folder=tmp_path)
+        out, told = second.communicate(timeout=180)
+        assert (second.returncode, out) == (2, "")
+        assert f"run is in use by process {process.pid} on " in told
     with pytest.raises(RunError, match=f"process {process.pid} on .* is at work in it"):
         run.require_finished()
     process.send_signal(number)

@@ -246,7 +246,7 @@ def load(folder: str | Path) -> Classifier:
     and when its parts do not fit each other. Nothing in a bundle is executed.
     """
     bundle = read_bundle(Path(folder))
-    content = bundle.description
+    content = _with_shares(bundle.description)
     require_schema(content, bundle.file)
     try:
         classifier = _built(content, bundle.tensors)
@@ -254,6 +254,14 @@ def load(folder: str | Path) -> Classifier:
     except LinnaeaError as error:
         raise BundleError(f"{bundle.file}: {error} Take the original bundle.") from error
     return classifier
+
+
+def _with_shares(content: dict[str, Any]) -> dict[str, Any]:
+    """The description with the shares of classes, of which those of earlier versions say nothing, as empty lists."""
+    calibration = content.get("calibration")
+    if not isinstance(calibration, dict) or calibration.keys() & {"prior", "prior_shift"}:
+        return content
+    return content | {"calibration": calibration | {"prior": [], "prior_shift": []}}
 
 
 def _built(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Classifier:

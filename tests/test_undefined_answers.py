@@ -9,6 +9,8 @@ from linnaea.classifier import Classifier
 from linnaea.data.pixels import Recipe
 from linnaea.decisions import Outputs, Policy, answer
 from linnaea.delivery.answers import FORMATS
+from linnaea.errors import DataError
+from linnaea.evidence.calibration import calibrate
 from linnaea.models import build
 
 NAN, INF = float("nan"), float("inf")
@@ -107,3 +109,11 @@ def test_where_all_is_well_nothing_is_said_of_it(photos):
     told = {finding.name: finding for finding in evaluate(sound, photos).findings}
     assert "unreadable" not in told
     assert "undefined" not in {row["reason"] for row in told["answers"].rows}
+
+
+@pytest.mark.parametrize("part", [0, 2])
+def test_what_is_not_a_number_is_not_calibrated(breaks_on_dark, part):
+    outputs = [np.zeros((4, 2)), np.zeros((4, 2)), np.zeros(4)]
+    outputs[part][1] = NAN
+    with pytest.raises(DataError, match="of 1 of 4 validation images is not a number: it cannot be calibrated"):
+        calibrate(breaks_on_dark, outputs[0], outputs[2], np.array([0, 1, 0, 1]))

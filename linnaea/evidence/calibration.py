@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from linnaea.decisions import Policy, decide
+from linnaea.errors import DataError
 from linnaea.evidence.aims import MARGIN, Goal
 from linnaea.evidence.roll_up import RISK, fit_roll_up, require_taxonomy
 from linnaea.evidence.thresholds import TASKS_WITH_THRESHOLDS, fit_thresholds, require_thresholds
@@ -63,6 +64,12 @@ def calibrate_with_findings(
 ) -> "tuple[Classifier, list[Finding]]":
     """The same, and what is to be said of the thresholds."""
     aims = aims or Aims()
+    unsound = int((~(np.isfinite(logits).all(axis=1) & np.isfinite(scores))).sum())
+    if unsound:
+        raise DataError(
+            f"what the model says of {unsound} of {len(logits)} validation images is not a number: it cannot be "
+            "calibrated. Train with a lower learning rate, or choose another model."
+        )
     raw = classifier.raw(logits)
     task = TASKS[classifier.task]
     temperature = (fit_temperature_of_labels if task.multilabel else fit_temperature)(raw, targets)

@@ -206,11 +206,12 @@ class Dataset:
         groups = [f"taxonomy {sorted(self.taxonomy.items())}"] if self.taxonomy else []
         return hashlib.sha256("\n".join([",".join(names), *rows, *groups]).encode()).hexdigest()
 
-    def manifest(self, also: Sequence[str] = ()) -> str:
+    def manifest(self, also: Sequence[str] = (), *, guard_formulas: bool = True) -> str:
         """CSV of every file seen, used or not, and why not.
 
         The header is `path,label,split,group,sha256`, then `time`, `unknown`, `absent` and the columns `also` where
-        the dataset has them, then `excluded`. Several names in a cell are joined as `split_cell` takes them apart.
+        the dataset has them, then `excluded`. Several names in a cell are joined as `split_cell` takes them apart. With
+        `guard_formulas` an apostrophe stands before cells that a spreadsheet would run; `read` drops it again.
         """
         names = [*MANIFEST, *(name for name in (*MANIFEST_IF_PRESENT, *also) if self.has(name))]
         columns = [map(_cell, self.column(name)) if self.has(name) else [""] * len(self) for name in names]
@@ -220,7 +221,7 @@ class Dataset:
             label = entry.label or ""
             left = [entry.path, label if self.multilabel else escape(label), entry.split or ""]
             rows.append([*left, *[""] * (len(names) - 3), entry.reason])
-        return as_csv(rows)
+        return as_csv(rows, guard_formulas=guard_formulas)
 
 
 def _comparable(value: Any) -> Any:

@@ -15,13 +15,14 @@ from typing import Any
 import pyarrow as pa
 
 from linnaea.dataset import LISTS, MANIFEST, MANIFEST_IF_PRESENT, Dataset, Excluded
-from linnaea.errors import RunError
+from linnaea.errors import DataError, RunError
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions
-from linnaea.runtime.cells import split_cell, unescape
+from linnaea.runtime.cells import as_csv, records_in, rows_in, split_cell, unescape
 from linnaea.runtime.checksums import has_checksum
 from linnaea.runtime.files import read_json, write_json, write_text
 from linnaea.runtime.locks import LOCK, held, holder_of
+from linnaea.runtime.text import decoded
 from linnaea.task import TASKS
 
 RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
@@ -185,13 +186,12 @@ class Run:
 
     def _manifest_rows(self, manifest: Path) -> list[dict[str, str]]:
         try:
-            with manifest.open(encoding="utf-8", newline="") as handle:
-                reader = csv.DictReader(handle, strict=True)
-                names, rows = reader.fieldnames or [], list(reader)
-        except (csv.Error, UnicodeDecodeError) as error:
+            text = decoded(manifest.read_bytes(), str(manifest))
+            names, rows = next(rows_in(text), []), list(records_in(text))
+        except (csv.Error, DataError) as error:
             raise RunError(f"{manifest} cannot be read ({error}): it was changed; start a new run.") from None
         expected = [*MANIFEST, *(name for name in MANIFEST_IF_PRESENT if name in names), "excluded"]
-        if names != expected or any(None in row.values() or None in row for row in rows):
+        if names != expected:
             raise RunError(f"{manifest} has not the columns {','.join(expected)}: it was changed; start a new run.")
         return rows
 
@@ -205,17 +205,15 @@ class Run:
 
     def write_rows(self, name: str, rows: list[dict[str, Any]]) -> Path:
         """Write a CSV file with the keys of the first row as header."""
-        lines = [",".join(rows[0])] if rows else []
-        lines += [",".join(_cell(value) for value in row.values()) for row in rows]
-        return write_text(self.folder / name, "\n".join(lines) + "\n")
+        cells = [list(rows[0]), *(list(map(_cell, row.values())) for row in rows)] if rows else []
+        return write_text(self.folder / name, as_csv(cells))
 
     def read_rows(self, name: str) -> list[dict[str, str]]:
         """Read a CSV file of the run; no rows when it is not there yet."""
         path = self.folder / name
         if not path.exists():
             return []
-        with path.open(encoding="utf-8", newline="") as handle:
-            return list(csv.DictReader(handle))
+        return list(records_in(decoded(path.read_bytes(), str(path))))
 
 
 def now() -> str:
@@ -248,5 +246,4 @@ def _column(name: str, cells: list[str], several: bool) -> pa.Array:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

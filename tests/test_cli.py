@@ -27,12 +27,12 @@ COMMANDS = (*VERBS, "cache", "doctor", "demo")
 FLAG_NAMES = {"learning_rate": "lr"}
 NAMES_IN_PYTHON = {"evaluate": {"run": "classifier"}, "predict": {"run": "classifier"}}
 ONLY_ON_THE_COMMAND_LINE = {
-    "audit": {"as_json", "strict", "fix_list", "report_file"},
-    "split": {"out", "check", "as_json"},
+    "audit": {"as_json", "strict", "fix_list", "report_file", "guard_formulas"},
+    "split": {"out", "check", "as_json", "guard_formulas"},
     "diff": {"as_json", "strict"},
     "evaluate": {"as_json"},
     "discover": {"as_json"},
-    "predict": {"output_format", "out"},
+    "predict": {"output_format", "out", "guard_formulas"},
     "compare": {"as_json"},
 }
 ONLY_IN_PYTHON: dict[str, set[str]] = {}

@@ -8,6 +8,7 @@ import typer
 
 from linnaea.cli.application import (
     AsJson,
+    GuardFormulas,
     ImageFiles,
     OtherData,
     RunFolder,
@@ -67,12 +68,13 @@ def predict(
             callback=one_of(*PRECISIONS),
         ),
     ] = "float32",
+    guard_formulas: GuardFormulas = True,
 ) -> None:
     """Classify image files: label, confidence, prediction set, OOD score and a reason for each."""
     from linnaea import pipeline
     from linnaea.delivery.answers import writer_for
 
-    write = writer_for(output_format, out)  # refused before any work is done
+    write = writer_for(output_format, out, guard_formulas=guard_formulas)  # refused before any work is done
     answers = pipeline.predict(run, list(images), precision=precision)
     text, reasons = write(answers, out), Counter(answers.column("reason"))
     typer.echo(text if out is None else f"The answers are in {out}.")

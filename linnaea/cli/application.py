@@ -156,6 +156,14 @@ Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or 
 Augment = Annotated[
     str | None, typer.Option(help="Augmentations, separated by commas, or none. Default: those the data speaks for.")
 ]
+GuardFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--guard-formulas/--no-guard-formulas",
+        help="In CSV, put an apostrophe before cells that a spreadsheet would run as a formula. Default: on.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 

@@ -12,6 +12,7 @@ from linnaea.cli.application import (
     Data,
     Duplicates,
     Fit,
+    GuardFormulas,
     ImageSize,
     Seed,
     SplitBy,
@@ -43,6 +44,7 @@ def audit(
     ] = None,
     as_json: AsJson = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there is any warning.")] = False,
+    guard_formulas: GuardFormulas = True,
     seed: Seed = 0,
 ) -> None:
     """Check labelled images before training: files, duplicates, leaks, label errors, odd images, shortcuts."""
@@ -51,7 +53,10 @@ def audit(
     found = pipeline.audit(data, weights=weights, img_size=img_size, fit=fit, duplicates=duplicates, seed=seed)
     grave = [finding for finding in found if finding.severity != "info"]
     print_findings(list(found), as_json)
-    for written in (fix_list and found.write_fixes(fix_list), report_file and found.write_report(report_file)):
+    for written in (
+        fix_list and found.write_fixes(fix_list, guard_formulas=guard_formulas),
+        report_file and found.write_report(report_file),
+    ):
         if written and not as_json:
             typer.echo(f"Written: {written}")
     if not as_json:
@@ -108,6 +113,7 @@ def split(
     ] = False,
     duplicates: Duplicates = "near",
     seed: Seed = 0,
+    guard_formulas: GuardFormulas = True,
     as_json: AsJson = False,
 ) -> None:
     """Split images into train, val and test without leaks, and write the split as CSV; or check existing splits."""
@@ -135,7 +141,7 @@ def split(
     if out is None and place.exists():
         raise UsageError(f"{place} already exists: remove it, or name another file with --out.")
     columns = [f"fold_{repeat}" for repeat in range(1, repeats + 1)] if folds else []
-    write_text(place, dataset.manifest(columns))
+    write_text(place, dataset.manifest(columns, guard_formulas=guard_formulas))
     parts = {name: Counter(dataset.column(name)) for name in columns or ["split"]}
     if as_json:
         print_json({"written": str(place), "images": {name: dict(counts) for name, counts in parts.items()}})

@@ -10,7 +10,9 @@ from typing import Any
 
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError, suggest
+from linnaea.runtime.boundary import parsing
 from linnaea.runtime.files import write_text
+from linnaea.runtime.text import read_text
 from linnaea.runtime.toml import toml_table, toml_value
 
 FILE = "datasheet.toml"
@@ -71,12 +73,11 @@ class Datasheet:
 
 def read_datasheet(file: Path) -> Datasheet:
     """Read a datasheet; raises DataError when it is absent, no TOML, or has a key that is no question."""
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{file} does not exist: expected a datasheet; `linnaea datasheet DATA` writes one.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is no TOML ({error}): expected lines such as licence = 'CC BY 4.0'.") from None
+    if not file.exists():
+        raise DataError(f"{file} does not exist: expected a datasheet; `linnaea datasheet DATA` writes one.")
+    text = read_text(file)
+    with parsing(file, "TOML", "expected lines such as licence = 'CC BY 4.0'"):
+        content = tomllib.loads(text)
     counted = content.pop(COUNTED, {})
     _require_no_answers(file, counted)
     return Datasheet({key: text for key, value in content.items() if (text := _answer(file, key, value))}, counted)

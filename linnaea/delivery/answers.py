@@ -1,48 +1,55 @@
 """Predictions as text or files, for people and for programs."""
 
-import csv
-import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from linnaea.errors import UsageError
 from linnaea.predictions import ANSWER, Predictions
 from linnaea.registry import Registry
-from linnaea.runtime.cells import join_cell
+from linnaea.runtime import cells
+from linnaea.runtime.cells import escape, join_cell
 from linnaea.runtime.files import write_text
 
 Writer = Callable[[Predictions, Path | None], str]  # to text, which is also written where a file is given
+ToText = TypeVar("ToText", bound=Callable[[Predictions], str])
 FORMATS: Registry[Writer] = Registry("output format")
 
 
-def _register(name: str) -> Callable[[Callable[[Predictions], str]], Callable[[Predictions], str]]:
+def _register(name: str) -> Callable[[ToText], ToText]:
     """Register a function to text, to be written where a file is asked for."""
 
-    def add(to_text: Callable[[Predictions], str]) -> Callable[[Predictions], str]:
-        @FORMATS.register(name)
-        def write(predictions: Predictions, out: Path | None) -> str:
-            text = to_text(predictions)
-            if out is not None:
-                write_text(out, text + "\n")
-            return text
-
+    def add(to_text: ToText) -> ToText:
+        FORMATS.register(name)(_writer(to_text))
         return to_text
 
     return add
 
 
-def writer_for(name: str | None, out: Path | None) -> Writer:
+def _writer(to_text: Callable[[Predictions], str]) -> Writer:
+    def write(predictions: Predictions, out: Path | None) -> str:
+        text = to_text(predictions)
+        if out is not None:
+            write_text(out, text + "\n")
+        return text
+
+    return write
+
+
+def writer_for(name: str | None, out: Path | None, *, guard_formulas: bool = True) -> Writer:
     """The format of this name or, without one, that which the file's name ends in, otherwise a table.
 
-    Raises UsageError for an unknown format, and where the file's name ends in another one.
+    Raises UsageError for an unknown format, and where the file's name ends in another one. `guard_formulas` puts an
+    apostrophe before cells of CSV that a spreadsheet would run.
     """
     ending = out.suffix.lower().removeprefix(".") if out is not None else ""
     known = ending if ending in FORMATS else None
     write = FORMATS[name or known or "table"]
     if name is not None and known not in (None, name):
         raise UsageError(f"{out} ends in .{ending}, and --format is {name}: leave one out, or let them agree.")
-    return write
+    return write if guard_formulas or (name or known) != "csv" else _writer(partial(as_csv, guard_formulas=False))
 
 
 @_register("table")
@@ -52,16 +59,15 @@ def as_table(predictions: Predictions) -> str:
 
 
 @_register("csv")
-def as_csv(predictions: Predictions) -> str:
+def as_csv(predictions: Predictions, *, guard_formulas: bool = True) -> str:
     """A header and a row per image; several labels, and those of a set, are joined by bars."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, ANSWER, lineterminator="\n")
-    writer.writeheader()
+    rows: list[Sequence[str]] = [ANSWER]
     for answer in predictions:
         label, members = answer["label"], answer["prediction_set"] or ()
         several = join_cell(label) if isinstance(label, list) else label
-        writer.writerow({**answer, "label": several, "prediction_set": "|".join(members)})
-    return out.getvalue().rstrip("\n")
+        row = {**answer, "label": several, "prediction_set": "|".join(map(escape, members))}
+        rows.append(["" if row[name] is None else str(row[name]) for name in ANSWER])
+    return cells.as_csv(rows, guard_formulas=guard_formulas).rstrip("\n")
 
 
 @_register("json")

@@ -1,7 +1,5 @@
 """`audit`: look at labelled images before any model of the user's does."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +26,7 @@ from linnaea.models.model import Model
 from linnaea.models.weights import find_weights
 from linnaea.pipeline.preparation import group_duplicates
 from linnaea.runtime.arguments import DUPLICATES, require_one_of, require_seed
-from linnaea.runtime.cells import join_cell
+from linnaea.runtime.cells import as_csv, join_cell
 from linnaea.runtime.containers import Located
 from linnaea.runtime.files import write_text
 from linnaea.runtime.plan import Plan
@@ -64,13 +62,11 @@ class Audit(Sequence[Any]):
             if row.get("path")
         ]
 
-    def write_fixes(self, place: str | Path) -> Path:
-        """Write `fixes` as CSV."""
-        out = io.StringIO()
-        writer = csv.DictWriter(out, ["finding", "severity", *FIX_COLUMNS], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.fixes())
-        return write_text(Path(place), out.getvalue())
+    def write_fixes(self, place: str | Path, *, guard_formulas: bool = True) -> Path:
+        """Write `fixes` as CSV, with an apostrophe before cells that a spreadsheet would run, unless that is off."""
+        names = ["finding", "severity", *FIX_COLUMNS]
+        rows = [[row[name] for name in names] for row in self.fixes()]
+        return write_text(Path(place), as_csv([names, *rows], guard_formulas=guard_formulas))
 
     def write_report(self, place: str | Path) -> Path:
         """Write the findings, with pictures, as one HTML file."""

@@ -1,13 +1,15 @@
-"""Tables as text, and several names in one cell of them, joined by bars."""
+"""Tables as text, several names in one cell of them, joined by bars, and cells that a spreadsheet would run."""
 
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 BAR = "|"
 _PIECE = re.compile(r"(\\*)(\|)")
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")  # also in the full width of East Asian scripts
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def split_cell(cell: str) -> list[str]:
@@ -52,10 +54,51 @@ def join_cell(names: Sequence[str]) -> str:
     return BAR.join([*before_bar[:-1], whole[-1]]) if len(whole) > 1 else "".join(before_bar) + BAR
 
 
-def as_csv(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as CSV from which every reader gets the same cells back, whatever they hold or begin with."""
-    text = _written(rows, csv.QUOTE_MINIMAL)
-    return text if "\r" not in text else _written(rows, csv.QUOTE_ALL)  # else a lone \r would end a row for some
+def is_guarded(cell: str) -> bool:
+    """Whether a cell begins with an apostrophe that keeps a spreadsheet from running what follows it."""
+    return cell.startswith("'") and _is_formula(cell)
+
+
+def guarded(cell: str) -> str:
+    """The cell, with an apostrophe before it where a spreadsheet would run it as a formula."""
+    return f"'{cell}" if _is_formula(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    """The cell as it was before `guarded`."""
+    return cell[1:] if is_guarded(cell) else cell
+
+
+def _is_formula(cell: str) -> bool:
+    """Whether a cell is one that spreadsheets run, or such a one behind apostrophes; a number is none."""
+    return bool(_FORMULA.match(cell)) and not _NUMBER.fullmatch(cell.lstrip("'"))
+
+
+def rows_in(text: str) -> Iterator[list[str]]:
+    """The rows of a CSV text as `as_csv` was given them; raises csv.Error where it is none."""
+    for row in csv.reader(io.StringIO(text, newline=""), strict=True):
+        yield list(map(unguarded, row))
+
+
+def records_in(text: str) -> Iterator[dict[str, str]]:
+    """The rows below a header by the names there; raises csv.Error for a row with more or fewer cells."""
+    rows = rows_in(text)
+    names = next(rows, [])
+    for number, row in enumerate(rows, 2):
+        if row and len(row) != len(names):
+            raise csv.Error(f"row {number} has {len(row)} cells, the header has {len(names)}")
+        if row:
+            yield dict(zip(names, row, strict=True))
+
+
+def as_csv(rows: Iterable[Iterable[str]], *, guard_formulas: bool = True) -> str:
+    """Rows as CSV from which `rows_in` gets the same cells back, whatever they hold or begin with.
+
+    Cells that a spreadsheet would run are guarded by an apostrophe, unless that is turned off.
+    """
+    cells = [[guarded(cell) if guard_formulas else cell for cell in row] for row in rows]
+    text = _written(cells, csv.QUOTE_MINIMAL)
+    return text if "\r" not in text else _written(cells, csv.QUOTE_ALL)  # else a lone \r would end a row for some
 
 
 def _written(rows: Sequence[Sequence[str]], quoting: Literal[0, 1]) -> str:

@@ -87,7 +87,7 @@ def test_a_datasheet_is_no_stray_file(photos):
         ("limits = true", "limits is True; expected words"),
         ("limits = [1, 2]", "expected words"),
         ("counted = 3", "counted is 3; expected a table"),
-        ("licence = CC0", "is no TOML"),
+        ("licence = CC0", "cannot be read as TOML"),
         ("[counted]\nimages = 3\nlicence = 'CC0'", "answers 'licence' below .counted., .*: move it above"),
         ("[counted.classes]\ncat = 3\ncontact = 'me'", "answers 'contact' below .counted."),
     ],

@@ -45,7 +45,7 @@ def test_class_folders_in_an_archive(tmp_path, ending, before):
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("before", ["", "set/"])
 def test_split_folders_in_an_archive(tmp_path, ending, before):
-    names = [f"{before}{name}" for name in ("train/a/1.png", "train/b/2.png", "valid/a/3.png", "other/a/4.png")]
+    names = [f"{before}{name}" for name in ("train/a/1.png", "train/b/2.png", "valid/a/3.png", "other/a/4.txt")]
     dataset = read(pack(tmp_path / f"x{ending}", members(*names)))
     assert dataset.column("split") == ["train", "train", "val"]
     assert list(reasons(dataset).values()) == ["outside the split folders"]
@@ -219,10 +219,10 @@ def test_parts_that_lack_their_other_half_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", r"x\.tar#1\.json is no JSON"),
+        (b"{", r"x\.tar#1\.json cannot be read as JSON"),
         (b'{"label": {"a": 1}}', "expected a name, a number, or a list"),
         (b'{"label": 7}', "the label 7, and there are names for 2 classes"),
-        (b'{"label": "a", "split": "holdout"}', "the split 'holdout'"),
+        (b'{"label": "a", "split": "somewhere"}', "the split 'somewhere'"),
     ],
 )
 def test_labels_in_shards_that_cannot_be_used(tmp_path, content, message):

@@ -88,7 +88,7 @@ def test_objects_that_cannot_be_read(tmp_path, monkeypatch):
     kind = datasets.ClassLabel(names=["cat"])
     data = labelled(photos(tmp_path / "photos", 1), [0], kind)
     with pytest.raises(DataError, match="expected names such as train, validation and test"):
-        read(datasets.DatasetDict({"holdout": data}))
+        read(datasets.DatasetDict({"somewhere": data}))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(UsageError, match="already exists"):

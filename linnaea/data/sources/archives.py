@@ -24,9 +24,10 @@ def read(path: Path) -> Dataset:
     """
     tree = Packed(path)
     below = _wrapping(tree)
-    tables = [found] if (found := table.table_in(tree, below)) else hub_metadata.tables_in(tree, below)
+    found = table.table_in(tree, below)
+    tables = {found: None} if found else hub_metadata.tables_in(tree, below)
     if tables:
-        return table.read_in(tree, *tables, by_folder=not found)
+        return table.read_in(tree, tables)
     if not tree.folders(below):
         raise DataError(
             f"{path} holds {len(tree.names)} files that can be read and no folder of images: expected a folder per "

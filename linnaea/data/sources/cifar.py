@@ -16,6 +16,7 @@ from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.runtime.containers.cifar import read_binary, read_pickled
 from linnaea.runtime.containers.pickles import read_pickle
+from linnaea.runtime.text import decoded, read_text
 
 Labels = npt.NDArray[np.int64]
 ENDINGS = ("", ".bin")
@@ -51,7 +52,7 @@ def _from_pickle(file: Path) -> Labels:
 
 def _text(*files: str) -> Callable[[Path], list[list[str]]]:
     def names(folder: Path) -> list[list[str]]:
-        return [(folder / file).read_text("utf-8").split() if (folder / file).is_file() else [] for file in files]
+        return [read_text(folder / file).split() if (folder / file).is_file() else [] for file in files]
 
     return names
 
@@ -65,7 +66,7 @@ def _pickled(file: str, *keys: str) -> Callable[[Path], list[list[str]]]:
 
 
 def _plain(name: Any) -> str:
-    return name.decode("utf-8") if isinstance(name, bytes) else str(name)
+    return decoded(name, "the name of a class") if isinstance(name, bytes) else str(name)
 
 
 FORMS = (

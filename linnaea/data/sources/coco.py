@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.data.sources.assembling import assemble
-from linnaea.data.sources.folders import SPLIT_OF
+from linnaea.data.sources.split_words import split_of
 from linnaea.data.sources.taxonomy import from_pairs
 from linnaea.data.sources.trees import Folder, under
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
 from linnaea.runtime.containers.names import leads_outside
+from linnaea.runtime.text import MOST_TABLE_BYTES, read_text
 
 PATTERNS = ("annotations/instances_*.json", "instances_*.json", "*/_annotations.coco.json", "_annotations.coco.json")
+EXPECTED = "expected an object with images, annotations and categories"
 NO_GROUP = ("", "none")
 TRIED = 50  # images that are looked for in each folder that could be theirs
 
@@ -44,7 +47,7 @@ class Instances:
     def split(self) -> str | None:
         """The split that the part's name begins with."""
         word = re.match(r"[a-z]*", self.part.lower())
-        return SPLIT_OF.get(word[0]) if word else None
+        return split_of(word[0]) if word else None
 
 
 def detects(path: Path) -> bool:
@@ -88,19 +91,18 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _load(file: Path) -> Instances:
     """Read a file; raises DataError where it is no COCO file, or names what it does not have."""
+    text = read_text(file, MOST_TABLE_BYTES)
+    with parsing(file, "COCO instances", EXPECTED):
+        content = json.loads(text)
     try:
-        content = json.loads(file.read_bytes())
         images, categories = content["images"], content["categories"]
         objects = [(entry["image_id"], entry["category_id"]) for entry in content["annotations"]]
         names = {entry["id"]: str(entry["name"]) for entry in categories}
         files = {entry["id"]: str(entry["file_name"]) for entry in images}
         groups = {str(entry["name"]): str(entry.get("supercategory") or "") for entry in categories}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(
-            f"{file} cannot be read as COCO instances ({why}): expected an object with images, annotations and "
-            "categories."
-        ) from None
+        raise DataError(f"{file} cannot be read as COCO instances ({why}): {EXPECTED}.") from None
     _require_known(file, "images", [image for image, _ in objects], files, len(images))
     _require_known(file, "categories", [category for _, category in objects], names, len(categories))
     twice = [name for name, count in Counter(names.values()).items() if count > 1]

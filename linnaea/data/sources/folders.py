@@ -1,22 +1,22 @@
 """Class folders, with or without train/val/test folders above them."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from linnaea.data.datasheet import FILE as DATASHEET
 from linnaea.data.sources.assembling import SUFFIXES, assemble
+from linnaea.data.sources.split_words import is_unlabelled, splits_among
 from linnaea.data.sources.taxonomy import NAME as TAXONOMY
 from linnaea.data.sources.taxonomy import beside
 from linnaea.data.sources.trees import Folder, Packed, Tree, as_text, is_hidden, under
 from linnaea.dataset import Dataset, Excluded
+from linnaea.errors import DataError
 from linnaea.runtime.containers import Located, locate
 
-SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
+logger = logging.getLogger("linnaea")
 NOT_TEXT = "name is not valid UTF-8: rename it"
-SPLIT_OF = {name: split for split, names in SPLIT_NAMES.items() for name in names}
+PLAIN = ("train", "val", "valid", "validation", "test")  # names that need no word on how they were read
 
 
 def detects_splits(path: Path) -> bool:
@@ -40,9 +40,47 @@ def read_classes(path: Path) -> Dataset:
 
 
 def has_splits(tree: Tree, below: str = "") -> bool:
-    """Whether a folder is divided into a train folder and others, or holds a train folder alone."""
-    found = {SPLIT_OF.get(name.lower()) for name in tree.folders(below)}
-    return "train" in found and (bool(found & {"val", "test"}) or found == {"train"})
+    """Whether the folders in a folder are splits; raises DataError where that cannot be told."""
+    return bool(splits_in(tree, below))
+
+
+def splits_in(tree: Tree, below: str = "") -> dict[str, str]:
+    """The split that each folder in a folder is by its name; none where the folders are classes.
+
+    Classes may be called `train` or `test`, too: then their images lie right in them, beside other classes. Raises
+    DataError where split folders stand beside a folder of images that is no split.
+    """
+    names = tree.folders(below)
+    found = splits_among(names)
+    if not found:
+        return {}
+    strange = [name for name in names if name not in found and not is_unlabelled(name)]
+    strange = [name for name in strange if _holds_images(tree, under(below, name))]
+    divided = {"train"} < set(found.values())
+    nested = any(_holds_classes(tree, under(below, name)) for name in found)
+    if strange and (divided or nested):
+        raise DataError(_question(tree.shown(below), found, strange))
+    return found if divided or nested or (not strange and "train" in found.values()) else {}
+
+
+def _holds_images(tree: Tree, folder: str) -> bool:
+    return any(reason_to_skip(file[len(folder) + 1 :]) is None for file in tree.files(folder))
+
+
+def _holds_classes(tree: Tree, folder: str) -> bool:
+    """Whether a folder has folders in it, and no image beside them."""
+    loose = (name for name, is_file in tree.loose(folder) if is_file)
+    return bool(tree.folders(folder)) and not any(reason_to_skip(name) is None for name in loose)
+
+
+def _question(place: str, found: Mapping[str, str], strange: list[str]) -> str:
+    known = ", ".join(f"{name} ({split})" for name, split in found.items())
+    several = ", ".join(map(repr, strange[:3])) + (", ..." if len(strange) > 3 else "")
+    return (
+        f"{place} holds what looks like split folders, {known}, beside {several}, which is not the name of a split. Is "
+        "it one? Then rename it to train, val or test. If it is not, move it elsewhere. If all of these folders are "
+        "classes, say so in a table with the columns path,label."
+    )
 
 
 def read_tree(tree: Tree, below: str = "", *, splits: bool) -> Dataset:
@@ -50,18 +88,30 @@ def read_tree(tree: Tree, below: str = "", *, splits: bool) -> Dataset:
     rows: list[tuple[str, str, str | None]] = []
     excluded = [*tree.refused, *loose_files(tree, below)]
     if splits:
+        found = splits_in(tree, below)
+        tell_splits(found)
         for name in tree.folders(below):
-            folder, split = under(below, name), SPLIT_OF.get(name.lower())
+            folder, split = under(below, name), found.get(name)
             if split is None:
-                excluded += [Excluded(tree.id(file), "outside the split folders") for file in tree.files(folder)]
+                reason = "in a folder of images without labels" if is_unlabelled(name) else "outside the split folders"
+                excluded += [Excluded(tree.id(file), reason) for file in tree.files(folder)]
                 continue
             excluded += loose_files(tree, folder)
+            while tree.folders(folder) == [name]:  # as archives are often packed: train/train/cat/1.jpg
+                folder = under(folder, name)
+                excluded += loose_files(tree, folder)
             _read_classes(tree, folder, split, rows, excluded)
     else:
         _read_classes(tree, below, None, rows, excluded)
     paths, labels, parts = zip(*rows, strict=True) if rows else ((), (), ())
     columns = {"path": paths, "label": labels, **({"split": parts} if splits else {})}
     return assemble(columns, excluded, tree.root, taxonomy=beside(tree, below) or {})
+
+
+def tell_splits(found: Mapping[str, str]) -> None:
+    """Say how names of splits were read where they are not the usual ones."""
+    if any(name.lower() not in PLAIN for name in found):
+        logger.info(f"{', '.join(f'{name!r} is read as {split}' for name, split in found.items())}.")
 
 
 def _read_classes(

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from linnaea.data.sources.folders import SPLIT_OF, has_splits
+from linnaea.data.sources.folders import splits_in
 from linnaea.data.sources.table import read_in, table_in
 from linnaea.data.sources.trees import Folder, Tree, under
 from linnaea.dataset import Dataset
@@ -19,12 +19,11 @@ def detects(path: Path) -> bool:
 def read(path: Path) -> Dataset:
     """`root/{train,val,test}/metadata.{csv,jsonl,parquet}` with `file_name` and `label`; each speaks of its folder."""
     tree = Folder(path)
-    return read_in(tree, *tables_in(tree), by_folder=True)
+    return read_in(tree, tables_in(tree))
 
 
-def tables_in(tree: Tree, below: str = "") -> list[str]:
-    """The table in each split folder that has one."""
-    if not has_splits(tree, below):
-        return []
-    folders = [name for name in tree.folders(below) if name.lower() in SPLIT_OF]
-    return [table for name in folders if (table := table_in(tree, under(below, name)))]
+def tables_in(tree: Tree, below: str = "") -> dict[str, str]:
+    """The table in each split folder that has one, with its split."""
+    splits = splits_in(tree, below)
+    tables = ((table_in(tree, under(below, name)), split) for name, split in splits.items())
+    return {table: split for table, split in tables if table is not None}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.data.sources import table
-from linnaea.data.sources.folders import SPLIT_OF
+from linnaea.data.sources.loading import LEFT_OUT, json_text
+from linnaea.data.sources.split_words import splits_among
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError, suggest
 from linnaea.runtime.cache import cache_folder
@@ -41,7 +42,7 @@ def read(given: Any, folder: Path | None = None) -> Dataset:
     if not (folder / TABLE).is_file():
         with whole_folder(folder) as partial:
             rows = [row for split, part in parts.items() for row in _write(part, split, partial)]
-            names = list(dict.fromkeys(["path", "label", "split", *(name for row in rows for name in row)]))
+            names = list(dict.fromkeys(["path", "label", "split", *(name for row in rows for name in row), LEFT_OUT]))
             write_text(partial / TABLE, as_csv([names, *([row.get(name, "") for name in names] for row in rows)]))
         logger.info(f"{len(rows)} images were written to {folder}.")
     return table.read(folder / TABLE)
@@ -50,13 +51,17 @@ def read(given: Any, folder: Path | None = None) -> Dataset:
 def _parts(given: Any) -> dict[str | None, Any]:
     if not isinstance(given, Mapping):
         return {None: given}
-    strange = [name for name in given if str(name).lower() not in SPLIT_OF]
+    splits = splits_among(map(str, given))
+    strange = [name for name in given if str(name) not in splits]
     if strange:
         raise DataError(
             f"the splits are {', '.join(map(str, given))}; expected names such as train, validation and test: choose "
             f"among them, or rename {strange[0]!r}."
         )
-    return {SPLIT_OF[str(name).lower()]: part for name, part in given.items()}
+    alike = [name for name in given if list(splits.values()).count(splits[str(name)]) > 1]
+    if alike:
+        raise DataError(f"the splits {', '.join(map(str, alike))} are all read as {splits[str(alike[0])]}: choose one.")
+    return {splits[str(name)]: part for name, part in given.items()}
 
 
 def _place(parts: Mapping[str | None, Any]) -> Path:
@@ -117,4 +122,4 @@ def _cell(label: Any, names: list[str] | None) -> str:
 def _name(label: Any, names: list[str] | None) -> str:
     if label is None or (names and label == -1):
         return ""
-    return names[label] if names and isinstance(label, int) else str(label)
+    return names[label] if names and isinstance(label, int) else json_text(label) or ""

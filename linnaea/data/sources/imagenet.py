@@ -3,17 +3,20 @@
 <https://www.image-net.org/download.php>, <https://www.kaggle.com/c/imagenet-object-localization-challenge>
 """
 
-import csv
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from linnaea.data.sources.assembling import assemble
-from linnaea.data.sources.folders import SPLIT_OF, loose_files, reason_to_skip
+from linnaea.data.sources.folders import loose_files, reason_to_skip
+from linnaea.data.sources.split_words import splits_among
 from linnaea.data.sources.trees import Folder, under
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
+from linnaea.runtime.cells import records_in
+from linnaea.runtime.text import read_lines, read_text
 
 SYNSET = re.compile(r"n\d{8}")
 KAGGLE = Path("ILSVRC/Data/CLS-LOC")
@@ -35,15 +38,15 @@ def read(path: Path) -> Dataset:
     """
     top = path / KAGGLE if (path / KAGGLE).is_dir() else path
     tree, below = Folder(path), top.relative_to(path).as_posix().removeprefix(".")
-    splits = {name: SPLIT_OF.get(name.lower()) for name in tree.folders(below)}
+    splits = splits_among(tree.folders(below))
     answers = _answers(path, top)
     rows: list[tuple[str, str, str | None]] = []
     excluded: list[Excluded] = loose_files(tree, below)
     if _are_synsets(top):
         excluded += _add(tree, below, None, {}, rows)
     else:
-        for name, split in splits.items():
-            folder = under(below, name)
+        for name in tree.folders(below):
+            folder, split = under(below, name), splits.get(name)
             if split is None:
                 excluded += [Excluded(tree.id(file), "outside the split folders") for file in tree.files(folder)]
             else:
@@ -61,7 +64,8 @@ def read(path: Path) -> Dataset:
 
 def _training_folders(path: Path) -> list[Path]:
     tops = [top for top in (path, path / KAGGLE) if top.is_dir()]
-    trains = [top / name for top in tops for name in Folder(top).folders() if SPLIT_OF.get(name.lower()) == "train"]
+    splits = [(top / name, split) for top in tops for name, split in splits_among(Folder(top).folders()).items()]
+    trains = [folder for folder, split in splits if split == "train"]
     return [path, *trains]
 
 
@@ -94,13 +98,13 @@ def _answers(path: Path, top: Path) -> dict[str, str]:
     """The synset of each val image by its name, from the files that come with ImageNet or Tiny ImageNet."""
     for place in (path, top, *(top / name for name in ("val", "validation"))):
         if (place / ANSWERS[0]).is_file():
-            with (place / ANSWERS[0]).open(encoding="utf-8", newline="") as handle:
-                rows = list(csv.DictReader(handle))
+            with parsing(place / ANSWERS[0], "a table", "expected the columns ImageId,PredictionString"):
+                rows = list(records_in(read_text(place / ANSWERS[0])))
             if rows and not {"ImageId", "PredictionString"} <= rows[0].keys():
-                raise DataError(f"{place / ANSWERS[0]} has not the columns ImageId,PredictionString.")
-            return {row["ImageId"]: (row["PredictionString"] or "").split(" ")[0] for row in rows}
+                raise DataError(f"{place / ANSWERS[0]} does not have the columns ImageId,PredictionString.")
+            return {row["ImageId"]: row["PredictionString"].split(" ")[0] for row in rows}
         if (place / ANSWERS[1]).is_file():
-            lines = (place / ANSWERS[1]).read_text("utf-8").splitlines()
+            lines = read_lines(place / ANSWERS[1])
             return {cells[0]: cells[1] for line in lines if len(cells := line.split("\t")) > 1}
     return {}
 
@@ -110,11 +114,11 @@ def _readable(path: Path, top: Path, synsets: set[str]) -> dict[str, str]:
     given = next((place / name for place in (path, top) for name in NAMES if (place / name).is_file()), None)
     if given is None:
         return {}
-    text = given.read_text("utf-8")
-    if given.suffix == ".json":
-        pairs = [(entry[0], entry[1]) for entry in json.loads(text).values()]
-    else:
-        pairs = [(line[:9], line[9:]) for line in text.splitlines()]
+    with parsing(given, "names of classes", "expected a synset and its name in each line or entry"):
+        if given.suffix == ".json":
+            pairs = [(str(entry[0]), str(entry[1])) for entry in json.loads(read_text(given)).values()]
+        else:
+            pairs = [(line[:9], line[9:]) for line in read_lines(given)]
     first = {synset: words.split(",")[0].strip() for synset, words in pairs if synset in synsets}
     shared = [name for name in first.values() if name]
     twice = {name for name in shared if shared.count(name) > 1}

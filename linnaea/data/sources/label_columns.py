@@ -8,12 +8,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linnaea.data.sources.loading import as_text
+from linnaea.data.sources.loading import LABEL_NAMES, LEFT_OUT, as_text
+from linnaea.data.sources.missing import MISSING, tell_missing
+from linnaea.data.sources.several import read_lists
 from linnaea.dataset import LISTS
 from linnaea.errors import DataError, suggest
 from linnaea.runtime.cells import holds_several, split_cell, unescape
 
-LABEL_NAMES = ("label", "class", "target", "labels")
+ALONE = ("class", "class_name")  # columns that hold one name, whatever is in it
 PRESENT, ABSENT = ("1", "1.0", "true"), ("0", "0.0", "false")
 UNKNOWN = ("", "-1", "-1.0", "nan")  # -1 is how chest X-ray sets write "uncertain"
 TEXT, NAMES = pa.string(), pa.list_(pa.string())
@@ -47,19 +49,30 @@ def read_labels(records: pa.Table, metadata: tuple[str, ...], where: str) -> Lab
     column = records.column(name).combine_chunks()
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         return _with_lists(Labels({"label": column.cast(NAMES)}, _flags(column.is_valid()), (name,)), records)
-    return _from_text(as_text(records, name, where), name, records)
+    return _from_text(as_text(records, name, where), name, records, where)
 
 
-def _from_text(column: pa.Array, name: str, records: pa.Table) -> Labels:
+def _from_text(column: pa.Array, name: str, records: pa.Table, where: str) -> Labels:
+    """Labels as text; what a manifest of ours says is taken as it is, as it knows no other forms."""
+    manifest = LEFT_OUT in records.column_names
     cells = column.fill_null("").dictionary_encode()
     different = cells.dictionary.to_pylist()
+    missing = np.array([not manifest and cell.strip() in MISSING for cell in different], dtype=bool)[cells.indices]
     blank = np.array([not cell.strip() for cell in different], dtype=bool)
     is_blank: Flags = blank[cells.indices.to_numpy()] if len(cells) else np.zeros(0, dtype=bool)
+    if not manifest:
+        tell_missing(cells, "label", where)
     if not any(map(holds_several, different)):
+        found = [cell for cell in different if cell.strip() and cell.strip() not in MISSING]
+        read_as = None if manifest or not found else read_lists(found, where, alone=name in ALONE)
+        if read_as is not None:
+            known = dict(zip(found, read_as, strict=True))
+            several = pa.array([known.get(cell) for cell in different], NAMES).take(cells.indices)
+            return _with_lists(Labels({"label": several}, _flags(several.is_valid()), (name,)), records)
         names = pa.array([unescape(cell) for cell in different], TEXT)
-        return Labels({"label": names.take(cells.indices)}, ~is_blank, (name,))
+        return Labels({"label": names.take(cells.indices)}, ~is_blank & ~missing, (name,))
     lists = pa.array([[part for part in split_cell(cell) if part.strip()] for cell in different], NAMES)
-    given = _flags(column.is_valid())
+    given = _flags(column.is_valid()) & ~missing
     alone = np.array([not holds_several(cell) for cell in different], dtype=bool)[cells.indices.to_numpy()] & ~is_blank
     empty, barless = int((is_blank & given).sum()), int(alone.sum())
     labels = Labels({"label": lists.take(cells.indices)}, given, (name,), empty=empty, barless=barless)

@@ -4,6 +4,7 @@
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linnaea.data.sources.assembling import assemble
-from linnaea.data.sources.folders import SPLIT_OF
 from linnaea.data.sources.loading import load
+from linnaea.data.sources.split_words import SPLIT_OF, WORDS
 from linnaea.data.sources.trees import Folder, under
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
+from linnaea.runtime.cells import rows_in
 from linnaea.runtime.containers.names import leads_outside
+from linnaea.runtime.reading import open_regular
+from linnaea.runtime.text import MOST_TABLE_BYTES, read_bytes, read_text
 
 HEADER = b"ImageID,Source,LabelName,Confidence"
 COLUMNS = ["ImageID", "LabelName", "Confidence"]
@@ -67,12 +72,12 @@ def _files(path: Path) -> list[Path]:
 
 
 def _begins(file: Path) -> bool:
-    with file.open("rb") as handle:
-        return handle.read(len(HEADER)) == HEADER
+    with open_regular(file) as handle:
+        return handle.read(len(BOM_UTF8) + len(HEADER)).removeprefix(BOM_UTF8).startswith(HEADER)
 
 
 def _load(file: Path) -> pa.Table:
-    records = load(file.read_bytes(), str(file)).select(COLUMNS)
+    records = load(read_bytes(file, MOST_TABLE_BYTES), str(file)).select(COLUMNS)
     try:
         confidence = pc.cast(records.column("Confidence"), pa.float64())
     except pa.ArrowInvalid as error:
@@ -110,7 +115,7 @@ def _places(keys: Sequence[str], splits: Sequence[str | None], root: Path) -> li
     tree, places = Folder(root), dict.fromkeys(keys)
     for split in dict.fromkeys(splits):
         part = [key for key, own in zip(keys, splits, strict=True) if own == split and not leads_outside(key)]
-        words = [word for word, name in SPLIT_OF.items() if name == split]
+        words = WORDS[split] if split else ()
         for folder in ("", "images", *words, *(f"images/{word}" for word in words)):
             if any(tree.have([under(folder, f"{key}.jpg") for key in part[:TRIED]])):
                 there = tree.have([under(folder, f"{key}.jpg") for key in part])
@@ -124,6 +129,7 @@ def _descriptions(root: Path, labels: Sequence[str]) -> list[str]:
     file = next(iter(sorted(root.glob("*class-descriptions*.csv"))), None)
     if file is None:
         return list(labels)
-    described = dict(line.split(",", 1) for line in file.read_text("utf-8-sig").splitlines() if "," in line)
-    names = [described.get(label, label).strip().strip('"') for label in labels]
+    with parsing(file, "a table", "expected a label and its name in each row"):
+        described = {row[0]: row[1] for row in rows_in(read_text(file)) if len(row) > 1}
+    names = [described.get(label, label).strip() for label in labels]
     return [f"{name} ({label})" if names.count(name) > 1 else name for name, label in zip(names, labels, strict=True)]

@@ -9,13 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from linnaea.data.sources import taxonomy
 from linnaea.data.sources.assembling import SUFFIXES, assemble
-from linnaea.data.sources.folders import SPLIT_OF
+from linnaea.data.sources.loading import json_text
+from linnaea.data.sources.missing import MISSING, tell_missing
+from linnaea.data.sources.several import read_lists
+from linnaea.data.sources.split_words import split_of
 from linnaea.data.sources.trees import Folder, Packed, is_hidden
 from linnaea.dataset import LISTS, Dataset, Excluded
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
 from linnaea.runtime.containers.tars import NAME, first_names
+from linnaea.runtime.text import decoded, read_lines
+from linnaea.runtime.words import counted
 
 LABELS = ("json", "cls", "txt")  # the first that is there is used
 CLASS_FILES = ("classes.txt", "classnames.txt")
@@ -46,6 +54,8 @@ def read(path: Path) -> Dataset:
                 excluded.append(found)
             else:
                 rows.append(found)
+    rows, unlabelled = _labelled(rows, str(path))
+    excluded += unlabelled
     if any(isinstance(row["label"], list) for row in rows):
         rows = [row if isinstance(row["label"], list) else {**row, "label": [row["label"]]} for row in rows]
     columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
@@ -68,25 +78,25 @@ def _is_shard(names: Sequence[str]) -> bool:
     )
 
 
-def _groups(names: Iterable[str]) -> dict[str, dict[str, str]]:
+def _groups(names: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     """For each key the names that belong to it, by their ending in small letters; that of an image is "image"."""
-    groups: dict[str, dict[str, str]] = {}
+    groups: dict[str, dict[str, list[str]]] = {}
     for name in names:
         folder, slash, last = name.rpartition("/")
         stem, _, ending = last.partition(".")
         kind = "image" if f".{ending.lower()}" in SUFFIXES else ending.lower()
-        groups.setdefault(folder + slash + stem, {}).setdefault(kind, name)
+        groups.setdefault(folder + slash + stem, {}).setdefault(kind, []).append(name)
     return groups
 
 
 def _split_of(file: Path) -> str | None:
     words = (word for part in reversed(file.parts) for word in WORDS.findall(part.lower()))
-    return next((SPLIT_OF[word] for word in words if word in SPLIT_OF), None)
+    return next((split for word in words if (split := split_of(word))), None)
 
 
 def _class_names(root: Path) -> list[str]:
     file = next((root / name for name in CLASS_FILES if (root / name).is_file()), None)
-    return file.read_text("utf-8").splitlines() if file else []
+    return read_lines(file) if file else []
 
 
 def _samples(tree: Packed, names: Sequence[str], split: str | None) -> Iterator[Row | Excluded]:
@@ -94,22 +104,25 @@ def _samples(tree: Packed, names: Sequence[str], split: str | None) -> Iterator[
     yield from tree.refused
     for key, parts in _groups(tree.container.names()).items():
         label = next((kind for kind in LABELS if kind in parts), None)
-        if "image" not in parts:
-            yield Excluded(tree.id(next(iter(parts.values()))), f"no image of the name {key} in the shard")
+        places = [tree.id(name) for name in parts.get("image", ())]
+        if not places:
+            yield Excluded(tree.id(next(iter(parts.values()))[0]), f"no image of the name {key} in the shard")
         elif label is None:
-            yield Excluded(tree.id(parts["image"]), "no label given")
+            yield from (Excluded(place, "no label given") for place in places)
+        elif len(places) > 1 or len(parts[label]) > 1:
+            told = f"{counted(len(places), 'image')} and {counted(len(parts[label]), 'label')}"
+            yield from (Excluded(place, f"ambiguous: {told} of the name {key} in the shard") for place in places)
         else:
-            place, where = tree.id(parts["image"]), tree.shown(parts[label])
-            row = {"path": place, "split": split, **READERS[label](tree.read(parts[label]), names, where)}
-            yield row if row["label"] is not None else Excluded(place, "no label given")
+            inner = parts[label][0]
+            row = {"path": places[0], "split": split} | READERS[label](tree.read(inner), names, tree.shown(inner))
+            yield row if row["label"] is not None else Excluded(places[0], "no label given")
 
 
 def _from_json(content: bytes, names: Sequence[str], where: str) -> Row:
     """`label` or `labels`, and whatever else there is, text as it is."""
-    try:
-        facts = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is no JSON ({error}): expected an object with a label.") from None
+    text = decoded(content, where)
+    with parsing(where, "JSON", "expected an object with a label"):
+        facts = json.loads(text)
     facts = facts if isinstance(facts, dict) else {"label": facts}
     found = facts.pop("labels") if "labels" in facts else facts.pop("label", None)
     label = [_named(name, names, where) for name in found] if isinstance(found, list) else _named(found, names, where)
@@ -119,8 +132,28 @@ def _from_json(content: bytes, names: Sequence[str], where: str) -> Row:
     return {name: value for name, value in row.items() if value is not None} | {"label": label}
 
 
+def _labelled(rows: list[Row], where: str) -> tuple[list[Row], list[Excluded]]:
+    """The rows with labels as names or lists of names, and images whose label is a word for a missing one.
+
+    Shards that `linnaea.convert` wrote say where each image came from; what they say is taken as it is.
+    """
+    theirs = [row for row in rows if isinstance(row["label"], str) and "source" not in row]
+    tell_missing(pa.array([row["label"] for row in theirs], pa.string()).dictionary_encode(), "label", where)
+    lost = {row["path"] for row in theirs if row["label"].strip() in MISSING}
+    names = list(dict.fromkeys(row["label"] for row in theirs if row["path"] not in lost))
+    lists = read_lists(names, where, alone=True)
+    known = dict(zip(names, lists, strict=True)) if lists is not None else {}
+    own = {row["path"] for row in theirs}
+    kept = [
+        {**row, "label": known.get(row["label"], row["label"])} if row["path"] in own else row
+        for row in rows
+        if row["path"] not in lost
+    ]
+    return kept, [Excluded(path, "no label given") for path in sorted(lost)]
+
+
 def _split(name: str, where: str) -> str:
-    split = SPLIT_OF.get(name.strip().lower())
+    split = split_of(name)
     if split is None:
         raise DataError(f"{where} has the split {name!r}; expected train, val or test.")
     return split
@@ -134,10 +167,7 @@ def _plain(value: Any, name: str) -> Any:
 
 def _from_text(content: bytes, names: Sequence[str], where: str) -> Row:
     """One label as text, or as a number."""
-    try:
-        text = content.decode("utf-8").strip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is no text ({error}): expected a label.") from None
+    text = decoded(content, where).strip("\r\n")
     return {"label": _named(int(text) if text.isascii() and text.isdigit() else text, names, where)}
 
 
@@ -149,7 +179,8 @@ def _named(label: Any, names: Sequence[str], where: str) -> str | None:
         return names[label]
     if not isinstance(label, str | int | float | None):
         raise DataError(f"{where} has the label {label!r}; expected a name, a number, or a list of them.")
-    return None if label is None or not str(label).strip() else str(label)
+    text = json_text(label)
+    return None if text is None or not text.strip() else text
 
 
 READERS = {"json": _from_json, "cls": _from_text, "txt": _from_text}

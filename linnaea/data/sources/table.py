@@ -1,7 +1,8 @@
 """A CSV, Parquet or JSON Lines file of paths and labels, given itself or lying in the folder under a usual name."""
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linnaea.data.sources.assembling import assemble
-from linnaea.data.sources.folders import SPLIT_OF
 from linnaea.data.sources.label_columns import Labels, read_labels
-from linnaea.data.sources.loading import ENDINGS, as_text, load
+from linnaea.data.sources.loading import ENDINGS, LEFT_OUT, PATH_NAMES, as_text, load, require_column
+from linnaea.data.sources.missing import MISSING, tell_missing
+from linnaea.data.sources.places import places_of
+from linnaea.data.sources.split_words import splits_among
 from linnaea.data.sources.taxonomy import beside
 from linnaea.data.sources.trees import Folder, Tree, under
-from linnaea.dataset import Dataset, Excluded
-from linnaea.errors import DataError, suggest
+from linnaea.dataset import SPLITS, Dataset, Excluded
+from linnaea.errors import DataError
 from linnaea.runtime.cells import join_cell
 from linnaea.runtime.containers.names import leads_outside
 
 logger = logging.getLogger("linnaea")
 USUAL_NAMES = tuple(f"{stem}{ending}" for stem in ("manifest", "labels", "metadata") for ending in ENDINGS)
-PATH_NAMES = ("path", "file_name", "filename", "image")
-LEFT_OUT = "excluded"  # the column of a manifest that says why a file is not used
 PLAIN = ("split", "group", "time")
 Texts = npt.NDArray[np.object_]
 
 
 def detects(path: Path) -> bool:
-    """A .csv, .parquet or .jsonl file, or a folder with one of the usual names in it."""
+    """A .csv, .tsv, .parquet or .jsonl file, or a folder with one of the usual names in it."""
     return _file_in(path) is not None
 
 
@@ -42,19 +43,24 @@ def read(path: Path) -> Dataset:
     """
     file = _file_in(path)
     if file is None:
-        raise DataError(f"{path} is neither a CSV, a Parquet nor a JSON Lines file.")
-    return read_in(Folder(file.parent), file.name)
+        raise DataError(f"{path} is neither a CSV, a TSV, a Parquet nor a JSON Lines file.")
+    return read_in(Folder(file.parent), {file.name: None})
 
 
-def read_in(tree: Tree, *names: str, by_folder: bool = False) -> Dataset:
-    """One dataset from tables in a folder or an archive; each speaks of its own folder, `by_folder` its split too."""
-    parts = [_rows(tree, name, by_folder=by_folder) for name in names]
+def read_in(tree: Tree, tables: Mapping[str, str | None]) -> Dataset:
+    """One dataset from tables in a folder or an archive; each speaks of its own folder, which may be that of a split.
+
+    Raises DataError, saying where images were looked for, where no row can be used.
+    """
+    parts = [_rows(tree, name, split) for name, split in tables.items()]
+    if not any(len(part) for part, _, _ in parts):
+        raise DataError(_nothing(tree, [entry for _, left_out, _ in parts for entry in left_out], list(tables)))
     table = pa.concat_tables(_alike([part for part, _, _ in parts]), promote_options="permissive")
     columns = dict(zip(table.column_names, table.columns, strict=True))
     excluded = [*tree.refused, *(entry for _, left_out, _ in parts for entry in left_out)]
     classes = dict.fromkeys(name for _, _, names in parts for name in names)
-    below = next(name for name in names).rpartition("/")[0]
-    groups = beside(tree, below.rpartition("/")[0] if by_folder else below)
+    below, split = next((name.rpartition("/")[0], split) for name, split in tables.items())
+    groups = beside(tree, below if split is None else below.rpartition("/")[0])
     return assemble(columns, excluded, tree.root, classes=tuple(classes), taxonomy=groups)
 
 
@@ -70,11 +76,11 @@ def _file_in(path: Path) -> Path | None:
     return next((path / name for name in USUAL_NAMES if (path / name).is_file()), None)
 
 
-def _rows(tree: Tree, file: str, *, by_folder: bool) -> tuple[pa.Table, list[Excluded], tuple[str, ...]]:
+def _rows(tree: Tree, file: str, split: str | None) -> tuple[pa.Table, list[Excluded], tuple[str, ...]]:
     """The rows of one table that can be used, the others, and classes that no row need name."""
     where, below = tree.shown(file), file.rpartition("/")[0]
     records = load(tree.read(file), where)
-    path_column = _find(records, PATH_NAMES, where)
+    path_column = require_column(records, PATH_NAMES, where)
     labels = read_labels(records, (path_column, LEFT_OUT, "sha256", *PLAIN), where)
     if labels.empty:
         logger.info(f"{labels.empty} images of {where} have an empty label: they count as showing none of the classes.")
@@ -83,7 +89,7 @@ def _rows(tree: Tree, file: str, *, by_folder: bool) -> tuple[pa.Table, list[Exc
             f"{labels.barless} of {len(records)} labels of {where} have no bar and the others have: an image of that "
             "table may show several classes. A bar that belongs to a name is written as \\|."
         )
-    texts = as_text(records, path_column, where).fill_null("").to_numpy(zero_copy_only=False)
+    texts = places_of(as_text(records, path_column, where).fill_null("").to_pylist(), tree, below, where)
     given = as_text(records, LEFT_OUT, where).fill_null("").to_pylist() if LEFT_OUT in records.column_names else None
     reasons = _reasons(tree, below, texts, labels, given)
     used = np.array([reason == "" for reason in reasons], dtype=bool)
@@ -99,8 +105,8 @@ def _rows(tree: Tree, file: str, *, by_folder: bool) -> tuple[pa.Table, list[Exc
     columns |= {name: values.filter(pa.array(used)) for name, values in labels.columns.items()}
     columns |= _metadata(kept, (path_column, LEFT_OUT, *labels.used, *labels.columns), where)
     numbers = np.flatnonzero(used) + 2
-    if by_folder:
-        columns["split"] = pa.array([SPLIT_OF[below.rpartition("/")[2].lower()]] * len(kept), pa.string())
+    if split is not None:
+        columns["split"] = pa.array([split] * len(kept), pa.string())
     elif "split" in columns:
         columns["split"] = _splits(columns["split"], numbers, where)
     return pa.table(columns), excluded, labels.classes
@@ -123,21 +129,11 @@ def _alike(tables: list[pa.Table]) -> list[pa.Table]:
     return tables
 
 
-def _find(records: pa.Table, names: tuple[str, ...], where: str) -> str:
-    found = next((name for name in names if name in records.column_names), None)
-    if found is None:
-        hint = suggest(names[0], records.column_names)
-        raise DataError(
-            f"{where} has the columns {', '.join(records.column_names)}; expected {names[0]!r} among them.{hint}"
-        )
-    return found
-
-
 def _remembered(records: pa.Table, labels: Labels, row: int) -> tuple[str | None, str | None]:
     """The label and the split of an image that a manifest says is left out: a classifier may be judged on it."""
     label = labels.columns["label"][row].as_py() if labels.given[row] else None
     split = str(records.column("split")[row].as_py()) if "split" in records.column_names else ""
-    return join_cell(label) if isinstance(label, list) else label, SPLIT_OF.get(split.strip().lower())
+    return join_cell(label) if isinstance(label, list) else label, split if split in SPLITS else None
 
 
 def _reasons(tree: Tree, below: str, names: Texts, labels: Labels, given: list[str] | None) -> Texts:
@@ -163,17 +159,43 @@ def _metadata(records: pa.Table, without: Sequence[str], where: str) -> dict[str
     found = {}
     for name in records.column_names:
         if name not in without:
-            column = as_text(records, name, where) if name in PLAIN else records.column(name)
+            column = records.column(name)
+            if name in PLAIN:
+                column = _without_missing(as_text(records, name, where), name, where)
             blank = pc.equal(column, "") if pa.types.is_string(column.type) else None
             found[name] = column if blank is None else pc.if_else(blank, pa.scalar(None, pa.string()), column)
     return found
 
 
 def _splits(column: pa.ChunkedArray, numbers: npt.NDArray[np.int64], where: str) -> pa.ChunkedArray:
-    cells = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-    places = pc.index_in(cells, pa.array(SPLIT_OF))
-    strange = np.flatnonzero(pc.and_(cells.is_valid(), places.is_null()).to_numpy(zero_copy_only=False))
+    names = pc.unique(column).drop_null().to_pylist()
+    found = splits_among(names)
+    strange = np.flatnonzero(pc.is_in(column, pa.array(set(names) - set(found), pa.string())))
     if len(strange):
         value = column[int(strange[0])].as_py()
         raise DataError(f"{where}, row {numbers[strange[0]]}: the split is {value!r}; expected train, val or test.")
-    return pa.array(SPLIT_OF.values()).take(places)
+    return pa.array([found.get(name) for name in names], pa.string()).take(
+        pc.index_in(column, pa.array(names, pa.string()))
+    )
+
+
+def _without_missing(column: pa.Array, name: str, where: str) -> pa.Array:
+    """The column with null where a word stands for a value that is missing."""
+    missing = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(MISSING))
+    if not pc.any(missing).as_py():
+        return column
+    tell_missing(column.drop_null().dictionary_encode(), f"cell of {name!r}", where)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), column)
+
+
+def _nothing(tree: Tree, excluded: Sequence[Excluded], tables: list[str]) -> str:
+    """Why no row of the tables can be used."""
+    where = ", ".join(map(tree.shown, tables))
+    if not excluded:
+        return f"{where} holds no images: it has a header and no rows."
+    reasons = Counter(entry.reason for entry in excluded).most_common(3)
+    told = ", ".join(f"{count}: {reason}" for reason, count in reasons)
+    return (
+        f"{where} holds no images that can be used ({told}). The first row names {excluded[0].path!r}; paths are "
+        f"relative to the folder of the table, {tree.shown(tables[0].rpartition('/')[0])}."
+    )

@@ -1,11 +1,12 @@
 """Which class lies below which group: from labels such as `animal/mammal/dog`, or a table of children and parents."""
 
-import csv
-import io
 from collections.abc import Iterable
 
 from linnaea.data.sources.trees import Tree, under
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
+from linnaea.runtime.cells import rows_in
+from linnaea.runtime.text import decoded
 from linnaea.taxonomy import require_no_loop
 
 NAME = "taxonomy.csv"
@@ -29,11 +30,8 @@ def beside(tree: Tree, below: str = "") -> dict[str, str] | None:
     name = under(below, NAME)
     if not tree.have([name])[0]:
         return None
-    try:
-        rows = csv.reader(io.StringIO(tree.read(name).decode("utf-8-sig"), newline=""), strict=True)
-        header, *pairs = [row for row in rows if row] or [[]]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{tree.shown(name)} cannot be read as a table ({error}).") from None
+    with parsing(tree.shown(name), "a table", f"expected the columns {','.join(COLUMNS)}"):
+        header, *pairs = [row for row in rows_in(decoded(tree.read(name), tree.shown(name))) if row] or [[]]
     if header != list(COLUMNS) or any(len(pair) != len(COLUMNS) for pair in pairs):
         raise DataError(f"{tree.shown(name)} has not the two columns {','.join(COLUMNS)}.")
     return from_pairs(((child, parent) for child, parent in pairs), tree.shown(name))

@@ -9,6 +9,7 @@ from typing import Protocol
 from linnaea.dataset import Excluded
 from linnaea.errors import DataError
 from linnaea.runtime.containers import MARK, locate, open_container
+from linnaea.runtime.text import MOST_TABLE_BYTES, read_bytes
 
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -111,7 +112,7 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         """As in `Tree`."""
-        return (self.root / name).read_bytes()
+        return read_bytes(self.root / name, MOST_TABLE_BYTES)
 
     def id(self, name: str) -> str:
         """As in `Tree`; bytes of a name that are no UTF-8 are shown as question marks."""
@@ -179,7 +180,7 @@ class Packed:
 
     def shown(self, name: str) -> str:
         """As in `Tree`."""
-        return f"{self.path}{MARK}{name}"
+        return f"{self.path}{MARK}{name}" if name else str(self.path)
 
 
 def _files_in(folder: Path) -> set[str]:

@@ -3,12 +3,15 @@
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from linnaea.errors import RunError
 from linnaea.finding import Finding
+from linnaea.runtime.cells import rows_in
 from linnaea.runtime.files import read_json
+from linnaea.runtime.text import decoded
 
 EXPECTED = {
     "run.json": "arguments, versions, plan, timings",
@@ -142,9 +145,9 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a CSV file with a header, one at a time; cells that a short row lacks are empty."""
-    with path.open(encoding="utf-8", newline="") as handle:
-        for row in csv.DictReader(handle):
-            yield {key: value or "" for key, value in row.items() if key is not None}
+    rows = rows_in(decoded(path.read_bytes(), str(path)))
+    names = next(rows, [])
+    yield from (dict(zip_longest(names, row[: len(names)], fillvalue="")) for row in rows if row)
 
 
 def _read_findings(path: Path) -> list[Finding]:

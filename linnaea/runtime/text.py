@@ -16,6 +16,7 @@ MARKS = (  # UTF-32 first, whose mark begins like that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SHOWN = 12  # letters before and after a place that is wrong
 
 

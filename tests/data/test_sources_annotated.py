@@ -222,6 +222,40 @@ def test_an_image_in_two_lists(tmp_path):
         read(root)
 
 
+def test_two_images_of_one_name_are_ambiguous_unless_the_annotation_names_one(tmp_path):
+    root = voc(tmp_path, lists=False, a=["dog"], b=["cat"], c=["cow"])
+    (root / "Annotations" / "b.xml").write_text(annotation("cat", name="b.png"))
+    touch(root, "JPEGImages/a.png", "JPEGImages/b.png", "JPEGImages/c.txt")
+    dataset = read(root)
+    assert (dataset.ids, dataset.labels) == (["JPEGImages/b.png", "JPEGImages/c.jpg"], [["cat"], ["cow"]])
+    assert reasons(dataset) == {
+        "JPEGImages/a.jpg": "ambiguous: one annotation for this image and a.png",
+        "JPEGImages/a.png": "ambiguous: one annotation for this image and a.jpg",
+        "JPEGImages/b.jpg": "the annotation of this name is about b.png",
+        "JPEGImages/c.txt": "not an image file (.txt)",
+    }
+
+
+def test_lists_and_annotations_with_a_mark_or_in_another_encoding(tmp_path):
+    root = voc(tmp_path, a=["dog"], b=["cat"], c=["cow"])
+    for file in (root / "ImageSets/Main/train.txt", root / "Annotations" / "a.xml"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    declared = '<?xml version="1.0" encoding="ISO-8859-1"?>' + annotation("größe")
+    (root / "Annotations" / "b.xml").write_bytes(declared.encode("latin-1"))
+    assert read(root).labels == [["dog"], ["größe"], ["cow"]]
+    for file in (root / "Annotations" / "b.xml", root / "ImageSets/Main/val.txt"):
+        file.write_bytes((annotation("größe") if file.suffix == ".xml" else "größe\n").encode("latin-1"))
+        with pytest.raises(DataError, match=rf"{file.name}, line 1: byte \d+ is 0xf6, which is not UTF-8"):
+            read(root)
+        (root / "Annotations" / "b.xml").write_text(annotation("cat"))
+
+
+def test_a_deep_annotation(tmp_path):
+    root = voc(tmp_path, lists=False, a=["dog"], b=["cat"])
+    (root / "Annotations" / "a.xml").write_text("<annotation>" * 100_000 + "</annotation>" * 100_000)
+    assert read(root).labels == [[], ["cat"]]
+
+
 LAUGHS = (
     '<!DOCTYPE a [<!ENTITY a "dog">'
     + "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))

@@ -216,6 +216,27 @@ def test_parts_that_lack_their_other_half_are_listed(tmp_path):
     }
 
 
+def test_two_images_of_one_key_are_ambiguous(tmp_path):
+    inside = {**sample("a", "cat"), "a.png": b"other", **sample("b", "dog"), "b.JSON": b"{}", **sample("c", "cat")}
+    dataset = read(pack(tmp_path / "x.tar", inside))
+    assert dataset.ids == ["x.tar#c.jpg"]
+    assert reasons(dataset) == {
+        "x.tar#a.jpg": "ambiguous: 2 images and 1 label of the name a in the shard",
+        "x.tar#a.png": "ambiguous: 2 images and 1 label of the name a in the shard",
+        "x.tar#b.jpg": "ambiguous: 1 image and 2 labels of the name b in the shard",
+    }
+
+
+def test_labels_of_shards_with_a_mark_lists_and_missing_ones(tmp_path):
+    (tmp_path / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n")
+    inside = {**sample("1", "\ufeff0", ending="cls"), **sample("2", 1), **sample("3", float("nan"))}
+    dataset = read(pack(tmp_path / "x.tar", {**inside, **sample("4", "nan", ending="cls")}))
+    assert dataset.labels == ["cat", "dog"]
+    assert set(reasons(dataset).values()) == {"no label given"}
+    lists = {**sample("1", "['cat', 'dog']", ending="cls"), **sample("2", '["dog"]', ending="cls")}
+    assert read(pack(tmp_path / "y" / "y.tar", lists)).labels == [["cat", "dog"], ["dog"]]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

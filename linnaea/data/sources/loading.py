@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from linnaea.errors import DataError
 from linnaea.runtime.boundary import parsing
 from linnaea.runtime.cells import is_guarded, unguarded
-from linnaea.runtime.text import MOST_TABLE_BYTES, as_utf8, decoded, lines_of
+from linnaea.runtime.text import MOST_TABLE_BYTES, UTF16, as_utf8, decoded, lines_of
+from linnaea.runtime.words import counted
 
 logger = logging.getLogger("linnaea")
 ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
@@ -51,6 +52,8 @@ def load(content: bytes, where: str) -> pa.Table:
 
 def _from_csv(content: bytes, where: str) -> pa.Table:
     text = as_utf8(content, where)
+    if content.startswith(UTF16):
+        logger.info(f"{where} is read as UTF-16 text.")
     with parsing(where, "a table", EXPECTED):
         separator, header = _header(text, where)
         types = pa.csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
@@ -67,8 +70,8 @@ def _from_csv(content: bytes, where: str) -> pa.Table:
     guarded = sum(count for _, count in columns)
     if guarded and not manifest:
         logger.info(
-            f"{guarded} cells of {where} begin with an apostrophe before a sign that starts a formula: the apostrophe "
-            "is read as a spreadsheet's mark for text, and dropped."
+            f"{counted(guarded, 'cell')} of {where} with an apostrophe before a sign that starts a formula: it is read "
+            "as a spreadsheet's mark for text, and dropped."
         )
     return pa.table([column for column, _ in columns], names=header)
 

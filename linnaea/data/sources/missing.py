@@ -12,17 +12,17 @@ MISSING = ("nan", "NaN", "NAN", "<NA>", "NaT", "#N/A")  # what pandas, R and spr
 DOUBTFUL = ("none", "null", "na", "n/a", "nil")  # in any letters
 
 
-def tell_missing(cells: pa.DictionaryArray, what: str, where: str) -> None:
+def tell_missing(cells: pa.DictionaryArray, column: str, where: str) -> None:
     """Say how many of these cells, of which each differs from the others, are taken as missing and how many may be."""
     counts = np.bincount(cells.indices.to_numpy(zero_copy_only=False), minlength=len(cells.dictionary)).tolist()
     for cell, count in zip(cells.dictionary.to_pylist(), counts, strict=True):
         if cell.strip() in MISSING:
             told = f"{in_number(count, 'is', 'are')} {cell!r}, which is taken as missing."
-        elif what == "label" and cell.strip().lower() in DOUBTFUL:
+        elif column == "label" and cell.strip().lower() in DOUBTFUL:
             told = (
                 f"{in_number(count, 'is', 'are')} {cell!r}, which is taken as the name of a class. If it says that the "
                 "label is missing, leave the cell empty."
             )
         else:
             continue
-        logger.info(f"{counted(count, f'{what}')} of {where} {told}")
+        logger.info(f"{counted(count, 'cell')} of {column!r} in {where} {told}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from linnaea.data.sources.loading import json_text
 from linnaea.errors import DataError
+from linnaea.runtime.words import counted
 
 logger = logging.getLogger("linnaea")
 LONGEST = 10_000  # letters of a cell that is read as a list
@@ -25,21 +26,21 @@ def read_lists(names: Sequence[str], where: str, *, alone: bool = False) -> list
     objects = [name for name, value in zip(names, values, strict=True) if _holds_object(value)]
     if objects:
         raise DataError(
-            f"{where} has {len(objects)} labels that are objects, first {objects[0]!r}: write the name of the class "
-            "there, or a list of names."
+            f"{where} has {counted(len(objects), 'label that is an object', 'labels that are objects')}, first "
+            f"{objects[0]!r}: write the name of the class there, or a list of names."
         )
     bare = [name for name, value in zip(names, values, strict=True) if value is None and _is_bracketed(name)]
     if bare:
         raise DataError(
-            f"{where} has {len(bare)} labels in brackets, first {bare[0]!r}: if they are several classes of one image, "
-            "join their names by a bar (cat|dog)."
+            f"{where} has {counted(len(bare), 'label')} in brackets, first {bare[0]!r}: if they are several "
+            "classes of one image, join their names by a bar (cat|dog)."
         )
     lists = [value for value in values if isinstance(value, list)]
     if lists and len(lists) < len(names):
         first = names[values.index(lists[0])]
         raise DataError(
-            f"{where} has {len(lists)} labels that are lists, first {first!r}, and {len(names) - len(lists)} that are "
-            "none: make all of them lists, or join the names by a bar (cat|dog)."
+            f"{where} has labels that are lists, such as {first!r}, and {len(names) - len(lists)} that are not: make "
+            "all of them lists, or join the names by a bar (cat|dog)."
         )
     if lists:
         logger.info(f"The labels of {where} are lists: an image of it may show several classes.")
@@ -59,9 +60,9 @@ def _joined(names: Sequence[str], mark: str, where: str, alone: bool) -> list[li
             return parts
         bars = "|".join(part.strip() for part in joined[0].split(mark))
         raise DataError(
-            f"{where} has {len(joined)} labels with {mark!r} in them, first {joined[0]!r}. Are they several classes of "
-            f"one image? Then join their names by a bar, {bars!r}. Is each the name of one class? Then call the column "
-            "'class'."
+            f"{where} has {counted(len(joined), 'label')} with {mark!r} inside, first {joined[0]!r}. Are they "
+            f"several classes of one image? Then join their names by a bar, {bars!r}. Is each the name of one class? "
+            "Then call the column 'class'."
         )
     logger.info(
         f"{len(joined)} classes of {where} have {mark!r} in their names, first {joined[0]!r}: each is one class."

@@ -184,7 +184,7 @@ def _without_missing(column: pa.Array, name: str, where: str) -> pa.Array:
     missing = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(MISSING))
     if not pc.any(missing).as_py():
         return column
-    tell_missing(column.drop_null().dictionary_encode(), f"cell of {name!r}", where)
+    tell_missing(column.drop_null().dictionary_encode(), name, where)
     return pc.if_else(missing, pa.scalar(None, pa.string()), column)
 
 

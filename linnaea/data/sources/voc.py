@@ -121,9 +121,10 @@ class _Builder(ET.TreeBuilder):
 def _read(file: Path) -> Annotation:
     """Read an annotation; raises DataError for what is none."""
     content = read_bytes(file)
-    encoded = decoded(content, str(file)).encode() if not content.lstrip().startswith(b"<?xml") else content
+    if content.startswith(b"<") and not content.startswith(b"<?xml"):  # without a declaration it must be UTF-8
+        decoded(content, str(file))
     with parsing(file, "an annotation", "expected XML of Pascal VOC"):
-        root = ET.fromstring(encoded, ET.XMLParser(target=_Builder(str(file))))  # noqa: S314
+        root = ET.fromstring(content, ET.XMLParser(target=_Builder(str(file))))  # noqa: S314
         image = root.findtext("filename", "").strip()
         objects = [
             (entry.findtext("name", "").strip(), entry.findtext("difficult", "0")) for entry in root.iter("object")

@@ -58,7 +58,7 @@ def _from_csv(content: bytes, where: str) -> pa.Table:
         separator, header = _header(text, where)
         types = pa.csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
         table = pa.csv.read_csv(
-            io.BytesIO(text),
+            pa.BufferReader(text),  # no file of Python's, which a thread of Arrow might outlive
             read_options=pa.csv.ReadOptions(use_threads=False),
             parse_options=pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=types,
@@ -107,16 +107,14 @@ def _unguarded(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
 
 def _from_parquet(content: bytes, where: str) -> pa.Table:
     with parsing(where, "a table"):
-        schema = pq.read_schema(io.BytesIO(content))
+        schema = pq.read_schema(pa.BufferReader(content))
         texts = [
             field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         ]
-        file = pq.ParquetFile(io.BytesIO(content), read_dictionary=texts, pre_buffer=False)
-        if file.metadata.num_rows > max(FEW_ROWS, MOST_ROWS_PER_BYTE * len(content)):
-            raise DataError(
-                f"{where} claims {file.metadata.num_rows:,} rows in {len(content):,} bytes: it is not read."
-            )
-        table = file.read(use_threads=False)
+        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts, pre_buffer=False) as file:
+            if file.metadata.num_rows > max(FEW_ROWS, MOST_ROWS_PER_BYTE * len(content)):
+                raise DataError(f"{where} claims {file.metadata.num_rows:,} rows in {len(content):,} bytes.")
+            table = file.read(use_threads=False)
         return pa.table([_spelled_out(column, where) for column in table.columns], names=table.column_names)
 
 

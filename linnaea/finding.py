@@ -27,12 +27,15 @@ class Estimate:
         return f"{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})"
 
 
-def wilson(count: float, n: int) -> tuple[float, float]:
-    """The 95 % limits of a share, `count` of `n` images; 0 and 1 where there are none (Wilson 1927)."""
+def wilson(count: float, n: int, z: float = Z) -> tuple[float, float]:
+    """The limits of a share, `count` of `n` images; 0 and 1 where there are none (Wilson 1927).
+
+    They are those of 95 %, or lie `z` standard errors apart from it.
+    """
     if not n:
         return 0.0, 1.0
-    centre, half = count + Z**2 / 2, Z * math.sqrt(count * (n - count) / n + Z**2 / 4)
-    return max(0.0, (centre - half) / (n + Z**2)), min(1.0, (centre + half) / (n + Z**2))
+    centre, half = count + z**2 / 2, z * math.sqrt(count * (n - count) / n + z**2 / 4)
+    return max(0.0, (centre - half) / (n + z**2)), min(1.0, (centre + half) / (n + z**2))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def label_errors(inspection: Inspection) -> Finding | None:
         return Finding("label_errors", why, figure=noise.rate)
     rows = worth_a_look(noise.right)
     if not noise.certain:
-        rows = rows[: max(1, len(targets) // SHORT)]
+        rows = rows[: max(1, len(targets) // SHORT) if (noise.rate.hi or 0.0) < WIDE else 0]
     if not len(rows):
         severity, said = ("warning", _share(noise)) if noise.certain else ("info", _nothing_said(noise))
         return Finding("label_errors", said, severity=severity, figure=noise.rate)
@@ -49,10 +49,11 @@ def label_errors(inspection: Inspection) -> Finding | None:
 
 def _listed(noise: LabelNoise, rows: Targets, first: Mapping[str, Any]) -> str:
     wrong = float(noise.wrong[rows].sum())
+    expected = f"about {_number(wrong)} of them should be wrong and {_number(len(rows) - wrong)} right (false alarms)."
     return (
-        f"{counted(len(rows), 'label')} of {len(noise.right)} to look at: about {_number(wrong)} of them should be "
-        f"wrong and {_number(len(rows) - wrong)} right (false alarms). {_share(noise)} First {first['path']}, labelled "
-        f"{first['label']!r}, looks like {first['suggestion']!r}."
+        f"{counted(len(rows), 'label')} of {len(noise.right)} to look at: "
+        f"{expected if noise.certain else 'all of them may be right (false alarms).'} {_share(noise)} First "
+        f"{first['path']}, labelled {first['label']!r}, looks like {first['suggestion']!r}."
     )
 
 

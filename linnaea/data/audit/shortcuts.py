@@ -1,7 +1,8 @@
 """Checks on shortcuts: what has nothing to do with the subject and still gives the class away."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,13 @@ from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.data.facts import Facts
 from linnaea.data.splits import random_folds
 from linnaea.finding import Estimate, Finding, wilson
+from linnaea.runtime.words import counted
 
 Numbers = npt.NDArray[np.float64]
+Targets = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 WORTH_SAYING = 0.2  # of what separates the most frequent class from certainty
+APART = 0.5  # share of a class that a property must tell, beyond that of the others
 FEWEST = 20
 MOST = 20_000
 
@@ -33,7 +38,7 @@ def shortcuts(inspection: Inspection) -> Finding | None:
     floor = np.bincount(targets[rows]).max() / len(rows)
     found: list[dict[str, Any]] = []
     for name, values in _properties(inspection.facts):
-        right = _right(values[rows], targets[rows], groups[rows])
+        right = _answers(values[rows], targets[rows], groups[rows]) == targets[rows]
         share, lo, hi = (round(value, 4) for value in (float(right.mean()), *wilson(int(right.sum()), len(rows))))
         if lo > floor and (share - floor) / (1 - floor) >= WORTH_SAYING:
             found.append({"property": name, "accuracy": share, "lo": lo, "hi": hi})
@@ -52,13 +57,76 @@ def shortcuts(inspection: Inspection) -> Finding | None:
     )
 
 
+@CHECKS.register("class_shortcuts")
+def class_shortcuts(inspection: Inspection) -> Finding | None:
+    """Classes that one property of the file alone tells from all the others, out of sample.
+
+    A class is named where the share of its images that the property gives to it exceeds that of the other images by a
+    half, at limits that allow for every class and property looked at. Brightness and sharpness may be what a class is
+    about: alone they are no warning.
+    """
+    if inspection.facts is None or inspection.dataset.multilabel:
+        return None
+    targets, classes = inspection.dataset.targets, inspection.dataset.classes
+    rows = np.sort(np.random.default_rng(0).permutation(len(targets))[:MOST])
+    targets, groups = targets[rows], inspection.apart[rows]
+    sizes = np.bincount(targets, minlength=len(classes))
+    judged = np.flatnonzero((sizes >= FEWEST) & (len(targets) - sizes >= FEWEST))
+    if len(classes) < 3 or not len(judged):
+        return None
+    properties = [(*entry, True) for entry in _properties(inspection.facts)]
+    properties += [(*entry, False) for entry in _looks(inspection)]
+    z = NormalDist().inv_cdf(1 - 0.025 / (len(judged) * len(properties)))
+    found: list[dict[str, Any]] = []
+    for name, values, of_file in properties:
+        answers = _answers(values[rows], targets, groups, "balanced")
+        for index in judged.tolist():
+            if shares := _told_apart(answers == index, targets == index, z):
+                row = {"class": classes[index], "property": name, "images": int(sizes[index]), "of_file": of_file}
+                found.append(row | shares)
+    if not found:
+        return None
+    found.sort(key=lambda row: (not row["of_file"], row["of_others"] - row["of_class"]))
+    severity = "warning" if found[0]["of_file"] else "info"
+    return Finding("class_shortcuts", _told(found), severity=severity, count=found[0]["images"], rows=found)
+
+
+def _told(found: Sequence[Mapping[str, Any]]) -> str:
+    best, count = found[0], len({row["class"] for row in found})
+    names = [row["property"] for row in found if (row["class"], row["of_file"]) == (best["class"], best["of_file"])]
+    unless = "" if best["of_file"] else "Unless that is what the class is about: "
+    end = "bring it into line for all classes, or add images of this class without it."
+    return (
+        f"{counted(count, 'class is', 'classes are')} told from the rest by one property alone. First "
+        f"{best['class']!r}, by the {' or the '.join(names)}: so look {best['of_class']:.0%} of its {best['images']} "
+        f"images and {best['of_others']:.0%} of all others. {unless}A classifier may learn that instead of the "
+        f"subject: {end}"
+    )
+
+
+def _told_apart(named: Flags, own: Flags, z: float) -> dict[str, float]:
+    """The share of the class that is named so and that of the others, where they differ enough; else nothing."""
+    of_class, of_others = named[own].mean(), named[~own].mean()
+    lo = wilson(int(named[own].sum()), int(own.sum()), z)[0]
+    hi = wilson(int(named[~own].sum()), int((~own).sum()), z)[1]
+    return {"of_class": round(float(of_class), 4), "of_others": round(float(of_others), 4)} if lo - hi >= APART else {}
+
+
+def _looks(inspection: Inspection) -> Iterator[tuple[str, Numbers]]:
+    """Name and values (N,) of what was measured on the pixels and may have nothing to do with the subject."""
+    if inspection.looks is not None:
+        yield "brightness of the brightest part", inspection.looks.dark.astype(np.float64)
+        yield "brightness of the darkest part", inspection.looks.bright.astype(np.float64)
+        yield "sharpness", inspection.looks.sharpness.astype(np.float64)
+
+
 def _properties(facts: Sequence[Facts]) -> Iterator[tuple[str, Numbers]]:
     """Name and values (N,) of each property; words become numbers."""
     yield "file format", _numbered([entry.format for entry in facts])
     yield "colour mode", _numbered([entry.mode for entry in facts])
     yield "camera", _numbered([entry.camera for entry in facts])
-    yield "resolution", np.sqrt([float(entry.width * entry.height) for entry in facts])
     yield "shape of the picture", np.array([entry.ratio for entry in facts])
+    yield "resolution", np.sqrt([float(entry.width * entry.height) for entry in facts])
     yield "JPEG quality", np.array([entry.coarseness for entry in facts])
 
 
@@ -66,18 +134,18 @@ def _numbered(words: Sequence[str]) -> Numbers:
     return np.unique(words, return_inverse=True)[1].astype(np.float64)
 
 
-def _right(values: Numbers, targets: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Whether a tree that was grown on the other folds names each image's class from the one value (N,)."""
+def _answers(values: Numbers, targets: Targets, groups: Targets, weights: str | None = None) -> Targets:
+    """The class (N,) that a tree grown on the other folds names from the one value (N,) of each image."""
     from sklearn.tree import DecisionTreeClassifier
 
     folds = random_folds(groups)
-    right = np.zeros(len(values), dtype=bool)
+    answers = np.full(len(values), -1, dtype=np.int64)
     for fold in np.unique(folds):
         held = folds == fold
         if not held.all():
-            tree = DecisionTreeClassifier(min_samples_leaf=5, max_leaf_nodes=64, random_state=0)
+            tree = DecisionTreeClassifier(min_samples_leaf=5, max_leaf_nodes=64, class_weight=weights, random_state=0)
             with warnings.catch_warnings():  # that very many classes may be numbers, which they are not
                 warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
                 tree.fit(values[~held, None], targets[~held])
-            right[held] = tree.predict(values[held, None]) == targets[held]
-    return right
+            answers[held] = tree.predict(values[held, None])
+    return answers

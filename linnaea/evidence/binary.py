@@ -10,9 +10,10 @@ from linnaea.decisions import Policy
 from linnaea.errors import UsageError
 from linnaea.evidence.aims import AIMS
 from linnaea.evidence.curves import Curve, curve_findings
-from linnaea.evidence.intervals import Sample, estimate
+from linnaea.evidence.intervals import REPLICATES, estimate
 from linnaea.evidence.metrics import METRICS, Scores
 from linnaea.evidence.metrics.two_classes import POSITIVE, answered_yes
+from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_metric, sample_of
 from linnaea.evidence.tables import percent
 from linnaea.evidence.thresholds import HALF, fit_thresholds
@@ -29,7 +30,7 @@ def findings(
     *,
     tuned_on: Predictions | None = None,
     seed: int = 0,
-    replicates: int = 1000,
+    replicates: int = REPLICATES,
 ) -> list[Finding]:
     """The findings `roc`, `precision_recall` and `operating_points`.
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from linnaea.evidence.differences import alike, common_sample, difference_of, test_of, value_of
-from linnaea.evidence.intervals import estimate
+from linnaea.evidence.intervals import REPLICATES, estimate
 from linnaea.evidence.metrics import metrics_for, metrics_of, scores_of
 from linnaea.evidence.pairing import pair
 from linnaea.finding import Estimate
@@ -50,18 +50,33 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """What the verdict rests on."""
-        return f"The verdict rests on {self.metric} alone; the other differences are described, not tested."
+        """What the verdict rests on, and which rows are tests."""
+        if self.p_value is None:
+            return (
+                f"The verdict rests on the interval of {self.metric} alone: there is no paired test of it. The other "
+                "intervals only describe."
+            )
+        return (
+            f"The verdict rests on {self.metric} alone, the only paired test here ({self.test}). The intervals of the "
+            "other differences only describe, they are not tests."
+        )
+
+    def tested(self, name: str) -> str:
+        """The paired test of a metric, or that there is none."""
+        if name != self.metric or self.p_value is None:
+            return "interval only"
+        return f"paired test: {_shown_p(self)}"
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of JSON types: the fields, and `better`, `sentence` and `note`."""
+        """A dictionary of JSON types: the fields, `better`, `sentence`, `note`, and by metric what is `tested`."""
         words = {"better": self.better, "sentence": self.sentence, "note": self.note}
         plain = {"names": list(self.names), "left_out": list(self.left_out)}
         values = {name: list(both) for name, both in self.values.items()}
-        return asdict(self) | plain | {"values": values} | words
+        tested = {name: self.tested(name) for name in self.differences}
+        return asdict(self) | plain | {"values": values, "tested": tested} | words
 
     def __str__(self) -> str:
-        header = ("metric", *self.names, f"{self.names[1]} less {self.names[0]}", "")
+        header = ("metric", *self.names, f"{self.names[1]} less {self.names[0]}", "what it is", "")
         rows = [header, *(self._row(name, difference) for name, difference in self.differences.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -72,17 +87,17 @@ class Comparison:
         text = "not defined" if difference.value is None else f"{difference.value:+.3f}"
         if difference.lo is not None and difference.hi is not None:
             text += f" ({difference.lo:+.3f} to {difference.hi:+.3f})"
-        return (name, *cells, text, difference.method)
+        return (name, *cells, text, self.tested(name), difference.method)
 
 
 def compare(
-    a: Predictions, b: Predictions, names: tuple[str, str] = ("A", "B"), seed: int = 0, *, replicates: int = 1000
+    a: Predictions, b: Predictions, names: tuple[str, str] = ("A", "B"), seed: int = 0, *, replicates: int = REPLICATES
 ) -> Comparison:
     """Compare two predictions on the images they share; the verdict is on the task's metric.
 
     For accuracy McNemar's test (McNemar 1947), exact; where both have groups, its counterpart that flips the signs
-    of whole groups. Intervals of the differences come from resampling both alike. Raises DataError when no image is
-    shared, an id occurs twice, or tasks, classes or truths differ.
+    of whole groups. Intervals of the differences come from leaving out the same images in both. Raises DataError when
+    no image is shared, an id occurs twice, or tasks, classes or truths differ.
     """
     matched = pair(a, b, names)
     sample = common_sample(matched.a, matched.b)
@@ -154,10 +169,13 @@ def _unit(result: Comparison) -> str:
 
 
 def _p(result: Comparison) -> str:
-    if result.p_value is None:
-        return ""
+    return "" if result.p_value is None else f", {_shown_p(result)}"
+
+
+def _shown_p(result: Comparison) -> str:
+    assert result.p_value is not None, "without a test there is no p-value"
     shown = "p < 0.001" if result.p_value < 0.001 else f"p = {result.p_value:.3f}"
-    return f", {result.test.partition(',')[0]} {shown}"
+    return f"{result.test.partition(',')[0]} {shown}"
 
 
 def _left_out(result: Comparison) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from linnaea.evidence.intervals import Sample, Z, resample
+from linnaea.evidence.intervals import REPLICATES
 from linnaea.evidence.metrics import Scores
 from linnaea.evidence.metrics.scores import Flags, Integers
 from linnaea.evidence.metrics.two_classes import POSITIVE, positives
+from linnaea.evidence.spread import Sample, Z, limits_of, resample
 from linnaea.evidence.tables import percent
 from linnaea.finding import Finding
 from linnaea.task import Floats
@@ -18,7 +19,7 @@ FALSE_POSITIVE_RATES = np.round((np.arange(41) / 40) ** 2, 4)  # dense where few
 RECALLS = np.round(np.arange(1, 41) / 40, 4)
 TOLD_RATE = 0.05
 TOLD_RECALL = 0.9
-MOST_REPLICATES = 500
+FEWEST_REPLICATES = 100
 _WEIGHTS = 20_000_000
 _ROUNDING = 1e-9
 
@@ -82,16 +83,16 @@ def _ratio(part: Floats, whole: Floats, needed: Floats) -> Floats:
 
 
 def curve_findings(
-    curve: Curve, used: dict[str, Any], sample: Sample, name: str, *, seed: int = 0, replicates: int = 1000
+    curve: Curve, used: dict[str, Any], sample: Sample, name: str, *, seed: int = 0, replicates: int = REPLICATES
 ) -> list[Finding]:
     """The findings `roc` and `precision_recall` of the class `name`, with bands; `used` is the point in use.
 
-    Percentile bootstrap at each point (Macskassy and Provost 2004: bands by averaging at fixed false-positive rates),
-    over whole groups where there are any; widened as by Wilson where nothing varied.
+    At each point by itself (Macskassy and Provost 2004: at fixed false-positive rates): by the standard error of
+    resamples, of whole groups where there are any, and Student's t on the logit; widened as by Wilson where nothing
+    varied.
     """
-    groups = None if sample.groups is None else sample.groups.tolist()
-    times = min(replicates, MOST_REPLICATES, max(100, _WEIGHTS // max(1, sample.n)))
-    both = [(curve.sensitivities(w), curve.precisions(w)) for w in resample(sample.n, times, seed, groups)]
+    times = min(replicates, max(FEWEST_REPLICATES, _WEIGHTS // max(1, sample.n)))
+    both = [(curve.sensitivities(w), curve.precisions(w)) for w in resample(sample, times, seed)]
     sensitivities, precisions = (np.concatenate(draws) for draws in zip(*both, strict=True))
     return [_roc(curve, sensitivities, sample, name, used), _precision_recall(curve, precisions, sample, name, used)]
 
@@ -100,7 +101,7 @@ def _roc(curve: Curve, draws: Floats, sample: Sample, name: str, used: dict[str,
     ones = np.ones((1, sample.n))
     values, (found, mistaken) = curve.sensitivities(ones)[0], curve.counts(ones)
     places = _places(mistaken, FALSE_POSITIVE_RATES + _ROUNDING, "right")[0] - 1
-    band = _band(values, draws, np.full(len(values), found[0, -1] * sample.density))
+    band = _band(values, draws, np.full(len(values), found[0, -1] * sample.density), sample)
     rows = _rows(("false_positive_rate", "sensitivity"), FALSE_POSITIVE_RATES, values, band, _lowest(curve, places))
     told = next(row for row in rows if row["false_positive_rate"] >= TOLD_RATE)
     summary = (
@@ -116,7 +117,7 @@ def _precision_recall(curve: Curve, draws: Floats, sample: Sample, name: str, us
     ones = np.ones((1, sample.n))
     values, (found, mistaken) = curve.precisions(ones)[0], curve.counts(ones)
     places = _places(found, RECALLS - _ROUNDING, "left")[0]
-    band = _band(values, draws, (found + mistaken)[0][places] * sample.density)
+    band = _band(values, draws, (found + mistaken)[0][places] * sample.density, sample)
     rows = _rows(("recall", "precision"), RECALLS, values, band, _lowest(curve, places))
     told = next(row for row in rows if row["recall"] >= TOLD_RECALL)
     summary = (
@@ -151,10 +152,13 @@ def _how(sample: Sample) -> str:
     return f"The band holds at each point by itself (95 %, bootstrap{over}), not for the whole curve at once."
 
 
-def _band(values: Floats, draws: Floats, images: Floats) -> tuple[Floats, Floats]:
-    """Percentile limits (G,) that hold the values, widened as by Wilson where nothing varied; `images` stand behind."""
-    lo, hi = np.nanquantile(draws, [0.025, 0.975], axis=0)
+def _band(values: Floats, draws: Floats, images: Floats, sample: Sample) -> tuple[Floats, Floats]:
+    """Limits (G,) that hold the values, widened as by Wilson where nothing varied; `images` stand behind."""
+    if sample.units < 2:
+        return np.zeros(len(values)), np.ones(len(values))
+    errors = np.nanstd(draws, axis=0) * np.sqrt(sample.units / (sample.units - 1))
+    lo, hi = limits_of(values, errors, sample.units - 1, (0.0, 1.0))
     unseen = Z**2 / (np.maximum(images, 1) + Z**2)
-    below = np.hypot(np.maximum(values - lo, 0), np.where(values == 1, unseen, 0))
-    above = np.hypot(np.maximum(hi - values, 0), np.where(values == 0, unseen, 0))
+    below = np.hypot(values - lo, np.where(values == 1, unseen, 0))
+    above = np.hypot(hi - values, np.where(values == 0, unseen, 0))
     return np.maximum(values - below, 0), np.minimum(values + above, 1)

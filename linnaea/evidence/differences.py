@@ -1,11 +1,16 @@
 """Differences between two classifiers on the same images: their intervals and their test."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from linnaea.evidence.intervals import Sample, Statistic, Z, unvaried
+from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Metric
 from linnaea.evidence.metrics.contract import S
-from linnaea.evidence.statistics import Resampled, sample_of, used_by, why_undefined
+from linnaea.evidence.metrics.scores import Flags, ratio
+from linnaea.evidence.shares import unvaried
+from linnaea.evidence.spread import Sample, Z
+from linnaea.evidence.statistics import Jackknifed, sample_of, used_by, why_undefined
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
 
@@ -59,33 +64,65 @@ def value_of(metric: Metric[S], scores: S) -> float | None:
 def difference_of(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> Statistic:
     """The metric of the second scores less that of the first, on the same images."""
     used = used_by(metric, scores[0])
-    images, plain = int(used.sum()), metric.flags is not None and sample.groups is None
-    before, after = (Resampled.of(metric, side, used) for side in scores)
-    slack = _slack(metric, scores, (before, after), sample) if images else 0.0
+    undefined = why_undefined(scores[0], used)
+    if metric.flags:
+        return change_of(metric.flags(scores[0]), metric.flags(scores[1]), used, sample, undefined)
+    before, after = (Jackknifed.of(metric, side, used) for side in scores)
+    slack = _slack(before, after, sample) if metric.parts and used.any() else 0.0
+    linear = before.influence is not None and after.influence is not None
+    least, most = metric.bounds
     return Statistic(
         lambda weights: after.function(weights) - before.function(weights),
-        images,
-        limits=bonett_price(*_discordant(metric, scores), images) if plain else None,
-        method="Bonett and Price, paired",
+        int(used.sum()),
+        limits=_from_both(metric, scores, sample) if metric.interval and used.any() else None,
+        method="from both intervals, wide for a pair",
+        influence=after.influence - before.influence if linear else None,  # type: ignore[operator]
         slack=(slack, slack),
-        bias=after.bias - before.bias,
-        bounds=(-1.0, 1.0) if metric.parts or metric.flags else (-np.inf, np.inf),
+        bounds=(least - most, most - least),
         note=after.note,
-        undefined=why_undefined(scores[0], used),
+        undefined=undefined,
     )
 
 
-def _slack(metric: Metric[S], scores: tuple[S, S], figures: tuple[Resampled, Resampled], sample: Sample) -> float:
+def change_of(before: Flags, after: Flags, counted: Flags, sample: Sample, undefined: str = "no images") -> Statistic:
+    """How much greater the share of the `counted` images (n,) is that are flagged `after` (n,) than `before` (n,)."""
+    change, images = after.astype(np.float64) - before, int(counted.sum())
+    won, lost = (int((change[counted] == sign).sum()) for sign in (1, -1))
+    slack = 0.0 if won or lost else unvaried(np.ones(1), np.array([float(max(sample.units, 1))]), 1)
+    return Statistic(
+        lambda weights: ratio(weights @ np.where(counted, change, 0.0), weights @ counted.astype(np.float64)),
+        images,
+        limits=bonett_price(lost, won, images) if sample.groups is None and images else None,
+        method="Bonett and Price, paired",
+        slack=(slack, slack),
+        bounds=(-1.0, 1.0),
+        undefined=undefined,
+    )
+
+
+def _slack(before: Jackknifed, after: Jackknifed, sample: Sample) -> float:
     """How far a difference may be off through the parts that came out the same in both."""
-    if metric.flags:
-        same = np.array([np.nan if any(_discordant(metric, scores)) else 1.0])
-        return unvaried(same, np.array([float(sample.units)]), 1)
-    if not metric.parts:
-        return 0.0
-    first, second = figures
-    same = np.where(first.values == second.values, 1.0, np.nan)
-    images = np.minimum(first.images, second.images) * sample.density
-    return unvaried(same, images, int((~np.isnan(first.values)).sum()))
+    same = np.where(before.values == after.values, 1.0, np.nan)
+    images = np.minimum(before.images, after.images) * sample.density
+    return unvaried(same, images, int((~np.isnan(before.values)).sum()))
+
+
+def _from_both(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> tuple[float, float] | None:
+    """Limits from those of each, where a metric tells its own."""
+    assert metric.interval is not None, "only such a metric has limits of its own"
+    values = [float(metric(side, np.ones((1, len(side))))[0]) for side in scores]
+    limits = [metric.interval(side, sample.unit_of) for side in scores]
+    return None if np.isnan([values, *np.transpose(limits)]).any() else zou_donner(values, limits)
+
+
+def zou_donner(values: Sequence[float], limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The 95 % limits of the second figure less the first, from those of each as if independent (Zou and Donner 2008).
+
+    Too wide rather than too narrow for figures of the same images, which vary together.
+    """
+    (first, second), ((first_lo, first_hi), (second_lo, second_hi)) = values, limits
+    below, above = np.hypot(second - second_lo, first_hi - first), np.hypot(second_hi - second, first - first_lo)
+    return float(second - first - below), float(second - first + above)
 
 
 def _discordant(metric: Metric[S], scores: tuple[S, S]) -> tuple[int, int]:

@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
-from linnaea.evidence.intervals import Sample, Statistic, estimate
+from linnaea.evidence.intervals import REPLICATES, Statistic, estimate
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
 from linnaea.evidence.metrics.scores import Flags
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
+from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
 from linnaea.evidence.tree_tables import tree_findings
 from linnaea.finding import Estimate, Finding
@@ -45,15 +46,15 @@ class Evaluation:
 
 
 def figures(
-    predictions: Predictions, seed: int = 0, replicates: int = 1000, *, prevalence: float | None = None
+    predictions: Predictions, seed: int = 0, replicates: int = REPLICATES, *, prevalence: float | None = None
 ) -> dict[str, Estimate]:
     """Every metric that applies, and what the decision policy did, each with its 95 % interval.
 
     Beside the metrics: `coverage` (share of prediction sets that hold the truth), `mean_set_size`, `unsure_rate`,
-    `unfamiliar_rate`, `answered_accuracy` (accuracy where the reason is "ok"). Whole groups are resampled where the
-    predictions have a `group`. With several labels `false_negative_rate`, the share of an image's labels that its set
-    misses, stands in place of `coverage`, and there is no `answered_accuracy`. Raises DataError where an image has no
-    truth.
+    `unfamiliar_rate`, `answered_accuracy` (accuracy where the reason is "ok"). Whole groups are left out in turn where
+    the predictions have a `group`. With several labels `false_negative_rate`, the share of an image's labels that its
+    set misses, stands in place of `coverage`, and there is no `answered_accuracy`. Raises DataError where an image has
+    no truth.
     """
     return _figures(predictions, scores_of(predictions), seed, replicates, prevalence)
 
@@ -70,7 +71,7 @@ def _figures(
     return estimate(statistics, sample, seed=seed, replicates=replicates)
 
 
-def figure_of(predictions: Predictions, seed: int = 0, replicates: int = 1000) -> Estimate:
+def figure_of(predictions: Predictions, seed: int = 0, replicates: int = REPLICATES) -> Estimate:
     """The task's own metric, which models are chosen by, with its 95 % interval."""
     name, scores, sample = predictions.rules.metric, scores_of(predictions), sample_of(predictions)
     metric = metrics_for(predictions.task)[name]
@@ -83,7 +84,7 @@ def findings(
     *,
     tuned_on: Predictions | None = None,
     seed: int = 0,
-    replicates: int = 1000,
+    replicates: int = REPLICATES,
 ) -> list[Finding]:
     """The tables of a report; `policy` is the one that decided, where it is known.
 
@@ -121,7 +122,7 @@ def judge(
     tuned_on: Predictions | None = None,
     prevalence: float | None = None,
     seed: int = 0,
-    replicates: int = 1000,
+    replicates: int = REPLICATES,
 ) -> Evaluation:
     """All `figures` and `findings`, from one pass over the scores."""
     require_prevalence(predictions.task, prevalence)
@@ -138,7 +139,7 @@ def write_evaluation(
     *,
     prevalence: float | None = None,
     seed: int = 0,
-    replicates: int = 1000,
+    replicates: int = REPLICATES,
 ) -> Evaluation:
     """Evaluate and write `predictions/<name>.parquet`, `findings/<name>.json` and the entry `name` of `metrics.json`.
 
@@ -169,7 +170,7 @@ def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict
     given, holds, sizes = _prediction_sets(predictions)
     return {
         "coverage": of_share(holds, given, sample, "no prediction sets"),
-        "mean_set_size": of_mean(sizes, given, "no prediction sets"),
+        "mean_set_size": of_mean(sizes, given, sample, "no prediction sets"),
         "unsure_rate": of_share(predictions.answered("unsure"), everything, sample, "no images"),
         "unfamiliar_rate": of_share(predictions.answered("unfamiliar"), everything, sample, "no images"),
         "answered_accuracy": of_share(

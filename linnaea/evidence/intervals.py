@@ -1,114 +1,41 @@
 """Intervals: how far a figure could be off because only so many images were seen."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from linnaea.errors import UsageError
+from linnaea.evidence.spread import Bounds, Sample, Spread, left_out, limits_of, resample
 from linnaea.finding import Estimate
 from linnaea.task import Floats
 
-Integers = npt.NDArray[np.int64]
-Z = 1.959963984540054
+REPLICATES = 200
 FEWEST_REPLICATES = 40
-_ELEMENTS = 2**20  # weights at once, 8 MB: what stays in a processor's cache runs fastest
+Limits = tuple[float | None, float | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Statistic:
-    """A figure as a function of the weights of the images, and what its interval needs beyond resampling.
+    """A figure as a function of the weights of the images, and what its interval needs.
 
     `function` maps weights (B, N) to values (B,); `images` is the number of images behind it. `limits` are ready
-    limits by `method`, which replace the bootstrap. `slack` is how far the figure could be lower and higher because
-    of parts that did not vary, `bias` how far the value tends to lie above the truth, `bounds` the figure's range.
-    `note` is added to the method.
+    limits by `method`. `influence` (N,), where it is known, is the rate at which the figure rises with the weight of
+    each image. A figure that is not `smooth` jumps where images change places, and is resampled. `slack` is how far it
+    could be lower and higher because of parts that did not vary, `bounds` the figure's range. `note` is added to the
+    method.
     """
 
     function: Callable[[Floats], Floats]
     images: int
-    limits: tuple[float, float] | None = None
+    limits: Limits | None = None
     method: str = "Wilson"
+    influence: Floats | None = None
+    smooth: bool = True
     slack: tuple[float, float] = (0.0, 0.0)
-    bias: float = 0.0
-    bounds: tuple[float, float] = (-np.inf, np.inf)
+    bounds: Bounds = (-np.inf, np.inf)
     note: str = ""
     undefined: str = "no images"
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """The `n` images of a sample and, where they are not independent, the number of each one's group (n,)."""
-
-    n: int
-    groups: Integers | None = None
-
-    @classmethod
-    def of(cls, n: int, groups: Sequence[Hashable | None] | None) -> "Sample":
-        """Number the groups; an image without one is its own, and groups of one image each are no groups."""
-        if groups is None:
-            return cls(n)
-        names = [(1, row) if group is None else (0, group) for row, group in enumerate(groups)]
-        index = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        return cls(n, np.array([index[name] for name in names]) if len(index) < n else None)
-
-    @property
-    def units(self) -> int:
-        """How many images or groups can be drawn."""
-        return self.n if self.groups is None else int(self.groups.max()) + 1
-
-    @property
-    def density(self) -> float:
-        """Units per image, 0 to 1: how much of an independent observation an image is taken for at the least."""
-        return self.units / self.n if self.n else 1.0
-
-
-def wilson(successes: Floats | float, n: Floats | float) -> tuple[Floats, Floats]:
-    """The 95 % limits of a share, `successes` of `n`, elementwise; NaN where n is 0 (Wilson 1927)."""
-    count = np.asarray(n, dtype=np.float64)
-    share = np.divide(successes, count, out=np.full(np.shape(count), np.nan), where=count > 0)
-    centre = (share * count + Z**2 / 2) / (count + Z**2)
-    half = Z / (count + Z**2) * np.sqrt(np.maximum(share * (1 - share), 0) * count + Z**2 / 4)
-    lo = np.where(share == 0, 0.0, np.clip(centre - half, 0, 1))
-    hi = np.where(share == 1, 1.0, np.clip(centre + half, 0, 1))
-    return lo, hi
-
-
-def unvaried(values: Floats, images: Floats, of: int) -> float:
-    """How far the mean of `of` parts could be off through the parts given, each of which showed no variation.
-
-    `values` (C,) only say which parts count (not NaN), `images` (C,) how many each rests on. Wilson's limit for
-    as many images as C parts of the smallest size have: a mistake not seen yet may well be in the smallest.
-    """
-    counted = images[~np.isnan(values)]
-    if not len(counted):
-        return 0.0
-    return float(len(counted) / of * Z**2 / (len(counted) * counted.min() + Z**2))
-
-
-def slack_of_parts(values: Floats, images: Floats) -> tuple[float, float]:
-    """How far below and above a mean of parts (C,) in [0, 1] the truth may lie because some are exactly 1 or 0."""
-    of = int((~np.isnan(values)).sum())
-    perfect, nil = np.where(values == 1, 1.0, np.nan), np.where(values == 0, 0.0, np.nan)
-    return unvaried(perfect, images, of), unvaried(nil, images, of)
-
-
-def resample(n: int, replicates: int, seed: int, groups: Sequence[Hashable | None] | None = None) -> Iterator[Floats]:
-    """Yield weights (b, n), `replicates` rows in all: how often each image is drawn, n of n with replacement.
-
-    With `groups` (n,), whole groups are drawn, as many as there are: images of one group stay together, because
-    they are not independent (Davison and Hinkley 1997, section 3.8).
-    """
-    sample = Sample.of(n, groups)
-    units, numbers = sample.units, sample.groups
-    random = np.random.default_rng(seed)
-    rows = max(1, _ELEMENTS // max(n, 1))
-    for start in range(0, replicates if n else 0, rows):
-        size = min(rows, replicates - start)
-        drawn = random.integers(0, units, (size, units)) + units * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
-        yield counts if numbers is None else counts[:, numbers]
 
 
 def estimate(
@@ -116,63 +43,95 @@ def estimate(
     sample: Sample,
     *,
     seed: int = 0,
-    replicates: int = 1000,
+    replicates: int = REPLICATES,
 ) -> dict[str, Estimate]:
-    """Each statistic's value and 95 % interval over one sample, all from the same resamples.
+    """Each statistic's value and 95 % interval over one sample.
 
-    Percentile bootstrap (Efron and Tibshirani 1993) unless the statistic says otherwise. The interval always holds
-    the value. Parts that did not vary widen it, combined as Zou and Donner (2008) combine independent limits: a
-    resample of no mistakes has no mistakes, which does not mean that there are none. Raises UsageError for fewer
-    replicates than an interval of 95 % needs.
+    Unless a statistic says otherwise, each unit, an image or a whole group, is left out in turn (Tukey's jackknife); of
+    more units than `replicates` as many parts of them, drawn by chance. The limits are by Student's t, with as many
+    degrees of freedom as units carry the variance (Satterthwaite), on a scale that knows the figure's bounds. The
+    interval holds the value, and is that of the value with and without the bias that the jackknife finds. Parts that
+    did not vary widen it, combined as Zou and Donner (2008) combine independent limits: that no mistake was seen does
+    not mean that there are none. Raises UsageError for fewer replicates than an interval of 95 % needs.
     """
     if replicates < FEWEST_REPLICATES:
         raise UsageError(
-            f"replicates is {replicates}: an interval of 95 % needs at least {FEWEST_REPLICATES}, 1000 is usual."
+            f"replicates is {replicates}: an interval of 95 % needs at least {FEWEST_REPLICATES}, {REPLICATES} is "
+            "usual."
         )
     drawn = {
         name: item for name, item in statistics.items() if item.limits is None and item.images and sample.units > 1
     }
-    groups = None if sample.groups is None else sample.groups.tolist()
-    draws = _replicate(drawn, resample(sample.n, replicates, seed, groups))
-    over = "bootstrap" if groups is None else f"bootstrap over {sample.units} groups"
-    return {name: _one(item, _value(item, sample.n), draws.get(name), over) for name, item in statistics.items()}
+    smooth = {name: item for name, item in drawn.items() if item.smooth and item.influence is None}
+    rough = {name: item for name, item in drawn.items() if not item.smooth}
+    values = _values(smooth, left_out(sample, replicates, seed) if smooth else ())
+    values |= _values(rough, resample(sample, replicates, seed) if rough else ())
+    how = _How(sample, replicates)
+    return {name: how.estimate(item, values.get(name)) for name, item in statistics.items()}
 
 
-def _replicate(statistics: Mapping[str, Statistic], resamples: Iterator[Floats]) -> dict[str, Floats]:
+def _values(statistics: Mapping[str, Statistic], weightings: Iterable[Floats]) -> dict[str, Floats]:
     values: dict[str, list[Floats]] = {name: [] for name in statistics}
-    for weights in resamples if statistics else ():
+    for weights in weightings:
         for name, item in statistics.items():
             values[name].append(item.function(weights))
     return {name: np.concatenate(chunks) for name, chunks in values.items()}
 
 
-def _value(item: Statistic, n: int) -> float:
-    return float(item.function(np.ones((1, n)))[0]) if item.images else float("nan")
+@dataclass(frozen=True)
+class _How:
+    """How the intervals over one sample are made, from so many replicates at most."""
+
+    sample: Sample
+    replicates: int
+
+    def estimate(self, item: Statistic, values: Floats | None) -> Estimate:
+        """The value and the interval of a statistic, from what it is on the replicates (B,)."""
+        value = float(item.function(np.ones((1, self.sample.n)))[0]) if item.images else float("nan")
+        if np.isnan(value):
+            return Estimate(None, None, None, item.images, f"not defined: {item.undefined}")
+        if item.limits is not None:
+            return Estimate(value, *item.limits, item.images, item.method + item.note)
+        lack = self._lack(item, values)
+        if lack:
+            return Estimate(value, None, None, item.images, f"no interval: {lack}")
+        widened = ", widened by Wilson where nothing varied" if any(item.slack) else ""
+        lo, hi = _limits(item, value, self._spread(item, value, values))
+        return Estimate(value, lo, hi, item.images, self._method(item) + widened + item.note)
+
+    def _lack(self, item: Statistic, values: Floats | None) -> str:
+        """Why there is no interval, if there is none."""
+        unit = "image" if self.sample.groups is None else "group"
+        if self.sample.units < 2:
+            return "one image" if unit == "image" else "all images are of one group"
+        if values is None or not np.isnan(values).any():
+            return ""
+        if item.smooth:
+            return f"the figure is not defined without one {unit}"
+        return "most resamples do not define the figure" if 2 * np.isnan(values).sum() > len(values) else ""
+
+    def _spread(self, item: Statistic, value: float, values: Floats | None) -> Spread:
+        if item.influence is not None:
+            return Spread.of_influence(item.influence, self.sample)
+        assert values is not None, "a statistic without influence is replicated"
+        if item.smooth:
+            return Spread.of_left_out(values, value)
+        return Spread.of_resamples(values[~np.isnan(values)], self.sample.units)
+
+    def _method(self, item: Statistic) -> str:
+        units = self.sample.units
+        groups = "" if self.sample.groups is None else f" over {units:,} groups"
+        if not item.smooth:
+            return f"bootstrap{groups}, {self.replicates:,} replicates"
+        several = item.influence is None and units > self.replicates
+        return f"jackknife{groups}{f', {self.replicates:,} parts' * several}"
 
 
-def _one(item: Statistic, value: float, draws: Floats | None, over: str) -> Estimate:
-    if np.isnan(value):
-        return Estimate(None, None, None, item.images, f"not defined: {item.undefined}")
-    if item.limits is not None:
-        return Estimate(value, *item.limits, item.images, item.method)
-    if draws is None:
-        why = "no interval: one image" if over == "bootstrap" else "no interval: all images are of one group"
-        return Estimate(value, None, None, item.images, why)
-    defined = draws[~np.isnan(draws)]
-    if len(defined) < len(draws) / 2:
-        return Estimate(value, None, None, item.images, "no interval: most resamples do not define the figure")
-    lo, hi = _limits(item, value, defined)
-    method = f"{over}, {len(draws)} replicates{', bias removed' if item.bias else ''}"
-    widened = ", widened by Wilson where nothing varied" if any(item.slack) else ""
-    return Estimate(value, lo, hi, item.images, method + widened + item.note)
-
-
-def _limits(item: Statistic, value: float, draws: Floats) -> tuple[float, float]:
-    lo, hi = np.quantile(draws, [0.025, 0.975])
-    if item.bias:
-        # A resample is lifted once more: its own centre gives way to the value less its bias.
-        lo, hi = np.array([lo, hi]) - draws.mean() + value - item.bias
-    below = np.hypot(max(value - lo, 0.0), item.slack[0])
-    above = np.hypot(max(hi - value, 0.0), item.slack[1])
+def _limits(item: Statistic, value: float, spread: Spread) -> tuple[float, float]:
+    unbiased = np.clip(np.array([value, value - spread.bias]), *item.bounds)
+    ends = limits_of(unbiased, np.full(2, spread.error), spread.freedom, item.bounds)
+    lo, hi = min(value, ends[0].min()), max(value, ends[1].max())
+    below = np.hypot(value - lo, item.slack[0])
+    above = np.hypot(hi - value, item.slack[1])
     least, most = item.bounds
     return float(max(value - below, least)), float(min(value + above, most))

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from linnaea.evidence.intervals import Sample, Statistic
+from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import LabelScores
 from linnaea.evidence.metrics.scores import Flags, ratio
-from linnaea.evidence.statistics import of_mean, of_share, of_shares
+from linnaea.evidence.spread import Sample
+from linnaea.evidence.statistics import of_mean, of_share
 from linnaea.predictions import Predictions
 
 
@@ -22,8 +23,8 @@ def of_label_policy(predictions: Predictions, scores: LabelScores, sample: Sampl
     judged = given & (true > 0)
     lack = "no prediction sets" if not given.any() else "no images with a set and a true label"
     return {
-        "false_negative_rate": of_shares(missed, judged, sample, lack),
-        "mean_set_size": of_mean(held.sum(axis=1).astype(np.float64), given, "no prediction sets"),
+        "false_negative_rate": of_mean(missed, judged, sample, lack, bounds=(0.0, 1.0)),
+        "mean_set_size": of_mean(held.sum(axis=1).astype(np.float64), given, sample, "no prediction sets"),
         "unsure_rate": of_share(predictions.answered("unsure"), everything, sample, "no images"),
         "unfamiliar_rate": of_share(predictions.answered("unfamiliar"), everything, sample, "no images"),
     }

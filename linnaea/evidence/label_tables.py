@@ -8,13 +8,14 @@ import numpy as np
 
 from linnaea.decisions import Policy
 from linnaea.evidence.co_occurrence import co_occurrence
-from linnaea.evidence.intervals import Sample, Statistic, estimate, slack_of_parts
+from linnaea.evidence.intervals import Statistic, estimate
 from linnaea.evidence.metrics import LABEL_METRICS, LabelScores
 from linnaea.evidence.metrics.influence import Part, of_area, of_average_precision
-from linnaea.evidence.metrics.label_probabilities import by_bin
 from linnaea.evidence.metrics.label_ranking import average_precision, behind_each, linear_of_labels
 from linnaea.evidence.metrics.ranking import area, in_blocks
-from linnaea.evidence.metrics.scores import BINS, Ranking, ratio
+from linnaea.evidence.metrics.scores import BINS, Flags, Ranking, ratio
+from linnaea.evidence.shares import Shares, share_at, slack_of_parts
+from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import sample_of, sorts_too_much
 from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits
 from linnaea.finding import Estimate, Finding
@@ -28,10 +29,6 @@ ORDER: dict[str, tuple[Callable[[Ranking, Floats], Floats], Part]] = {
 }
 ONE_SIDED = "no image is known to show it, or none not to"
 MOST_NAMED = 5
-IN_GROUPS = (
-    " The intervals of precision and recall take images for independent although they come in groups: they are too "
-    "narrow."
-)
 
 
 def findings(
@@ -42,12 +39,11 @@ def findings(
     And `unreadable` and `nothing_known` if any image is that.
     """
     sample = sample_of(predictions)
-    grouped = sample.groups is not None
     orders = _orders(scores, sample, seed, replicates)
     tables = [
-        _per_label(predictions.classes, scores, policy, orders, IN_GROUPS * grouped),
-        co_occurrence(predictions.classes, scores, grouped=grouped),
-        _reliability(scores),
+        _per_label(predictions.classes, scores, policy, orders, sample),
+        co_occurrence(predictions.classes, scores, grouped=sample.groups is not None),
+        _reliability(scores, sample),
         _mistakes(predictions, scores),
         answers(predictions),
     ]
@@ -57,7 +53,7 @@ def findings(
 
 
 def _orders(scores: LabelScores, sample: Sample, seed: int, replicates: int) -> dict[str, list[Estimate]]:
-    """The figures of `ORDER` of each label, with intervals from the resamples that all other figures rest on."""
+    """The figures of `ORDER` of each label, with intervals by the jackknife as all other figures."""
     read, readable = scores.take(scores.readable), scores.readable
     behind, known = behind_each(scores) * sample.density, read.known.sum(axis=0)
     linearly = sorts_too_much(LABEL_METRICS["map"], scores)
@@ -70,11 +66,18 @@ def _orders(scores: LabelScores, sample: Sample, seed: int, replicates: int) -> 
 
     def statistic(name: str, number: int) -> Statistic:
         exactly, part = ORDER[name]
-        function = linear_of_labels(read, part, [number]).among(readable) if linearly else figure(exactly, number)
+        linear = linear_of_labels(read, part, [number]).among(readable) if linearly else None
+        function = linear or figure(exactly, number)
         value = function(np.ones((1, len(scores)))) if len(scores) else np.full(1, np.nan)
-        slack = slack_of_parts(value, behind[number : number + 1])
-        note = ", to first order" if linearly else ""
-        return Statistic(function, int(known[number]), slack=slack, bounds=(0.0, 1.0), undefined=ONE_SIDED, note=note)
+        return Statistic(
+            function,
+            int(known[number]),
+            influence=linear.influence if linear else None,
+            slack=slack_of_parts(value, behind[number : number + 1]),
+            bounds=(0.0, 1.0),
+            undefined=ONE_SIDED,
+            note=", to first order" if linear else "",
+        )
 
     statistics = {f"{name} {number}": statistic(name, number) for name in ORDER for number in range(scores.classes)}
     found = estimate(statistics, sample, seed=seed, replicates=replicates)
@@ -86,28 +89,35 @@ def _per_label(
     scores: LabelScores,
     policy: Policy | None,
     orders: dict[str, list[Estimate]],
-    caution: str,
+    sample: Sample,
 ) -> Finding:
-    there, known, named = (flags.sum(axis=0).astype(np.float64) for flags in (scores.there, scores.known, scores.named))
-    right = (scores.there & scores.named).sum(axis=0).astype(np.float64)
+    known, right = (flags.sum(axis=0).astype(np.float64) for flags in (scores.known, scores.there & scores.named))
+    precision, recall = (_shares(kind, scores, sample) for kind in (scores.named, scores.there))
     columns: dict[str, list[Any]] = {
         "label": list(classes),
-        "n": there.astype(int).tolist(),
+        "n": recall.images.astype(int).tolist(),
         "known": known.astype(int).tolist(),
         **{
             f"{name}{end}": [getattr(figure, end.strip("_") or "value") for figure in figures]
             for name, figures in orders.items()
             for end in ("", "_lo", "_hi")
         },
-        **with_limits("precision", right, named),
-        **with_limits("recall", right, there),
-        "f1": or_none(ratio(2 * right, there + named)),
+        **with_limits("precision", precision),
+        **with_limits("recall", recall),
+        "f1": or_none(ratio(2 * right, precision.images + recall.images)),
         "threshold": _thresholds(policy, len(classes)),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     lacking = [row["label"] for row in rows if row["average_precision"] is None]
     summary = " ".join(filter(None, [_weakest(rows), _lacking(lacking)]))
-    return Finding("per_label", summary + caution, "warning" if lacking else "info", len(scores), rows=rows)
+    return Finding("per_label", summary, "warning" if lacking else "info", len(scores), rows=rows)
+
+
+def _shares(kind: Flags, scores: LabelScores, sample: Sample) -> Shares:
+    """Of the decisions of a `kind` (n, K), the share for each label whose label is there and was answered."""
+    rows, labels = np.nonzero(kind)
+    right = (scores.there & scores.named)[rows, labels]
+    return share_at(labels, right, scores.classes, None if sample.groups is None else sample.groups[rows])
 
 
 def _thresholds(policy: Policy | None, count: int) -> list[float | None]:
@@ -136,30 +146,27 @@ def _lacking(labels: Sequence[str]) -> str:
     )
 
 
-def _reliability(scores: LabelScores) -> Finding:
-    used = scores.bins >= 0
-    counts, sums, right = (
-        by_bin(scores, values).sum(axis=0)
-        for values in (used.astype(np.float64), scores.probabilities, scores.there.astype(np.float64))
-    )
-    if not used.any():
+def _reliability(scores: LabelScores, sample: Sample) -> Finding:
+    """By bins of probability; decisions about one image, or group, are no independent ones."""
+    rows, labels = np.nonzero(scores.bins >= 0)
+    if not len(rows):
         return Finding("reliability", "No image could be read of which any label is known.")
+    places, probabilities = scores.bins[rows, labels], scores.probabilities[rows, labels]
+    there = share_at(places, scores.there[rows, labels], BINS, sample.unit_of[rows])
     edges = np.linspace(0, 1, BINS + 1)
     columns = {
         "lo": edges[:-1].tolist(),
         "hi": edges[1:].tolist(),
-        "probability": or_none(ratio(sums, counts)),
-        **with_limits("share", right, counts),
-        "n": counts.astype(int).tolist(),
+        "probability": or_none(ratio(np.bincount(places, probabilities, BINS).astype(np.float64), there.images)),
+        **with_limits("share", there),
+        "n": there.images.astype(int).tolist(),
     }
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    told = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     summary = (
-        f"The mean probability of a label is {percent(sums.sum() / counts.sum())} where "
-        f"{percent(right.sum() / counts.sum())} of them are there, over {int(counts.sum()):,} decisions. The intervals "
-        "take decisions about one image for independent, which they are not: they are too narrow."
+        f"The mean probability of a label is {percent(probabilities.mean())} where "
+        f"{percent(scores.there[rows, labels].mean())} of them are there, over {len(rows):,} decisions."
     )
-    count = int(used.any(axis=1).sum())
-    return Finding("reliability", summary, count=count, rows=[row for row in rows if row["n"]])
+    return Finding("reliability", summary, count=len(np.unique(rows)), rows=[row for row in told if row["n"]])
 
 
 def _mistakes(predictions: Predictions, scores: LabelScores) -> Finding:

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 
 from linnaea.errors import UsageError
-from linnaea.evidence.intervals import Sample, Statistic, Z
+from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Scores
 from linnaea.evidence.metrics.two_classes import negatives, positives, sensitivity, specificity
+from linnaea.evidence.spread import Sample, Z
 from linnaea.runtime.arguments import require_share
 from linnaea.task import Floats
 
@@ -31,7 +32,7 @@ def at_prevalence(scores: Scores, sample: Sample, prevalence: float) -> dict[str
     """`ppv_at_prevalence_x` and `npv_at_prevalence_x`: what answers are worth where positives have the share x.
 
     By Bayes' rule from sensitivity and specificity, which do not depend on it. Limits by Mercaldo et al. (2007), on
-    the logit, with z²/2 images of either kind added to a rate of which one was not seen; of groups by bootstrap.
+    the logit, with z²/2 images of either kind added to a rate of which one was not seen; of groups by the jackknife.
     """
     found = _counts(scores, positives(scores))
     spared = _counts(scores, negatives(scores))

@@ -1,22 +1,24 @@
-"""What resampling needs to know of a metric, a share of images or a mean over images."""
+"""What an interval needs to know of a metric, a share of images or a mean over images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from linnaea.evidence.intervals import Sample, Statistic, slack_of_parts, wilson
+from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Judged, Metric
 from linnaea.evidence.metrics.contract import S
-from linnaea.evidence.metrics.scores import Flags, ratio
+from linnaea.evidence.metrics.scores import Flags, Integers, ratio
+from linnaea.evidence.shares import shares, slack_of_parts
+from linnaea.evidence.spread import Bounds, Sample
 from linnaea.predictions import Predictions
 from linnaea.runtime.words import in_number
 from linnaea.task import Floats
 
-# Beyond this many sorted weights per resample (a thousand of them take some ten seconds) the first order is enough.
-_SORTED_WEIGHTS = 2_000_000
+# Beyond this many sorted weights for each part that is left out (some seconds for all) the first order is enough.
+_SORTED_WEIGHTS = 4_000_000
 # With fewer images than this of any class the first order is not enough, unless there are so many times more weights.
-_FEW, _TOO_MANY = 10, 20
+_FEW, _TOO_MANY = 10, 8
 _ENOUGH_MISTAKES = 10
 _UNSEEN = ", blind to mistakes not seen yet"
 
@@ -28,50 +30,61 @@ def sample_of(predictions: Predictions) -> Sample:
 
 
 def of_metric(metric: Metric[S], scores: S, sample: Sample) -> Statistic:
-    """A metric on the scores; Wilson's limits for a plain share of images that come without groups."""
+    """A metric on the scores; Wilson's limits for a plain share of images."""
     used = used_by(metric, scores)
     if metric.share:
         return of_share(*metric.share(scores), sample, "no images that it is a share of")
     if metric.flags:
         return of_share(metric.flags(scores), used, sample, why_undefined(scores, used))
-    figure = Resampled.of(metric, scores, used)
-    return Statistic(
+    figure = Jackknifed.of(metric, scores, used)
+    caution = "" if metric.parts else _caution(scores, used, sample)
+    statistic = Statistic(
         figure.function,
         int(used.sum()),
+        influence=figure.influence,
         slack=slack_of_parts(figure.values, figure.images * sample.density),
-        bias=figure.bias,
-        bounds=(0.0, 1.0) if metric.parts else (0.0, np.inf),
-        note=figure.note if metric.parts else _caution(int((~scores.hits[used]).sum())),
+        bounds=metric.bounds,
+        note=figure.note + caution,
         undefined=why_undefined(scores, used),
     )
+    return statistic if metric.interval is None else _of_interval(statistic, metric.interval, scores, sample)
+
+
+def _of_interval(
+    statistic: Statistic, interval: Callable[[S, Integers], tuple[float, float]], scores: S, sample: Sample
+) -> Statistic:
+    limits = interval(scores, sample.unit_of) if statistic.images else (np.nan, np.nan)
+    if np.isnan(limits).any():
+        return statistic
+    over = "" if sample.groups is None else f" over {sample.units:,} groups"
+    return replace(statistic, limits=limits, method=f"inverted test{over}, what chance adds is taken off")
 
 
 @dataclass(frozen=True, eq=False)
-class Resampled:
-    """A metric of some scores as it is told from resamples: exactly, or to first order where it sorts too much.
+class Jackknifed:
+    """A metric of some scores as it is told when images are left out: exactly, or to first order if it sorts too much.
 
     `function` maps weights (B, n) to figures (B,); `values` (C,) are the parts that it is the mean of, `images` (C,)
-    the number behind each, `bias` how far it tends to lie above the truth.
+    the number behind each. `influence` (n,) is known to first order only.
     """
 
     function: Callable[[Floats], Floats]
     values: Floats
     images: Floats
-    bias: float
+    influence: Floats | None = None
     note: str = ""
 
     @classmethod
-    def of(cls, metric: Metric[S], scores: S, used: Flags) -> "Resampled":
+    def of(cls, metric: Metric[S], scores: S, used: Flags) -> "Jackknifed":
         """Of a metric of which only the `used` images (n,) play a part."""
         if metric.sorts and metric.linear and used.any() and sorts_too_much(metric, scores):
             linear = metric.linear(scores)
-            bias, few = linear.bias if metric.bias else 0.0, linear.few(_FEW)
+            few = linear.few(_FEW)
             if not few or metric.sorts(scores) > _TOO_MANY * _SORTED_WEIGHTS:
                 note = f", to first order{', too narrow: some classes have few images' * few}"
-                return cls(linear, linear.values, linear.images, bias, note)
+                return cls(linear, linear.values, linear.images, linear.influence, note)
         values, images = metric.parts(scores) if metric.parts and used.any() else (np.full(1, np.nan), np.ones(1))
-        bias = metric.bias(scores) if metric.bias and used.any() else 0.0
-        return cls(lambda weights: metric(scores, weights), values, images, bias)
+        return cls(lambda weights: metric(scores, weights), values, images)
 
 
 def sorts_too_much(metric: Metric[S], scores: S) -> bool:
@@ -85,36 +98,41 @@ def used_by(metric: Metric[S], scores: S) -> Flags:
 
 
 def of_share(flags: Flags, counted: Flags, sample: Sample, undefined: str) -> Statistic:
-    """The share of the `counted` images (n,) for which `flags` (n,) holds."""
-    images = int(counted.sum())
-    share, count = np.array([flags[counted].mean() if images else np.nan]), np.array([float(images)])
+    """The share of the `counted` images (n,) for which `flags` (n,) holds, with Wilson's limits, also over groups."""
+    images, grouped = int(counted.sum()), sample.groups is not None
+    told = shares(
+        np.zeros(images, dtype=np.int64),
+        flags[counted].astype(np.float64),
+        1,
+        sample.unit_of[counted] if grouped else None,
+    )
+    known = not np.isnan(told.lo[0])
     return Statistic(
         _mean(flags.astype(np.float64), counted),
         images,
-        limits=_wilson_limits(share, count) if images and sample.groups is None else None,
-        slack=slack_of_parts(share, count * sample.density),
+        limits=(float(told.lo[0]), float(told.hi[0])) if known else None,
+        method=f"Wilson over {len(np.unique(sample.unit_of[counted])):,} groups" if grouped else "Wilson",
         bounds=(0.0, 1.0),
         undefined=undefined,
     )
 
 
-def of_shares(values: Floats, counted: Flags, sample: Sample, undefined: str) -> Statistic:
-    """The mean over the `counted` images (n,) of a share of each, `values` (n,) in [0, 1]."""
+def of_mean(
+    values: Floats, counted: Flags, sample: Sample, undefined: str, bounds: Bounds = (0.0, np.inf)
+) -> Statistic:
+    """The mean over the `counted` images (n,) of `values` (n,), which lie between `bounds`."""
     images = int(counted.sum())
     mean = np.array([values[counted].mean() if images else np.nan])
+    of_shares = bounds == (0.0, 1.0)
+    alike = len(np.unique(values[counted])) == 1 and not of_shares
     return Statistic(
         _mean(values, counted),
         images,
-        slack=slack_of_parts(mean, np.array([float(images)]) * sample.density),
-        bounds=(0.0, 1.0),
+        slack=slack_of_parts(mean, np.array([float(images)]) * sample.density) if of_shares else (0.0, 0.0),
+        bounds=bounds,
+        note=", blind to values not seen yet" if alike else "",
         undefined=undefined,
     )
-
-
-def of_mean(values: Floats, counted: Flags, undefined: str) -> Statistic:
-    """The mean of `values` (n,) over the `counted` images (n,)."""
-    note = ", blind to values not seen yet" if len(np.unique(values[counted])) == 1 else ""
-    return Statistic(_mean(values, counted), int(counted.sum()), note=note, undefined=undefined)
 
 
 def why_undefined(scores: Judged, used: Flags) -> str:
@@ -126,19 +144,17 @@ def why_undefined(scores: Judged, used: Flags) -> str:
     return "no readable images" if scores.counted.any() else "no images of which any label is known"
 
 
-def _caution(mistakes: int) -> str:
-    # Few mistakes carry most of a loss: by simulation such intervals cover 70 to 90 % in place of 95 %.
+def _caution(scores: Judged, used: Flags, sample: Sample) -> str:
+    # Few mistakes carry most of a loss: by simulation such intervals cover 80 to 92 % in place of 95 %.
+    mistakes = len(np.unique(sample.unit_of[used & ~scores.hits]))
     if mistakes >= _ENOUGH_MISTAKES:
         return ""
-    return f", too narrow: only {mistakes} {in_number(mistakes, 'mistake')} seen" if mistakes else _UNSEEN
+    where = "mistake" if sample.groups is None else "group"
+    told = f"{mistakes} {in_number(mistakes, where)}{'' if sample.groups is None else ' with a mistake'}"
+    return f", too narrow: only {told} seen" if mistakes else _UNSEEN
 
 
 def _mean(values: Floats, counted: Flags) -> Callable[[Floats], Floats]:
     kept = np.where(counted, values, 0.0)
     chosen = counted.astype(np.float64)
     return lambda weights: ratio(weights @ kept, weights @ chosen)
-
-
-def _wilson_limits(share: Floats, images: Floats) -> tuple[float, float]:
-    lo, hi = wilson(share * images, images)
-    return float(lo[0]), float(hi[0])

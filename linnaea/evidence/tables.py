@@ -5,15 +5,14 @@ from typing import Any
 import numpy as np
 
 from linnaea.decisions import UNDEFINED
-from linnaea.evidence.intervals import wilson
-from linnaea.evidence.metrics.scores import BINS, Scores, ratio, totals
+from linnaea.evidence.metrics.scores import BINS, Integers, Scores, ratio, totals
+from linnaea.evidence.shares import Shares, share_at
 from linnaea.evidence.statistics import sample_of
 from linnaea.finding import Finding
 from linnaea.predictions import REASONS, Predictions
 from linnaea.task import Floats
 
 MOST_MISTAKES = 48
-GROUPED = " The intervals take images for independent although they come in groups: they are too narrow."
 
 
 def findings(predictions: Predictions, scores: Scores) -> list[Finding]:
@@ -21,31 +20,30 @@ def findings(predictions: Predictions, scores: Scores) -> list[Finding]:
 
     What an answer that is a group was taken for is the most probable class.
     """
-    caution = "" if sample_of(predictions).groups is None else GROUPED
+    groups = sample_of(predictions).groups
     tables = [
-        _per_class(predictions, scores, caution),
+        _per_class(predictions, scores, groups),
         _confusion(predictions, scores),
-        _reliability(scores, caution),
+        _reliability(scores, groups),
         _mistakes(predictions, scores),
         answers(predictions),
     ]
     return tables if scores.readable.all() else [*tables, unreadable(predictions, "answered wrongly")]
 
 
-def _per_class(predictions: Predictions, scores: Scores, caution: str) -> Finding:
-    ones = np.ones((1, len(scores)))
-    truths = totals(ones, scores.targets, scores.classes)[0]
-    answered = totals(ones, scores.answers, scores.classes)[0]
-    right = totals(ones, scores.targets, scores.classes, scores.hits)[0]
+def _per_class(predictions: Predictions, scores: Scores, groups: Integers | None) -> Finding:
+    recall = share_at(scores.targets, scores.hits, scores.classes, groups)
+    precision = share_at(scores.answers, scores.hits, scores.classes, groups)
+    right = totals(np.ones((1, len(scores))), scores.targets, scores.classes, scores.hits)[0]
     columns: dict[str, list[Any]] = {
         "class": list(predictions.classes),
-        "n": truths.astype(int).tolist(),
-        **with_limits("precision", right, answered),
-        **with_limits("recall", right, truths),
-        "f1": or_none(ratio(2 * right, truths + answered)),
+        "n": recall.images.astype(int).tolist(),
+        **with_limits("precision", precision),
+        **with_limits("recall", recall),
+        "f1": or_none(ratio(2 * right, recall.images + precision.images)),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return Finding("per_class", _weakest(rows) + caution, count=len(scores), rows=rows)
+    return Finding("per_class", _weakest(rows), count=len(scores), rows=rows)
 
 
 def _weakest(rows: list[dict[str, Any]]) -> str:
@@ -75,24 +73,23 @@ def _confusion(predictions: Predictions, scores: Scores) -> Finding:
     return Finding("confusion", summary, count=mistakes, rows=rows)
 
 
-def _reliability(scores: Scores, caution: str) -> Finding:
+def _reliability(scores: Scores, groups: Integers | None) -> Finding:
     read = scores.take(scores.readable)
-    ones = np.ones((1, len(read)))
-    images, right = totals(ones, read.bins, BINS)[0], totals(ones, read.bins, BINS, read.hits)[0]
-    edges = np.linspace(0, 1, BINS + 1)
+    accuracy = share_at(read.bins, read.hits, BINS, None if groups is None else groups[scores.readable])
+    ones, edges = np.ones((1, len(read))), np.linspace(0, 1, BINS + 1)
     columns = {
         "lo": edges[:-1].tolist(),
         "hi": edges[1:].tolist(),
-        "confidence": or_none(ratio(totals(ones, read.bins, BINS, read.confidence)[0], images)),
-        **with_limits("accuracy", right, images),
-        "n": images.astype(int).tolist(),
+        "confidence": or_none(ratio(totals(ones, read.bins, BINS, read.confidence)[0], accuracy.images)),
+        **with_limits("accuracy", accuracy),
+        "n": accuracy.images.astype(int).tolist(),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     if not len(read):
         return Finding("reliability", "No image could be read.")
-    confidence, accuracy = read.confidence.mean(), read.hits.mean()
-    summary = f"The mean confidence is {percent(confidence)} where {percent(accuracy)} of the answers are right."
-    return Finding("reliability", summary + caution, count=len(read), rows=[row for row in rows if row["n"]])
+    sure, right = percent(read.confidence.mean()), percent(read.hits.mean())
+    summary = f"The mean confidence is {sure} where {right} of the answers are right."
+    return Finding("reliability", summary, count=len(read), rows=[row for row in rows if row["n"]])
 
 
 def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
@@ -145,10 +142,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def with_limits(name: str, successes: Floats, n: Floats) -> dict[str, list[Any]]:
-    """A share, `successes` of `n`, elementwise, and Wilson's limits, as columns named after it."""
-    lo, hi = wilson(successes, n)
-    return {name: or_none(ratio(successes, n)), f"{name}_lo": or_none(lo), f"{name}_hi": or_none(hi)}
+def with_limits(name: str, told: Shares) -> dict[str, list[Any]]:
+    """Shares and their limits as columns named after them."""
+    return {name: or_none(told.value), f"{name}_lo": or_none(told.lo), f"{name}_hi": or_none(told.hi)}
 
 
 def or_none(values: Floats) -> list[float | None]:

@@ -6,26 +6,25 @@ import numpy as np
 
 from linnaea.evidence.metrics.scores import Integers, ratio
 from linnaea.evidence.metrics.trees import TreeScores
+from linnaea.evidence.shares import Shares, share_at
 from linnaea.evidence.statistics import sample_of
-from linnaea.evidence.tables import GROUPED, or_none, percent, with_limits
+from linnaea.evidence.tables import or_none, percent, with_limits
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions
-from linnaea.task import Floats
 
 
 def tree_findings(predictions: Predictions, scores: TreeScores) -> list[Finding]:
     """The findings `tree`, a row per node from the root down, each before those below it, and `levels`."""
-    caution = "" if sample_of(predictions).groups is None else GROUPED
-    return [_tree(scores, caution), _levels(scores, caution)]
+    groups = sample_of(predictions).groups
+    return [_tree(scores, groups), _levels(scores, groups)]
 
 
-def _tree(scores: TreeScores, caution: str) -> Finding:
+def _tree(scores: TreeScores, groups: Integers | None) -> Finding:
     tree = scores.tree
     order = _from_the_top(scores)
-    truths = _at_or_below(scores, tree.paths[scores.targets], len(scores))
-    answers = _at_or_below(scores, tree.paths[scores.nodes], int(scores.readable.sum()))
-    agreed = np.where(tree.paths[scores.nodes] == tree.paths[scores.targets], tree.paths[scores.nodes], -1)
-    right = _at_or_below(scores, agreed, np.nan)  # of the root there is nothing to be right about
+    truths, answers = tree.paths[scores.targets], tree.paths[scores.nodes]
+    images = _at_or_below(truths, len(tree.nodes) + 1)
+    images[tree.index[tree.root]] = len(scores)
     stops = np.bincount(scores.nodes[scores.readable], minlength=len(tree.nodes) + 1)
     names = [*tree.nodes, tree.root]
     columns: dict[str, list[Any]] = {
@@ -33,13 +32,13 @@ def _tree(scores: TreeScores, caution: str) -> Finding:
         "parent": [tree.ancestors(names[place])[0] if tree.depths[place] else None for place in order],
         "depth": tree.depths[order].tolist(),
         "class": [names[place] in tree.classes for place in order],
-        "n": truths[order].astype(int).tolist(),
+        "n": images[order].tolist(),
         "stops": stops[order].tolist(),
-        **with_limits("recall", right[order], truths[order]),
-        **with_limits("precision", right[order], answers[order]),
+        **with_limits("recall", _of_nodes(truths, answers, images, groups).take(order)),
+        **with_limits("precision", _of_nodes(answers, truths, images, groups).take(order)),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return Finding("tree", _told(scores) + caution, count=len(scores), rows=rows)
+    return Finding("tree", _told(scores), count=len(scores), rows=rows)
 
 
 def _told(scores: TreeScores) -> str:
@@ -71,24 +70,30 @@ def _from_the_top(scores: TreeScores) -> list[int]:
     return order
 
 
-def _at_or_below(scores: TreeScores, paths: Integers, below_root: float) -> Floats:
-    """How many images have each node on their path (n, depth), nodes from the top down; that of the root is told."""
-    counts = np.bincount(paths[paths >= 0], minlength=len(scores.tree.nodes) + 1).astype(np.float64)
-    counts[scores.tree.index[scores.tree.root]] = below_root
-    return counts
+def _at_or_below(paths: Integers, count: int) -> Integers:
+    """How many images have each node on their path (n, depth), nodes from the top down."""
+    return np.bincount(paths[paths >= 0], minlength=count)
 
 
-def _levels(scores: TreeScores, caution: str) -> Finding:
-    n = np.full(len(scores.tree.levels), float(len(scores)))
-    depths = range(1, len(n) + 1)
-    right = np.array([float(scores.level_hits(depth).sum()) for depth in depths])
+def _of_nodes(paths: Integers, others: Integers, images: Integers, groups: Integers | None) -> Shares:
+    """Of the images with each node on their path (n, depth), the share with it on the other; nothing of the root."""
+    rows, depths = np.nonzero(paths >= 0)
+    places, agreed = paths[rows, depths], paths[rows, depths] == others[rows, depths]
+    return share_at(places, agreed, len(images), None if groups is None else groups[rows])
+
+
+def _levels(scores: TreeScores, groups: Integers | None) -> Finding:
+    depths = range(1, len(scores.tree.levels) + 1)
+    hits = np.stack([scores.level_hits(depth) for depth in depths])
+    levels, images = (part.ravel() for part in np.indices(hits.shape))
+    right = share_at(levels, hits.ravel(), len(depths), None if groups is None else groups[images])
     stops = np.array([float((scores.readable & (scores.depth == depth)).sum()) for depth in depths])
     wrong = np.array([float((scores.readable & (scores.depth == depth) & scores.wrong).sum()) for depth in depths])
     columns: dict[str, list[Any]] = {
         "level": list(depths),
         "nodes": [len(level.names) for level in scores.tree.levels],
-        "n": n.astype(int).tolist(),
-        **with_limits("accuracy", right, n),
+        "n": right.images.astype(int).tolist(),
+        **with_limits("accuracy", right),
         "stops": stops.astype(int).tolist(),
         "wrong_of_stops": or_none(ratio(wrong, stops)),
     }
@@ -96,4 +101,4 @@ def _levels(scores: TreeScores, caution: str) -> Finding:
     if not len(scores):
         return Finding("levels", "There are no images.", rows=rows)
     parts = [f"{percent(row['accuracy'])} at level {row['level']} ({row['nodes']} nodes)" for row in rows]
-    return Finding("levels", f"The most probable node is right for {', '.join(parts)}.{caution}", rows=rows)
+    return Finding("levels", f"The most probable node is right for {', '.join(parts)}.", rows=rows)

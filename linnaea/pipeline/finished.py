@@ -1,5 +1,6 @@
 """Verbs about runs that look at what these left, not at their models: nothing here needs torch."""
 
+import logging
 from pathlib import Path
 
 from linnaea.delivery.report import write_report
@@ -9,9 +10,14 @@ from linnaea.evidence.comparison import compare as compare_predictions
 from linnaea.run import Run
 from linnaea.runtime.checksums import require_all_unchanged
 
+logger = logging.getLogger("linnaea")
+
 
 def compare(first: str | Path, second: str | Path) -> Comparison:
-    """Compare two runs on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
+    """Compare two runs on the images they have in common, by a paired test; see `linnaea.evidence.compare`.
+
+    Where that is the test split, it counts as a look at the test split of both.
+    """
     runs = Run.open(first), Run.open(second)
     if runs[0].folder.resolve() == runs[1].folder.resolve():
         raise UsageError(f"{first} and {second} are the same run: name two to compare.")
@@ -28,7 +34,12 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     shown = [run.folder.name for run in runs]
     if shown[0] == shown[1]:
         shown = [str(run.folder) for run in runs]
-    return compare_predictions(parts[0], parts[1], (shown[0], shown[1]))
+    comparison = compare_predictions(parts[0], parts[1], (shown[0], shown[1]))
+    if names[0] == "test":
+        for run, other in zip(runs, reversed(shown), strict=True):
+            run.count_test(f"compare with {other}")
+        logger.info("This is written down as one more look at the test split of both runs.")
+    return comparison
 
 
 def report(run: str | Path) -> Path:

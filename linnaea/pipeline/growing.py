@@ -20,8 +20,9 @@ from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
+from linnaea.evidence.differences import change_of
 from linnaea.evidence.intervals import estimate
-from linnaea.evidence.statistics import of_mean, sample_of
+from linnaea.evidence.statistics import sample_of
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
@@ -155,12 +156,14 @@ def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:
     """What growing changed for the images that the run was judged on before, and how the new classes fare."""
     split = "test" if (old.folder / "predictions" / "test.parquet").exists() else "val"
     first, second = old.predictions(split), new.predictions(split)
+    if split == "test":
+        old.count_test(f"grow into {new.folder.name}")
     place = {name: row for row, name in enumerate(second.column("id"))}
     first = first.with_table(first.table.filter([name in place for name in first.column("id")]))
-    hits = [(part.answers == part.targets).astype(np.float64) for part in (first, second)]
+    hits = [part.answers == part.targets for part in (first, second)]
     left, right = hits[0], hits[1][[place[name] for name in first.column("id")]]
-    everything = np.ones(len(first), dtype=bool)
-    change = estimate({"change": of_mean(right - left, everything, "no images")}, sample_of(first))["change"]
+    everything, sample = np.ones(len(first), dtype=bool), sample_of(first)
+    change = estimate({"change": change_of(left, right, everything, sample)}, sample)["change"]
     added = [name for name in new.dataset().classes if name not in before]
     truths = np.array(second.column("truth"), dtype=object)
     table = []

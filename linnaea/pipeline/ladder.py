@@ -16,8 +16,9 @@ from linnaea.dataset import Dataset
 from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence import figure_of
-from linnaea.evidence.intervals import resample
+from linnaea.evidence.intervals import REPLICATES
 from linnaea.evidence.metrics import metrics_for, scores_of
+from linnaea.evidence.spread import Spread, left_out
 from linnaea.evidence.statistics import sample_of
 from linnaea.learning.rungs import Fitted, Job, Step
 from linnaea.models.embedding import embed
@@ -30,7 +31,6 @@ from linnaea.runtime.progress import working
 FAILURES = (LinnaeaError, RuntimeError, AssertionError, TypeError, ValueError)  # what networks raise on odd sizes
 Features = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.floating]
-RESAMPLES = 200
 TIMED = 64  # images by which speed is told where nothing else has to be embedded
 logger = logging.getLogger("linnaea")
 
@@ -106,9 +106,9 @@ def choose(results: Sequence[RungResult]) -> Choice:
     """The cheapest rung whose figure on val is within one standard error of the best rung's.
 
     Cost is the seconds that fitting took. The figure is the task's metric. The standard error is that of the paired
-    difference, by resampling the images: the one-standard-error rule (Breiman et al. 1984). A baseline, which does
-    not look at the pictures, is chosen only when nothing else finished: it would win wherever one class is rare. Raises
-    LinnaeaError when no rung finished.
+    difference, by the jackknife over images or groups: the one-standard-error rule (Breiman et al. 1984). A baseline,
+    which does not look at the pictures, is chosen only when nothing else finished: it would win wherever one class is
+    rare. Raises LinnaeaError when no rung finished.
     """
     finished = [entry for entry in results if entry.predictions is not None]
     if not finished:
@@ -116,21 +116,20 @@ def choose(results: Sequence[RungResult]) -> Choice:
         raise LinnaeaError(f"no rung of the ladder finished ({reasons}).")
     candidates = [entry for entry in finished if not entry.baseline] or finished
     best = max(candidates, key=_value)
-    drawn = _drawn(best)
+    without = _left_out(best)
     by_cost = sorted(candidates, key=lambda entry: float(entry.row["seconds"]))
-    chosen = next(entry for entry in by_cost if _not_worse(entry, drawn - _drawn(entry), best))
+    chosen = next(entry for entry in by_cost if _not_worse(entry, without - _left_out(entry), best))
     for entry in results:
         entry.row["chosen"] = "yes" if entry is chosen else ""
     return Choice(chosen, _because(chosen, best, len(candidates)), [entry.row for entry in results])
 
 
-def _drawn(entry: RungResult) -> Floats:
-    """The rung's figure on resamples (B,) of the val images, the same ones for every rung."""
+def _left_out(entry: RungResult) -> Floats:
+    """The rung's figure without each part of the val images (B,), the same ones for every rung."""
     assert entry.predictions is not None
     scores, sample = scores_of(entry.predictions), sample_of(entry.predictions)
     metric = metrics_for(entry.predictions.task)[entry.predictions.rules.metric]
-    groups = None if sample.groups is None else sample.groups.tolist()
-    return np.concatenate([metric(scores, weights) for weights in resample(sample.n, RESAMPLES, 0, groups)])
+    return np.concatenate([metric(scores, weights) for weights in left_out(sample, REPLICATES, 0)])
 
 
 def _value(entry: RungResult) -> float:
@@ -139,12 +138,9 @@ def _value(entry: RungResult) -> float:
 
 
 def _not_worse(entry: RungResult, differences: Floats, best: RungResult) -> bool:
-    """Whether the difference on all images is within the standard error of those on resamples.
-
-    Resampling n images understates the error by the root of (n - 1) / n (Efron and Tibshirani 1993).
-    """
-    defined, images = differences[~np.isnan(differences)], int(best.row["n"])
-    error = float(defined.std()) * (images / max(images - 1, 1)) ** 0.5 if len(defined) else 0.0
+    """Whether the difference on all images is within the standard error told by those without each part of them."""
+    defined = differences[~np.isnan(differences)]
+    error = Spread.of_left_out(defined).error if len(defined) > 1 else 0.0
     return _value(best) - _value(entry) <= error + 1e-12
 
 

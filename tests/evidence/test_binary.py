@@ -7,8 +7,9 @@ from sklearn.metrics import average_precision_score, precision_score, recall_sco
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, figures, findings
 from linnaea.evidence.curves import FALSE_POSITIVE_RATES, RECALLS, Curve
-from linnaea.evidence.intervals import Sample, estimate
+from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import METRICS, scores_of
+from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_metric
 
 SHARES = ("sensitivity", "specificity", "ppv", "npv")
@@ -72,10 +73,10 @@ def test_the_interval_of_sensitivity_covers(random_ones):
     assert 0.93 <= held / 300 <= 0.98
 
 
-def test_groups_are_resampled_whole(random_ones):
+def test_groups_stay_whole(random_ones):
     groups = [f"patient {row // 10}" for row in range(200)]
     measured = figures(random_ones(200, 2, group=groups), replicates=200)
-    assert measured["sensitivity"].method == "bootstrap over 20 groups, 200 replicates"
+    assert measured["sensitivity"].method == "Wilson over 20 groups"
     assert "over 20 groups" in found_in(random_ones(200, 2, group=groups), replicates=100)["roc"].summary
 
 

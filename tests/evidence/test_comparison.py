@@ -86,7 +86,7 @@ def test_groups_are_respected_when_both_have_them(random_ones):
     found = compare(poor, good, replicates=100)
     assert found.test == "sign flips of 10 groups, 10,000 draws"
     assert "sign flips of 10 groups p " in found.sentence
-    assert found.differences["accuracy"].method.startswith("bootstrap over 10 groups, 100 replicates")
+    assert found.differences["accuracy"].method == "jackknife over 10 groups"
     assert compare(poor, random_ones(200, 3, skill=2.0), replicates=50).test == "McNemar, exact"
 
 
@@ -158,7 +158,10 @@ def test_one_group_supports_no_verdict(random_ones):
 
 def test_only_the_tasks_metric_is_judged_and_json_and_table_say_so(random_ones):
     found = compare(random_ones(60, 3), random_ones(60, 3, noise=1.0), replicates=50)
-    note = "The verdict rests on accuracy alone; the other differences are described, not tested."
+    note = (
+        "The verdict rests on accuracy alone, the only paired test here (McNemar, exact). The intervals of the other "
+        "differences only describe, they are not tests."
+    )
     content = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert content["note"] == note
     assert content["sentence"] == found.sentence
@@ -167,5 +170,8 @@ def test_only_the_tasks_metric_is_judged_and_json_and_table_say_so(random_ones):
     assert set(content["differences"]["nll"]) == {"value", "lo", "hi", "n", "method"}
     lines = str(found).splitlines()
     assert lines[:3] == [found.sentence, note, ""]
-    assert lines[3].split() == ["metric", "A", "B", "B", "less", "A"]
+    assert lines[3].split() == ["metric", "A", "B", "B", "less", "A", "what", "it", "is"]
     assert len(lines) == 4 + len(found.differences)
+    assert [line for line in lines if "paired test: McNemar p" in line] == [lines[4]]
+    assert all("interval only" in line for line in lines[5:])
+    assert content["tested"]["nll"] == "interval only"

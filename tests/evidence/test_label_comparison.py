@@ -60,6 +60,8 @@ def test_a_clear_difference_is_judged_by_map():
     assert list(found.differences) == list(LABEL_METRICS)
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["better"] == "B"
     assert found.differences["hamming_loss"].hi < 0
+    assert "there is no paired test of it" in found.note
+    assert set(found.to_json()["tested"].values()) == {"interval only"}
 
 
 def test_two_like_classifiers_are_rarely_called_different():
@@ -105,7 +107,7 @@ def test_other_truths_are_refused_and_so_is_other_knowledge():
 def test_groups_are_drawn_whole():
     groups = [f"animal {row // 20}" for row in range(200)]
     found = compare(*(drawn(200, skill=skill, group=groups) for skill in (0.5, 1.5)), replicates=60)
-    assert found.differences["map"].method.startswith("bootstrap over 10 groups, 60 replicates")
+    assert found.differences["map"].method == "jackknife over 10 groups"
 
 
 def test_the_decision_policy_is_counted():

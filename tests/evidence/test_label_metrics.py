@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from linnaea.errors import DataError
-from linnaea.evidence.intervals import Sample, estimate
+from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import LABEL_METRICS, LabelScores
+from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_metric
 from linnaea.predictions import Predictions
 
@@ -294,8 +295,7 @@ def test_the_average_precision_of_rare_labels_is_too_high_and_the_interval_knows
     truth, found = value("map", drawn(100_000, seed=99, rate=0.05)), [drawn(250, seed=s, rate=0.05) for s in range(150)]
     high = np.mean([value("map", scores) for scores in found]) - truth
     assert high > 0.02
-    assert np.mean([LABEL_METRICS["map"].bias(scores) for scores in found]) == pytest.approx(high, rel=0.5)
-    assert coverage(["map"], n=250, rate=0.05)["map"] >= 0.88
+    assert coverage(["map"], n=250, rate=0.05)["map"] >= 0.91
 
 
 def coverage(names, n, rate, samples=150):

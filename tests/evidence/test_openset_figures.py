@@ -66,7 +66,8 @@ def test_every_figure_has_an_interval_around_it_and_says_how():
     assert list(found) == ["auroc", "aupr", "fpr_at_95_tpr", "oscr", "unknown_rejected", "known_rejected"]
     for figure in found.values():
         assert 0 <= figure.lo <= figure.value <= figure.hi <= 1
-    assert "bootstrap" in found["auroc"].method
+    assert found["auroc"].method == "jackknife, 200 parts"
+    assert found["fpr_at_95_tpr"].method == "bootstrap, 200 replicates"
     assert (found["known_rejected"].n, found["known_rejected"].method) == (200, "Wilson")
     assert found["oscr"].value < found["auroc"].value
 

@@ -10,10 +10,11 @@ from linnaea.data.pixels import Recipe
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence import figures
 from linnaea.evidence.calibration import Aims, calibrate
-from linnaea.evidence.intervals import Sample, estimate
+from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import scores_of
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
 from linnaea.evidence.prior import adapt, estimate_prior
+from linnaea.evidence.spread import Sample
 from linnaea.models import build
 
 NAMES = ("ppv_at_prevalence_0.02", "npv_at_prevalence_0.02")

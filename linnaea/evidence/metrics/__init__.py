@@ -8,6 +8,7 @@ from linnaea.evidence.metrics import (
     probabilities,
     ranking,
     tree_decisions,
+    two_classes,
 )
 from linnaea.evidence.metrics.contract import LABEL_METRICS, METRICS, TREE_METRICS, Metric
 from linnaea.evidence.metrics.kinds import metrics_for, metrics_of, scores_of
@@ -34,4 +35,5 @@ __all__ = [
     "ranking",
     "scores_of",
     "tree_decisions",
+    "two_classes",
 ]

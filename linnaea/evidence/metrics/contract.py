@@ -6,8 +6,9 @@ from typing import Generic, TypeVar
 
 from linnaea.evidence.metrics.influence import Linear
 from linnaea.evidence.metrics.labels import LabelScores
-from linnaea.evidence.metrics.scores import Flags, Judged, Scores
+from linnaea.evidence.metrics.scores import Flags, Integers, Judged, Scores
 from linnaea.evidence.metrics.trees import TreeScores
+from linnaea.evidence.spread import Bounds
 from linnaea.registry import Registry
 from linnaea.task import Floats
 
@@ -34,9 +35,10 @@ class Metric(Generic[S]):
     `needs` says for which scores the metric applies, `readable_only` that unreadable images play no part. `flags`,
     for a plain share of images, returns which images count (n,); `share`, for a share of some images, which count (n,)
     and which are looked at (n,). `parts`, for a mean of figures in [0, 1], returns these (C,), NaN for those left out,
-    and the number of images behind each (C,). `bias` is how far the figure tends to lie above the truth at this number
-    of images. A metric that sorts has `sorts`, how many weights that is per resample, and `linear`, the same to first
-    order, for where that is too many.
+    and the number of images behind each (C,). `bounds` is the range of the figure. `interval`, for one that chance
+    lifts, returns its 95 % limits, told from the number of the unit, image or group, of each image (n,). A metric that
+    sorts has `sorts`, how many weights that is for one weighting, and `linear`, the same to first order, for where that
+    is too many.
     """
 
     function: Function[S]
@@ -46,7 +48,8 @@ class Metric(Generic[S]):
     flags: Callable[[S], Flags] | None = None
     share: Callable[[S], tuple[Flags, Flags]] | None = None
     parts: Parts[S] | None = None
-    bias: Callable[[S], float] | None = None
+    bounds: Bounds = (0.0, 1.0)
+    interval: Callable[[S, Integers], tuple[float, float]] | None = None
     sorts: Callable[[S], int] | None = None
     linear: Callable[[S], Linear] | None = None
 

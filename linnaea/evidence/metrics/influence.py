@@ -1,4 +1,4 @@
-"""How far each image moves a figure of order: what a resample of very many images is told from, without sorting it.
+"""How far each image moves a figure of order: what the interval of very many images is told from.
 
 To first order in the weights of the images (the infinitesimal jackknife of Jaeckel 1972; for areas the structural
 components of DeLong, DeLong and Clarke-Pearson 1988).
@@ -21,14 +21,13 @@ from linnaea.task import Floats
 class Linear:
     """A mean of parts, to first order.
 
-    `values` (C,) are the parts, NaN those left out, `images` (C,) the number behind each, `influence` (n,) the rate at
-    which the figure rises with the weight of each image, and `bias` how far it tends to lie above the truth.
+    `values` (C,) are the parts, NaN those left out, `images` (C,) the number behind each, and `influence` (n,) the rate
+    at which the figure rises with the weight of each image.
     """
 
     values: Floats
     images: Floats
     influence: Floats
-    bias: float = 0.0
 
     def __call__(self, weights: Floats) -> Floats:
         """The figure for weights (B, n) near one, shape (B,)."""
@@ -45,7 +44,7 @@ class Linear:
         """The same among more images, of which these (N,) are its own and the others play no part."""
         influence = np.zeros(len(rows))
         influence[rows] = self.influence
-        return Linear(self.values, self.images, influence, self.bias)
+        return Linear(self.values, self.images, influence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +77,11 @@ class Standing:
         return 0 < len(self.left) < len(self.there)
 
 
-Part = Callable[[Standing], tuple[float, Floats, float]]
+Part = Callable[[Standing], tuple[float, Floats]]
 
 
-def of_area(standing: Standing) -> tuple[float, Floats, float]:
-    """The area under the ROC curve, the influence of each image (m,), and no bias."""
+def of_area(standing: Standing) -> tuple[float, Floats]:
+    """The area under the ROC curve, and the influence of each image (m,)."""
     positives, others = len(standing.left), len(standing.there) - len(standing.left)
     below = 1 - (standing.lower + standing.upper) / (2 * positives)  # of the positives, how many are above an image
     area = float(below[~standing.there].mean())
@@ -92,12 +91,12 @@ def of_area(standing: Standing) -> tuple[float, Floats, float]:
     won = (not_above + (others - above)) / (2 * others)
     influence = (below - area) / others
     influence[standing.there] = (won[_rank(standing)] - area) / positives
-    return area, influence, 0.0
+    return area, influence
 
 
-def of_average_precision(standing: Standing) -> tuple[float, Floats, float]:
-    """Average precision, the influence of each image (m,), and how far it tends to lie above the truth."""
-    positives, images = len(standing.left), len(standing.there)
+def of_average_precision(standing: Standing) -> tuple[float, Floats]:
+    """Average precision, and the influence of each image (m,)."""
+    positives = len(standing.left)
     true = positives - standing.left
     named = np.bincount(standing.upper, minlength=positives + 1)[::-1].cumsum()[::-1][standing.right]
     precision = true / named
@@ -106,40 +105,26 @@ def of_average_precision(standing: Standing) -> tuple[float, Floats, float]:
     influence = -lost[standing.upper] / positives
     own = standing.upper[standing.there]
     influence[standing.there] = (precision[_rank(standing)] - average + gained[own]) / positives
-    return average, influence, lift_of_precision(true, named, positives, images)
-
-
-def lift_of_precision(true: Integers, named: Integers, positives: int, images: int) -> float:
-    """How far the average precision of one class tends to lie above the truth, because images set their own thresholds.
-
-    `true` and `named` (P,) are the positives and the images that are at least as probable as each positive. By the
-    delta method to second order: an image that shows the class counts itself as found at its own probability, and a
-    ratio of counts is not the ratio of their means.
-    """
-    false = named - true
-    own = (1 - true / positives) * false / named**2
-    bent = true * false * (true / positives - false / (images - positives)) / named**3
-    return float((own + bent).mean())
+    return average, influence
 
 
 def over_classes(images: int, members: Iterable[tuple[Floats, Flags, Integers | slice]], part: Part) -> Linear:
     """The mean of a part per class: of each the probabilities and the positives (m,), and its rows among `images`."""
-    values, counts, biases, influence = [], [], [], np.zeros(images)
+    values, counts, influence = [], [], np.zeros(images)
 
-    def look(member: tuple[Floats, Flags, Integers | slice]) -> tuple[float, Floats, float, int, Integers | slice]:
+    def look(member: tuple[Floats, Flags, Integers | slice]) -> tuple[float, Floats, int, Integers | slice]:
         standing, rows = Standing.of(*member[:2]), member[2]
         fewer = min(len(standing.left), len(standing.there) - len(standing.left))
-        found = part(standing) if standing.defined else (float("nan"), np.zeros(len(standing.there)), float("nan"))
+        found = part(standing) if standing.defined else (float("nan"), np.zeros(len(standing.there)))
         return *found, fewer, rows
 
-    for value, own, bias, fewer, rows in _in_turn(look, members):
+    for value, own, fewer, rows in _in_turn(look, members):
         values.append(value)
         counts.append(float(fewer))
-        biases.append(bias)
         influence[rows] += own
     defined = ~np.isnan(values)
     among = max(1, int(defined.sum()))
-    return Linear(np.array(values), np.array(counts), influence / among, float(np.nansum(biases)) / among)
+    return Linear(np.array(values), np.array(counts), influence / among)
 
 
 def of_risk_coverage(levels: int, places: Integers, hits: Flags) -> Linear:

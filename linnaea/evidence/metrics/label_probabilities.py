@@ -3,9 +3,9 @@
 import numpy as np
 
 from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric
+from linnaea.evidence.metrics.gaps import interval_of_gaps
 from linnaea.evidence.metrics.labels import LabelScores
-from linnaea.evidence.metrics.probabilities import lift_of_gaps
-from linnaea.evidence.metrics.scores import BINS, ratio
+from linnaea.evidence.metrics.scores import BINS, Integers, ratio
 from linnaea.task import Floats
 
 
@@ -44,14 +44,12 @@ def _mean(values: Floats, scores: LabelScores, weights: Floats) -> Floats:
     return ratio(weights @ sums, weights @ counts)
 
 
-def _ece_bias(scores: LabelScores) -> float:
-    read = scores.take(scores.readable)
-    decisions = read.known.sum()
-    gaps = np.abs(by_bin(read, read.probabilities - read.targets).sum(axis=0)) / decisions
-    spread = np.sqrt(by_bin(read, read.probabilities * (1 - read.probabilities)).sum(axis=0)) / decisions
-    return lift_of_gaps(gaps, spread)
+def _ece_interval(scores: LabelScores, units: Integers) -> tuple[float, float]:
+    rows, labels = np.nonzero(scores.bins >= 0)
+    gaps = (scores.probabilities - scores.targets)[rows, labels]
+    return interval_of_gaps(scores.bins[rows, labels], gaps, units[rows])
 
 
-LABEL_METRICS.register("nll")(Metric(nll, False, readable_only=True))
+LABEL_METRICS.register("nll")(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
 LABEL_METRICS.register("brier")(Metric(brier, False, readable_only=True))
-LABEL_METRICS.register("ece")(Metric(ece, False, readable_only=True, bias=_ece_bias))
+LABEL_METRICS.register("ece")(Metric(ece, False, readable_only=True, interval=_ece_interval))

@@ -100,7 +100,6 @@ LABEL_METRICS.register("map")(
         True,
         readable_only=True,
         parts=_precision_parts,
-        bias=lambda scores: _precision_linear(scores).bias,
         sorts=every_class,
         linear=_precision_linear,
     )

@@ -1,10 +1,10 @@
 """Metrics of the probabilities, over the readable images."""
 
 import numpy as np
-from scipy.special import erf
 
 from linnaea.evidence.metrics.contract import METRICS, Metric
-from linnaea.evidence.metrics.scores import BINS, Scores, ratio, totals
+from linnaea.evidence.metrics.gaps import interval_of_gaps
+from linnaea.evidence.metrics.scores import BINS, Integers, Scores, ratio, totals
 from linnaea.task import Floats
 
 
@@ -31,27 +31,11 @@ def ece(scores: Scores, weights: Floats) -> Floats:
     return ratio(np.abs(gaps).sum(axis=1), weights.sum(axis=1))
 
 
-def _ece_bias(scores: Scores) -> float:
-    """How far chance lifts the gaps: all of it where it could alone, else as folded normals about shrunken gaps."""
-    read = scores.take(scores.readable)
-    ones = np.full((1, len(read)), 1 / len(read))
-    gaps = np.abs(totals(ones, read.bins, BINS, read.confidence - read.hits)[0])
-    spread = np.sqrt(totals(ones / len(read), read.bins, BINS, read.confidence * (1 - read.confidence))[0])
-    return lift_of_gaps(gaps, spread)
+def _ece_interval(scores: Scores, units: Integers) -> tuple[float, float]:
+    read = scores.readable
+    return interval_of_gaps(scores.bins[read], (scores.confidence - scores.hits)[read], units[read])
 
 
-def lift_of_gaps(gaps: Floats, spread: Floats) -> float:
-    """How far chance lifts the sum of absolute gaps (C,), each of which it spreads by a standard deviation (C,)."""
-    gaps, spread = gaps[spread > 0], spread[spread > 0]
-    by_chance = np.sqrt(2 / np.pi) * spread.sum() + 1.645 * np.sqrt((1 - 2 / np.pi) * np.square(spread).sum())
-    if gaps.sum() <= by_chance:
-        return float(gaps.sum())
-    centre = np.sqrt(np.maximum(gaps**2 - spread**2, 0))
-    z = centre / spread
-    folded = spread * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + centre * erf(z / np.sqrt(2))
-    return float((folded - centre).sum())
-
-
-METRICS.register("nll")(Metric(nll, False, readable_only=True))
-METRICS.register("brier")(Metric(brier, False, readable_only=True))
-METRICS.register("ece")(Metric(ece, False, readable_only=True, bias=_ece_bias))
+METRICS.register("nll")(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
+METRICS.register("brier")(Metric(brier, False, readable_only=True, bounds=(0.0, 2.0)))
+METRICS.register("ece")(Metric(ece, False, readable_only=True, interval=_ece_interval))

@@ -76,7 +76,7 @@ def _whole(function: Function) -> Callable[[TreeScores], tuple[Floats, Floats]]:
 for _function in (hierarchical_precision, hierarchical_recall, hierarchical_f1, information):
     TREE_METRICS.register(_function.__name__)(Metric(_function, True, parts=_whole(_function)))
 TREE_METRICS.register("risk")(Metric(risk, False, readable_only=True, flags=lambda scores: scores.wrong))
-TREE_METRICS.register("answer_depth")(Metric(answer_depth, True, readable_only=True))
-TREE_METRICS.register("mistake_severity")(Metric(mistake_severity, False, readable_only=True))
-TREE_METRICS.register("tree_distance")(Metric(tree_distance, False, readable_only=True))
+TREE_METRICS.register("answer_depth")(Metric(answer_depth, True, readable_only=True, bounds=(0.0, np.inf)))
+TREE_METRICS.register("mistake_severity")(Metric(mistake_severity, False, readable_only=True, bounds=(0.0, np.inf)))
+TREE_METRICS.register("tree_distance")(Metric(tree_distance, False, readable_only=True, bounds=(0.0, np.inf)))
 TREE_METRICS.register("top_level_accuracy")(Metric(top_level_accuracy, True, flags=lambda scores: scores.level_hits(1)))

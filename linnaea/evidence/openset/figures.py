@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.errors import DataError
-from linnaea.evidence.intervals import Sample, Statistic, estimate, slack_of_parts
+from linnaea.evidence.intervals import REPLICATES, Statistic, estimate
 from linnaea.evidence.metrics.scores import ratio, totals
+from linnaea.evidence.shares import slack_of_parts
+from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_share
 from linnaea.finding import Estimate
 from linnaea.task import Floats
@@ -100,14 +102,14 @@ def openset_figures(
     threshold: float | None = None,
     groups: Sequence[Hashable | None] | None = None,
     seed: int = 0,
-    replicates: int = 1000,
+    replicates: int = REPLICATES,
 ) -> dict[str, Estimate]:
     """The figures of a score that is to be higher for unknown (m,) than for known pictures (n,), each with an interval.
 
     `known_hits` (n,) says which known pictures are answered rightly. `auroc`, `aupr` (unknown ones are to be found),
     `fpr_at_95_tpr` (unknown ones let through where 95 % of the known are), `oscr`; with a `threshold` also the shares
     of each kind above it, `unknown_rejected` and `known_rejected`. `groups` (n,) are those of the known pictures, which
-    are then drawn whole. Raises DataError without pictures of either kind, or for a score that is no number.
+    are then left out whole. Raises DataError without pictures of either kind, or for a score that is no number.
     """
     known = np.asarray(known_scores, dtype=np.float64)
     unknown = np.asarray(unknown_scores, dtype=np.float64)
@@ -129,5 +131,6 @@ def _statistic(function: Callable[[Strangeness, Floats], Floats], scores: Strang
         lambda weights: function(scores, weights),
         sample.n,
         slack=slack_of_parts(value, np.array([float(fewest)]) * sample.density),
+        smooth=function is not fpr_at_95_tpr,  # a quantile jumps
         bounds=(0.0, 1.0),
     )

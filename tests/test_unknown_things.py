@@ -205,6 +205,7 @@ def test_one_new_class_is_enough_and_more_images_of_a_known_one_too(run, tmp_pat
     (tmp_path / "one").mkdir()
     (more / "yellow").rename(tmp_path / "one" / "yellow")
     assert ln.grow(run, tmp_path / "one", out=tmp_path / "a").classes == (*sorted(KNOWN), "yellow")
+    assert Run.open(run).record()["test_opened"][-1]["by"] == "grow into a"
     grown = ln.grow(run, more, out=tmp_path / "b")
     assert grown.classes == tuple(sorted(KNOWN))
     assert len(Run.open(tmp_path / "b").dataset()) == len(Run.open(run).dataset()) + 12

@@ -62,7 +62,7 @@ class Spread:
 
     @classmethod
     def of_left_out(cls, values: Floats, whole: float | None = None) -> "Spread":
-        """From what the figure is without each part of the sample (B,), and on the `whole` (Tukey's jackknife, 1958)."""
+        """From what the figure is without each part of the sample (B,), and on the `whole` (jackknife, Tukey 1958)."""
         spread = cls._of(values - values.mean(), (len(values) - 1) / len(values))
         return spread if whole is None else replace(spread, bias=(len(values) - 1) * float(values.mean() - whole))
 

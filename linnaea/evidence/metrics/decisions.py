@@ -62,7 +62,7 @@ def _by_class(function: Function[Scores]) -> Parts[Scores]:
 
 METRICS.register("accuracy")(Metric(accuracy, True, flags=lambda scores: scores.hits))
 METRICS.register("balanced_accuracy")(Metric(balanced_accuracy, True, parts=_by_class(_recalls)))
-METRICS.register("f1_macro")(Metric(f1_macro, True, parts=_by_class(_f1)))
+METRICS.register("f1_macro")(Metric(f1_macro, True, parts=_by_class(_f1), enough=2))
 METRICS.register("top5_accuracy")(
     Metric(top5_accuracy, True, needs=lambda scores: scores.classes > 10, flags=_among_first_five)
 )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from linnaea.evidence.metrics.scores import Integers
@@ -12,18 +13,21 @@ _DRAWS = 1000
 _STEPS = 20  # halvings of the interval from 0 to 1
 
 
-def interval_of_gaps(places: Integers, gaps: Floats, units: Integers) -> tuple[float, float]:
-    """The 95 % limits of the sum over bins of absolute mean gaps, each of `gaps` (m,) at its bin `places` (m,).
+def interval_of_gaps(
+    places: Integers, stated: Floats, true: npt.NDArray[np.bool_], units: Integers
+) -> tuple[float, float]:
+    """The 95 % limits of the sum over bins of absolute mean gaps between what was `stated` (m,) and is `true` (m,).
 
-    `units` (m,) number the image or group of each. A test is turned around: held to be possible are the sums of true
-    gaps under which what was seen is neither too high nor too low, where the gaps of a sample vary about the true ones
-    as they do between units, so that what chance adds is part of the test. How a sum is shared among the bins is not
-    known: the lower limit takes the gaps that were seen less what chance adds to them, by which others are near zero
-    and lifted most, the upper one spreads them as far as chance would have, by which all are lifted least.
+    `places` (m,) are their bins and `units` (m,) number the image or group of each. A test is turned around: held to be
+    possible are the sums of true gaps under which what was seen is neither too high nor too low. The gaps of a sample
+    vary about the true ones as they do between units, and not less than if what was stated were right, so that what
+    chance adds is part of the test. How a sum is shared among the bins is not known: the lower limit takes the gaps
+    that were seen less what chance adds to them, by which others are near zero and lifted most; the upper one spreads
+    them as far as chance would have, by which all are lifted least.
     """
-    means, spread = _gaps(places, gaps, units)
-    if means is None or spread is None:
+    if len(np.unique(units)) < 2:
         return float("nan"), float("nan")
+    means, spread = _gaps(places, stated, true, units)
     error = np.sqrt(spread.diagonal())
     values, vectors = np.linalg.eigh(spread)
     noise = np.random.default_rng(0).normal(size=(_DRAWS, len(means))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
@@ -40,17 +44,16 @@ def interval_of_gaps(places: Integers, gaps: Floats, units: Integers) -> tuple[f
     return min(lo, seen), max(hi, seen)
 
 
-def _gaps(places: Integers, gaps: Floats, units: Integers) -> tuple[Floats, Floats] | tuple[None, None]:
+def _gaps(places: Integers, stated: Floats, true: npt.NDArray[np.bool_], units: Integers) -> tuple[Floats, Floats]:
     """The mean gaps of bins that hold anything (C,), shares of all entries, and their covariance (C, C)."""
-    used, place = np.unique(places, return_inverse=True)
-    _, unit = np.unique(units, return_inverse=True)
-    count = int(unit.max()) + 1 if len(unit) else 0
-    if count < 2:
-        return None, None
-    sums = sparse.csr_array((gaps, (unit, place)), shape=(count, len(used)))
+    (used, place), (drawn, unit) = (np.unique(part, return_inverse=True) for part in (places, units))
+    count, entries = len(drawn), len(places)
+    sums = sparse.csr_array((stated - true, (unit, place)), shape=(count, len(used)))
     total: Floats = np.asarray(sums.sum(axis=0))
-    squares = (sums.T @ sums).toarray() - np.outer(total, total) / count
-    return total / len(gaps), squares * count / (count - 1) / len(gaps) ** 2
+    spread = ((sums.T @ sums).toarray() - np.outer(total, total) / count) * count / (count - 1)
+    expected = np.bincount(place, weights=stated * (1 - stated))
+    spread[np.diag_indices(len(used))] = np.maximum(spread.diagonal(), expected)
+    return total / entries, spread / entries**2
 
 
 def _first(above: Callable[[float], float], share: float) -> float:

@@ -76,7 +76,7 @@ def _whole(function: Function[LabelScores]) -> Parts[LabelScores]:
 
 
 LABEL_METRICS.register("f1_micro")(Metric(f1_micro, True, parts=_whole(f1_micro)))
-LABEL_METRICS.register("f1_macro")(Metric(f1_macro, True, parts=_f1_parts))
+LABEL_METRICS.register("f1_macro")(Metric(f1_macro, True, parts=_f1_parts, enough=2))
 LABEL_METRICS.register("f1_samples")(Metric(f1_samples, True, parts=_whole(f1_samples)))
 LABEL_METRICS.register("hamming_loss")(Metric(hamming_loss, False, parts=_whole(hamming_loss)))
 LABEL_METRICS.register("subset_accuracy")(Metric(subset_accuracy, True, flags=lambda scores: scores.hits))

@@ -46,8 +46,8 @@ def _mean(values: Floats, scores: LabelScores, weights: Floats) -> Floats:
 
 def _ece_interval(scores: LabelScores, units: Integers) -> tuple[float, float]:
     rows, labels = np.nonzero(scores.bins >= 0)
-    gaps = (scores.probabilities - scores.targets)[rows, labels]
-    return interval_of_gaps(scores.bins[rows, labels], gaps, units[rows])
+    stated, there = scores.probabilities[rows, labels], scores.there[rows, labels]
+    return interval_of_gaps(scores.bins[rows, labels], stated, there, units[rows])
 
 
 LABEL_METRICS.register("nll")(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))

@@ -100,6 +100,7 @@ LABEL_METRICS.register("map")(
         True,
         readable_only=True,
         parts=_precision_parts,
+        enough=5,
         sorts=every_class,
         linear=_precision_linear,
     )

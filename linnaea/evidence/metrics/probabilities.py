@@ -33,7 +33,7 @@ def ece(scores: Scores, weights: Floats) -> Floats:
 
 def _ece_interval(scores: Scores, units: Integers) -> tuple[float, float]:
     read = scores.readable
-    return interval_of_gaps(scores.bins[read], (scores.confidence - scores.hits)[read], units[read])
+    return interval_of_gaps(scores.bins[read], scores.confidence[read], scores.hits[read], units[read])
 
 
 METRICS.register("nll")(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))

@@ -19,7 +19,7 @@ from linnaea.task import Floats
 _SORTED_WEIGHTS = 4_000_000
 # With fewer images than this of any class the first order is not enough, unless there are so many times more weights.
 _FEW, _TOO_MANY = 10, 8
-_ENOUGH_MISTAKES = 3
+_ENOUGH_MISTAKES = 5
 _UNSEEN = ", blind to mistakes not seen yet"
 
 

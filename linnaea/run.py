@@ -74,6 +74,11 @@ class Run:
         return self.folder / "run.json"
 
     @property
+    def judged_on(self) -> str:
+        """The split that its figures are of: `test`, or `val` where there is no test split."""
+        return "test" if (self.folder / "predictions" / "test.parquet").exists() else "val"
+
+    @property
     def model_folder(self) -> Path:
         """The bundle of the finished classifier."""
         return self.folder / "model"

@@ -23,7 +23,7 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
         raise UsageError(f"{first} and {second} are the same run: name two to compare.")
     for run in runs:
         run.require_finished()
-    names = [_common_split(run) for run in runs]
+    names = [run.judged_on for run in runs]
     if names[0] != names[1]:
         raise DataError(
             f"{first} was judged on {names[0]} and {second} on {names[1]}: expected the same split; evaluate both on "
@@ -37,7 +37,8 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     comparison = compare_predictions(parts[0], parts[1], (shown[0], shown[1]))
     if names[0] == "test":
         for run, other in zip(runs, reversed(shown), strict=True):
-            run.count_test(f"compare with {other}")
+            with run.locked():
+                run.count_test(f"compare with {other}")
         logger.info("This is written down as one more look at the test split of both runs.")
     return comparison
 
@@ -59,7 +60,3 @@ def _require_same_images(first: Run, second: Run) -> None:
             f"{len(differing)} of {len(shared)} images have the same name in both runs but other content (first "
             f"{min(differing)}): runs can be compared on the same images only."
         )
-
-
-def _common_split(run: Run) -> str:
-    return "test" if (run.folder / "predictions" / "test.parquet").exists() else "val"

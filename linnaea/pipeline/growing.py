@@ -69,6 +69,9 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
     aims = Aims(**{name: kept[name] for name in AIMS if kept[name] is not None})
     with begun(_folder(old, out), freeze(both, {**arguments, **kept}), resume=False) as new:
         new.update(seed=record["seed"])
+        if old.judged_on == "test":  # what growing costs is told by it
+            with old.locked():
+                old.count_test(f"grow into {new.folder.name}")
         with timed(new, "decode, audit, split"):
             prepared = prepare(
                 both,
@@ -154,10 +157,8 @@ def _fit(job: Job, model: Model) -> Fitted:
 
 def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:
     """What growing changed for the images that the run was judged on before, and how the new classes fare."""
-    split = "test" if (old.folder / "predictions" / "test.parquet").exists() else "val"
+    split = old.judged_on
     first, second = old.predictions(split), new.predictions(split)
-    if split == "test":
-        old.count_test(f"grow into {new.folder.name}")
     place = {name: row for row, name in enumerate(second.column("id"))}
     first = first.with_table(first.table.filter([name in place for name in first.column("id")]))
     hits = [part.answers == part.targets for part in (first, second)]

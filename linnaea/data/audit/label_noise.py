@@ -13,7 +13,9 @@ from linnaea.finding import Estimate, Z
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 FAINTEST = 1e-9  # probability; keeps logarithms finite
-MOST_FITTED = 5_000  # images that the noise is fitted on
+MOST_FITTED, LEAST_FITTED = 5_000, 1_500  # images that the noise is fitted on
+MOST_SCORES = 150_000  # of these, as long as the least are left
+MOST_PAIRED = 50  # classes of which pairs may be exchanged
 STARTS = ((1.2, 0.02), (3.0, 0.3))  # sharpness and rate of wrong labels: nearly all are right, or many are wrong
 SHARPER = (1.0, 4.0)  # times the sharpness that was found, from where another is sought
 PLACES, HALVINGS = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96), 4
@@ -57,7 +59,8 @@ def label_noise(judge: Judge, targets: Targets) -> LabelNoise:
     """
     logs = _logarithms(judge(targets))
     agreed = float((logs.argmax(axis=1) == targets).mean())
-    rows = np.sort(np.random.default_rng(0).permutation(len(targets))[:MOST_FITTED])
+    most = min(MOST_FITTED, max(LEAST_FITTED, MOST_SCORES // logs.shape[1]))
+    rows = np.sort(np.random.default_rng(0).permutation(len(targets))[:most])
     fitted, *others = _optima(logs[rows], targets[rows])
     limits = [_interval(logs[rows], targets[rows], entry, fitted.likelihood) for entry in (fitted, *others)]
     lo, hi = min(low for low, _ in limits), max(high for _, high in limits)
@@ -102,7 +105,7 @@ def _optima(logs: Floats, targets: Targets) -> list[Fitted]:
     count, found = logs.shape[1], []
     for sharpness, rate in STARTS:
         found.append(fit(start_from(count, sharpness, rate), logs, targets))
-        if count > 2:
+        if 2 < count <= MOST_PAIRED:
             fitted = fit(start_from(count, sharpness, rate / 2, rate / 2), logs, targets)
             found.append(_without_chance(fitted, logs, targets))
     found.sort(key=lambda fitted: _cost(fitted.noise) - fitted.likelihood)
@@ -155,22 +158,21 @@ def _cost(noise: Noise) -> float:
 
 
 def _without_chance(fitted: Fitted, logs: Floats, targets: Targets) -> Fitted:
-    """Drop pairs of classes, the least needed first, as long as the likelihood does not tell."""
+    """Drop pairs of classes, those of the fewest images first, as long as the likelihood does not tell."""
+    dropped = max(1, int(np.count_nonzero(fitted.noise.taken_for)) // 2)
     while fitted.noise.taken_for.any():
-        pairs = np.argwhere(fitted.noise.taken_for)
-        without = [_dropped(fitted.noise, pair) for pair in pairs]
-        likelihoods = [given_labels(noise, logs, targets)[1] for noise in without]
-        simpler = fit(without[int(np.argmax(likelihoods))], logs, targets)
-        if simpler.likelihood - _cost(simpler.noise) < fitted.likelihood - _cost(fitted.noise):
+        images = fitted.noise.taken_for * fitted.classes.sum(axis=0)[:, None]
+        least = float(np.sort(images[images > 0])[:dropped][-1])
+        fewer = replace(fitted.noise, taken_for=np.where(images > least, fitted.noise.taken_for, 0.0))
+        simpler = fit(fewer, logs, targets)
+        if simpler.likelihood - _cost(simpler.noise) >= fitted.likelihood - _cost(fitted.noise):
+            fitted = simpler
+            dropped = max(1, int(np.count_nonzero(fitted.noise.taken_for)) // 2)
+        elif dropped == 1:
             break
-        fitted = simpler
+        else:
+            dropped //= 2
     return fitted
-
-
-def _dropped(noise: Noise, pair: Targets) -> Noise:
-    taken_for = noise.taken_for.copy()
-    taken_for[tuple(pair)] = 0.0
-    return replace(noise, taken_for=taken_for)
 
 
 def _interval(logs: Floats, targets: Targets, fitted: Fitted, highest: float) -> tuple[float, float]:

@@ -418,7 +418,7 @@ def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_p
         ("train", "--imgsz", "4", "--img-size is 4; expected 8 to 2048 pixels"),
         ("train", "--fit", "crap", "--fit is 'crap'; expected one of crop, pad, stretch. Did you mean 'crop'?"),
         ("train", "--duplicates", "all", "--duplicates is 'all'; expected one of near, exact"),
-        ("train", "--by", "date", "--split-by: unknown splitter 'date': one of time, iterative, stratified"),
+        ("train", "--by", "date", "--split-by: unknown splitter 'date': expected one of time, iterative, stratified"),
         ("train", "--aim", "recal=0.9", "Did you mean 'recall'?"),
         ("train", "--device", "tpu", "--device is 'tpu'; expected one of auto, cpu, cuda, mps"),
         ("train", "--precision", "float", "--precision is 'float'; expected one of auto, float32"),

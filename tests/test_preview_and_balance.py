@@ -89,7 +89,7 @@ def test_a_preview_shows_one_picture_of_each_class(sides, tmp_path):
 def test_a_preview_without_names_shows_what_training_would_take(sides, tmp_path):
     shown = ln.preview(sides, weights="none", out=tmp_path / "sheet.png")
     assert shown.augmentations == ("shift",)
-    assert "Left out by evidence: flip" in shown.notes[1]
+    assert "Left out because the evidence is against it: flip" in shown.notes[1]
 
 
 def test_a_preview_of_nothing_readable_says_so(tmp_path):

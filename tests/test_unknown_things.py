@@ -273,7 +273,7 @@ def test_with_several_labels_strangers_are_judged_and_grouped_but_nothing_grows(
 
 def test_growing_needs_a_finished_run_that_looks_at_pictures(photos, tmp_path):
     ln.train(photos, out=tmp_path / "majority", model="majority", weights="none")
-    with pytest.raises(UsageError, match="does not look at the pictures"):
+    with pytest.raises(UsageError, match="does not look at the images"):
         ln.grow(tmp_path / "majority", photos, out=tmp_path / "grown")
     with pytest.raises(RunError, match="does not exist"):
         ln.grow(tmp_path / "nowhere", photos)

@@ -197,7 +197,7 @@ def test_weighted_heads_are_scikit_learns():
 
 
 def test_several_labels_per_image_are_refused():
-    with pytest.raises(UsageError, match="only single labels"):
+    with pytest.raises(UsageError, match="needs one label per image"):
         Balance.of("focal", np.ones((5, 3)), 3)
 
 

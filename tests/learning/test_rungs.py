@@ -195,5 +195,5 @@ def test_when_time_is_short_a_rung_learns_from_fewer_images(name, job, make_bars
 def test_without_time_for_a_step_a_training_says_so(name, job, weights_file):
     weights = read_weights(weights_file) if name == "finetune" else None
     own = replace(job, weights=weights, deadline=time.monotonic() + 0.001, afterwards=1000)
-    with pytest.raises(LinnaeaError, match="no time to train a step: give more with --time-limit"):
+    with pytest.raises(LinnaeaError, match="no time for a single training step: set a longer --time-limit"):
         RUNGS[name].fit(own)

@@ -107,7 +107,7 @@ def test_what_would_take_too_long_is_not_measured(bench, machine):
     own = bench(dict.fromkeys(FORMATS, 3.0))
     plan = measured(own, seconds=15.0)
     assert (plan.precision, plan.memory_format, plan.source, own.steps) == ("float32", "channels_last", "default", [])
-    assert plan.notes == ("Nothing was measured: it would have taken more than 15 s.",)
+    assert plan.notes == ("Nothing was measured, because it would have taken more than 15 s.",)
     again = bench()
     assert measured(again).source == "measured", "that there was no time is not remembered"
 
@@ -250,7 +250,7 @@ def test_the_difference_of_equal_pictures_is_relative_to_the_outputs():
     [
         (lambda: pick_device("gpu"), "expected one of auto, cpu"),
         (lambda: pick_precision("half"), "expected one of auto, float32, bfloat16"),
-        (lambda: pick_precision("float16", "cpu"), "is for cuda"),
+        (lambda: pick_precision("float16", "cpu"), "is only for cuda"),
         (lambda: pick_memory_format("nhwc"), "expected one of auto, channels_last, contiguous"),
     ],
 )

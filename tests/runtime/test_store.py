@@ -120,7 +120,7 @@ def test_a_changed_file_is_not_known(tmp_path):
 
 def test_sizes_are_parsed():
     assert [cache.parse_bytes(text) for text in ("12", "1.5 kb", "20GB")] == [12, 1500, 20 * 10**9]
-    with pytest.raises(UsageError, match="expected one such as"):
+    with pytest.raises(UsageError, match="expected something like"):
         cache.parse_bytes("a lot")
 
 
@@ -133,6 +133,6 @@ def test_a_disk_that_refuses_is_told_once_and_work_goes_on(tmp_path, monkeypatch
     assert cache.cached(refuse, otherwise=7) == 7
     assert cache.cached(lambda store: 8, otherwise=7) == 7
     (record,) = caplog.records
-    assert "work goes on without it" in record.message
+    assert "the work continues without it" in record.message
     monkeypatch.setenv("LINNAEA_CACHE", "none")
     assert cache.cached(lambda store: 8, otherwise=7) == 7

@@ -17,6 +17,7 @@ from benchmarks import (
     growth,
     hierarchical,
     inference,
+    interval_coverage,
     label_errors,
     multilabel,
     near_duplicates,
@@ -55,6 +56,7 @@ ALL = {
     "inference": inference,
     "multilabel": multilabel,
     "coverage": coverage,
+    "interval_coverage": interval_coverage,
     "openset": openset,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

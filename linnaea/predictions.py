@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from linnaea.errors import DataError, RunError
 from linnaea.runtime.checksums import keep_checksum, require_unchanged
 from linnaea.runtime.files import write_atomically
+from linnaea.runtime.neutral import neutral
 from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
@@ -274,7 +275,7 @@ def _whole(column: Any) -> pa.Array:
 
 
 def _as_cells(answer: dict[str, Any]) -> list[str]:
-    return [
+    cells = [
         answer["id"],
         label_text(answer["label"]),
         "-" if answer["confidence"] is None else f"{answer['confidence']:.3f}",
@@ -282,6 +283,7 @@ def _as_cells(answer: dict[str, Any]) -> list[str]:
         "-" if answer["ood_score"] is None else f"{answer['ood_score']:.2f}",
         answer["reason"] + (f": {answer['detail']}" if answer["detail"] else ""),
     ]
+    return list(map(neutral, cells))
 
 
 def label_text(label: Any) -> str:

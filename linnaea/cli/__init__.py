@@ -13,6 +13,7 @@ import typer
 
 from linnaea.cli import answering, data, learning, machine
 from linnaea.cli.application import app
+from linnaea.cli.saying import harmless, say
 from linnaea.errors import LinnaeaError
 from linnaea.runtime.clock import start_command
 
@@ -36,17 +37,17 @@ def _run(signals: Sequence[int]) -> None:
     try:
         _only(sys.argv[1:2])(prog_name="linnaea")
     except LinnaeaError as error:
-        typer.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as stop:  # typer answers Ctrl-C with an exit of its own, in silence
         if isinstance(stop, SystemExit) and stop.code != 130:
             raise
-        typer.echo("Stopped.", err=True)
+        say("Stopped.", err=True)
         sys.exit(128 + (signals[0] if signals else signal.SIGINT))
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
-        typer.echo(f"Error: {_what_the_system_said(error)}", err=True)
+        say(f"Error: {_what_the_system_said(error)}", err=True)
         sys.exit(2)
 
 
@@ -89,6 +90,7 @@ def _logged(command: Callable[..., Any]) -> Callable[..., Any]:
         import logging
 
         logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+        logging.getLogger("linnaea").addFilter(harmless)
         logging.getLogger("linnaea").setLevel(logging.INFO)
         return command(*arguments, **options)
 

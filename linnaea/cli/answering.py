@@ -18,6 +18,7 @@ from linnaea.cli.application import (
     print_result,
     share,
 )
+from linnaea.cli.saying import say, say_data, say_text
 from linnaea.runtime.arguments import PRECISIONS
 from linnaea.runtime.words import counted
 
@@ -47,9 +48,9 @@ def evaluate(
 
         print_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
     else:
-        typer.echo(str(evaluation))
+        say_text(str(evaluation))
         if run.is_dir():
-            typer.echo(f"The figures are in {run / 'metrics.json'}.\nNext: linnaea report {run}")
+            say(f"The figures are in {run / 'metrics.json'}.", f"Next: linnaea report {run}")
 
 
 @commands.command()
@@ -77,10 +78,11 @@ def predict(
     write = writer_for(output_format, out, guard_formulas=guard_formulas)  # refused before any work is done
     answers = pipeline.predict(run, list(images), precision=precision)
     text, reasons = write(answers, out), Counter(answers.column("reason"))
-    typer.echo(text if out is None else f"The answers are in {out}.")
-    typer.echo(
-        f"{counted(len(answers), 'image')}: {', '.join(f'{n} {name}' for name, n in reasons.items())}.", err=True
-    )
+    if out is None:
+        say_data(text)
+    else:
+        say(f"The answers are in {out}.")
+    say(f"{counted(len(answers), 'image')}: {', '.join(f'{n} {name}' for name, n in reasons.items())}.", err=True)
 
 
 @commands.command()
@@ -106,8 +108,8 @@ def export(
     from linnaea import pipeline
 
     exported = pipeline.export(run, to, out=out)
-    typer.echo(str(exported))
-    typer.echo(f"Next: python {exported.file.parent / 'predict.py'} PHOTO.jpg")
+    say_text(str(exported))
+    say(f"Next: python {exported.file.parent / 'predict.py'} PHOTO.jpg")
 
 
 @commands.command()
@@ -115,4 +117,4 @@ def report(run: RunFolder) -> None:
     """Write the report of a run again: one self-contained HTML file."""
     from linnaea import pipeline
 
-    typer.echo(f"The report is in {pipeline.report(run)}.")
+    say(f"The report is in {pipeline.report(run)}.")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import linnaea
+from linnaea.cli.saying import say, say_text
 from linnaea.errors import RunError, UsageError
 from linnaea.runtime.arguments import (
     DEVICES,
@@ -19,6 +20,7 @@ from linnaea.runtime.arguments import (
     require_share,
     require_there,
 )
+from linnaea.runtime.neutral import in_json
 
 app = typer.Typer(
     name="linnaea",
@@ -169,7 +171,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"linnaea {linnaea.__version__}")
+        say(f"linnaea {linnaea.__version__}")
         raise typer.Exit
 
 
@@ -195,7 +197,7 @@ def print_findings(findings: Sequence[Any], as_json: bool) -> None:
         print_json([finding.to_json() for finding in findings])
         return
     for finding in findings:
-        typer.echo(f"{finding.severity:8} {finding.name}: {finding.summary}")
+        say(f"{finding.severity:8} {finding.name}: {finding.summary}")
 
 
 def print_result(result: Any, as_json: bool) -> None:
@@ -203,9 +205,9 @@ def print_result(result: Any, as_json: bool) -> None:
     if as_json:
         print_json(result.to_json())
     else:
-        typer.echo(str(result))
+        say_text(str(result))
 
 
 def print_json(content: Any) -> None:
     """What machines read."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    typer.echo(in_json(json.dumps(content, indent=2, ensure_ascii=False)))

@@ -21,6 +21,7 @@ from linnaea.cli.application import (
     print_json,
     print_result,
 )
+from linnaea.cli.saying import say
 from linnaea.errors import CheckFailedError, UsageError
 from linnaea.runtime.words import counted
 
@@ -58,12 +59,12 @@ def audit(
         report_file and found.write_report(report_file),
     ):
         if written and not as_json:
-            typer.echo(f"Written: {written}")
+            say(f"Written: {written}")
     if not as_json:
-        typer.echo(f"{len(grave)} of {counted(len(found), 'finding')} to look at.")
+        say(f"{len(grave)} of {counted(len(found), 'finding')} to look at.")
     broken = any(finding.severity == "error" for finding in found)
     if not as_json and not broken:
-        typer.echo(f"Next: linnaea train {data}")
+        say(f"Next: linnaea train {data}")
     if broken or (strict and grave):
         raise typer.Exit(1)
 
@@ -85,9 +86,9 @@ def preview(
     shown = pipeline.preview(
         data, augment=names_in(augment), out=out, model=model, weights=weights, img_size=img_size, fit=fit, seed=seed
     )
-    typer.echo("\n".join(shown.notes))
+    say(*shown.notes)
     asked = f" --augment {augment}" if augment is not None else ""
-    typer.echo(f"The sheet is in {shown.file}.\nNext: linnaea train {data}{asked}")
+    say(f"The sheet is in {shown.file}.", f"Next: linnaea train {data}{asked}")
 
 
 @commands.command()
@@ -148,11 +149,11 @@ def split(
         return
     for name, counts in parts.items():
         shown = [f"{count} {part}" if name == "split" else f"{count}" for part, count in counts.items()]
-        typer.echo(f"{'' if name == 'split' else f'{name}: '}{', '.join(shown)} images, in {place}.")
+        say(f"{'' if name == 'split' else f'{name}: '}{', '.join(shown)} images, in {place}.")
     if place.resolve().parent != dataset.root.resolve():
-        typer.echo(f"Next: put it into {dataset.root}, whose files it names, and train on it there.")
+        say(f"Next: put it into {dataset.root}, whose files it names, and train on it there.")
     else:
-        typer.echo(f"Next, in Python: linnaea.folds('{place}')" if folds else f"Next: linnaea train {place}")
+        say(f"Next, in Python: linnaea.folds('{place}')" if folds else f"Next: linnaea train {place}")
 
 
 @commands.command()
@@ -182,8 +183,8 @@ def datasheet(
     from linnaea import pipeline
 
     file = pipeline.datasheet(data, out=out)
-    typer.echo(f"The datasheet is in {file}: answer its questions, then every run takes it along.")
-    typer.echo(f"Next: linnaea train {data}{f' --datasheet {out}' if out else ''}")
+    say(f"The datasheet is in {file}: answer its questions, then every run takes it along.")
+    say(f"Next: linnaea train {data}{f' --datasheet {out}' if out else ''}")
 
 
 @commands.command()
@@ -203,8 +204,8 @@ def convert(
     dataset = pipeline.convert(data, out, to=to, split=names, images_per_shard=images_per_shard)
     left = f"; {counted(len(dataset.excluded), 'file was', 'files were')} left out, {out / 'manifest.csv'} says why"
     images, classes = counted(len(dataset), "image"), counted(len(dataset.classes), "class", "classes")
-    typer.echo(f"In {out}: {images} of {classes}{left * bool(dataset.excluded)}.")
-    typer.echo(f"Next: linnaea audit {out}")
+    say(f"In {out}: {images} of {classes}{left * bool(dataset.excluded)}.")
+    say(f"Next: linnaea audit {out}")
 
 
 def _shares(text: str | None) -> dict[str, float] | None:

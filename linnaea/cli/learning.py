@@ -24,6 +24,7 @@ from linnaea.cli.application import (
     read_by,
     share,
 )
+from linnaea.cli.saying import say
 from linnaea.runtime.arguments import MEMORY_FORMATS, PRECISIONS, require_count, require_positive
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.words import counted
@@ -207,11 +208,11 @@ def discover(
     if as_json:
         print_json(found.finding.to_json() | {"folder": str(found.folder), "sheet": str(found.sheet)})
         return
-    typer.echo(found.finding.summary)
+    say(found.finding.summary)
     for row in found.finding.rows:
-        typer.echo(f"  {row['group']}: {counted(row['images'], 'image')}, mostly answered {row['mostly answered']}")
-    typer.echo(f"They are shown in {found.sheet}.")
-    typer.echo(f"Next: rename the folders in {found.folder}, then linnaea grow {run} {found.folder}")
+        say(f"  {row['group']}: {counted(row['images'], 'image')}, mostly answered {row['mostly answered']}")
+    say(f"They are shown in {found.sheet}.")
+    say(f"Next: rename the folders in {found.folder}, then linnaea grow {run} {found.folder}")
 
 
 @commands.command()
@@ -231,9 +232,9 @@ def grow(
 
 def _told(folder: Path) -> None:
     """Say what came of a training, where it is, and what comes next."""
-    typer.echo(_verdict(folder))
-    typer.echo(f"The run is in {folder}, its report in {folder / 'report.html'}.")
-    typer.echo(f"Next: linnaea predict {folder} PHOTO.jpg")
+    say(*_verdict(folder).splitlines())
+    say(f"The run is in {folder}, its report in {folder / 'report.html'}.")
+    say(f"Next: linnaea predict {folder} PHOTO.jpg")
 
 
 def _verdict(folder: Path) -> str:

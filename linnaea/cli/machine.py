@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from linnaea.cli.application import AsJson, Device, checked, print_json
+from linnaea.cli.saying import say, say_text
 from linnaea.runtime.arguments import require_count, require_picture_size
 
 commands = typer.Typer()
@@ -25,10 +26,10 @@ def cache(
         print_json(facts | {"freed_bytes": freed})
         return
     if clear:
-        typer.echo(f"{freed:,} bytes were freed.")
-    typer.echo(f"{facts['folder'] or 'The cache is off.'}: {facts['bytes']:,} of at most {facts['limit']:,} bytes.")
+        say(f"{freed:,} bytes were freed.")
+    say(f"{facts['folder'] or 'The cache is off.'}: {facts['bytes']:,} of at most {facts['limit']:,} bytes.")
     for row in facts["contents"]:
-        typer.echo(f"  {row['bytes']:>15,} bytes  {row['rows']:>9,} rows  {row['namespace']}")
+        say(f"  {row['bytes']:>15,} bytes  {row['rows']:>9,} rows  {row['namespace']}")
 
 
 @commands.command()
@@ -63,9 +64,9 @@ def doctor(
         print_json(facts | {"plans": {purpose: plan.to_json() for purpose, plan in plans.items()}})
         return
     width = max(map(len, facts))
-    typer.echo("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+    say(*(f"{name:{width}}  {value}" for name, value in facts.items()))
     if plans:
-        typer.echo(f"\n{network} at {img_size} pixels\n{table(plans)}\nThe plans are remembered; * is taken.")
+        say_text(f"\n{network} at {img_size} pixels\n{table(plans)}\nThe plans are remembered; * is taken.")
 
 
 @commands.command()
@@ -75,4 +76,4 @@ def demo(
     """Run the whole pipeline on 1,797 real handwritten digits, offline, in a few minutes."""
     from linnaea.demo import demonstrate
 
-    demonstrate(out, typer.echo)
+    demonstrate(out, say)

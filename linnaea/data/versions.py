@@ -9,6 +9,7 @@ from linnaea.data.hashing import hashed
 from linnaea.data.matching import Pair, match
 from linnaea.dataset import Dataset
 from linnaea.runtime.cells import join_cell
+from linnaea.runtime.neutral import neutral
 
 KINDS = {
     "added": "only in the second",
@@ -88,7 +89,7 @@ class Diff:
 
     def __str__(self) -> str:
         heads = [f"{name}: {images} images" for name, images in zip(self.names, self.images, strict=True)]
-        return "\n".join([*heads, *(list(self._told()) or ["Nothing differs."]), *self.notes])
+        return "\n".join(map(neutral, [*heads, *(list(self._told()) or ["Nothing differs."]), *self.notes]))
 
     def _told(self) -> Iterator[str]:
         for kind, count in self.counts.items():

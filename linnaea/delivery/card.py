@@ -5,6 +5,7 @@ from typing import Any
 
 from linnaea.data.datasheet import FILE, Datasheet, read_datasheet
 from linnaea.runtime.files import read_json, write_text
+from linnaea.runtime.neutral import code, in_markdown, neutral_lines
 
 FILL_IN = "*Not stated by the owner: write it here.*"
 NO_DATASHEET = (
@@ -22,7 +23,7 @@ def write_card(run: Path) -> Path:
     data, policy = record["dataset"], bundle["policy"]
     sheet = read_datasheet(run / FILE) if (run / FILE).is_file() else None
     sections = [
-        f"# {run.name}: a {bundle['task']} image classifier",
+        f"# {in_markdown(run.name)}: a {bundle['task']} image classifier",
         f"{_answers(bundle)}{_decision(bundle)}",
         "## Intended use",
         *_uses(sheet),
@@ -31,8 +32,8 @@ def write_card(run: Path) -> Path:
         f"{data['excluded']} left out. Fingerprint `{data['fingerprint']}`.",
         *_provenance(sheet),
         "## Training",
-        f"{record['chosen_because']} Made by Linnaea {record['linnaea']}: `{record['command']}`.",
-        *(f"- {note}" for note in [*record["notes"], *bundle["provenance"].get("notes", [])]),
+        f"{in_markdown(record['chosen_because'])} Made by Linnaea {record['linnaea']}: {code(record['command'])}.",
+        *(f"- {in_markdown(note)}" for note in [*record["notes"], *bundle["provenance"].get("notes", [])]),
         f"## Evaluation on {split}",
         "\n".join(_figure_rows(figures[split])),
         "## Limits",
@@ -41,13 +42,13 @@ def write_card(run: Path) -> Path:
         f"{policy['unfamiliar_rate']:.0%} of known images unfamiliar. {_sets(bundle)} All figures hold for "
         f"images like these, and for no others. {sheet['limits'] if sheet and sheet['limits'] else FILL_IN}",
     ]
-    return write_text(run / "model" / "README.md", "\n\n".join(sections) + "\n")
+    return write_text(run / "model" / "README.md", neutral_lines("\n\n".join(sections)) + "\n")
 
 
 def _answers(bundle: dict[str, Any]) -> str:
     """What it answers with, one of the classes or any number of them."""
     count, several = len(bundle["classes"]), bundle["task"] == "multilabel"
-    named = ", ".join(bundle["classes"][:20]) + (", ..." if count > 20 else "")
+    named = ", ".join(map(in_markdown, bundle["classes"][:20])) + (", ..." if count > 20 else "")
     return f"Answers with {f'any of {count} labels, or none' if several else f'one of {count} classes'}: {named}."
 
 
@@ -71,7 +72,7 @@ def _decision(bundle: dict[str, Any]) -> str:
         return f" Each label is answered from a threshold of its own on, chosen for {aim}."
     if bundle["task"] != "binary":
         return ""
-    yes = f" The positive class is {bundle['classes'][1]}"
+    yes = f" The positive class is {in_markdown(bundle['classes'][1])}"
     return f"{yes}, answered from a probability of {thresholds[0]:.4f} on, for {aim}." if thresholds else f"{yes}."
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from linnaea.runtime.files import write_atomically
+from linnaea.runtime.neutral import neutral
 
 Images = npt.NDArray[np.uint8]
 SMALLEST, LARGEST = 96, 160
@@ -43,7 +44,7 @@ def draw_sheet(title: str, headings: Sequence[str], strips: Sequence[Strip]) -> 
     sheet = Image.new("RGB", (NAMES + columns * (side + GAP) + GAP, top + len(strips) * step), PAPER)
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(TEXT)
-    pen.text((GAP, GAP), title, INK, font)
+    pen.text((GAP, GAP), neutral(title), INK, font)
     for column, heading in enumerate(headings):
         pen.text((NAMES + column * (side + GAP), GAP + LINE), _fitted(heading, side, font), INK, font)
     for row, strip in enumerate(strips):
@@ -66,9 +67,9 @@ def _sized(picture: Images, side: int) -> Image.Image:
 
 def _fitted(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """The text, cut off where it would not fit."""
-    if font.getlength(text) <= width:
-        return text
-    shorter = text
+    shorter = shown = neutral(text)
+    if font.getlength(shown) <= width:
+        return shown
     while shorter and font.getlength(f"{shorter}…") > width:
         shorter = shorter[:-1]
     return f"{shorter}…"

@@ -10,6 +10,7 @@ from linnaea.evidence.metrics import metrics_for, metrics_of, scores_of
 from linnaea.evidence.pairing import pair
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
+from linnaea.runtime.neutral import neutral
 
 LEVEL = 0.05
 
@@ -76,11 +77,12 @@ class Comparison:
         return asdict(self) | plain | {"values": values, "tested": tested} | words
 
     def __str__(self) -> str:
-        header = ("metric", *self.names, f"{self.names[1]} less {self.names[0]}", "what it is", "")
+        first, second = map(neutral, self.names)
+        header = ("metric", first, second, f"{second} less {first}", "what it is", "")
         rows = [header, *(self._row(name, difference) for name, difference in self.differences.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([self.sentence, self.note, "", *lines])
+        return "\n".join([neutral(self.sentence), neutral(self.note), "", *lines])
 
     def _row(self, name: str, difference: Estimate) -> tuple[str, ...]:
         cells = ("-" if value is None else f"{value:.3f}" for value in self.values[name])

@@ -16,6 +16,7 @@ from linnaea.errors import CheckFailedError, DataError
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
 from linnaea.runtime.containers import Located
+from linnaea.runtime.neutral import neutral
 
 Images = npt.NDArray[np.uint8]
 Answer = Callable[[Path | bytes], tuple[npt.NDArray[np.float32], float]]
@@ -47,7 +48,7 @@ class Exported:
     parity: Finding
 
     def __str__(self) -> str:
-        return f"{self.file} ({self.megabytes:.1f} MB)\n{self.parity.summary}"
+        return f"{self.file} ({self.megabytes:.1f} MB)\n{neutral(self.parity.summary)}"
 
 
 def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Located]) -> Exported:

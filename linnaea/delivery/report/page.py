@@ -15,6 +15,7 @@ from linnaea.delivery.report.strangers import stranger_sections
 from linnaea.delivery.report.tree import tree_sections
 from linnaea.delivery.report.verdict import verdict_of
 from linnaea.finding import SEVERITIES, Finding
+from linnaea.runtime.neutral import neutral_lines
 
 MOST_CLASSES = 12
 SECTIONS = {
@@ -121,6 +122,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=lambda value: neutral_lines(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,4 +1,4 @@
-"""A small version of `python -m benchmarks interval_coverage`: intervals hold the truth, or say that they are narrow."""
+"""A small version of `python -m benchmarks interval_coverage`: intervals hold the truth, or say they are narrow."""
 
 import pytest
 

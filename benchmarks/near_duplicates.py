@@ -10,6 +10,7 @@ from PIL import Image, ImageEnhance
 from benchmarks.table import keep, photo_sets
 from linnaea.data.decoding import read_rgb
 from linnaea.data.duplicates import duplicate_groups, thumbnail_of
+from linnaea.data.sameness import at_own_size
 
 KINDS = ("re-encoded", "resized", "cropped", "brightness")
 BASE, COPIES = 9_000, 1_000
@@ -17,20 +18,24 @@ BASE, COPIES = 9_000, 1_000
 
 def main() -> None:
     """Plant copies of each kind and look for them: recall, and precision over pairs."""
-    base = [thumbnail_of(picture(path)) for path in pictures()]
-    generator = np.random.default_rng(0)
-    sources = generator.permutation(BASE)[:COPIES]
     paths = pictures()
-    copies = [
-        thumbnail_of(changed(picture(paths[row]), KINDS[number % 4], generator))
-        for number, row in enumerate(sources.tolist())
-    ]
-    images = np.stack([*base, *copies])
+    sources = np.random.default_rng(0).permutation(BASE)[:COPIES]
+
+    def show(row: int) -> Image.Image:
+        if row < BASE:
+            return picture(paths[row])
+        number = row - BASE
+        return changed(picture(paths[sources[number]]), KINDS[number % 4], np.random.default_rng(number))
+
+    def look(row: int) -> "np.ndarray":
+        return at_own_size(show(row), "stretch")
+
+    images = np.stack([thumbnail_of(show(row)) for row in range(BASE + COPIES)])
     started = time.perf_counter()
-    groups, _ = duplicate_groups(images, [str(number) for number in range(len(images))])
+    groups, _ = duplicate_groups(images, [str(number) for number in range(len(images))], look)
     seconds = time.perf_counter() - started
     found = groups[sources] == groups[BASE:]
-    own, _ = duplicate_groups(images[:BASE], [str(number) for number in range(BASE)])
+    own, _ = duplicate_groups(images[:BASE], [str(number) for number in range(BASE)], look)
     pairs = pairs_in(groups) - pairs_in(own)
     expected = int(found.sum())
     rows = [

@@ -21,7 +21,7 @@ from linnaea.runtime.progress import track
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Records = npt.NDArray[Any]
-VERSION = 5
+VERSION = 6
 BYTES_AT_ONCE = 256 * 2**20  # of pixels
 
 
@@ -100,8 +100,11 @@ def _examine(content: bytes, recipe: Recipe, record: Records) -> tuple[Images, s
     """Fill a record (1,) with all but the features; the picture's pixels and the SHA-256 of its file."""
     image = read_rgb(content, recipe.size)
     thumbnail = thumbnail_of(image)
-    record["thumbnail"], record["looks"] = thumbnail, measure(image, thumbnail)
-    record["facts"] = read_facts(content).to_record()
+    facts = read_facts(content)
+    longest = max(facts.width, facts.height)
+    full = image if max(image.size) == longest else read_rgb(content, longest)
+    record["thumbnail"], record["looks"] = thumbnail, measure(image, thumbnail, full)
+    record["facts"] = facts.to_record()
     return np.asarray(square(image, recipe.size, recipe.fit)), hashlib.sha256(content).hexdigest()
 
 
@@ -109,7 +112,7 @@ def _layout(width: int) -> npt.DTypeLike:
     return np.dtype(
         [
             ("facts", np.uint8, RECORD_BYTES),
-            ("looks", np.float32, 5),
+            ("looks", np.float32, 6),
             ("thumbnail", np.uint8, (THUMBNAIL, THUMBNAIL, 3)),
             ("features", np.float32, width),
         ]

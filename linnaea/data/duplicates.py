@@ -1,6 +1,7 @@
 """Images that are the same picture: the same bytes, or nearly the same pixels."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from linnaea.data.similarity import similar_pairs, unit
+from linnaea.data.verdicts import Judge, Pair
 from linnaea.dataset import Dataset
 
 Images = npt.NDArray[np.uint8]
@@ -24,24 +26,28 @@ ENOUGH_TO_WHITEN = 500
 MOST_PAIRS = 4  # per image are looked at closely, the most similar ones,
 FEW_PAIRS = 10_000  # and so many in any case
 AT_ONCE = 8192
+FEWEST_AT_ONCE, VIEWED_AT_ONCE = 32, 256
+PATIENCE = 3_000  # pairs in a row that are not the same in detail; those to come are less similar still
 FLAT = 4.0  # pictures whose thumbnails vary less than this, in grey levels, have no structure to compare
 
 
-def duplicate_groups(thumbnails: Images, sha256: Sequence[str], *, near: bool = True) -> tuple[Groups, bool]:
+def duplicate_groups(
+    thumbnails: Images, sha256: Sequence[str], look: Callable[[int], Images] | None = None
+) -> tuple[Groups, bool]:
     """A group number per image (N,), equal for images that show the same picture, and whether all were compared.
 
-    Files with equal bytes are duplicates; so are, where `near` is asked for, pictures whose `thumbnails`
-    (N, 32, 32, 3) agree: those that are similar when coarse (each against the others and their middles, all pairs) are
-    laid over one another by `same_picture`. Where more pairs than a few per image are similar, only the most similar
-    ones are. Groups are transitive and independent of the order of the images up to numbering.
+    Files with equal bytes are duplicates; so are, where `look` gives the picture (S, S, 3) of a row at its own
+    resolution, those that differ by no more than a copy does: of the `thumbnails` (N, 32, 32, 3) that are similar when
+    coarse (each against the others and their middles, all pairs) and lie over one another, `same_in_detail` decides.
+    Where more pairs than a few per image are similar, only the most similar ones are looked at. All members of a group
+    are the same as one of them. Groups are independent of the order of the images up to numbering.
     """
-    pairs, complete = _equal(sha256), True
-    if near:
-        structured = _spread(thumbnails) > FLAT
-        pairs += _equal(row.tobytes() if known else None for row, known in zip(thumbnails, structured, strict=True))
-        same, complete = _near(thumbnails, _connected(pairs, len(thumbnails)))
-        pairs += same
-    return _connected(pairs, len(thumbnails)), complete
+    contents, first, content_of = np.unique(np.array(sha256, dtype=str), return_index=True, return_inverse=True)
+    if look is None or len(contents) < 2:
+        return content_of, True
+    judge = Judge(thumbnails[first], contents.tolist(), lambda row: look(int(first[row])))
+    pairs, complete = _near(thumbnails[first], judge)
+    return _represented(pairs, len(contents), judge)[content_of], complete
 
 
 def largest_group(groups: Groups) -> int:
@@ -60,10 +66,10 @@ def kept_together(dataset: Dataset, duplicates: Groups) -> Groups:
     return merge_groups(duplicates.tolist(), *own)
 
 
-def _connected(pairs: Sequence[tuple[int, int]], count: int) -> Groups:
+def _connected(pairs: Collection[Pair], count: int) -> Groups:
     if not pairs:
         return np.arange(count)
-    left, right = np.array(pairs).T
+    left, right = np.array(list(pairs)).T
     graph = coo_array((np.ones(len(pairs)), (left, right)), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
@@ -97,40 +103,78 @@ def thumbnails_of(images: Images) -> Images:
     return out
 
 
-def _spread(thumbnails: Images) -> Vectors:
-    """How much thumbnails (N, S, S, 3) vary in the colour that varies most (N,), in levels."""
-    found = np.empty(len(thumbnails), dtype=np.float32)
-    for start in range(0, len(thumbnails), AT_ONCE):
-        part = thumbnails[start : start + AT_ONCE].astype(np.float32)
-        found[start : start + AT_ONCE] = part.std(axis=(1, 2)).max(axis=1)
-    return found
+def _near(thumbnails: Images, judge: Judge) -> tuple[dict[Pair, float], bool]:
+    """Pairs that are the same, each with what difference remains, and whether all that are similar were looked at.
 
-
-def _near(thumbnails: Images, known: Groups) -> tuple[list[tuple[int, int]], bool]:
-    """Pairs that show the same picture, the most similar first, and whether all that are similar were looked at.
-
-    Pairs that are connected already are not looked at.
+    The most similar come first; pairs that are connected already are not looked at.
     """
-    from linnaea.data.registration import judge_once
-
     grey: Vectors = thumbnails.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     rows = np.flatnonzero(grey.std(axis=(1, 2)) > FLAT)
-    rows = rows[np.unique(known[rows], return_index=True)[1]]
+    alike = [(int(rows[one]), int(rows[other])) for one, other in _equal(thumbnails[row].tobytes() for row in rows)]
+    pairs = judge.same(alike)
+    rows = rows[np.unique(_connected(pairs, len(thumbnails))[rows], return_index=True)[1]]
     if len(rows) < 2:
-        return [], True
+        return pairs, True
     views, threshold = _coarse_views(grey[rows])
     most = MOST_PAIRS * len(rows) + FEW_PAIRS
     left, right, similarity, floor = similar_pairs(views[0], threshold, others=views[1:], most=most)
     order = np.lexsort((right, left, -similarity))
-    pairs: list[tuple[int, int]] = []
     for part in np.array_split(order, np.arange(AT_ONCE, len(order), AT_ONCE)):
-        groups = _connected(pairs, len(thumbnails))
-        lefts, rights = rows[left[part]], rows[right[part]]
-        apart = groups[lefts] != groups[rights]
-        lefts, rights = lefts[apart], rights[apart]
-        same = judge_once(thumbnails[lefts], thumbnails[rights])
-        pairs += zip(lefts[same].tolist(), rights[same].tolist(), strict=True)
-    return pairs, floor == threshold
+        if judge.fruitless > PATIENCE:
+            return pairs, False
+        ends = rows[np.stack([left[part], right[part]], axis=1)]
+        closest = [(int(one), int(other)) for one, other in np.sort(ends, axis=1)]
+        pairs = _confirmed(judge.alike(_apart(closest, pairs, len(thumbnails))), pairs, judge)
+    return pairs, floor == threshold and judge.fruitless <= PATIENCE
+
+
+def _confirmed(closest: Sequence[Pair], pairs: dict[Pair, float], judge: Judge) -> dict[Pair, float]:
+    """The pairs, and those of the closest that are the same in detail; a few at a time, as fewer are still apart."""
+    start, count = 0, FEWEST_AT_ONCE
+    while start < len(closest) and judge.fruitless <= PATIENCE:
+        part = _apart(closest[start : start + count], pairs, len(judge.thumbnails))
+        pairs = pairs | judge.same(part)
+        start, count = start + count, min(2 * count, VIEWED_AT_ONCE)
+    return pairs
+
+
+def _apart(closest: Sequence[Pair], pairs: Collection[Pair], count: int) -> list[Pair]:
+    """Those of the closest that the pairs do not connect."""
+    groups = _connected(pairs, count)
+    return [(one, other) for one, other in closest if groups[one] != groups[other]]
+
+
+def _represented(pairs: Mapping[Pair, float], count: int, judge: Judge) -> Groups:
+    """A group per row (N,) such that all its members are the same as one of them: the finer one of a close pair.
+
+    A chain, in which each is the same as the next, but not the first as the last, is cut.
+    """
+    groups, neighbours = np.arange(count), defaultdict(set)
+    for one, other in pairs:
+        neighbours[one].add(other)
+        neighbours[other].add(one)
+    settled: set[int] = set()
+    for pair in sorted(pairs, key=lambda pair: (pairs[pair], pair)):
+        if settled & set(pair):
+            continue
+        first = judge.finest(pair)
+        members = _members(first, neighbours, settled, judge)
+        groups[list(members)] = first
+        settled |= members
+    return groups
+
+
+def _members(first: int, neighbours: Mapping[int, set[int]], settled: set[int], judge: Judge) -> set[int]:
+    """What is the same as the first, among its neighbours, theirs, and those of what is found, and is not settled."""
+    members, seen = {first}, {first} | settled
+    near = set().union(*(neighbours[row] for row in neighbours[first])) | neighbours[first]
+    while new := sorted(near - seen):
+        found = judge.same([(min(row, first), max(row, first)) for row in new])
+        same = {row for pair in found for row in pair}
+        members |= same
+        seen.update(new)
+        near = set().union(*(neighbours[row] for row in same))
+    return members
 
 
 def _coarse_views(grey: Vectors) -> tuple[list[Vectors], float]:

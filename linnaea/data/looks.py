@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from linnaea.data.spectrum import fall
+
 Numbers = npt.NDArray[np.floating]
 FAINTEST = 1.0  # sum of gradients of a thumbnail below which there is nothing to cut away
 SIDE = 112  # pictures are measured at about this size
@@ -18,7 +20,8 @@ class Looks:
 
     `dark` is the brightness that all but a hundredth of its pixels stay below, `bright` the one that all but a
     twentieth exceed, both 0 to 1; `spread` the standard deviation of brightness; `sharpness` that of its Laplacian
-    relative to it; `cut_away` the share of the gradients of the whole picture outside its central square.
+    relative to it; `cut_away` the share of the gradients of the whole picture outside its central square; `fall` how
+    far its spectrum falls, as in `linnaea.data.spectrum`.
     """
 
     dark: Numbers
@@ -26,15 +29,16 @@ class Looks:
     spread: Numbers
     sharpness: Numbers
     cut_away: Numbers
+    fall: Numbers
 
     @classmethod
     def from_rows(cls, rows: Numbers) -> "Looks":
-        """From what `measure` gave for each image, (N, 5)."""
+        """From what `measure` gave for each image, (N, 6)."""
         return cls(*rows.T)
 
 
-def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8]) -> Numbers:
-    """The numbers of `Looks` (5,) of a whole RGB picture, and of the same as a stretched thumbnail (S, S, 3)."""
+def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8], full: Image.Image) -> Numbers:
+    """The numbers of `Looks` (6,) of a whole RGB picture, also given as a thumbnail (S, S, 3) and at full size."""
     small = image if max(image.size) < 2 * SIDE else image.reduce(max(1, max(image.size) // SIDE))
     levels = np.asarray(small.convert("L"))
     below = np.bincount(levels.ravel(), minlength=256).cumsum()
@@ -47,6 +51,7 @@ def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8]) -> Numbers:
             spread,
             _laplacian(brightness) / max(spread, 1e-6),
             _outside_square(thumbnail @ GREY, image.width / image.height),
+            fall(full),
         ],
         dtype=np.float32,
     )

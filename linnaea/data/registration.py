@@ -1,9 +1,6 @@
 """Is one picture the other, re-encoded, resized, brightened or a little cropped? Found by laying one over the other."""
 
-import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from linnaea.runtime.cache import cached
-
 Flags = npt.NDArray[np.bool_]
 Thumbnails = npt.NDArray[np.uint8]
 SIDE = 32
 GREY = (0.299, 0.587, 0.114)
 ROUGH_STEPS = ((4, 4), (2, 3))  # shrink by so much, then so many Gauss-Newton steps
 FINE_STEPS = ((1, 2),)
+SURE_STEPS = ((1, 4),)
 LARGEST_STEP, LARGEST_SHIFT, LARGEST_ZOOM = 0.15, 0.2, 1.22
 DAMPING = 1e-3
 COARSE = 0.9  # correlation of 16 x 16 pictures that is worth a closer look
-EXPLAINED = 0.92  # share of the variance of the colours that the other picture explains
-STRAY = 0.33  # largest difference anywhere, in standard deviations of the picture
+EXPLAINED = 0.9  # share of the variance of the colours that the other picture explains
+STRAY = 0.4  # largest difference anywhere, in standard deviations of the picture
 SATURATED = 250.0
 AT_ONCE = 2048
-WORTH_KEEPING = 256  # verdicts that take longer to reach than to look up
 
 
 @dataclass(frozen=True)
@@ -36,55 +31,39 @@ class Placement:
     zoom: Tensor
     shift: Tensor
 
-    def apply(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def take(self, rows: Tensor) -> "Placement":
+        """Those of these rows."""
+        return Placement(self.zoom[rows], self.shift[rows])
+
+    def inverse(self) -> "Placement":
+        """Where the others lie on these."""
+        return Placement(1 / self.zoom, -self.shift / self.zoom)
+
+    def apply(self, pictures: Tensor, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
         """Pictures (P, C, S, S) seen through the placement, and which pixels lie inside them (P, 1, S, S)."""
         side = pictures.shape[-1]
         steps = _positions(side)
         across = steps.view(1, 1, -1) * self.zoom[:, 0].view(-1, 1, 1) + self.shift[:, 0].view(-1, 1, 1)
         down = steps.view(1, -1, 1) * self.zoom[:, 1].view(-1, 1, 1) + self.shift[:, 1].view(-1, 1, 1)
         grid = torch.stack([across.expand(-1, side, side), down.expand(-1, side, side)], dim=-1)
-        seen = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+        seen = functional.grid_sample(pictures, grid, mode=mode, padding_mode="border", align_corners=False)
         return seen, (grid.abs() <= 1).all(dim=-1).unsqueeze(1).float()
 
 
-def judge_once(left: Thumbnails, right: Thumbnails) -> Flags:
-    """Whether each pair of thumbnails (P, 32, 32, 3) shows the same picture, whichever is the crop (P,).
-
-    Many pairs are judged once and remembered: a verdict depends on nothing but the two.
-    """
-    if len(left) < WORTH_KEEPING:
-        return _either_way(left, right)
-    verdicts = np.zeros((len(left), 1), dtype=np.uint8)
-    both = zip(left, right, strict=True)
-    names = [hashlib.sha256(b"".join(sorted((a.tobytes(), b.tobytes())))).hexdigest() for a, b in both]
-    namespace = f"same picture {_version()}"
-    known = cached(lambda store: store.find(namespace, names, verdicts), otherwise=np.zeros(len(left), dtype=bool))
-    new = np.flatnonzero(~known)
-    verdicts[new, 0] = _either_way(left[new], right[new])
-    if len(new):
-        cached(lambda store: store.add(namespace, [names[row] for row in new], verdicts[new]), otherwise=None)
-    return np.asarray(verdicts[:, 0] == 1)
-
-
-def _either_way(left: Thumbnails, right: Thumbnails) -> Flags:
+def agree_when_small(left: Thumbnails, right: Thumbnails) -> Flags:
+    """Whether each pair of thumbnails (P, 32, 32, 3) may show the same picture, whichever is the crop (P,)."""
     same = same_picture(left, right)
     other = ~same
     same[other] = same_picture(right[other], left[other])
     return same
 
 
-@lru_cache
-def _version() -> str:
-    """Twelve digits that change with whatever decides about a verdict: this file, and torch."""
-    return hashlib.sha256(Path(__file__).read_bytes() + torch.__version__.encode()).hexdigest()[:12]
-
-
 def same_picture(left: Thumbnails, right: Thumbnails) -> npt.NDArray[np.bool_]:
-    """Whether each pair of thumbnails (P, 32, 32, 3) shows the same picture (P,).
+    """Whether each pair of thumbnails (P, 32, 32, 3) may show the same picture (P,): what a closer look decides.
 
     The left one is zoomed by up to 1.22, shifted by up to a tenth of its side and given another contrast and
-    brightness so as to fit the right one (Lucas and Kanade 1981, with gain and bias), and then must explain 92 % of
-    the variance of its colours and differ nowhere by more than a third of a standard deviation.
+    brightness so as to fit the right one (Lucas and Kanade 1981, with gain and bias), and then must explain 90 % of
+    the variance of its colours and differ nowhere by more than two fifths of a standard deviation.
     """
     verdicts = [
         _same(*(torch.from_numpy(side[start : start + AT_ONCE]).permute(0, 3, 1, 2).float() for side in (left, right)))
@@ -94,15 +73,29 @@ def same_picture(left: Thumbnails, right: Thumbnails) -> npt.NDArray[np.bool_]:
 
 
 def _same(left: Tensor, right: Tensor) -> npt.NDArray[np.bool_]:
-    greys = _grey(left), _grey(right)
+    greys = grey(left), grey(right)
     placement = Placement(torch.ones(len(left), 2), torch.zeros(len(left), 2))
     placement, correlation = _register(*greys, placement, ROUGH_STEPS)
     near = correlation >= COARSE
-    start = Placement(placement.zoom[near], placement.shift[near])
-    placement, _ = _register(greys[0][near], greys[1][near], start, FINE_STEPS)
+    placement, _ = _register(greys[0][near], greys[1][near], placement.take(near), FINE_STEPS)
     verdict = torch.zeros(len(left), dtype=torch.bool)
     verdict[near] = _agrees(left[near], right[near], placement)
     return verdict.numpy()
+
+
+def register(left: Tensor, right: Tensor, start: Placement | None = None) -> Placement:
+    """Where grey pictures (P, 1, S, S) lie on others: from the middle on, either way round, or from a near start."""
+    if start is not None:
+        return _register(left, right, start, SURE_STEPS)[0]
+    (ahead, reached), (back, returned) = (_from_the_middle(*pair) for pair in ((left, right), (right, left)))
+    better, inverse = (returned > reached).unsqueeze(1), back.inverse()
+    return Placement(torch.where(better, inverse.zoom, ahead.zoom), torch.where(better, inverse.shift, ahead.shift))
+
+
+def _from_the_middle(left: Tensor, right: Tensor) -> tuple[Placement, Tensor]:
+    start = Placement(torch.ones(len(left), 2), torch.zeros(len(left), 2))
+    rough, _ = _register(left, right, start, ROUGH_STEPS)
+    return _register(left, right, rough, SURE_STEPS)
 
 
 def _register(
@@ -153,7 +146,7 @@ def _agrees(left: Tensor, right: Tensor, placement: Placement) -> Tensor:
     explained = 1 - _energy(residual) / energy
     spread = (energy / (3 * weight.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1))).sqrt().clamp(min=4)
     stray = torch.maximum(
-        functional.avg_pool2d(_grey(residual), SIDE // 8, SIDE // 16).abs().amax(dim=(1, 2, 3)),
+        functional.avg_pool2d(grey(residual), SIDE // 8, SIDE // 16).abs().amax(dim=(1, 2, 3)),
         functional.avg_pool2d(residual, SIDE // 4, SIDE // 8).abs().amax(dim=(1, 2, 3)),
     )
     return (explained.flatten() >= EXPLAINED) & (stray <= STRAY * spread.flatten())
@@ -175,8 +168,10 @@ def _energy(pictures: Tensor) -> Tensor:
     return pictures.square().sum(dim=(1, 2, 3), keepdim=True)
 
 
-def _grey(pictures: Tensor) -> Tensor:
-    return (pictures * torch.tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+def grey(pictures: Tensor) -> Tensor:
+    """The brightness (P, 1, S, S) of colour pictures (P, 3, S, S)."""
+    red, green, blue = (weight * pictures[:, row : row + 1] for row, weight in enumerate(GREY))
+    return red + green + blue
 
 
 def _positions(side: int) -> Tensor:

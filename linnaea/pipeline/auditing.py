@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.data.audit import Inspection
+from linnaea.data.audit import Inspection, leaks_first
 from linnaea.data.audit import audit as run_checks
 from linnaea.data.digest import Digest, Embedding, digest
 from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.sameness import viewer
 from linnaea.data.sources import read
 from linnaea.data.splits import random_folds, require_all
 from linnaea.dataset import Dataset
@@ -104,10 +105,12 @@ def audit(
     if dataset.has("split"):
         require_all(dataset.column("split"))
     dataset = dataset.with_column("sha256", found.sha256)
-    groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates)
+    look = viewer(dataset.paths, "stretch")  # the whole picture, as in its thumbnail
+    groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates, look)
     features = Finding("seen_with", note, count=len(dataset))
     inspection = inspect(dataset, found, groups, fit, seed)
-    return Audit((*remarks, *run_checks(inspection), features), inspection.dataset)
+    findings = leaks_first([*remarks, *run_checks(inspection)])
+    return Audit((*findings, features), inspection.dataset)
 
 
 def _as_cell(value: Any) -> str:

@@ -2,16 +2,18 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.data.audit import Inspection, audit
+from linnaea.data.audit import Inspection, audit, leaks_first
+from linnaea.data.audit.levels import level_below
 from linnaea.data.duplicates import duplicate_groups, kept_together, largest_group, thumbnails_of
 from linnaea.data.pixels import Decoded, Recipe, decode_files
-from linnaea.data.splits import fill_splits, split
+from linnaea.data.sameness import viewer
+from linnaea.data.splits import changed_mix, fill_splits, split
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError
 from linnaea.finding import Finding
@@ -80,8 +82,12 @@ def prepare(
     given = dataset if keep_splits is None else keep_splits
     found = usable(given, recipe, duplicates=duplicates, unchanged=keep_splits is not None)
     dataset, decoded, same = found.dataset, found.decoded, found.duplicates
+    remarks = list(found.remarks)
     if keep_splits is None:
         dataset = split(dataset, found.units, by=split_by, fractions=fractions, seed=seed)
+        if split_by != "time" and not found.dataset.has("split") and len(np.unique(found.units)) < len(found.units):
+            apart = split(found.dataset, by=split_by, fractions=fractions, seed=seed)
+            remarks += filter(None, [changed_mix(dataset, apart)])
         decoded, same = _rows_of(dataset, found)
     elif None in dataset.column("split"):
         dataset = fill_splits(dataset, found.units, seed=seed)
@@ -89,8 +95,9 @@ def prepare(
     if fractions is None:
         _require_val(dataset, same)
     findings = audit(Inspection(dataset, same))
-    _log(findings)
-    return Prepared(dataset, decoded, [*found.remarks, *findings])
+    findings = leaks_first([*remarks, *findings])
+    _log([finding for finding in findings if finding not in found.remarks])
+    return Prepared(dataset, decoded, findings)
 
 
 def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchanged: bool = False) -> Usable:
@@ -104,7 +111,8 @@ def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchan
     dataset = dataset.without(decoded.excluded(dataset.ids))
     decoded = decoded.kept()
     _require_classes(dataset)
-    groups, remarks = group_duplicates(thumbnails_of(decoded.images), decoded.sha256, duplicates)
+    look = viewer(dataset.paths, recipe.fit)
+    groups, remarks = group_duplicates(thumbnails_of(decoded.images), decoded.sha256, duplicates, look)
     _log(remarks)
     return Usable(dataset.with_column("sha256", decoded.sha256), decoded, groups, remarks)
 
@@ -124,13 +132,16 @@ def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:
     return found.decoded.take(rows), found.duplicates[rows]
 
 
-def group_duplicates(thumbnails: Images, sha256: Sequence[str], mode: str) -> tuple[Rows, list[Finding]]:
+def group_duplicates(
+    thumbnails: Images, sha256: Sequence[str], mode: str, look: Callable[[int], Images]
+) -> tuple[Rows, list[Finding]]:
     """A group per row of thumbnails (N, 32, 32, 3), and a finding when near-duplicates mean nothing or may be missed.
 
-    Raises UsageError for a mode that is neither "near" nor "exact".
+    `look` gives the picture of a row at its own resolution. Raises UsageError for a mode that is neither "near"
+    nor "exact".
     """
     require_one_of(DUPLICATES, "duplicates", mode)
-    groups, complete = duplicate_groups(thumbnails, sha256, near=mode == "near")
+    groups, complete = duplicate_groups(thumbnails, sha256, look if mode == "near" else None)
     largest = largest_group(groups)
     if mode == "exact" or largest <= max(FEW, ALIKE * len(groups)):
         return groups, [] if complete else [_incomplete(len(groups))]
@@ -142,7 +153,7 @@ def group_duplicates(thumbnails: Images, sha256: Sequence[str], mode: str) -> tu
         severity="warning",
         count=largest,
     )
-    return duplicate_groups(thumbnails, sha256, near=False)[0], [finding]
+    return duplicate_groups(thumbnails, sha256)[0], [finding]
 
 
 def _incomplete(images: int) -> Finding:
@@ -163,7 +174,7 @@ def _require_classes(dataset: Dataset) -> None:
         raise DataError(
             f"{dataset.root} has {counted(len(dataset), 'usable image')} of "
             f"{counted(len(present), 'class', 'classes')} ({', '.join(list(present)[:3]) or 'none'}): expected at "
-            f"least two classes to tell apart.{left}"
+            f"least two classes to tell apart.{left} {level_below(dataset)}".rstrip()
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from linnaea.data.audit import Check, Inspection
+from linnaea.data.audit import LEAKS, Check, Inspection
 from linnaea.data.audit.leaks import duplicates_across_splits, groups_across_splits
 from linnaea.data.audit.order import absent_classes, shares, time_across_splits
 from linnaea.data.pixels import Recipe
@@ -18,9 +18,8 @@ from linnaea.runtime.arguments import require_seed
 
 SIZE = 64  # of the pictures that duplicates are looked for in
 FOLDS = 5
-LEAKS = ("duplicates_across_splits", "groups_across_splits", "time_across_splits")
 TIME = LEAKS[-1]
-OF_PARTS: tuple[Check, ...] = (shares, duplicates_across_splits, groups_across_splits, absent_classes)
+OF_PARTS: tuple[Check, ...] = (duplicates_across_splits, groups_across_splits, shares, absent_classes)
 Data = str | Path | Dataset
 
 

@@ -24,7 +24,7 @@ def clean(labels="ab" * (COUNT // 2)):
     dataset = Dataset(table, tuple(sorted(set(labels))), "binary", Path())
     facts = [Facts("JPEG", 640 + 8 * int(extra), 480, "RGB", 3.5, "Maker X")
              for extra in generator.integers(0, 20, len(labels))]  # fmt: skip
-    looks = Looks.from_rows(generator.uniform(0.2, 0.3, (len(labels), 5)).astype(np.float32))
+    looks = Looks.from_rows(generator.uniform(0.2, 0.3, (len(labels), 6)).astype(np.float32))
     looks = replace(looks, dark=looks.dark + 0.5, sharpness=looks.sharpness + 0.2)
     return Inspection(dataset, np.arange(len(labels)), facts, looks)
 

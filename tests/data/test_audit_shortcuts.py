@@ -22,7 +22,7 @@ def clean(seed=0):
         Facts("JPEG", 640 + 8 * int(wider), 480, "RGB", float(coarse), "Maker X")
         for wider, coarse in generator.integers(0, 20, (len(LABELS), 2))
     ]
-    looks = Looks.from_rows(generator.uniform(0.3, 0.9, (len(LABELS), 5)))
+    looks = Looks.from_rows(generator.uniform(0.3, 0.9, (len(LABELS), 6)))
     dataset = Dataset(table, ("b", "c", "rare"), "multiclass", Path())
     return Inspection(dataset, np.arange(len(LABELS)), facts, replace(looks, cut_away=np.zeros(len(LABELS))))
 

@@ -8,7 +8,7 @@ from material import smooth
 from PIL import Image
 
 import linnaea
-from linnaea.data import duplicates, registration
+from linnaea.data import duplicates, registration, sameness
 from linnaea.data.decoding import decode
 from linnaea.data.duplicates import duplicate_groups, thumbnails_of
 
@@ -18,7 +18,8 @@ def pixels(*images, size=64):
 
 
 def groups_of(images, sha256=None):
-    groups, complete = duplicate_groups(thumbnails_of(images), sha256 or [str(number) for number in range(len(images))])
+    names = sha256 or [str(number) for number in range(len(images))]
+    groups, complete = duplicate_groups(thumbnails_of(images), names, look=images.__getitem__)
     assert complete
     return groups
 
@@ -102,15 +103,13 @@ def test_nothing_and_one_picture(count):
 
 
 def test_verdicts_are_remembered_and_the_same(tmp_path, monkeypatch):
-    random = np.random.default_rng(0)
-    left = random.integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
-    right = np.where((np.arange(300) % 3 == 0)[:, None, None, None], left // 2 + 40, left[::-1])
+    images = pixels(*[smooth(number) for number in range(40)])
+    images = np.concatenate([images, images // 2 + 40])
     monkeypatch.setenv("LINNAEA_CACHE", "none")
-    fresh = registration.judge_once(left, right)
-    assert 100 <= fresh.sum() < 300
+    fresh = groups_of(images)
+    assert len(set(fresh.tolist())) == 40
     monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "cache"))
-    assert (registration.judge_once(left, right) == fresh).all()
-    judged = []
-    monkeypatch.setattr(registration, "same_picture", lambda *sides: judged.append(len(sides[0])) or np.ones(0, bool))
-    assert (registration.judge_once(left, right) == fresh).all()
-    assert not any(judged)
+    assert (groups_of(images) == fresh).all()
+    monkeypatch.delattr(registration, "agree_when_small")
+    monkeypatch.delattr(sameness, "differences")
+    assert (groups_of(images) == fresh).all()

@@ -80,10 +80,30 @@ def test_a_link_in_a_circle_is_walked_once(tmp_path):
     assert read(tmp_path).ids == ["a/1.png", "b/2.png"]
 
 
-def test_a_linked_class_folder_is_followed(tmp_path):
-    touch(tmp_path, "elsewhere/1.png", "data/b/2.png")
+def test_a_link_out_of_the_folder_is_followed_only_where_asked(tmp_path, monkeypatch):
+    touch(tmp_path, "elsewhere/1.png", "elsewhere/deep/3.png", "data/b/2.png", "data/b/within/4.png")
     (tmp_path / "data" / "a").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    assert read(tmp_path / "data").ids == ["a/1.png", "b/2.png"]
+    (tmp_path / "data" / "b" / "deep").symlink_to(tmp_path / "elsewhere" / "deep", target_is_directory=True)
+    (tmp_path / "data" / "c").symlink_to(tmp_path / "data" / "b" / "within", target_is_directory=True)
+    (tmp_path / "data" / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "same").symlink_to(tmp_path / "data", target_is_directory=True)
+    dataset = read(tmp_path / "same")  # what is named is followed
+    assert dataset.ids == ["b/2.png", "b/within/4.png", "c/4.png"]
+    outside = "link out of the folder, not followed (set LINNAEA_FOLLOW_LINKS=1 to follow it)"
+    assert reasons(dataset) == {"a": outside, "b/deep": outside, "up": "link to a folder around it"}
+    monkeypatch.setenv("LINNAEA_FOLLOW_LINKS", "1")
+    dataset = read(tmp_path / "data")
+    assert dataset.ids == ["a/1.png", "a/deep/3.png", "b/2.png", "b/deep/3.png", "b/within/4.png", "c/4.png"]
+    assert list(reasons(dataset)) == ["up"]
+
+
+def test_what_systems_leave_behind_is_listed_and_not_read(tmp_path):
+    litter = ("@eaDir", "$RECYCLE.BIN", "lost+found", "System Volume Information", "__MACOSX", ".ipynb_checkpoints")
+    dataset = read(
+        touch(tmp_path, "a/1.png", "b/2.png", "a/@eaDir/1.png/thumb.jpg", *(f"{name}/3.jpg" for name in litter))
+    )
+    assert dataset.ids == ["a/1.png", "b/2.png"]
+    assert reasons(dataset) == dict.fromkeys((*litter, "a/@eaDir/1.png/thumb.jpg"), "hidden")
 
 
 def test_names_in_any_script(tmp_path):

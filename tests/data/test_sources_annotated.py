@@ -229,9 +229,9 @@ def test_two_images_of_one_name_are_ambiguous_unless_the_annotation_names_one(tm
     dataset = read(root)
     assert (dataset.ids, dataset.labels) == (["JPEGImages/b.png", "JPEGImages/c.jpg"], [["cat"], ["cow"]])
     assert reasons(dataset) == {
-        "JPEGImages/a.jpg": "ambiguous: several images of this name and one annotation",
-        "JPEGImages/a.png": "ambiguous: several images of this name and one annotation",
-        "JPEGImages/b.jpg": "the annotation of its name is about another image",
+        "JPEGImages/a.jpg": "ambiguous: one annotation for this image and a.png",
+        "JPEGImages/a.png": "ambiguous: one annotation for this image and a.jpg",
+        "JPEGImages/b.jpg": "the annotation of this name is about b.png",
         "JPEGImages/c.txt": "not an image file (.txt)",
     }
 

@@ -221,9 +221,9 @@ def test_two_images_of_one_key_are_ambiguous(tmp_path):
     dataset = read(pack(tmp_path / "x.tar", inside))
     assert dataset.ids == ["x.tar#c.jpg"]
     assert reasons(dataset) == {
-        "x.tar#a.jpg": "ambiguous: 2 images and 1 label of one name in the shard",
-        "x.tar#a.png": "ambiguous: 2 images and 1 label of one name in the shard",
-        "x.tar#b.jpg": "ambiguous: 1 image and 2 labels of one name in the shard",
+        "x.tar#a.jpg": "ambiguous: 2 images and 1 label of the name a in the shard",
+        "x.tar#a.png": "ambiguous: 2 images and 1 label of the name a in the shard",
+        "x.tar#b.jpg": "ambiguous: 1 image and 2 labels of the name b in the shard",
     }
 
 

@@ -1,9 +1,10 @@
 """Checks on images that appear more than once."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from linnaea.data.audit.contract import CHECKS, Inspection
+from linnaea.dataset import SPLITS
 from linnaea.finding import Finding
 from linnaea.runtime.words import counted
 
@@ -28,13 +29,13 @@ def duplicates(inspection: Inspection) -> Finding | None:
 @CHECKS.register("duplicates_across_splits")
 def duplicates_across_splits(inspection: Inspection) -> Finding | None:
     """The same picture in two splits, which makes the figures too good."""
-    return _straddling(inspection, "split", "in more than one of the given splits: figures will be too good.")
+    return _straddling(inspection, "split")
 
 
 @CHECKS.register("duplicates_across_classes")
 def duplicates_across_classes(inspection: Inspection) -> Finding | None:
     """The same picture, or nearly, under two labels; if it is the same, one of them at least is wrong."""
-    return _straddling(inspection, "label", "under different labels: look.")
+    return _straddling(inspection, "label")
 
 
 @CHECKS.register("groups_across_splits")
@@ -43,19 +44,20 @@ def groups_across_splits(inspection: Inspection) -> Finding | None:
     if not inspection.dataset.has("group") or not inspection.dataset.has("split"):
         return None
     splits: dict[str, set[str]] = defaultdict(set)
-    for group, split in zip(inspection.dataset.column("group"), inspection.dataset.column("split"), strict=True):
+    groups, parts = inspection.dataset.column("group"), [str(part) for part in inspection.dataset.column("split")]
+    for group, split in zip(groups, parts, strict=True):
         if group is not None:
             splits[group].add(split)
-    torn = sorted(group for group, found in splits.items() if len(found) > 1)
+    torn = {group for group, found in splits.items() if len(found) > 1}
     if not torn:
         return None
     return Finding(
         "groups_across_splits",
-        f"{counted(len(torn), 'group lies', 'groups lie')} in more than one of the given splits: figures will "
-        "be too good.",
+        f"{counted(len(torn), 'group lies', 'groups lie')} in more than one of the given splits: "
+        f"{_of_each(parts, [row for row, group in enumerate(groups) if group in torn])}. Figures will be too good.",
         severity="warning",
         count=len(torn),
-        rows=[{"group": group, "splits": ", ".join(sorted(splits[group]))} for group in torn],
+        rows=[{"group": group, "splits": ", ".join(sorted(splits[group]))} for group in sorted(torn)],
     )
 
 
@@ -66,7 +68,7 @@ def _duplicate_groups(inspection: Inspection) -> list[list[int]]:
     return [rows for rows in members.values() if len(rows) > 1]
 
 
-def _straddling(inspection: Inspection, column: str, trouble: str) -> Finding | None:
+def _straddling(inspection: Inspection, column: str) -> Finding | None:
     if not inspection.dataset.has(column):
         return None
     values = [str(value) for value in inspection.dataset.column(column)]
@@ -75,11 +77,31 @@ def _straddling(inspection: Inspection, column: str, trouble: str) -> Finding | 
         return None
     return Finding(
         f"duplicates_across_{'splits' if column == 'split' else 'classes'}",
-        f"{counted(len(groups), 'picture, or one nearly the same, is', 'pictures, or nearly the same, are')} {trouble}",
+        _trouble(values, groups)
+        if column == "split"
+        else f"{counted(len(groups), 'picture is', 'pictures are')} under different labels, the same or nearly: look.",
         severity="warning",
         count=len(groups),
         rows=_table(inspection, groups),
         images=_pictures(inspection, groups),
+    )
+
+
+def _trouble(splits: Sequence[str], groups: Sequence[Sequence[int]]) -> str:
+    """How much of each split lies in another one too."""
+    return (
+        f"{counted(len(groups), 'picture lies', 'pictures lie')} in more than one of the given splits, the same or "
+        f"nearly: {_of_each(splits, [row for rows in groups for row in rows])}. Figures will be too good."
+    )
+
+
+def _of_each(splits: Sequence[str], rows: Sequence[int]) -> str:
+    """How many images of each split, and what share of it, these rows are."""
+    sizes, touched = Counter(splits), Counter(splits[row] for row in rows)
+    named = [name for name in (*SPLITS, *sorted(set(sizes) - set(SPLITS))) if touched[name]]
+    return ", ".join(
+        f"{touched[name]:,} of {counted(sizes[name], 'image')} of {name} ({touched[name] / sizes[name]:.1%})"
+        for name in named
     )
 
 

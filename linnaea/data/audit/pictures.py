@@ -14,6 +14,7 @@ DARK, BRIGHT = 0.08, 0.95
 PLAIN = 0.01  # brightness that varies less than this shows nothing
 BLURRED = 4.5  # robust standard deviations of log sharpness below the median
 BLURRED_AT_MOST = 0.15  # a Laplacian that varies more than this, relative to brightness, has edges
+ENLARGED = 1.45  # powers of ten by which the spectrum of an enlarged picture falls
 TINY = 3.0  # times smaller than the usual picture
 LONG = 3.0  # times longer than wide, beyond the usual shape
 CUT = 0.35  # share of a picture's detail that the crop throws away
@@ -52,6 +53,13 @@ def _hazy(looks: Looks) -> Judged:
     spread = 1.4826 * np.median(np.abs(logarithm - middle)) + 1e-6
     hazy = (logarithm < middle - BLURRED * spread) & (looks.sharpness < BLURRED_AT_MOST) & (looks.spread >= PLAIN)
     return hazy, looks.sharpness
+
+
+@CHECKS.register("enlarged")
+def enlarged(inspection: Inspection) -> Finding | None:
+    """Pictures without the fine detail that their size could hold, each by its own spectrum: probably enlarged."""
+    words = "without detail of their own size, as if enlarged from half of it or less"
+    return _by_looks(inspection, "enlarged", lambda looks: (looks.fall > ENLARGED, -looks.fall), words)
 
 
 @CHECKS.register("tiny")

@@ -86,7 +86,7 @@ def _question(place: str, found: Mapping[str, str], strange: list[str]) -> str:
 def read_tree(tree: Tree, below: str = "", *, splits: bool) -> Dataset:
     """A dataset from class folders in a folder or an archive, with split folders above them or without."""
     rows: list[tuple[str, str, str | None]] = []
-    excluded = [*tree.refused, *loose_files(tree, below)]
+    excluded = loose_files(tree, below)
     if splits:
         found = splits_in(tree, below)
         tell_splits(found)
@@ -105,7 +105,7 @@ def read_tree(tree: Tree, below: str = "", *, splits: bool) -> Dataset:
         _read_classes(tree, below, None, rows, excluded)
     paths, labels, parts = zip(*rows, strict=True) if rows else ((), (), ())
     columns = {"path": paths, "label": labels, **({"split": parts} if splits else {})}
-    return assemble(columns, excluded, tree.root, taxonomy=beside(tree, below) or {})
+    return assemble(columns, [*tree.refused, *excluded], tree.root, taxonomy=beside(tree, below) or {})
 
 
 def tell_splits(found: Mapping[str, str]) -> None:

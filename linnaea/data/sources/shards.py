@@ -111,7 +111,7 @@ def _samples(tree: Packed, names: Sequence[str], split: str | None) -> Iterator[
             yield from (Excluded(place, "no label given") for place in places)
         elif len(places) > 1 or len(parts[label]) > 1:
             told = f"{counted(len(places), 'image')} and {counted(len(parts[label]), 'label')}"
-            yield from (Excluded(place, f"ambiguous: {told} of one name in the shard") for place in places)
+            yield from (Excluded(place, f"ambiguous: {told} of the name {key} in the shard") for place in places)
         else:
             inner = parts[label][0]
             row = {"path": places[0], "split": split} | READERS[label](tree.read(inner), names, tree.shown(inner))

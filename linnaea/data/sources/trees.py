@@ -11,17 +11,39 @@ from linnaea.errors import DataError
 from linnaea.runtime.containers import MARK, locate, open_container
 from linnaea.runtime.text import MOST_TABLE_BYTES, read_bytes
 
-LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
+LITTER = frozenset(
+    (
+        "__macosx",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "@eadir",
+        "#recycle",
+        "#snapshot",
+        "@recycle",
+        "recycler",
+        "$recycle.bin",
+        "lost+found",
+        "system volume information",
+        "__pycache__",
+        "icon\r",
+    )
+)  # what systems, disk stations and tools leave behind, in lower case
+FOLLOW_LINKS = "LINNAEA_FOLLOW_LINKS"
 
 
 class Tree(Protocol):
     """Files by their names relative to the top, with forward slashes; "" is the top itself.
 
-    `root` is the folder that ids of a dataset are relative to, `refused` what can never be read.
+    `root` is the folder that ids of a dataset are relative to.
     """
 
     root: Path
-    refused: Sequence[Excluded]
+
+    @property
+    def refused(self) -> Sequence[Excluded]:
+        """What can never be read, as far as it was met."""
+        ...
 
     def folders(self, below: str = "") -> list[str]:
         """The names of the folders right in a folder that a person put there, sorted."""
@@ -54,7 +76,7 @@ class Tree(Protocol):
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is one that systems leave behind rather than one a person put there."""
-    return name.startswith(".") or name in LITTER
+    return name.startswith(".") or name.lower() in LITTER
 
 
 def under(below: str, name: str) -> str:
@@ -68,17 +90,38 @@ def as_text(name: str) -> str:
 
 
 class Folder:
-    """A folder on the disk; links to folders are followed, each folder is walked once."""
+    """A folder on the disk, each folder in it walked once.
 
-    refused: Sequence[Excluded] = ()
+    Links to folders within it are followed, links out of it only where `LINNAEA_FOLLOW_LINKS` is 1; those that are not
+    are among `refused`, once they were met.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._links: dict[str, str] = {}
+
+    @property
+    def refused(self) -> list[Excluded]:
+        """As in `Tree`."""
+        return [Excluded(self.id(name), why) for name, why in self._links.items()]
 
     def folders(self, below: str = "") -> list[str]:
         """As in `Tree`."""
         with os.scandir(self.root / below) as entries:
-            return sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
+            found = sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
+        return [name for name in found if self._is_followed(under(below, name))]
+
+    def _is_followed(self, name: str) -> bool:
+        """Whether a folder is walked; a link that is not is noted."""
+        place = self.root / name
+        if not place.is_symlink():
+            return True
+        target, top = place.resolve(), self.root.resolve()
+        if place.parent.resolve().is_relative_to(target):
+            self._links[name] = "link to a folder around it"
+        elif not target.is_relative_to(top) and os.environ.get(FOLLOW_LINKS) != "1":
+            self._links[name] = f"link out of the folder, not followed (set {FOLLOW_LINKS}=1 to follow it)"
+        return name not in self._links
 
     def loose(self, below: str = "") -> list[tuple[str, bool]]:
         """As in `Tree`."""
@@ -91,9 +134,9 @@ class Folder:
         top, visited = os.fspath(self.root), set()
         for parent, deeper, names in os.walk(self.root / below, followlinks=True):
             visited.add(os.path.realpath(parent))
-            unseen = (name for name in deeper if os.path.realpath(os.path.join(parent, name)) not in visited)  # noqa: PTH118
-            deeper[:] = sorted(unseen)
             before = "" if parent == top else os.path.relpath(parent, top).replace(os.sep, "/") + "/"
+            unseen = (name for name in deeper if os.path.realpath(os.path.join(parent, name)) not in visited)  # noqa: PTH118
+            deeper[:] = sorted(name for name in unseen if self._is_followed(before + name))
             yield from (before + name for name in sorted(names))
 
     def have(self, names: Sequence[str]) -> list[bool]:

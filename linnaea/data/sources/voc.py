@@ -17,7 +17,6 @@ from linnaea.errors import DataError
 from linnaea.runtime.boundary import parsing
 from linnaea.runtime.text import decoded, read_bytes, read_lines
 
-AMBIGUOUS = "ambiguous: several images of this name and one annotation"
 IMAGES, OBJECTS, LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 
 
@@ -79,8 +78,9 @@ def _other(name: str, usable: list[str], found: Annotation | None) -> str | None
         return None
     meant = [other for other in usable if other.rpartition("/")[2] == found.image]
     if len(meant) == 1:
-        return None if name == meant[0] else "the annotation of its name is about another image"
-    return AMBIGUOUS
+        return None if name == meant[0] else f"the annotation of this name is about {found.image}"
+    others = ", ".join(other.rpartition("/")[2] for other in usable if other != name)
+    return f"ambiguous: one annotation for this image and {others}"
 
 
 def _reason(stem: str, name: str, annotated: dict[str, Path], splits: dict[str, str]) -> str | None:

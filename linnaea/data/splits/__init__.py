@@ -8,6 +8,7 @@ from linnaea.data.splits import chronological, iterative, stratified  # noqa: F4
 from linnaea.data.splits.assignment import default_fractions, fill_splits, require_all, split
 from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
 from linnaea.data.splits.folds import assign_folds, each_fold, given_folds, random_folds, with_folds
+from linnaea.data.splits.mix import changed_mix
 
 __all__ = [
     "SPLITTERS",
@@ -15,6 +16,7 @@ __all__ = [
     "Dealt",
     "Splitter",
     "assign_folds",
+    "changed_mix",
     "default_fractions",
     "each_fold",
     "fill_splits",

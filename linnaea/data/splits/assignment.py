@@ -1,7 +1,7 @@
 """Filling the `split` column, and keeping to splits that are given."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
 from linnaea.data.splits.units import Rows, units_of
 from linnaea.dataset import SPLITS, Dataset, Excluded
 from linnaea.errors import DataError, UsageError
+from linnaea.runtime.words import counted
 
 logger = logging.getLogger("linnaea")
 SHARE = 0.15
@@ -45,7 +46,9 @@ def split(
     if any(share < 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
         raise UsageError(f"split fractions are {dict(fractions)}; expected shares of at least 0 that sum to 1.")
     shares = {name: fractions[name] for name in SPLITS if fractions.get(name, 0) > 0}
-    return _filled(dataset, deal_out(Deal(dataset, units_of(dataset, groups, seed), shares)))
+    dealt = deal_out(Deal(dataset, units_of(dataset, groups, seed), shares))
+    _require_filled(dataset, dealt.parts, shares)
+    return _filled(dataset, dealt)
 
 
 def fill_splits(dataset: Dataset, groups: Rows, *, seed: int = 0) -> Dataset:
@@ -63,7 +66,8 @@ def fill_splits(dataset: Dataset, groups: Rows, *, seed: int = 0) -> Dataset:
     rows = np.array([row for row, part in enumerate(parts) if part is None], dtype=np.int64)
     if len(rows):
         rest = dataset.take(rows.tolist())
-        rest = replace(rest, table=rest.table.drop_columns("split"))
+        known = [name for name in ("split", "group") if rest.has(name)]  # groups are in `groups`, and may fill one part
+        rest = replace(rest, table=rest.table.drop_columns(known))
         dealt = split(rest, groups[rows], seed=seed).column("split")
         for row, part in zip(rows.tolist(), dealt, strict=True):
             parts[row] = part
@@ -99,10 +103,25 @@ def _complete(
     train = dataset.take(rows.tolist())
     share = min(SHARE, default_fractions(len(dataset))["val"] * len(dataset) / len(rows))
     dealt = deal_out(Deal(train, units_of(train, groups[rows], seed), {"train": 1 - share, "val": share}))
+    _require_filled(train, dealt.parts, ("train", "val"))
     parts: list[str | None] = list(given)
     for row, part in zip(rows.tolist(), dealt.parts, strict=True):
         parts[row] = part
     return _filled(dataset, Dealt(parts, dealt.reason))
+
+
+def _require_filled(dataset: Dataset, parts: Sequence[str | None], names: Collection[str]) -> None:
+    """Raise DataError where `group` has so few values that a part is left without an image."""
+    empty = [name for name in names if name not in parts]
+    values = [value for value in dataset.column("group") if value is not None] if dataset.has("group") else []
+    if not empty or len(set(values)) == len(values):
+        return
+    raise DataError(
+        f"`group` has {counted(len(set(values)), 'value')}, and images of one value stay together, so that "
+        f"{' and '.join(empty)} would be empty: expected at least {len(names)} values, and some 10 or more for "
+        "figures that mean something. Name smaller groups, remove the column if it groups nothing, or give the splits "
+        "in a column `split`."
+    )
 
 
 def _filled(dataset: Dataset, dealt: Dealt) -> Dataset:

@@ -337,5 +337,5 @@ def test_one_bar_in_a_table_of_names_is_said(others, caplog):
 
 
 def test_balancing_is_for_one_label(photos, tmp_path):
-    with pytest.raises(UsageError, match="images have several labels: needs one label per image are balanced"):
+    with pytest.raises(UsageError, match="images have several labels: balance needs one label per image"):
         ln.train(photos, out=tmp_path / "run", model="hog", weights="none", balance="oversample", img_size=32)

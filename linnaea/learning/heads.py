@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from linnaea.learning.calibrated import calibrated_loss
 from linnaea.learning.targets import as_weights
+from linnaea.runtime.machine import one_thread_each
 from linnaea.runtime.progress import track
 
 Floats = npt.NDArray[np.float32]
@@ -27,6 +29,7 @@ Objective = Callable[[Point], tuple[float, Point]]
 NUMPYS = "libscipy_openblas"  # of numpy and scipy: its threads wait for the next step by taking cores from torch
 _LONE = Lock()  # the number of its threads is one for the whole process
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+MANY_PRODUCTS = 10**8  # in one step, of which several threads make less than they lose by waiting for one another
 EQUAL = 1e-3  # of a loss: heads that differ by less are the same
 
 
@@ -94,7 +97,12 @@ def fit_path(
     counted = torch.ones(len(targets)) if weights is None else torch.from_numpy(weights)
     point = np.zeros(classes * (inputs.shape[1] + 1))
     heads: list[LinearHead] = []
-    with _LONE, ThreadpoolController().select(prefix=NUMPYS).limit(limits=1):
+    small = inputs.numel() * classes < MANY_PRODUCTS
+    with (
+        _LONE,
+        ThreadpoolController().select(prefix=NUMPYS).limit(limits=1),
+        one_thread_each() if small else nullcontext(),
+    ):
         for strength in track(sorted(strengths), "fitting heads", len(strengths)):
             if heads and time.monotonic() > deadline:
                 break

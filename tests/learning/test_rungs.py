@@ -191,9 +191,22 @@ def test_when_time_is_short_a_rung_learns_from_fewer_images(name, job, make_bars
     assert fitted.features is None
 
 
-@pytest.mark.parametrize("name", ["scratch", "finetune"])
-def test_without_time_for_a_step_a_training_says_so(name, job, weights_file):
-    weights = read_weights(weights_file) if name == "finetune" else None
-    own = replace(job, weights=weights, deadline=time.monotonic() + 0.001, afterwards=1000)
+def test_without_time_for_a_step_training_from_scratch_says_so(job):
     with pytest.raises(LinnaeaError, match="no time for a single training step: set a longer --time-limit"):
-        RUNGS[name].fit(own)
+        RUNGS["scratch"].fit(replace(job, deadline=time.monotonic() + 0.001))
+
+
+def test_without_time_for_a_step_fine_tuning_leaves_the_frozen_backbone_and_says_so(job, weights_file):
+    own = replace(job, weights=read_weights(weights_file), deadline=time.monotonic() + 0.001)
+    fitted = RUNGS["finetune"].fit(own)
+    (warning,) = fitted.warnings
+    assert "no time for a single step of fine-tuning" in warning
+    assert judge(fitted.model, job.val, job.task, 32, "cpu").score > 0.5
+
+
+def test_a_training_leaves_time_for_what_comes_afterwards_but_not_too_much(job, weights_file):
+    model = read_weights(weights_file).build(2, job.size).eval()
+    deadline = time.monotonic() + 100
+    for afterwards, least, most in ((0, 99.9, 100), (100, 80, 99.99), (10**7, 79, 80.1)):
+        found = replace(job, deadline=deadline, afterwards=afterwards).deadline_to_train(model)
+        assert least <= found - deadline + 100 <= most

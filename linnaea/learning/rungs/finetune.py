@@ -1,8 +1,9 @@
 """The rung that trains a pretrained network whole, starting from a head fitted on its frozen features."""
 
+from dataclasses import replace
+
 import torch
 
-from linnaea.errors import LinnaeaError
 from linnaea.learning.rungs.frozen import fit_frozen
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
@@ -46,23 +47,20 @@ def fit_finetune(job: Job) -> Fitted:
         checkpoints=job.checkpoints,
         on_epoch=job.on_epoch,
     )
-    if not trained.history:
-        raise LinnaeaError("the time limit left no time for a single training step: set a longer --time-limit.")
     notes = [*probed.notes, *notes, *filter(None, [kept]), *plan.notes]
     if trained.kept:
         return Fitted(model, trained.history, notes, plan.to_json())
-    return Fitted(
-        model,
-        trained.history,
-        notes,
-        plan.to_json(),
-        warnings=[_not_better(trained)],
-        features=probed.features,
-        val_features=probed.val_features,
+    return replace(
+        probed, model=model, history=trained.history, notes=notes, plan=plan.to_json(), warnings=[_not_better(trained)]
     )
 
 
 def _not_better(trained: Trained) -> str:
+    if not trained.history:
+        return (
+            "The time limit left no time for a single step of fine-tuning: the frozen backbone was kept. Set a longer "
+            "--time-limit."
+        )
     lowest = min(row["val_loss_calibrated"] for row in trained.history)
     return (
         f"Fine-tuning did not help: its lowest loss on val was {lowest:.3f}, against {trained.start:.3f} for the "

@@ -24,6 +24,7 @@ from linnaea.task import Task
 
 TIMED = 16  # images by which the time for what comes after training is told
 EMBEDDING_SHARE = 0.7  # of the time left
+FINISHING_SHARE = 0.2  # of the time left: what is fitted afterwards can do with fewer images
 MARGIN = 1.3  # for a machine that is busier then
 
 
@@ -107,7 +108,7 @@ class Job:
         return self.deadline if self.deadline == math.inf else time.monotonic() + EMBEDDING_SHARE * self.seconds_left
 
     def deadline_to_train(self, model: Model) -> float:
-        """When training this model must end so that there is time for what comes afterwards."""
+        """When training this model must end: a fifth of the time at the most is left for what comes afterwards."""
         if self.deadline == math.inf:
             return math.inf
         some = self.val.images[:TIMED]
@@ -115,7 +116,7 @@ class Job:
         started = time.monotonic()
         embed(model, some)
         seconds = (time.monotonic() - started) / len(some)
-        return self.deadline - MARGIN * seconds * self.afterwards
+        return self.deadline - min(MARGIN * seconds * self.afterwards, FINISHING_SHARE * self.seconds_left)
 
     def subset(self, most: int) -> Examples:
         """At most this many training examples, drawn at random by the seed."""

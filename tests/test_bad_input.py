@@ -275,8 +275,8 @@ def test_an_archive_that_would_write_outside(linnaea, tmp_path, shapes):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("photos.zip", b"PK no archive", ["photos.zip is no zip archive", "fetch it again"]),
-        ("photos.tar.gz", b"\x1f\x8b no archive", ["photos.tar.gz is no tar archive", "fetch it again"]),
+        ("photos.zip", b"PK no archive", ["photos.zip cannot be read as a zip archive", "fetch it again"]),
+        ("photos.tar.gz", b"\x1f\x8b no archive", ["photos.tar.gz cannot be read as a tar archive", "fetch it again"]),
         ("train-images-idx3-ubyte.gz", b"\x1f\x8b no array", ["has no labels beside it", "train-labels-idx1-ubyte"]),
         ("train_32x32.mat", b"no array", ["train_32x32.mat cannot be read as a Matlab file"]),
         ("instances.json", b'{"images": []}', ["instances.json cannot be read as COCO", "categories"]),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import PIL
 from PIL import features
 
-from linnaea.data import decoding
+from linnaea.data import damage, decoding
 from linnaea.runtime.cache import cached
 from linnaea.runtime.containers import MARK, Located, Member
 from linnaea.runtime.store import Stamp, Store
@@ -55,5 +55,5 @@ def stamp_of(path: Located) -> Stamp | None:
 def decoder_version() -> str:
     """Twelve digits that change with whatever decides about a pixel: our decoder's source, Pillow, its libraries."""
     libraries = [str(features.version(name)) for name in ("jpg", "libjpeg_turbo", "zlib", "libtiff", "webp")]
-    source = Path(decoding.__file__).read_bytes()
+    source = b"".join(Path(str(module.__file__)).read_bytes() for module in (damage, decoding))
     return hashlib.sha256(source + " ".join([PIL.__version__, *libraries]).encode()).hexdigest()[:12]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.data.cache import decoder_version, keep, recall, stamp_of
+from linnaea.data.cache import keep, recall, stamp_of
 from linnaea.data.decoding import UnreadableError, read_rgb, square
 from linnaea.data.duplicates import THUMBNAIL, thumbnail_of
 from linnaea.data.facts import RECORD_BYTES, Facts, read_facts
@@ -70,7 +70,7 @@ class Digest(Opened):
 def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Digest:
     """Read, decode, measure and embed every file, a part at a time; take from the cache what is known of it."""
     records = np.zeros(len(paths), dtype=_layout(embedding.width))
-    namespace = f"digest {VERSION} {recipe.size} {recipe.fit} {decoder_version()} {embedding.name}"
+    namespace = f"digest {VERSION} {recipe.namespace} {embedding.name}"
     sha256, failed = recall(paths, namespace, records), {}
     missing = [row for row, digest in enumerate(sha256) if not digest]
     at_once = max(1, BYTES_AT_ONCE // (3 * recipe.size**2))
@@ -98,11 +98,11 @@ def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Di
 
 def _examine(content: bytes, recipe: Recipe, record: Records) -> tuple[Images, str]:
     """Fill a record (1,) with all but the features; the picture's pixels and the SHA-256 of its file."""
-    image = read_rgb(content, recipe.size)
+    image = read_rgb(content, recipe.size, recipe.bounds)
     thumbnail = thumbnail_of(image)
-    facts = read_facts(content)
+    facts = read_facts(content, recipe.max_pixels)
     longest = max(facts.width, facts.height)
-    full = image if max(image.size) == longest else read_rgb(content, longest)
+    full = image if max(image.size) == longest else read_rgb(content, longest, recipe.bounds)
     record["thumbnail"], record["looks"] = thumbnail, measure(image, thumbnail, full)
     record["facts"] = facts.to_record()
     return np.asarray(square(image, recipe.size, recipe.fit)), hashlib.sha256(content).hexdigest()

@@ -1,14 +1,13 @@
 """What a file says of itself before its pixels are decoded: format, size, colour mode, quality, camera."""
 
-import io
 import json
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags
+from PIL import ExifTags, Image
 
-from linnaea.data.decoding import open_image
+from linnaea.data.decoding import open_image, orientation_of
 
 RECORD_BYTES = 256  # what does not fit is cut off the camera's name
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -46,12 +45,20 @@ class Facts:
         return cls(*json.loads(record.tobytes()))
 
 
-def read_facts(content: bytes) -> Facts:
-    """The facts of an image file's bytes; raises what Pillow raises when they are none."""
-    with open_image(io.BytesIO(content)) as image:
-        tags = image.getexif()
-        width, height = image.size[::-1] if tags.get(ExifTags.Base.Orientation) in TURNED else image.size
-        names = (tags.get(ExifTags.Base.Make), tags.get(ExifTags.Base.Model))
-        camera = " ".join(str(name).strip("\0 ") for name in names if name)
+def read_facts(content: bytes, max_pixels: int) -> Facts:
+    """The facts of an image file's bytes; raises UnreadableError when they are none."""
+    with open_image(content, max_pixels) as image:
+        width, height = image.size[::-1] if orientation_of(image) in TURNED else image.size
         steps = getattr(image, "quantization", {}).get(0, [0])
-        return Facts(str(image.format), width, height, image.mode, round(sum(steps) / len(steps), 2), camera)
+        coarseness = round(sum(steps) / len(steps), 2)
+        return Facts(str(image.format), width, height, image.mode, coarseness, _camera(image))
+
+
+def _camera(image: Image.Image) -> str:
+    """Make and model; empty where the tags are absent or broken, since the picture may be good for all that."""
+    try:
+        tags = image.getexif()
+        names = [tags.get(ExifTags.Base.Make), tags.get(ExifTags.Base.Model)]
+    except Exception:  # noqa: BLE001  Pillow raises whatever a broken tag makes it trip over
+        return ""
+    return " ".join(str(name).strip("\0 ") for name in names if name)

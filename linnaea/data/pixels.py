@@ -3,31 +3,40 @@
 import errno
 import hashlib
 import os
-import stat
 import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from linnaea.data import cache
-from linnaea.data.decoding import FITS, UnreadableError, decode
+from linnaea.data.decoding import (
+    FITS,
+    MOST_BYTES,
+    MOST_PIXELS,
+    WHITE,
+    Bounds,
+    DamagedError,
+    UnreadableError,
+    decode,
+    square,
+)
 from linnaea.dataset import Excluded
-from linnaea.errors import UnreadableImageError
-from linnaea.runtime.arguments import require_one_of, require_picture_size
-from linnaea.runtime.containers import Located
+from linnaea.errors import DataError, UnreadableImageError
+from linnaea.runtime.arguments import require_count, require_one_of, require_picture_size
+from linnaea.runtime.containers import Located, Member
 from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track
+from linnaea.runtime.reading import read_regular
 
 Images = npt.NDArray[np.uint8]
 IN_MEMORY_BYTES = 2 * 2**30
 MACHINE_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)  # says nothing about the file
-MAX_FILE_BYTES = 512 * 2**20
 KEPT_AT_ONCE = 64 * 2**20  # bytes of pixels decoded between two writes to the cache
 ROWS_AT_ONCE = 1024
 PROBE = 32
@@ -36,31 +45,58 @@ QUICK_SECONDS = 0.001
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a file becomes pixels: `size` is the side of the square in pixels, `fit` crop, pad or stretch."""
+    """How a file becomes pixels: `size` is the side of the square in pixels, `fit` crop, pad or stretch.
+
+    A picture whose header declares more than `max_pixels` is not decoded. `white` is the value of 16-bit grey pictures
+    that is white, less than 65,535 where a set uses fewer bits.
+    """
 
     size: int
     fit: str = "crop"
+    max_pixels: int = MOST_PIXELS
+    white: int = WHITE
 
     def __post_init__(self) -> None:
         require_picture_size("img_size", self.size)
         require_one_of(FITS, "fit", self.fit)
+        require_count("max_pixels", self.max_pixels)
+        require_count("white", self.white)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types."""
         return asdict(self)
 
     @property
+    def bounds(self) -> Bounds:
+        """What of it is asked for before a picture is made square."""
+        return Bounds(self.max_pixels, self.white)
+
+    @property
     def namespace(self) -> str:
-        """What names pixels that this recipe made in the cache."""
-        return f"pixels {self.size} {self.fit} {cache.decoder_version()}"
+        """What names what was made by this recipe in the cache."""
+        unusual = "" if self.bounds == Bounds() else f" {self.max_pixels} {self.white}"
+        return f"{self.size} {self.fit}{unusual} {cache.decoder_version()}"
 
     def decode(self, source: Located | bytes) -> tuple[Images, str]:
-        """Pixels of shape (size, size, 3) and the SHA-256 of the file's bytes; raises UnreadableImageError."""
+        """Pixels of shape (size, size, 3) and the SHA-256 of the file's bytes; raises UnreadableImageError.
+
+        Where the picture is not whole, that is a DamagedImageError with what can be seen of it.
+        """
         try:
             content = source if isinstance(source, bytes) else read_content(source)
-            return decode(content, self.size, self.fit), hashlib.sha256(content).hexdigest()
+            return decode(content, self.size, self.fit, self.bounds), hashlib.sha256(content).hexdigest()
+        except DamagedError as error:
+            raise DamagedImageError(str(error), np.asarray(square(error.image, self.size, self.fit))) from None
         except UnreadableError as error:
             raise UnreadableImageError(str(error)) from None
+
+
+class DamagedImageError(UnreadableImageError):
+    """A picture of which part is missing or wrong; `pixels` (size, size, 3) is what can be seen of it."""
+
+    def __init__(self, reason: str, pixels: Images) -> None:
+        super().__init__(reason)
+        self.pixels = pixels
 
 
 class Opened(ABC):
@@ -84,30 +120,38 @@ class Opened(ABC):
 
 @dataclass(frozen=True)
 class Decoded(Opened):
-    """The pixels of a list of files, `images` (N, size, size, 3), zero where one failed."""
+    """The pixels of a list of files, `images` (N, size, size, 3), zero where one failed.
+
+    `damaged` are those, from position to reason, that are not whole and were asked for nevertheless.
+    """
 
     images: Images
     sha256: list[str]
     failed: dict[int, str]
+    damaged: dict[int, str] = field(default_factory=dict)
 
     def take(self, rows: Sequence[int]) -> "Decoded":
         """The rows at these positions, all of which were read."""
         return Decoded(rows_of(self.images, rows), [self.sha256[row] for row in rows], {})
 
 
-def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True) -> Decoded:
+def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True, salvage: bool = False) -> Decoded:
     """Decode every file once, on all cores, and never again while it stays as it is, where pixels are kept.
 
-    Large sets lie in a temporary memory-mapped file.
+    With `salvage` a picture that is not whole is decoded as far as it goes, and listed. Large sets lie in a temporary
+    memory-mapped file.
     """
-    images = _allocate((len(paths), recipe.size, recipe.size, 3))
-    sha256, failed = cache.recall(paths, recipe.namespace, images), {}
+    images, namespace = _allocate((len(paths), recipe.size, recipe.size, 3)), f"pixels {recipe.namespace}"
+    sha256, failed, damaged = cache.recall(paths, namespace, images), dict[int, str](), dict[int, str]()
 
     def fill(row: int) -> None:
         try:
             images[row], sha256[row] = recipe.decode(paths[row])
         except UnreadableImageError as error:
-            failed[row] = str(error)
+            if salvage and isinstance(error, DamagedImageError):
+                images[row], damaged[row] = error.pixels, str(error)
+            else:
+                failed[row] = str(error)
 
     missing = [row for row, digest in enumerate(sha256) if not digest]
     per_part = max(1, KEPT_AT_ONCE // max(1, images[:1].nbytes))
@@ -122,13 +166,13 @@ def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True)
             if done:
                 writing.result()
                 given, digests = [stamps[row] for row in done], [sha256[row] for row in done]
-                writing = keeper.submit(cache.keep, given, digests, recipe.namespace, _span(images, done))
+                writing = keeper.submit(cache.keep, given, digests, namespace, _span(images, done))
         writing.result()
 
     with ThreadPoolExecutor(1) as keeper:  # what is decoded is written while the next part is
         for _ in track(work(keeper), "decoding", len(missing)):
             pass
-    return Decoded(images, sha256, dict(sorted(failed.items())))
+    return Decoded(images, sha256, dict(sorted(failed.items())), damaged)
 
 
 def fill_rows(fill: Callable[[int], None], rows: Sequence[int]) -> Iterator[None]:
@@ -145,10 +189,12 @@ def fill_rows(fill: Callable[[int], None], rows: Sequence[int]) -> Iterator[None
         yield from pool.map(fill, rows[tried:])
 
 
-def decode_in_batches(paths: Sequence[Located], recipe: Recipe, batch_size: int = 256) -> Iterator[Decoded]:
+def decode_in_batches(
+    paths: Sequence[Located], recipe: Recipe, batch_size: int = 256, *, salvage: bool = False
+) -> Iterator[Decoded]:
     """The same, a batch at a time, for sets that need not be kept."""
     for start in range(0, len(paths), batch_size):
-        yield decode_files(paths[start : start + batch_size], recipe, keep=False)
+        yield decode_files(paths[start : start + batch_size], recipe, keep=False, salvage=salvage)
 
 
 def rows_of(images: Images, rows: Sequence[int] | npt.NDArray[np.int64]) -> Images:
@@ -181,20 +227,17 @@ def _allocate(shape: tuple[int, ...]) -> Images:
 
 
 def read_content(path: Located) -> bytes:
-    """The bytes of a file that is there, is no folder, not empty and not too large; raises UnreadableError."""
+    """The bytes of a file that is there, is regular, not empty and not too large; raises UnreadableError."""
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise UnreadableError("not a file" if not stat.S_ISDIR(about.st_mode) else "a folder, not a file")
-        if about.st_size > MAX_FILE_BYTES:
-            raise UnreadableError(f"file of more than {MAX_FILE_BYTES:,} bytes")
-        content = path.read_bytes()
+        content = path.read_bytes() if isinstance(path, Member) else read_regular(path, MOST_BYTES)
     except FileNotFoundError:
         raise UnreadableError("file not found") from None
     except OSError as error:
         if error.errno in MACHINE_TROUBLE:
             raise
         raise UnreadableError(f"cannot be read: {error.strerror}") from None
+    except DataError as error:  # the packed file around it
+        raise UnreadableError(str(error)) from None
     if not content:
         raise UnreadableError("empty file (0 bytes)")
     return content

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnaea.errors import RunError, UsageError
+from linnaea.runtime.reading import open_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,6 +89,6 @@ def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", facts: Mapping[st
 
 
 def sha256_of(path: "Located") -> str:
-    """SHA-256 of the bytes of a file, or of a member of a packed file, as 64 hexadecimal digits."""
-    with path.open("rb") as handle:
+    """SHA-256 of the bytes of a regular file, or of a member of a packed file, as 64 hexadecimal digits."""
+    with open_regular(path) if isinstance(path, Path) else path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -5,15 +5,15 @@ ever, or do something. This file imports nothing but the standard library, becau
 """
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """A file for reading, as bytes; raises OSError, whose `strerror` says why, for what is no regular file."""
     _require_regular(path.stat(), path)  # before it is opened: opening a device may already act
     handle = os.open(path, os.O_RDONLY | NO_WAITING)

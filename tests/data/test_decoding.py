@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from linnaea.data import decoding
+from linnaea.data import damage, decoding
 from linnaea.data.decoding import FITS, MOST_PIXELS, UnreadableError, decode
 from linnaea.data.pixels import Recipe, decode_files, decode_in_batches
 from linnaea.errors import UnreadableImageError, UsageError
+from linnaea.runtime import reading
 
 RED, GREEN, BLUE, YELLOW = (200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30)
 ORIENTATION = 0x0112
@@ -180,16 +181,16 @@ def test_a_recipe_says_why_a_file_cannot_be_read(tmp_path, name):
 @pytest.mark.parametrize("name", ["absent.png", "folder.png"])
 def test_paths_that_cannot_be_opened_are_refused_by_decode_too(tmp_path, name):
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(UnreadableError, match=r"file not found|cannot be read: Is a directory"):
+    with pytest.raises(UnreadableError, match=r"file not found|cannot be read: a folder, not a file"):
         decode(tmp_path / name, 32)
 
 
-@pytest.mark.parametrize("side", [13_400, 50_000, 200_000])
+@pytest.mark.parametrize("side", [7_072, 50_000, 200_000])
 def test_a_picture_of_too_many_pixels_is_refused_at_once(side):
     assert side**2 > MOST_PIXELS
     tracemalloc.start()
     started = time.perf_counter()
-    with pytest.raises(UnreadableError, match=r"200,000|50,000|13,400"):
+    with pytest.raises(UnreadableError, match=r"200,000|50,000|7,072"):
         decode(png_header(side, side), 32)
     assert time.perf_counter() - started < 1
     assert tracemalloc.get_traced_memory()[1] < 2**20
@@ -209,7 +210,7 @@ def test_between_pillows_warning_and_the_limit_threads_stay_quiet():
     with pytest.warns(Image.DecompressionBombWarning):
         Image.open(io.BytesIO(content))
     with ThreadPoolExecutor(4) as pool:  # a warning would be raised here
-        sizes = list(pool.map(lambda _: decoding.open_image(io.BytesIO(content)).size, range(32)))
+        sizes = list(pool.map(lambda _: decoding.open_image(content, 10**9).size, range(32)))
     assert sizes == [(10_000, 10_000)] * 32
 
 
@@ -290,9 +291,11 @@ def test_a_recipe_refuses_odd_sizes(size):
         Recipe(size)
 
 
-def test_decoding_needs_nothing_but_numpy_and_pillow():
-    tree = ast.parse(Path(decoding.__file__).read_text(encoding="utf-8"))
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
-    assert {name.split(".")[0] for name in names} <= set(sys.stdlib_module_names) | {"numpy", "PIL"}
+def test_decoding_needs_nothing_but_numpy_and_pillow_and_what_travels_with_it():
+    for module in (reading, damage, decoding):
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
+        others = {name for name in names if name.split(".")[0] not in {*sys.stdlib_module_names, "numpy", "PIL"}}
+        assert others <= {"linnaea.data.damage", "linnaea.runtime.reading"}

@@ -91,6 +91,8 @@ def test_export_writes_its_files_and_passes_parity(exports, kind):
     exported = exports[kind]
     assert {path.name for path in exported.file.parent.iterdir()} == {
         "model.onnx",
+        "reading.py",
+        "damage.py",
         "decoding.py",
         "decisions.py",
         "predict.py",

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays
 from material import pack
 from PIL import Image
 
-from linnaea.data.pixels import MAX_FILE_BYTES
+from linnaea.data.decoding import MOST_BYTES
 from linnaea.errors import DataError
 from linnaea.runtime.cells import escape, holds_several, join_cell, split_cell, unescape
 from linnaea.runtime.containers import Member, contract, locate, open_container
@@ -114,7 +114,7 @@ def test_threads_read_from_one_archive(tmp_path, ending):
 )
 def test_what_is_no_archive_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=rf"{name} is no (zip|tar) archive"):
+    with pytest.raises(DataError, match=rf"{name} cannot be read as a (zip|tar) archive"):
         open_container(tmp_path / name)
 
 
@@ -202,7 +202,7 @@ def test_bombs(tmp_path, monkeypatch):
 
 
 def test_a_member_may_be_as_large_as_a_file():
-    assert contract.MOST_MEMBER_BYTES == MAX_FILE_BYTES
+    assert contract.MOST_MEMBER_BYTES == MOST_BYTES
 
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("|\\"), min_size=1, max_size=6))

@@ -11,19 +11,20 @@ import torch
 
 from linnaea import decisions
 from linnaea.classifier import Classifier
-from linnaea.data import decoding
+from linnaea.data import damage, decoding
 from linnaea.delivery.exporters.exporter import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
+from linnaea.runtime import reading
 from linnaea.runtime.files import write_atomically, write_text
 
 OPSET = 18
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
-BESIDE = (decoding, decisions)
+BESIDE = (reading, damage, decoding, decisions)
 SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnxruntime is an extra
 
 
 def write(classifier: Classifier, folder: Path) -> Path:
-    """Write `model.onnx`, `decoding.py`, `decisions.py` and `predict.py` into `folder` and return the first.
+    """Write `model.onnx`, `predict.py` and the files that it imports into `folder` and return the first.
 
     Input `images` (N, S, S, 3) of uint8; outputs `logits`, `probabilities` (N, K) and `ood_score` (N,).
     """
@@ -32,11 +33,8 @@ def write(classifier: Classifier, folder: Path) -> Path:
             raise MissingExtraError(library, "export")
     file = write_atomically(folder / "model.onnx", lambda partial: _convert(classifier, partial))
     for module in BESIDE:
-        write_text(folder / f"{_own_name(module)}.py", Path(str(module.__file__)).read_text(encoding="utf-8"))
-    script = SCRIPT.read_text(encoding="utf-8")
-    for module in BESIDE:
-        script = script.replace(f"from {module.__name__} import", f"from {_own_name(module)} import")
-    write_text(folder / "predict.py", script)
+        write_text(folder / f"{_own_name(module)}.py", _beside(Path(str(module.__file__))))
+    write_text(folder / "predict.py", _beside(SCRIPT))
     return file
 
 
@@ -70,6 +68,14 @@ def _convert(classifier: Classifier, file: Path) -> None:
         model.metadata_props.add(key=f"linnaea.{key}", value=json.dumps(description[key]))
     onnx.checker.check_model(model)
     onnx.save_model(model, file)
+
+
+def _beside(source: Path) -> str:
+    """A file of ours as it is when what it imports from here lies beside it."""
+    text = source.read_text(encoding="utf-8")
+    for module in BESIDE:
+        text = text.replace(f"from {module.__name__} import", f"from {_own_name(module)} import")
+    return text
 
 
 def _own_name(module: ModuleType) -> str:

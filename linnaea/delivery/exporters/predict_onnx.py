@@ -3,8 +3,8 @@
     python predict.py photo.jpg another.png
 
 Prints one JSON object per image: label, confidence, prediction set, OOD score and a reason, which is `ok`, `unsure`,
-`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. `model.onnx`,
-`decoding.py` and `decisions.py` must lie beside this file.
+`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. The files that came with this
+one must lie beside it.
 """
 
 import json
@@ -20,7 +20,7 @@ try:
 except ImportError as error:
     sys.exit(f"Error: {error}. This file needs three packages: pip install onnxruntime numpy pillow")
 
-from linnaea.data.decoding import UnreadableError, decode
+from linnaea.data.decoding import Bounds, UnreadableError, decode
 from linnaea.decisions import UNDEFINED, Outputs, Policy, answer
 
 NAMES = ["logits", "probabilities", "ood_score"]
@@ -36,6 +36,7 @@ class Predictor:
         self.task, self.classes, self.recipe, policy, familiarity = (
             json.loads(facts[f"linnaea.{key}"]) for key in ("task", "classes", "recipe", "policy", "familiarity")
         )
+        self.bounds = Bounds(self.recipe["max_pixels"], self.recipe["white"])
         self.policy, self.knows_strangers = Policy.from_json(policy), familiarity is not None
 
     def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[np.float32], float]:
@@ -66,7 +67,7 @@ class Predictor:
 
     def _run(self, image: str | Path | bytes) -> list[npt.NDArray[np.float32]]:
         """Logits (1, K), probabilities (1, K) and OOD scores (1,)."""
-        pixels = decode(image, self.recipe["size"], self.recipe["fit"])
+        pixels = decode(image, self.recipe["size"], self.recipe["fit"], self.bounds)
         outputs: list[npt.NDArray[np.float32]] = self.session.run(NAMES, {"images": pixels[None]})
         return outputs
 

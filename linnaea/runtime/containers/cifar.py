@@ -70,5 +70,6 @@ def _stack(data: Bytes) -> Stack:
     return Stack(len(planes), (SIDE, SIDE, 3), lambda number: planes[number].transpose(1, 2, 0))
 
 
-CONTAINERS.register("cifar binary")(Kind(lambda name: BINARY.match(name) is not None, open_binary))
-CONTAINERS.register("cifar pickle")(Kind(lambda name: PICKLED.match(name) is not None, open_pickled))
+CONTAINERS.register("cifar binary")(Kind("a CIFAR batch", lambda name: BINARY.match(name) is not None, open_binary))
+PICKLE = Kind("a pickled CIFAR batch", lambda name: PICKLED.match(name) is not None, open_pickled)
+CONTAINERS.register("cifar pickle")(PICKLE)

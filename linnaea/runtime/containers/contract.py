@@ -37,8 +37,12 @@ class Container(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of packed file: `matches` judges by the file's name alone, `open` raises DataError for what is none."""
+    """A kind of packed file: `matches` judges by the file's name alone; whatever `open` raises is about the file.
 
+    `title` is what a message calls it, such as "a zip archive".
+    """
+
+    title: str
     matches: Callable[[str], bool]
     open: Callable[[Path], Container]
 

@@ -4,7 +4,6 @@ import gzip
 import math
 import re
 import struct
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -12,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
 from linnaea.runtime.containers.contract import CONTAINERS, MOST_ARRAY_BYTES, Kind, require_no_bomb
 from linnaea.runtime.containers.stacks import Stack
+from linnaea.runtime.reading import open_regular
 from linnaea.runtime.words import in_number
 
 NAME = re.compile(r"idx\d-ubyte(\.gz)?$")
@@ -26,7 +27,7 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
 
     Raises DataError where the magic number is another, or the file holds less or more than its header says.
     """
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         packed = raw.read(2) == GZIP
     if not packed:
         shape = _shape(path, dimensions)
@@ -36,14 +37,12 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
             if 0 not in shape
             else np.zeros(shape, np.uint8)
         )
-    try:
+    with parsing(path, "an IDX file packed by gzip"):
         return _unpack(path, dimensions)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is cut off or damaged ({error}): fetch it again.") from None
 
 
 def _unpack(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    with gzip.open(path) as stream:
+    with open_regular(path) as packed, gzip.open(packed) as stream:
         shape = _parse_header(path, stream, dimensions)
         expected = math.prod(shape)
         require_no_bomb(path, expected)
@@ -53,7 +52,7 @@ def _unpack(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
 
 
 def _shape(path: Path, dimensions: int) -> tuple[int, ...]:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return _parse_header(path, stream, dimensions)
 
 
@@ -89,4 +88,4 @@ def open_idx(path: Path) -> Stack:
     return Stack(len(images), images.shape[1:], lambda number: images[number])
 
 
-CONTAINERS.register("idx")(Kind(lambda name: NAME.search(name) is not None, open_idx))
+CONTAINERS.register("idx")(Kind("an IDX file", lambda name: NAME.search(name) is not None, open_idx))

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import is_of_the_system, parsing, reason_of
 from linnaea.runtime.containers.contract import CONTAINERS, Container, Kind
 
 MARK = "#"
@@ -42,12 +43,15 @@ class Member:
 
     def read_bytes(self) -> bytes:
         """The whole image file."""
+        container = open_container(self.container)
         try:
-            return open_container(self.container).read(self.inner)
+            return container.read(self.inner)
         except KeyError:
             raise FileNotFoundError(errno.ENOENT, "No such image in the packed file", str(self)) from None
-        except ValueError as error:
-            raise OSError(errno.EBADMSG, str(error), str(self)) from None
+        except Exception as error:
+            if is_of_the_system(error):
+                raise
+            raise OSError(errno.EBADMSG, f"damaged in its archive ({reason_of(error)})", str(self)) from None
 
     def open(self, mode: str = "rb") -> io.BytesIO:
         """The image file as a stream in memory, to be read as bytes."""
@@ -91,6 +95,8 @@ def open_container(path: Path, about: os.stat_result | None = None) -> Container
     Raises DataError where it is damaged or none, FileNotFoundError where it is gone.
     """
     about = about or path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise DataError(f"{path} is a folder, a pipe or a device: expected a packed file.")
     with _OPENING:
         return _open(path, about.st_mtime_ns, about.st_size, about.st_ino)
 
@@ -102,8 +108,9 @@ _OPENING = threading.Lock()  # two threads that ask for one archive must not bot
 def _open(path: Path, *state: int) -> Container:
     kind = kind_of(path.name)
     if kind is None:
-        raise DataError(f"{path} is no packed file: expected one of the kinds {', '.join(CONTAINERS)}.")
-    return kind.open(path)
+        raise DataError(f"{path} is not a packed file: expected one of the kinds {', '.join(CONTAINERS)}.")
+    with parsing(path, kind.title):
+        return kind.open(path)
 
 
 def locate(root: Path, ids: Sequence[str]) -> list[Located]:

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
 from linnaea.runtime.containers.contract import CONTAINERS, MOST_ARRAY_BYTES, Kind, require_no_bomb
 from linnaea.runtime.containers.stacks import Stack
+from linnaea.runtime.reading import open_regular
 
 
 def read_svhn(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -32,19 +34,17 @@ def _read(path: Path, *state: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
 def _load(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat, whosmat
 
-    try:
-        held = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(path)}
+    with open_regular(path) as opened, parsing(path, "a Matlab file of version 5"):
+        stream: Any = opened  # scipy's stubs know paths alone
+        held = {name: int(np.prod(shape, dtype=np.int64)) for name, shape, _ in whosmat(stream)}
         if max(held.values(), default=0) > MOST_ARRAY_BYTES:
             raise DataError(
                 f"{path} says that it holds {max(held.values()):,} numbers: more than {MOST_ARRAY_BYTES:,}."
             )
         require_no_bomb(path, max(held.values(), default=0))
-        content: dict[str, Any] = loadmat(path, variable_names=["X", "y"])
-        return content
-    except (DataError, FileNotFoundError):
-        raise
-    except Exception as error:  # noqa: BLE001  scipy's reader raises whatever a damaged file makes it trip over
-        raise DataError(f"{path} cannot be read as a Matlab file of version 5 ({error}): fetch it again.") from None
+        stream.seek(0)
+        content: dict[str, Any] = loadmat(stream, variable_names=["X", "y"])
+    return content
 
 
 def open_svhn(path: Path) -> Stack:
@@ -53,4 +53,4 @@ def open_svhn(path: Path) -> Stack:
     return Stack(images.shape[3], images.shape[:3], lambda number: images[..., number])
 
 
-CONTAINERS.register("svhn")(Kind(lambda name: name.lower().endswith(".mat"), open_svhn))
+CONTAINERS.register("svhn")(Kind("a Matlab file of version 5", lambda name: name.lower().endswith(".mat"), open_svhn))

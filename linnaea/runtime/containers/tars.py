@@ -12,7 +12,6 @@ import os
 import re
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -20,13 +19,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
 from linnaea.runtime.containers.contract import CONTAINERS, MOST_MEMBER_BYTES, Kind, require_no_bomb
 from linnaea.runtime.containers.names import distinct, plain
+from linnaea.runtime.reading import open_regular
 
 NAME = re.compile(r"\.(tar|tar\.gz|tgz|tar\.xz|txz|tar\.bz2|tbz2)$", re.IGNORECASE)
 OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
 CHUNK = 2**22
-DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError, OverflowError)
 
 
 class Tar:
@@ -34,12 +34,9 @@ class Tar:
 
     def __init__(self, path: Path) -> None:
         self.file = -1
-        try:
-            with path.open("rb") as packed, _unpacked(path, packed) as stream:
-                entries = _entries(stream)
-                self.file = os.dup(stream.fileno())
-        except DAMAGED as error:
-            raise DataError(f"{path} is no tar archive, or is cut off or damaged ({error}): fetch it again.") from None
+        with open_regular(path) as packed, _unpacked(path, packed) as stream:
+            entries = _entries(stream)
+            self.file = os.dup(stream.fileno())
         judged = list(distinct((entry.name, _reason(entry)) for entry in entries))
         self.refused: Sequence[tuple[str, str]] = [(name, reason) for name, reason in judged if reason]
         self.places = {
@@ -65,7 +62,7 @@ class Tar:
         start, size = self.places[name]
         content = os.pread(self.file, size, start)
         if len(content) != size:
-            raise ValueError("cut off in its archive")
+            raise ValueError("cut off")
         return content
 
 
@@ -91,9 +88,9 @@ def _unpacked(path: Path, packed: IO[bytes]) -> Iterator[IO[bytes]]:
 def first_names(path: Path, most: int) -> list[str]:
     """The names of the first members, however large the archive is; none where it is damaged."""
     try:
-        with tarfile.open(path) as archive:
+        with open_regular(path) as packed, parsing(path, "a tar archive"), tarfile.open(fileobj=packed) as archive:
             return [plain(entry.name) for entry in islice(archive, most)]
-    except (*DAMAGED, OSError):
+    except (DataError, OSError):
         return []
 
 
@@ -110,4 +107,4 @@ def _reason(entry: tarfile.TarInfo) -> str | None:
     return f"file of more than {MOST_MEMBER_BYTES:,} bytes" if entry.size > MOST_MEMBER_BYTES else None
 
 
-CONTAINERS.register("tar")(Kind(lambda name: NAME.search(name) is not None, Tar))
+CONTAINERS.register("tar")(Kind("a tar archive", lambda name: NAME.search(name) is not None, Tar))

@@ -22,7 +22,7 @@ from linnaea.models.embedding import embed, measure_embedding
 from linnaea.models.familiarity import Familiarity, build_familiarity
 from linnaea.models.model import Model, to_pixels
 from linnaea.predictions import Predictions
-from linnaea.runtime.arguments import require_all
+from linnaea.runtime.arguments import DAMAGED, require_all, require_one_of
 from linnaea.runtime.containers import Located
 from linnaea.runtime.plan import Plan, pick_precision
 from linnaea.schema import require_schema
@@ -91,30 +91,42 @@ class Classifier:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def predict(
-        self, images: "str | Path | Dataset | Sequence[str | Located]", *, precision: str = "float32"
+        self,
+        images: "str | Path | Dataset | Sequence[str | Located]",
+        *,
+        precision: str = "float32",
+        damaged: str = "refuse",
     ) -> Predictions:
         """Answer for a file, several files, or a dataset, whose labels become the truth.
 
         `precision` is a number format, or "auto" for the fastest of those whose features agree with float32, measured
         on the first images where there are many. Where one label per image stands against several, they cannot be
         compared, and there is no truth. Returns a row per image. One that cannot be read has the reason `unreadable`,
-        one of which the model says what is not a number `undefined`, and nothing else is answered. Raises DataError
-        when there is nothing to predict, UsageError for an unknown precision.
+        one of which the model says what is not a number `undefined`, and nothing else is answered. A `damaged` image,
+        of which part is missing, is unreadable too ("refuse"), or what is left of it is answered, with the reason
+        `damaged` ("answer"). Raises DataError when there is nothing to predict, UsageError for an unknown precision.
         """
         pick_precision(precision, self.model.device.type)
+        require_one_of(DAMAGED, "damaged", damaged)
         paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
         if not paths:
             raise DataError("there are no images to predict: give at least one file.")
         failed: list[str | None] = []
+        harmed: dict[int, str] = {}
         parts, plan = [], None
-        for decoded in decode_in_batches(paths, self.recipe):
+        for decoded in decode_in_batches(paths, self.recipe, salvage=damaged == "answer"):
+            harmed |= {len(failed) + row: reason for row, reason in decoded.damaged.items()}
             failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
             if plan is None and precision != "float32" and len(decoded.failed) < len(decoded.sha256):
                 plan = measure_embedding(self.model, decoded.kept().images, precision, count=len(paths))
                 logger.info(f"Features are computed in {plan.precision}.")
             parts.append(self.score(decoded.images, plan))
         logits, probabilities, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return self.answer(logits, probabilities, scores, columns, failed)
+        return self.answer(logits, probabilities, scores, columns, failed).with_reason("damaged", harmed)
+
+    def allowing(self, max_pixels: int | None) -> "Classifier":
+        """The same for images of up to so many pixels; None: of as many as before."""
+        return self if max_pixels is None else self.with_(recipe=replace(self.recipe, max_pixels=max_pixels))
 
     def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Located]") -> npt.NDArray[np.float64]:
         """Calibrated probabilities (N, K) in the order of `classes`; NaN in the row of an image without an answer."""

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from linnaea.classifier import Classifier
 from linnaea.data.decoding import square
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.greys import recipe_for
+from linnaea.data.pixels import Recipe, decode_files, usual_side
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity
@@ -83,7 +83,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given, self._kind = self._validated(X, reset=True)
         targets = self._encoded(y, given)
         self._range = None if isinstance(given, list) or given.dtype == np.uint8 else (given.min(), given.max())
-        recipe = Recipe(self._size(given, step), "stretch" if self._kind.startswith("rows") else "crop")
+        files = given if isinstance(given, list) else []
+        recipe = recipe_for(files, self._size(given, step), "stretch" if self._kind.startswith("rows") else "crop")
         images = _decoded(given, recipe, self._range)
         train, val = _split(targets, self.validation_fraction, random)
         names = tuple(str(label) for label in self.classes_)
@@ -188,8 +189,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return self.img_size
         if step.weights is not None:
             return step.weights.size
-        sides = list(_sides(given)) if isinstance(given, list) else [min(given.shape[1:3])]
-        usual = np.median(sides or SIDES[0])
+        usual = (usual_side(given) if isinstance(given, list) else min(given.shape[1:3])) or SIDES[0]
         return int(np.clip(math.ceil(usual / SIDES[0]) * SIDES[0], *SIDES))
 
 
@@ -202,16 +202,6 @@ def _dimensions(given: Any) -> int:
 
 def _type(values: npt.NDArray[Any]) -> str:
     return "uint8" if values.dtype == np.uint8 else "numbers"
-
-
-def _sides(paths: Sequence[Path]) -> Iterator[int]:
-    """The shorter sides, in pixels, of some fifty of the files."""
-    for path in paths[:: max(1, len(paths) // 50)]:
-        try:
-            with Image.open(path) as image:
-                yield min(image.size)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            continue  # decoding names it with its reason
 
 
 def _decoded(given: Given, recipe: Recipe, scale: tuple[float, float] | None) -> Images:

@@ -21,7 +21,7 @@ from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
-REASONS = ("ok", "unsure", "unfamiliar", "unreadable", "undefined")
+REASONS = ("ok", "unsure", "unfamiliar", "damaged", "unreadable", "undefined")
 WIDE = ("logits", "probabilities")
 AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 
@@ -32,10 +32,11 @@ class Predictions:
 
     `table` has the columns `id`, `truth` (null when there is none), `logits` and `probabilities` (lists of K floats,
     null where there is no answer), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one
-    of `REASONS`), `detail` (why an image has no answer), and `group` where the data has groups. Where an image may
-    carry several labels, `truth` and `label` hold lists, and `unknown` the classes that nobody knows to be there or
-    not. Where classes lie below groups, `taxonomy` maps each to the group above it, and `label` may be a group. Of
-    predictions that were only opened, `logits` and `probabilities` are read from the file `source` when asked for.
+    of `REASONS`), `detail` (why an image has no answer, or is damaged), and `group` where the data has groups. Where an
+    image may carry several labels, `truth` and `label` hold lists, and `unknown` the classes that nobody knows to be
+    there or not. Where classes lie below groups, `taxonomy` maps each to the group above it, and `label` may be a
+    group. Of predictions that were only opened, `logits` and `probabilities` are read from the file `source` when asked
+    for.
     """
 
     table: pa.Table
@@ -92,6 +93,20 @@ class Predictions:
         if self.source is not None:
             raise DataError(f"the predictions of {self.source} were only opened: change what `loaded()` returns.")
         return replace(self, table=table)
+
+    def with_reason(self, name: str, details: Mapping[int, str]) -> "Predictions":
+        """The same with another reason for the answers at some positions, and its details."""
+        if not details:
+            return self
+        reasons, said = self.column("reason"), self.column("detail")
+        table = self.table
+        for column, values in (
+            ("reason", [name if row in details else reason for row, reason in enumerate(reasons)]),
+            ("detail", [details.get(row, detail) for row, detail in enumerate(said)]),
+        ):
+            place = table.column_names.index(column)
+            table = table.set_column(place, table.schema.field(place), pa.array(values, table.schema.field(place).type))
+        return self.with_table(table)
 
     def loaded(self) -> "Predictions":
         """The same with all columns in memory."""

@@ -10,6 +10,7 @@ from linnaea.cli.application import (
     AsJson,
     GuardFormulas,
     ImageFiles,
+    MaxPixels,
     OtherData,
     RunFolder,
     Strangers,
@@ -19,7 +20,7 @@ from linnaea.cli.application import (
     share,
 )
 from linnaea.cli.saying import say, say_data, say_text
-from linnaea.runtime.arguments import PRECISIONS
+from linnaea.runtime.arguments import DAMAGED, PRECISIONS
 from linnaea.runtime.words import counted
 
 commands = typer.Typer()
@@ -37,12 +38,13 @@ def evaluate(
         ),
     ] = None,
     unknown: Strangers = None,
+    max_pixels: MaxPixels = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a run on its test split or on other data, or a file of predictions: every figure with an interval."""
     from linnaea import pipeline
 
-    evaluation = pipeline.evaluate(run, data, prevalence=prevalence, unknown=unknown)
+    evaluation = pipeline.evaluate(run, data, prevalence=prevalence, unknown=unknown, max_pixels=max_pixels)
     if as_json:
         from dataclasses import asdict
 
@@ -70,13 +72,22 @@ def predict(
         ),
     ] = "float32",
     guard_formulas: GuardFormulas = True,
+    damaged: Annotated[
+        str,
+        typer.Option(
+            help="Images of which part is missing: refuse, or answer for what is left of them.",
+            callback=one_of(*DAMAGED),
+        ),
+    ] = "refuse",
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Classify image files: label, confidence, prediction set, OOD score and a reason for each."""
     from linnaea import pipeline
     from linnaea.delivery.answers import writer_for
 
-    write = writer_for(output_format, out, guard_formulas=guard_formulas)  # refused before any work is done
-    answers = pipeline.predict(run, list(images), precision=precision)
+    # refused before any work is done
+    write = writer_for(output_format, out, guard_formulas=guard_formulas)
+    answers = pipeline.predict(run, list(images), precision=precision, damaged=damaged, max_pixels=max_pixels)
     text, reasons = write(answers, out), Counter(answers.column("reason"))
     if out is None:
         say_data(text)

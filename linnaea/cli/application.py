@@ -14,6 +14,7 @@ from linnaea.errors import RunError, UsageError
 from linnaea.runtime.arguments import (
     DEVICES,
     DUPLICATES,
+    require_count,
     require_one_of,
     require_picture_size,
     require_seed,
@@ -154,6 +155,13 @@ ImageSize = Annotated[
     ),
 ]
 Fit = Annotated[str, typer.Option(help="How an image becomes square: crop, pad or stretch.", callback=checked(_fit))]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        help="Do not decode images of more pixels. Default: 50000000, or what the run was trained with.",
+        callback=checked(require_count),
+    ),
+]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.", callback=one_of(*DEVICES))]
 Augment = Annotated[
     str | None, typer.Option(help="Augmentations, separated by commas, or none. Default: those the data speaks for.")

@@ -14,6 +14,7 @@ from linnaea.cli.application import (
     Fit,
     GuardFormulas,
     ImageSize,
+    MaxPixels,
     Seed,
     SplitBy,
     names_in,
@@ -36,6 +37,7 @@ def audit(
     ] = "auto",
     img_size: ImageSize = None,
     fit: Fit = "crop",
+    max_pixels: MaxPixels = None,
     duplicates: Duplicates = "near",
     fix_list: Annotated[
         Path | None, typer.Option(help="CSV file to write, with a row per image to look at. Default: none.")
@@ -51,7 +53,9 @@ def audit(
     """Check labelled images before training: files, duplicates, leaks, label errors, odd images, shortcuts."""
     from linnaea import pipeline
 
-    found = pipeline.audit(data, weights=weights, img_size=img_size, fit=fit, duplicates=duplicates, seed=seed)
+    found = pipeline.audit(
+        data, weights=weights, img_size=img_size, fit=fit, max_pixels=max_pixels, duplicates=duplicates, seed=seed
+    )
     grave = [finding for finding in found if finding.severity != "info"]
     print_findings(list(found), as_json)
     for written in (
@@ -78,13 +82,22 @@ def preview(
     weights: Annotated[str, typer.Option(help="Pretrained weights, as for train.")] = "auto",
     img_size: ImageSize = None,
     fit: Fit = "crop",
+    max_pixels: MaxPixels = None,
     seed: Seed = 0,
 ) -> None:
     """Show what a network will see: an image of each class, and what augmentation makes of it."""
     from linnaea import pipeline
 
     shown = pipeline.preview(
-        data, augment=names_in(augment), out=out, model=model, weights=weights, img_size=img_size, fit=fit, seed=seed
+        data,
+        augment=names_in(augment),
+        out=out,
+        model=model,
+        weights=weights,
+        img_size=img_size,
+        fit=fit,
+        max_pixels=max_pixels,
+        seed=seed,
     )
     say(*shown.notes)
     asked = f" --augment {augment}" if augment is not None else ""
@@ -113,6 +126,7 @@ def split(
         ),
     ] = False,
     duplicates: Duplicates = "near",
+    max_pixels: MaxPixels = None,
     seed: Seed = 0,
     guard_formulas: GuardFormulas = True,
     as_json: AsJson = False,
@@ -124,7 +138,7 @@ def split(
     if check:
         if out or fractions or folds or repeats != 1:
             raise UsageError("--check only looks at splits: leave --out, --fractions, --folds and --repeats out.")
-        findings = pipeline.check_split(data, split_by=split_by, duplicates=duplicates)
+        findings = pipeline.check_split(data, split_by=split_by, duplicates=duplicates, max_pixels=max_pixels)
         print_findings(findings, as_json)
         if leaks := pipeline.leaks_in(findings):
             raise CheckFailedError(f"the splits of {data} leak: {', '.join(leak.name for leak in leaks)}.")
@@ -136,6 +150,7 @@ def split(
         folds=folds,
         repeats=repeats,
         duplicates=duplicates,
+        max_pixels=max_pixels,
         seed=seed,
     )
     place = out or dataset.root / "manifest.csv"

@@ -14,6 +14,7 @@ from linnaea.cli.application import (
     Fit,
     ImageFiles,
     ImageSize,
+    MaxPixels,
     RunFolder,
     Seed,
     SplitBy,
@@ -84,6 +85,7 @@ def train(
     ] = None,
     img_size: ImageSize = None,
     fit: Fit = "crop",
+    max_pixels: MaxPixels = None,
     duplicates: Duplicates = "near",
     split_by: SplitBy = "stratified",
     datasheet: Annotated[
@@ -170,6 +172,7 @@ def train(
         learning_rate=learning_rate,
         img_size=img_size,
         fit=fit,
+        max_pixels=max_pixels,
         duplicates=duplicates,
         split_by=split_by,
         datasheet=datasheet,

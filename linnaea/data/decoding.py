@@ -37,6 +37,7 @@ WHITE = 65_535  # the value of a 16-bit grey picture that is white
 UNLIKELY = (91, 164, 37, 90)  # a ground that shows where a decoder has written nothing
 BLACK = (0, 0, 0, 0)
 MISSING_GREY = (128, 128)
+NOT_FOUND = "file not found"
 ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,10 +67,13 @@ class DamagedError(UnreadableError):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is decoded: at most so many pixels, as the header declares them; `white` is the brightest 16-bit grey."""
+    """What is decoded: at most so many pixels, as the header declares them.
+
+    `white` is the value of 16-bit grey that is white; None is the brightest of each picture, to look at it.
+    """
 
     max_pixels: int = MOST_PIXELS
-    white: int = WHITE
+    white: int | None = WHITE
 
 
 def decode(
@@ -137,7 +141,7 @@ def _content_of(path: Path) -> bytes:
     try:
         return read_regular(path, MOST_BYTES)
     except FileNotFoundError:
-        raise UnreadableError("file not found") from None
+        raise UnreadableError(NOT_FOUND) from None
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}") from None
 
@@ -245,9 +249,9 @@ def _is_whole(content: bytes, image: TiffImagePlugin.TiffImageFile, starts: int,
     return compression == 1 or not any(ends_in_zeros(content, *part, STRIP_ZEROS) for part in parts)
 
 
-def _to_rgb(image: ImageFile.ImageFile, white: int) -> Image.Image:
+def _to_rgb(image: ImageFile.ImageFile, white: int | None) -> Image.Image:
     bits: tuple[int, ...] = image.tag_v2.get(BITS, ()) if isinstance(image, TiffImagePlugin.TiffImageFile) else ()
-    white = min(white, 2 ** bits[0] - 1) if len(bits) == 1 and 8 < bits[0] < 16 else white
+    white = min(white or WHITE, 2 ** bits[0] - 1) if len(bits) == 1 and 8 < bits[0] < 16 else white
     bitmap, turned = image.format == "BMP", UPRIGHT.get(orientation_of(image))
     upright: Image.Image = image if turned is None else image.transpose(turned)
     if upright.mode.startswith("I") or upright.mode == "F":
@@ -261,16 +265,16 @@ def _to_rgb(image: ImageFile.ImageFile, white: int) -> Image.Image:
     return upright if upright.mode == "RGB" else upright.convert("RGB")
 
 
-def _to_eight_bits(image: Image.Image, white: int) -> Image.Image:
+def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
     values = np.asarray(image)
     low, high = values.min(initial=0), values.max(initial=0)
     if values.dtype.kind == "f" or low < 0 or high > WHITE:
         raise UnreadableError(
             f"values from {low:,} to {high:,} (mode {image.mode}) have no agreed brightness: save it with 8 or 16 bits"
         )
-    if high > white:
+    if white is not None and high > white:
         raise UnreadableError(f"grey values up to {high:,}, where {white:,} is white: it is of another scale")
-    return Image.fromarray(_brightness(white)[values])
+    return Image.fromarray(_brightness(int(white or high or WHITE))[values])
 
 
 @lru_cache

@@ -19,15 +19,17 @@ from linnaea.data.decoding import (
     FITS,
     MOST_BYTES,
     MOST_PIXELS,
+    NOT_FOUND,
     WHITE,
     Bounds,
     DamagedError,
     UnreadableError,
     decode,
+    open_image,
     square,
 )
 from linnaea.dataset import Excluded
-from linnaea.errors import DataError, UnreadableImageError
+from linnaea.errors import UnreadableImageError
 from linnaea.runtime.arguments import require_count, require_one_of, require_picture_size
 from linnaea.runtime.containers import Located, Member
 from linnaea.runtime.machine import available_threads
@@ -40,6 +42,7 @@ MACHINE_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)  # says 
 KEPT_AT_ONCE = 64 * 2**20  # bytes of pixels decoded between two writes to the cache
 ROWS_AT_ONCE = 1024
 PROBE = 32
+LOOKED_AT, MOST_SIDE = 50, 2**31
 QUICK_SECONDS = 0.001
 
 
@@ -197,6 +200,18 @@ def decode_in_batches(
         yield decode_files(paths[start : start + batch_size], recipe, keep=False, salvage=salvage)
 
 
+def usual_side(paths: Sequence[Located]) -> float | None:
+    """The median of the shorter sides, in pixels, of some fifty of the files; None where none can be read."""
+    sides = []
+    for path in paths[:: max(1, len(paths) // LOOKED_AT)]:
+        try:
+            with open_image(read_content(path), max_pixels=MOST_SIDE**2) as image:
+                sides.append(min(image.size))
+        except UnreadableError:
+            continue  # decoding lists it with its reason
+    return float(np.median(sides)) if sides else None
+
+
 def rows_of(images: Images, rows: Sequence[int] | npt.NDArray[np.int64]) -> Images:
     """These rows of images (N, S, S, 3), in memory or, like the whole, in a temporary file where they are too many."""
     taken = _allocate((len(rows), *images.shape[1:]))
@@ -231,13 +246,13 @@ def read_content(path: Located) -> bytes:
     try:
         content = path.read_bytes() if isinstance(path, Member) else read_regular(path, MOST_BYTES)
     except FileNotFoundError:
-        raise UnreadableError("file not found") from None
+        raise UnreadableError(NOT_FOUND) from None
     except OSError as error:
         if error.errno in MACHINE_TROUBLE:
             raise
         raise UnreadableError(f"cannot be read: {error.strerror}") from None
-    except DataError as error:  # the packed file around it
-        raise UnreadableError(str(error)) from None
+    except ValueError as error:  # a name that cannot be one, or the packed file around it
+        raise UnreadableError(f"cannot be read: {error}") from None
     if not content:
         raise UnreadableError("empty file (0 bytes)")
     return content

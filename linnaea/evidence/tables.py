@@ -119,7 +119,7 @@ def answers(predictions: Predictions) -> Finding:
     """The finding `answers`: how many images got each reason."""
     counts = {name: int(predictions.answered(name).sum()) for name in REASONS}
     n = len(predictions)
-    told = [name for name in REASONS if counts[name] or name != UNDEFINED]
+    told = [name for name in REASONS if counts[name] or name not in ("damaged", UNDEFINED)]
     rows = [{"reason": name, "count": counts[name], "share": counts[name] / n if n else None} for name in told]
     summary = f"{percent(counts['ok'] / n)} of {n:,} images got a plain answer." if n else "There are no images."
     return Finding("answers", summary, count=n, rows=rows)

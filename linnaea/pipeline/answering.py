@@ -1,5 +1,7 @@
 """`predict` and `export`: answers for image files, here or by an exported file elsewhere."""
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.arguments import require_there
 from linnaea.runtime.containers import Located
+from linnaea.runtime.words import counted
+
+logger = logging.getLogger("linnaea")
 
 
 def predict(
@@ -22,14 +27,18 @@ def predict(
     images: str | Path | Dataset | Sequence[str | Path],
     *,
     precision: str = "float32",
+    damaged: str = "refuse",
+    max_pixels: int | None = None,
 ) -> Predictions:
-    """Answer for image files; folders and archives among them stand for the images in them, hidden ones apart.
+    """Answer for image files; folders and archives among them stand for the images in them.
 
-    `precision` is as for `Classifier.predict`. Raises DataError for a path that does not exist and a folder without
-    images.
+    What else lies there is counted, with the reason. `precision` and `damaged` are as for `Classifier.predict`; images
+    of more than `max_pixels` (None: as in training) are not decoded. Raises DataError for a path that does not exist
+    and a folder without images.
     """
     loaded = classifier if isinstance(classifier, Classifier) else _load_finished(Path(classifier))
-    return loaded.predict(images if isinstance(images, Dataset) else image_files(images), precision=precision)
+    paths = images if isinstance(images, Dataset) else image_files(images)
+    return loaded.allowing(max_pixels).predict(paths, precision=precision, damaged=damaged)
 
 
 def export(run: str | Path, to: str = "onnx", *, out: str | Path | None = None) -> Exported:
@@ -48,7 +57,10 @@ def export(run: str | Path, to: str = "onnx", *, out: str | Path | None = None) 
 
 
 def image_files(images: str | Path | Sequence[str | Path]) -> list[Located]:
-    """The image files that are named, and those in folders and archives; raises DataError where there are none."""
+    """The image files that are named, and those in folders and archives, of which others are counted.
+
+    Raises DataError where there are none.
+    """
     paths = [Path(images)] if isinstance(images, str | Path) else [Path(path) for path in images]
     require_there(paths)
     return [file for path in paths for file in (_within(path) if path.is_dir() or is_archive(path) else [path])]
@@ -62,7 +74,11 @@ def _load_finished(folder: Path) -> Classifier:
 
 
 def _within(place: Path) -> list[Located]:
-    found = images_in(place)
+    found, others = images_in(place)
+    if others:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(each.reason for each in others).items())
+        left_out = counted(len(others), "file is left out", "files are left out")
+        logger.warning(f"{place}: {left_out}: {reasons}.")
     if not found:
         raise DataError(f"{place} holds no images: expected files ending in {' '.join(SUFFIXES)} in it or below.")
     return found

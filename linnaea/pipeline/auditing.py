@@ -11,6 +11,7 @@ import numpy.typing as npt
 from linnaea.data.audit import Inspection, leaks_first
 from linnaea.data.audit import audit as run_checks
 from linnaea.data.digest import Digest, Embedding, digest
+from linnaea.data.greys import recipe_for
 from linnaea.data.pixels import Recipe, decode_files
 from linnaea.data.sameness import viewer
 from linnaea.data.sources import read
@@ -80,6 +81,7 @@ def audit(
     weights: str | Path = "auto",
     img_size: int | None = None,
     fit: str = "crop",
+    max_pixels: int | None = None,
     duplicates: str = "near",
     seed: int = 0,
 ) -> Audit:
@@ -89,13 +91,14 @@ def audit(
     classifier cross-validated on features of `weights` (a file, "auto" for what can be had, "none" for classical
     features); outliers; dark, blurred, tiny, odd and cut pictures; small and rare classes; what gives the class away
     without the subject; order. Each file is read once, and not again while it stays as it is. `fit` is the way
-    pictures will become square. Raises DataError where no image can be read.
+    pictures will become square, and those of more than `max_pixels` (None: 50 megapixels) are not decoded. Raises
+    DataError where no image can be read.
     """
     require_seed(seed)
     require_one_of(DUPLICATES, "duplicates", duplicates)
     dataset = data if isinstance(data, Dataset) else read(data)
     embedding, size, note = embedding_for(weights, img_size, fit, dataset.paths)
-    found = digest(dataset.paths, Recipe(size, fit), embedding)
+    found = digest(dataset.paths, recipe_for(dataset.paths, size, fit, max_pixels), embedding)
     lost = found.excluded(dataset.ids)
     dataset, found = dataset.without(lost), found.kept()
     if not len(dataset) and not lost:

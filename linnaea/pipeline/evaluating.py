@@ -20,6 +20,7 @@ def evaluate(
     *,
     prevalence: float | None = None,
     unknown: str | Path | Sequence[str | Path] | None = None,
+    max_pixels: int | None = None,
 ) -> Evaluation:
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
@@ -28,7 +29,8 @@ def evaluate(
     figures and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of
     two classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
     `unknown` are images of none of the classes: how well they are told from known ones is added to the figures and the
-    findings. Raises DataError when no image carries a known class, UsageError for a prevalence that is none.
+    findings. Images of more than `max_pixels` (None: as in training) are not decoded. Raises DataError when no image
+    carries a known class, UsageError for a prevalence that is none.
     """
     if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
         if data is not None or unknown is not None:
@@ -38,5 +40,6 @@ def evaluate(
     from linnaea.pipeline.judging import judge_classifier, judge_run
 
     if isinstance(classifier, Classifier):
-        return judge_classifier(classifier, data, prevalence, unknown)
-    return judge_run(classifier if isinstance(classifier, Run) else Run.open(classifier), data, prevalence, unknown)
+        return judge_classifier(classifier.allowing(max_pixels), data, prevalence, unknown)
+    run = classifier if isinstance(classifier, Run) else Run.open(classifier)
+    return judge_run(run, data, prevalence, unknown, max_pixels=max_pixels)

@@ -37,16 +37,22 @@ def judge_classifier(
 
 
 def judge_run(
-    run: Run, data: Data | None = None, prevalence: float | None = None, unknown: Unknown | None = None
+    run: Run,
+    data: Data | None = None,
+    prevalence: float | None = None,
+    unknown: Unknown | None = None,
+    *,
+    max_pixels: int | None = None,
 ) -> Evaluation:
     """Judge a run on its own test split, or on other labelled images, and write what was found into its folder."""
     run.require_finished()
     with run.locked():
-        return _judge(run, data, prevalence, unknown)
+        return _judge(run, data, prevalence, unknown, load(run.model_folder).allowing(max_pixels))
 
 
-def _judge(run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None) -> Evaluation:
-    loaded = load(run.model_folder)
+def _judge(
+    run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None, loaded: Classifier
+) -> Evaluation:
     require_prevalence(loaded.task, prevalence)
     strangers = None if unknown is None else image_files(unknown)
     if data is None:

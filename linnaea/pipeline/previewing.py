@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from linnaea.data.greys import recipe_for
 from linnaea.data.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.dataset import Dataset
@@ -46,20 +47,21 @@ def preview(
     weights: str | Path = "auto",
     img_size: int | None = None,
     fit: str = "crop",
+    max_pixels: int | None = None,
     seed: int = 0,
 ) -> Preview:
     """Draw one training picture of each class, at most 12, as decoded and as seven draws of the augmentations.
 
     `augment` names them; None takes what `train` would take for the last step of its ladder, by the same evidence, for
-    which everything is decoded. `model`, `weights`, `img_size`, `fit` and `seed` are those of `train`. Raises
-    DataError and UsageError as `train` does.
+    which everything is decoded. `model`, `weights`, `img_size`, `fit`, `max_pixels` and `seed` are those of `train`.
+    Raises DataError and UsageError as `train` does.
     """
     for name in augment or ():
         look_up(AUGMENTATIONS, name)
     dataset = data if isinstance(data, Dataset) else read(data)
     steps, _ = steps_for(model, weights)
     require_seed(seed)
-    recipe = Recipe(picture_size(dataset, steps) if img_size is None else img_size, fit)
+    recipe = recipe_for(dataset.paths, picture_size(dataset, steps) if img_size is None else img_size, fit, max_pixels)
     names, notes = tuple(augment or ()), [f"Augmentations as requested: {', '.join(augment or ()) or 'none'}."]
     if augment is None:
         prepared = prepare(dataset, recipe, seed=seed)

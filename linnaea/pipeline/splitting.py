@@ -7,7 +7,7 @@ from pathlib import Path
 from linnaea.data.audit import LEAKS, Check, Inspection
 from linnaea.data.audit.leaks import duplicates_across_splits, groups_across_splits
 from linnaea.data.audit.order import absent_classes, shares, time_across_splits
-from linnaea.data.pixels import Recipe
+from linnaea.data.greys import recipe_for
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS, assign_folds, each_fold, given_folds, require_all, with_folds
 from linnaea.dataset import Dataset
@@ -31,13 +31,15 @@ def split(
     folds: int | None = None,
     repeats: int = 1,
     duplicates: str = "near",
+    max_pixels: int | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Split images into train, val and test, duplicates and groups never apart. Returns the dataset.
 
     `split_by` names a splitter: "stratified" (by class; images with several labels by each of them), "time" (the
     oldest into train, the youngest into test) or "iterative". With `folds` the dataset gets columns `fold_1`, ... of
-    numbers from 1 to `folds`, one for each of the `repeats`, instead of a split. Splits that are given are kept.
+    numbers from 1 to `folds`, one for each of the `repeats`, instead of a split. Splits that are given are kept. Images
+    of more than `max_pixels` (None: 50 megapixels) are not decoded.
     """
     SPLITTERS[split_by]
     require_seed(seed)
@@ -45,17 +47,24 @@ def split(
     if folds is None:
         if repeats != 1:
             raise UsageError(f"repeats is {repeats} without folds: say how many folds, or leave it out.")
+        recipe = recipe_for(dataset.paths, SIZE, max_pixels=max_pixels)
         return prepare(
-            dataset, Recipe(SIZE), seed=seed, split_by=split_by, fractions=fractions, duplicates=duplicates
+            dataset, recipe, seed=seed, split_by=split_by, fractions=fractions, duplicates=duplicates
         ).dataset
     if fractions is not None or split_by != "stratified":
         raise UsageError("folds are stratified and of equal size: leave fractions and the way to split out.")
-    found = _unsplit(dataset, duplicates)
+    found = _unsplit(dataset, duplicates, max_pixels)
     return with_folds(found.dataset, assign_folds(found.dataset, found.units, folds=folds, repeats=repeats, seed=seed))
 
 
 def folds(
-    data: Data, *, folds: int | None = None, repeats: int | None = None, duplicates: str = "near", seed: int = 0
+    data: Data,
+    *,
+    folds: int | None = None,
+    repeats: int | None = None,
+    duplicates: str = "near",
+    max_pixels: int | None = None,
+    seed: int = 0,
 ) -> Iterator[Dataset]:
     """Datasets for cross-validation: each fold of each repeat is once test, val comes out of the rest, the rest trains.
 
@@ -64,7 +73,7 @@ def folds(
     has splits, or other folds than those asked for.
     """
     require_seed(seed)
-    found = _unsplit(_dataset(data), duplicates)
+    found = _unsplit(_dataset(data), duplicates, max_pixels)
     assigned = given_folds(found.dataset)
     if assigned is None:
         number, times = FOLDS if folds is None else folds, 1 if repeats is None else repeats
@@ -77,7 +86,9 @@ def folds(
     return each_fold(with_folds(found.dataset, assigned), assigned, found.units, seed=seed)
 
 
-def check_split(data: Data, *, split_by: str = "stratified", duplicates: str = "near") -> list[Finding]:
+def check_split(
+    data: Data, *, split_by: str = "stratified", duplicates: str = "near", max_pixels: int | None = None
+) -> list[Finding]:
     """Look for leaks in splits (and folds) that are given, and change nothing.
 
     The shares; duplicates or groups in two splits; images on the wrong side of a border in time, which is a leak if
@@ -89,7 +100,7 @@ def check_split(data: Data, *, split_by: str = "stratified", duplicates: str = "
     if split_by == "time" and not (dataset.has("time") and dataset.has("split")):
         lacking = "split" if dataset.has("time") else "time"
         raise DataError(f"{dataset.root} has no column `{lacking}`, so that there is no order in time to check.")
-    found = usable(dataset, Recipe(SIZE), duplicates=duplicates)
+    found = usable(dataset, recipe_for(dataset.paths, SIZE, max_pixels=max_pixels), duplicates=duplicates)
     findings = list(found.remarks)
     if dataset.has("split"):
         findings += _looked_at(found, "split", found.dataset.column("split"), (*OF_PARTS, time_across_splits))
@@ -111,13 +122,13 @@ def _dataset(data: Data) -> Dataset:
     return data if isinstance(data, Dataset) else read(data)
 
 
-def _unsplit(dataset: Dataset, duplicates: str) -> Usable:
+def _unsplit(dataset: Dataset, duplicates: str, max_pixels: int | None) -> Usable:
     if dataset.has("split"):
         raise UsageError(
             f"{dataset.root} has splits already, and folds would mix their test images into training: give images "
             "without splits."
         )
-    return usable(dataset, Recipe(SIZE), duplicates=duplicates)
+    return usable(dataset, recipe_for(dataset.paths, SIZE, max_pixels=max_pixels), duplicates=duplicates)
 
 
 def _looked_at(found: Usable, column: str, parts: list[str | None], checks: Sequence[Check]) -> list[Finding]:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from linnaea.classifier import Classifier, known_columns
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
-from linnaea.data.pixels import Recipe, rows_of
+from linnaea.data.greys import recipe_for
+from linnaea.data.pixels import rows_of, usual_side
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS
 from linnaea.dataset import Dataset
@@ -73,6 +74,7 @@ def train(
     learning_rate: float | None = None,
     img_size: int | None = None,
     fit: str = "crop",
+    max_pixels: int | None = None,
     duplicates: str = "near",
     split_by: str = "stratified",
     datasheet: str | Path | None = None,
@@ -99,21 +101,21 @@ def train(
     and timm networks joined by commas; `weights` "auto", "none" or a safetensors file. `time_limit` is in seconds or
     like "10m" and holds for the whole command: each step of the ladder looks at it while it works, and learns from
     fewer images or for fewer epochs where time is short. `img_size` is in pixels (None: what the
-    weights or the images suggest); `fit` crop, pad or stretch. `duplicates` "near" or "exact" says which images must
-    not be torn apart by the splits, `split_by` how these are made, see `linnaea.split`. `datasheet` is a file of what
-    people know of the data (None: `datasheet.toml` beside the images, if it is there). `augment` names augmentations
-    (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is
-    made small where classes lie below groups (None: "per_level"). `coverage`,
-    `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `ood` names the score by which pictures are unfamiliar
-    ("auto": the blend; "none": no picture is). `hold_out` names classes that are left out of everything but one figure:
-    how well their images are told from those of the others. `aim` says what the thresholds are chosen for where there
-    are two classes or several labels per image, such as "recall=0.95" (None: the likelier class, and the highest F1 of
-    each label); `positive` which of two classes an aim is about (None: the second by name). `risk` is the share of
-    wrong answers to expect at most where classes lie below groups, as answers roll up to groups for it (None: 0.1).
-    `precision` and `memory_format` "auto" measure which formats are fastest here; fix the precision ("float32",
-    "bfloat16") for runs that are to be repeated to the last digit. `resume` continues a run that was stopped, with the
-    same arguments; another `aim` may be given. `out` None makes a new folder below `runs`. Raises DataError, UsageError
-    or RunError, each saying how to mend it.
+    weights or the images suggest); `fit` crop, pad or stretch. Images of more than `max_pixels` (None: 50 megapixels)
+    are not decoded. `duplicates` "near" or "exact" says which images must not be torn apart by the splits, `split_by`
+    how these are made, see `linnaea.split`. `datasheet` is a file of what people know of the data (None:
+    `datasheet.toml` beside the images, if it is there). `augment` names augmentations (None: chosen by evidence),
+    `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is made small where classes lie
+    below groups (None: "per_level"). `coverage`, `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `ood` names
+    the score by which pictures are unfamiliar ("auto": the blend; "none": no picture is). `hold_out` names classes that
+    are left out of everything but one figure: how well their images are told from those of the others. `aim` says what
+    the thresholds are chosen for where there are two classes or several labels per image, such as "recall=0.95" (None:
+    the likelier class, and the highest F1 of each label); `positive` which of two classes an aim is about (None: the
+    second by name). `risk` is the share of wrong answers to expect at most where classes lie below groups, as answers
+    roll up to groups for it (None: 0.1). `precision` and `memory_format` "auto" measure which formats are fastest here;
+    fix the precision ("float32", "bfloat16") for runs that are to be repeated to the last digit. `resume` continues a
+    run that was stopped, with the same arguments; another `aim` may be given. `out` None makes a new folder below
+    `runs`. Raises DataError, UsageError or RunError, each saying how to mend it.
     """
     started = command_started()
     arguments = {name: value for name, value in locals().items() if name not in ("data", "started", "resume")}
@@ -136,7 +138,8 @@ def train(
     steps, weight_notes = steps_for(model, weights)
     steps, balance_notes = steps_balanced(steps, balance, auto=model == "auto")
     weight_notes += balance_notes
-    recipe = Recipe(picture_size(dataset, steps) if img_size is None else img_size, fit)
+    size = picture_size(dataset, steps) if img_size is None else img_size
+    recipe = recipe_for(dataset.paths, size, fit, max_pixels)
     frozen = freeze(dataset, arguments)
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
     with begun(folder, frozen, resume=resume, way=way_of(recipe, steps)) as run:
@@ -330,17 +333,8 @@ def picture_size(dataset: Dataset, steps: Sequence[Step]) -> int:
     sizes = [step.weights.size for step in steps if step.weights is not None]
     if sizes:
         return max(sizes)
-    from PIL import Image
-
-    sides = []
-    for path in dataset.paths[:: max(1, len(dataset) // 50)]:
-        try:
-            with path.open("rb") as stream, Image.open(stream) as image:
-                sides.append(min(image.size))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            continue  # the decoder lists it with its reason
     smallest, largest = SIZE_FROM_SCRATCH
-    usual = float(np.median(sides)) if sides else smallest
+    usual = usual_side(dataset.paths) or smallest
     return int(min(largest, max(smallest, math.ceil(usual / 32) * 32)))
 
 

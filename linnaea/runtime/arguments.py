@@ -14,6 +14,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
 DUPLICATES = ("near", "exact")
 LARGEST_NUMBER = 2**24  # of classes, features or channels in a model
+DAMAGED = ("refuse", "answer")
 SMALLEST_PICTURE, LARGEST_PICTURE = 8, 2048
 
 

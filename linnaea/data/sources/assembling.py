@@ -15,7 +15,7 @@ from linnaea.runtime.containers import MARK
 from linnaea.runtime.words import counted
 from linnaea.task import infer_task
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
 TEXT, NAMES = pa.string(), pa.list_(pa.string())
 
 

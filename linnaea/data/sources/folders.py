@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from linnaea.data.datasheet import FILE as DATASHEET
 from linnaea.data.sources.assembling import SUFFIXES, assemble
@@ -13,8 +13,16 @@ from linnaea.data.sources.trees import Folder, Packed, Tree, as_text, is_hidden,
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError
 from linnaea.runtime.containers import Located, locate
+from linnaea.runtime.images import suffix_of
 
 logger = logging.getLogger("linnaea")
+NO_IMAGE = "not an image file"
+OTHER_PICTURES = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".ico", ".tga", ".pcx", ".psd", ".svg", ".eps"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".exr", ".hdr", ".dcm"),
+    *(".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"),
+)
+BEGINNING = 16  # bytes by which a format is told
 NOT_TEXT = "name is not valid UTF-8: rename it"
 PLAIN = ("train", "val", "valid", "validation", "test")  # names that need no word on how they were read
 
@@ -138,10 +146,32 @@ def loose_files(tree: Tree, below: str) -> list[Excluded]:
     ]
 
 
-def images_in(place: Path) -> list[Located]:
-    """Every image file in a folder or an archive, and below it, sorted, apart from hidden ones."""
+def images_in(place: Path) -> tuple[list[Located], list[Excluded]]:
+    """Every image file in a folder or an archive, and below it, sorted; and what is left out, with the reason.
+
+    Pictures in formats that cannot be read are among the images, and so is a file without an ending that begins like
+    one: whoever reads them says what they are.
+    """
     tree = Folder(place) if place.is_dir() else Packed(place)
-    return locate(tree.root, [tree.id(name) for name in tree.files() if reason_to_skip(name) is None])
+    images, others = list[str](), [*tree.refused]
+    for name in tree.files():
+        reason = reason_to_skip(name)
+        if reason is None or (reason.startswith(NO_IMAGE) and _is_picture(tree, name)):
+            images.append(tree.id(name))
+        else:
+            others.append(Excluded(tree.id(name), reason))
+    return locate(tree.root, images), others
+
+
+def _is_picture(tree: Tree, name: str) -> bool:
+    """Whether a file that does not end like our images is one of another format, or one without an ending."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix:
+        return suffix in OTHER_PICTURES
+    try:
+        return bool(suffix_of(tree.read(name)[:BEGINNING]))
+    except (OSError, DataError):
+        return True  # it gets a row that says why it cannot be read
 
 
 def reason_to_skip(name: str) -> str | None:
@@ -153,4 +183,4 @@ def reason_to_skip(name: str) -> str | None:
         return NOT_TEXT
     stem, dot, ending = parts[-1].rpartition(".")
     suffix = f".{ending}" if stem and dot and ending else ""
-    return None if suffix.lower() in SUFFIXES else f"not an image file ({suffix or 'no ending'})"
+    return None if suffix.lower() in SUFFIXES else f"{NO_IMAGE} ({suffix or 'no ending'})"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from linnaea.dataset import Excluded
-from linnaea.errors import DataError
+from linnaea.runtime.boundary import parsing
 from linnaea.runtime.containers import MARK, locate, open_container
 from linnaea.runtime.text import MOST_TABLE_BYTES, read_bytes
 
@@ -212,10 +212,8 @@ class Packed:
 
     def read(self, name: str) -> bytes:
         """As in `Tree`."""
-        try:
+        with parsing(self.shown(name), "a whole file"):
             return self.container.read(name)
-        except ValueError as error:
-            raise DataError(f"{self.shown(name)} cannot be read: {error}.") from None
 
     def id(self, name: str) -> str:
         """As in `Tree`."""

@@ -160,6 +160,7 @@ REASONS = {
     "ok": "It names a class.",
     "unsure": "It looked, but no class was likely enough to name.",
     "unfamiliar": "The image looks unlike those it learned from.",
+    "damaged": "Part of the image is missing; the answer is for what is left of it.",
     "unreadable": "The file could not be decoded; it is listed, never replaced by another.",
     "undefined": "What the model said is not a number: the classifier is broken, or the image breaks it.",
 }

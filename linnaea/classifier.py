@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from linnaea import decisions
 from linnaea.bundle import read_bundle, write_bundle
+from linnaea.data.decoding import MOST_PIXELS, WHITE
 from linnaea.data.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.decisions import UNDEFINED, Outputs, Policy
@@ -30,6 +31,7 @@ from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
 logger = logging.getLogger("linnaea")
+EARLIER_BOUNDS = {"max_pixels": MOST_PIXELS, "white": WHITE}
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
@@ -258,7 +260,7 @@ def load(folder: str | Path) -> Classifier:
     and when its parts do not fit each other. Nothing in a bundle is executed.
     """
     bundle = read_bundle(Path(folder))
-    content = _with_shares(bundle.description)
+    content = _completed(bundle.description)
     require_schema(content, bundle.file)
     try:
         classifier = _built(content, bundle.tensors)
@@ -268,12 +270,14 @@ def load(folder: str | Path) -> Classifier:
     return classifier
 
 
-def _with_shares(content: dict[str, Any]) -> dict[str, Any]:
-    """The description with the shares of classes, of which those of earlier versions say nothing, as empty lists."""
-    calibration = content.get("calibration")
-    if not isinstance(calibration, dict) or calibration.keys() & {"prior", "prior_shift"}:
-        return content
-    return content | {"calibration": calibration | {"prior": [], "prior_shift": []}}
+def _completed(content: dict[str, Any]) -> dict[str, Any]:
+    """The description with what those of earlier versions do not say: shares of classes, bounds of pictures."""
+    calibration, recipe = content.get("calibration"), content.get("recipe")
+    if isinstance(calibration, dict) and not calibration.keys() & {"prior", "prior_shift"}:
+        content = content | {"calibration": calibration | {"prior": [], "prior_shift": []}}
+    if isinstance(recipe, dict) and not recipe.keys() & EARLIER_BOUNDS.keys():
+        content = content | {"recipe": recipe | EARLIER_BOUNDS}
+    return content
 
 
 def _built(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Classifier:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.errors import BundleError, DataError, suggest
-from linnaea.runtime.arguments import LARGEST_PICTURE, SMALLEST_PICTURE
+from linnaea.runtime.arguments import LARGEST_PICTURE, LARGEST_VALUE, SMALLEST_PICTURE
 from linnaea.task import TASKS
 from linnaea.taxonomy import require_no_loop
 
@@ -115,7 +115,12 @@ ENTRIES: Mapping[str, Any] = {
     "classes": Rule("a list of names, each once", _are_classes),
     "task": Rule(f"one of {', '.join(TASKS)}", lambda value: isinstance(value, str) and value in TASKS),
     "model": {"kind": TEXT, "arguments": OBJECT},
-    "recipe": {"size": _whole(SMALLEST_PICTURE, LARGEST_PICTURE), "fit": TEXT},
+    "recipe": {
+        "size": _whole(SMALLEST_PICTURE, LARGEST_PICTURE),
+        "fit": TEXT,
+        "max_pixels": _whole(1, math.inf),
+        "white": _whole(1, LARGEST_VALUE),
+    },
     "calibration": {
         "method": Rule("'temperature'", lambda value: value == "temperature"),
         "temperature": _between(0.001, 1000),

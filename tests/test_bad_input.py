@@ -467,6 +467,43 @@ def test_a_folder_stands_for_its_images(linnaea, finished, tmp_path):
     assert outcome.code == 0
     rows = list(csv.DictReader(outcome.out.splitlines()))
     assert [row["id"] for row in rows] == [f"new/{shape}/{n}.png" for shape in ("disc", "square") for n in (0, 1)]
+    assert "new: 4 files are left out: 3 hidden, 1 not an image file (.txt)." in outcome.err
+
+
+def test_each_file_of_a_folder_has_a_row_or_is_counted(linnaea, finished, tmp_path):
+    (tmp_path / "mixed").mkdir()
+    for name, form in {"1.png": "PNG", "3.jfif": "JPEG", "noext": "PNG"}.items():
+        picture("disc", 0).save(tmp_path / "mixed" / name, form)
+    (tmp_path / "mixed" / "2.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "mixed" / "words").write_text("no picture")
+    outcome = linnaea("predict", finished, "mixed", "--format", "json")
+    rows = {row["id"]: row for row in json.loads(outcome.out)}
+    assert set(rows) == {f"mixed/{name}" for name in ("1.png", "2.HEIC", "3.jfif", "noext")}
+    assert [name for name, row in rows.items() if row["reason"] == "unreadable"] == ["mixed/2.HEIC"]
+    assert "mixed: 1 file is left out: 1 not an image file (no ending)." in outcome.err
+
+
+def test_damaged_images_are_answered_only_if_asked(linnaea, finished, tmp_path):
+    picture("disc", 0).save(tmp_path / "cut.bmp")
+    whole = (tmp_path / "cut.bmp").read_bytes()
+    (tmp_path / "cut.bmp").write_bytes(whole[: -len(whole) // 4])
+    answers = {}
+    for choice in ("refuse", "answer"):
+        outcome = linnaea("predict", finished, "cut.bmp", "--format", "json", "--damaged", choice)
+        (answers[choice],) = json.loads(outcome.out)
+        assert "truncated" in answers[choice]["detail"]
+    assert (answers["refuse"]["reason"], answers["refuse"]["label"]) == ("unreadable", None)
+    assert answers["answer"]["reason"] == "damaged"
+    assert answers["answer"]["label"] in ("disc", "square")
+    assert linnaea("predict", finished, "cut.bmp", "--damaged", "guess").code == USAGE
+
+
+def test_the_limit_of_pixels_is_an_option(linnaea, finished, tmp_path):
+    picture("disc", 0).save(tmp_path / "a.png")
+    outcome = linnaea("predict", finished, "a.png", "--format", "json", "--max-pixels", 100)
+    (answer,) = json.loads(outcome.out)
+    assert "more than 100 are not decoded unless --max-pixels allows it" in answer["detail"]
+    assert linnaea("predict", finished, "a.png", "--max-pixels", 0).code == USAGE
 
 
 def test_there_must_be_images(refused, linnaea, finished, tmp_path):

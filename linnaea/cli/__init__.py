@@ -88,7 +88,9 @@ def _logged(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
         import logging
+        import warnings
 
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # broken remarks in a picture that is read all the same
         logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
         logging.getLogger("linnaea").addFilter(harmless)
         logging.getLogger("linnaea").setLevel(logging.INFO)

@@ -6,6 +6,7 @@ made with.
 """
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -62,7 +63,7 @@ class DamagedError(UnreadableError):
 
     def __init__(self, reason: str, image: Image.Image) -> None:
         super().__init__(f"damaged image: {reason}")
-        self.image = image
+        self.damage, self.image = reason, image
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,10 @@ def _decoded(content: bytes, size: int, most: int) -> tuple[ImageFile.ImageFile,
     image = _opened(content, size, most)
     damage = damage_in(content, str(image.format))
     fault = _load(image, UNLIKELY)
-    if fault or _is_row(image, -1, UNLIKELY):  # rows that nothing was written to: are they as black as their ground?
+    if fault or any(_bare(image, UNLIKELY)):  # rows that nothing was written to: are they as black as their ground?
         image = _opened(content, size, most)
         fault = _load(image, BLACK)
-        damage = damage or fault or ("its last rows are missing" if _is_row(image, -1, BLACK) else "")
+        damage = damage or fault or ("some of its rows are missing" if any(_bare(image, BLACK)) else "")
     return image, damage or _lost_tail(content, image, size, most)
 
 
@@ -196,7 +197,7 @@ def _load(image: ImageFile.ImageFile, ground: tuple[int, ...]) -> str:
         image.load()
     except Exception as error:
         image.tile = []  # what is there by now is all that there will be
-        if image.im is None or _is_row(image, 0, ground):
+        if image.im is None or all(_bare(image, ground)):
             raise
         return _reason(error)
     return ""
@@ -207,11 +208,11 @@ def _colour(mode: str, ground: tuple[int, ...]) -> int | tuple[int, ...]:
     return ground[:bands] if bands > 1 else ground[0]
 
 
-def _is_row(image: Image.Image, row: int, ground: tuple[int, ...]) -> bool:
-    """Whether the first row, 0, or the last, -1, is of one colour."""
-    top = row % image.height
-    ours = Image.new(image.mode, (image.width, 1), _colour(image.mode, ground))
-    return _cut_out(image, (0, top, image.width, top + 1)).tobytes() == ours.tobytes()
+def _bare(image: Image.Image, ground: tuple[int, ...]) -> Iterator[bool]:
+    """Whether the first row, and whether the last, are of one colour; bitmaps begin with the last."""
+    row = Image.new(image.mode, (image.width, 1), _colour(image.mode, ground)).tobytes()
+    for top in (0, image.height - 1):
+        yield _cut_out(image, (0, top, image.width, top + 1)).tobytes() == row
 
 
 def _lost_tail(content: bytes, image: ImageFile.ImageFile, size: int, most: int) -> str:

@@ -89,7 +89,7 @@ class Recipe:
             content = source if isinstance(source, bytes) else read_content(source)
             return decode(content, self.size, self.fit, self.bounds), hashlib.sha256(content).hexdigest()
         except DamagedError as error:
-            raise DamagedImageError(str(error), np.asarray(square(error.image, self.size, self.fit))) from None
+            raise DamagedImageError(error, np.asarray(square(error.image, self.size, self.fit))) from None
         except UnreadableError as error:
             raise UnreadableImageError(str(error)) from None
 
@@ -97,9 +97,9 @@ class Recipe:
 class DamagedImageError(UnreadableImageError):
     """A picture of which part is missing or wrong; `pixels` (size, size, 3) is what can be seen of it."""
 
-    def __init__(self, reason: str, pixels: Images) -> None:
-        super().__init__(reason)
-        self.pixels = pixels
+    def __init__(self, error: DamagedError, pixels: Images) -> None:
+        super().__init__(str(error))
+        self.damage, self.pixels = error.damage, pixels
 
 
 class Opened(ABC):
@@ -152,7 +152,7 @@ def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True,
             images[row], sha256[row] = recipe.decode(paths[row])
         except UnreadableImageError as error:
             if salvage and isinstance(error, DamagedImageError):
-                images[row], damaged[row] = error.pixels, str(error)
+                images[row], damaged[row] = error.pixels, error.damage
             else:
                 failed[row] = str(error)
 

@@ -16,6 +16,7 @@ DUPLICATES = ("near", "exact")
 LARGEST_NUMBER = 2**24  # of classes, features or channels in a model
 DAMAGED = ("refuse", "answer")
 SMALLEST_PICTURE, LARGEST_PICTURE = 8, 2048
+LARGEST_VALUE = 65_535  # of a grey pixel
 
 
 def require_one_of(known: Sequence[str], name: str, value: object) -> None:

@@ -15,8 +15,10 @@ from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError, suggest
 from linnaea.runtime.cache import cache_folder
 from linnaea.runtime.cells import as_csv, escape, join_cell
+from linnaea.runtime.containers.contract import MOST_MEMBER_BYTES
 from linnaea.runtime.files import whole_folder, write_text
 from linnaea.runtime.images import suffix_of
+from linnaea.runtime.reading import read_regular
 
 logger = logging.getLogger("linnaea")
 TABLE = "manifest.csv"
@@ -82,7 +84,8 @@ def _write(part: Any, split: str | None, folder: Path) -> Iterator[Row]:
     place = folder / (split or "images")
     place.mkdir()
     for number, row in enumerate(part.cast_column(image, Image(decode=False))):
-        content = row[image]["bytes"] if row[image]["bytes"] is not None else Path(row[image]["path"]).read_bytes()
+        content, path = row[image]["bytes"], row[image]["path"]
+        content = read_regular(Path(path), MOST_MEMBER_BYTES) if content is None else content
         file = place / f"{number:08}{suffix_of(content)}"
         file.write_bytes(content)
         facts = {name: "" if row[name] is None else str(row[name]) for name in kept}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from material import reasons, touch
+from PIL import Image
 
 from linnaea.data.sources import SOURCES, read
 from linnaea.data.sources.folders import images_in
@@ -127,8 +128,15 @@ def test_absent_paths_and_other_files_are_refused(tmp_path):
 
 
 def test_images_in_a_folder(tmp_path):
-    touch(tmp_path, "b/2.png", "a.jpg", ".hidden/3.png", "notes.txt")
-    assert [os.path.relpath(file, tmp_path) for file in images_in(tmp_path)] == ["a.jpg", "b/2.png"]
+    touch(tmp_path, "b/2.png", "a.jpg", "c.jfif", "d.HEIC", ".hidden/3.png", "notes.txt", "empty")
+    Image.new("L", (4, 4)).save(tmp_path / "unnamed", "PNG")
+    images, others = images_in(tmp_path)
+    assert {os.path.relpath(file, tmp_path) for file in images} == {"a.jpg", "b/2.png", "c.jfif", "d.HEIC", "unnamed"}
+    assert {entry.path: entry.reason for entry in others} == {
+        ".hidden/3.png": "hidden",
+        "notes.txt": "not an image file (.txt)",
+        "empty": "not an image file (no ending)",
+    }
 
 
 def test_every_source_is_registered_once():

@@ -281,7 +281,7 @@ def test_an_archive_that_would_write_outside(linnaea, tmp_path, shapes):
         ("train_32x32.mat", b"no array", ["train_32x32.mat cannot be read as a Matlab file"]),
         ("instances.json", b'{"images": []}', ["instances.json cannot be read as COCO", "categories"]),
         ("labels.csv", b"path,label\n=1.png,=1+1\n", ["holds no images", "file not found"]),
-        ("labels.jsonl", b"no json", ["labels.jsonl cannot be read as a table"]),
+        ("labels.jsonl", b"no json", ["labels.jsonl, line 1 cannot be read as a table"]),
     ],
 )
 def test_files_that_are_not_what_their_name_says(refused, tmp_path, name, content, words):

@@ -1,8 +1,8 @@
 """The one way from an image file to pixels, used by training, prediction and every export.
 
 This file imports nothing but the standard library, numpy, Pillow and two files of its own kind, because all three
-travel verbatim beside an exported model: change one and every answer changes, so exports keep the copies they were
-made with.
+travel as they are beside an exported model: change one and every answer changes, so exports keep the copies they
+were made with.
 """
 
 import io

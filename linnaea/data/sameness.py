@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from linnaea.data.decoding import UnreadableError, read_rgb, square
-from linnaea.data.pixels import read_content
+from linnaea.data.pixels import Recipe, read_content
 from linnaea.data.registration import Placement, grey, register
 from linnaea.errors import DataError
 from linnaea.runtime.containers import Located
@@ -31,15 +31,18 @@ MOST = 1.7  # times what all that explains, in the window that differs most
 AT_ONCE = 24
 
 
-def viewer(paths: Sequence[Located], fit: str) -> Callable[[int], Images]:
+def viewer(paths: Sequence[Located], recipe: Recipe) -> Callable[[int], Images]:
     """How to look at the picture of a row as a square (S, S, 3) at its own resolution, up to 256.
+
+    Of the `recipe` all but the size counts.
 
     What it gives raises DataError where a file cannot be read any more.
     """
 
     def look(row: int) -> Images:
         try:
-            return at_own_size(read_rgb(read_content(paths[row]), SIDES[-1] // 2), fit)
+            whole = read_rgb(read_content(paths[row]), SIDES[-1] // 2, recipe.bounds)
+            return at_own_size(whole, recipe.fit)
         except UnreadableError as error:
             raise DataError(f"{paths[row]} has changed since it was first read: {error}. Start again.") from None
 

@@ -98,7 +98,8 @@ def audit(
     require_one_of(DUPLICATES, "duplicates", duplicates)
     dataset = data if isinstance(data, Dataset) else read(data)
     embedding, size, note = embedding_for(weights, img_size, fit, dataset.paths)
-    found = digest(dataset.paths, recipe_for(dataset.paths, size, fit, max_pixels), embedding)
+    recipe = recipe_for(dataset.paths, size, fit, max_pixels)
+    found = digest(dataset.paths, recipe, embedding)
     lost = found.excluded(dataset.ids)
     dataset, found = dataset.without(lost), found.kept()
     if not len(dataset) and not lost:
@@ -108,7 +109,7 @@ def audit(
     if dataset.has("split"):
         require_all(dataset.column("split"))
     dataset = dataset.with_column("sha256", found.sha256)
-    look = viewer(dataset.paths, "stretch")  # the whole picture, as in its thumbnail
+    look = viewer(dataset.paths, replace(recipe, fit="stretch"))  # the whole picture, as in its thumbnail
     groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates, look)
     features = Finding("seen_with", note, count=len(dataset))
     inspection = inspect(dataset, found, groups, fit, seed)

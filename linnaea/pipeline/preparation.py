@@ -111,7 +111,7 @@ def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchan
     dataset = dataset.without(decoded.excluded(dataset.ids))
     decoded = decoded.kept()
     _require_classes(dataset)
-    look = viewer(dataset.paths, recipe.fit)
+    look = viewer(dataset.paths, recipe)
     groups, remarks = group_duplicates(thumbnails_of(decoded.images), decoded.sha256, duplicates, look)
     _log(remarks)
     return Usable(dataset.with_column("sha256", decoded.sha256), decoded, groups, remarks)

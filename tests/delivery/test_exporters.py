@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 
 from linnaea.classifier import Classifier, Policy
-from linnaea.data.decoding import decode
 from linnaea.data.pixels import Recipe, decode_files
 from linnaea.delivery.exporters import EXPORTERS, Exporter, export
 from linnaea.delivery.exporters.predict_onnx import Predictor

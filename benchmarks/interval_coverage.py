@@ -27,7 +27,7 @@ SKILL, ALIKE, SIZE = 2.0, 0.5, 5  # how far classes lie apart; how much of the n
 OVER_CONFIDENT = 2.0  # times the logits that would be right
 PLAIN = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "average_precision", "aurc", "nll", "brier", "ece")
 COLUMNS = (*PLAIN, "ece, calibrated", "map")
-REPETITIONS = {50: 400, 200: 400, 1000: 200}
+REPETITIONS = {50: 300, 200: 200, 1000: 100}
 KINDS = ("alone", "groups", "groups of one class")
 
 

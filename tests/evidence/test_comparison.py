@@ -60,6 +60,19 @@ def test_two_like_classifiers_are_rarely_called_different(from_logits):
     assert covered / 150 >= 0.91
 
 
+def test_differences_over_few_groups_cover(from_logits):
+    random, held = np.random.default_rng(6), dict.fromkeys(("accuracy", "balanced_accuracy", "nll", "roc_auc_ovr"), 0)
+    groups = [f"animal {row // 8}" for row in range(96)]
+    for seed in range(60):
+        targets = random.integers(0, 3, 96)
+        alike = [np.repeat(random.normal(size=(12, 3)), 8, axis=0) for _ in range(2)]
+        both = [random.normal(size=(96, 3)) + each + 1.5 * np.eye(3)[targets] for each in alike]
+        found = compare(*(from_logits(logits, targets, group=groups) for logits in both), seed=seed).differences
+        for name in held:
+            held[name] += found[name].lo <= 0 <= found[name].hi
+    assert all(count / 60 >= 0.87 for count in held.values()), held
+
+
 def test_mcnemar_is_exact():
     assert mcnemar(0, 0) == 1.0
     assert mcnemar(0, 5) == pytest.approx(2 / 32)

@@ -37,7 +37,8 @@ MOST_PIXELS = 50_000_000
 WHITE = 65_535  # the value of a 16-bit grey picture that is white
 UNLIKELY = (91, 164, 37, 90)  # a ground that shows where a decoder has written nothing
 BLACK = (0, 0, 0, 0)
-MISSING_GREY = (128, 128)
+MISSING_GREY = (128, (128, 128, 128), (127, 127, 127, 127), (128, 128, 128, 128))
+COVERED = ("JPEG", "MPO", "WEBP")  # formats whose decoders write every row, or say that they cannot
 NOT_FOUND = "file not found"
 ORIENTATION = 0x0112
 UPRIGHT = {
@@ -190,8 +191,9 @@ def _scaled(image: ImageFile.ImageFile, size: int) -> ImageFile.ImageFile:
 
 def _load(image: ImageFile.ImageFile, ground: tuple[int, ...]) -> str:
     """Decode onto a ground of one colour, which shows where nothing was decoded; returns what stopped the decoder."""
-    covered = [tile[1] for tile in image.tile]
-    if image.format != "GIF" or covered == [(0, 0, *image.size)]:  # a GIF's first frame may cover a part by design
+    if image.format in COVERED or (image.format == "GIF" and image.tile[0][1] != (0, 0, *image.size)):
+        ground = BLACK  # as it is anyway; a GIF's first frame may cover a part by design
+    else:
         image.im = Image.new(image.mode, image.size, _colour(image.mode, ground)).im
     try:
         image.load()
@@ -203,16 +205,26 @@ def _load(image: ImageFile.ImageFile, ground: tuple[int, ...]) -> str:
     return ""
 
 
+@lru_cache
 def _colour(mode: str, ground: tuple[int, ...]) -> int | tuple[int, ...]:
     bands = len(Image.new(mode, (1, 1)).getbands())
     return ground[:bands] if bands > 1 else ground[0]
 
 
+@lru_cache
+def _pixel(mode: str, ground: tuple[int, ...]) -> Any:
+    return Image.new(mode, (1, 1), _colour(mode, ground)).getpixel((0, 0))
+
+
 def _bare(image: Image.Image, ground: tuple[int, ...]) -> Iterator[bool]:
     """Whether the first row, and whether the last, are of one colour; bitmaps begin with the last."""
-    row = Image.new(image.mode, (image.width, 1), _colour(image.mode, ground)).tobytes()
     for top in (0, image.height - 1):
-        yield _cut_out(image, (0, top, image.width, top + 1)).tobytes() == row
+        yield image.getpixel((0, top)) == _pixel(image.mode, ground) and _is_row(image, top, ground)
+
+
+def _is_row(image: Image.Image, top: int, ground: tuple[int, ...]) -> bool:
+    row = Image.new(image.mode, (image.width, 1), _colour(image.mode, ground))
+    return _cut_out(image, (0, top, image.width, top + 1)).tobytes() == row.tobytes()
 
 
 def _lost_tail(content: bytes, image: ImageFile.ImageFile, size: int, most: int) -> str:
@@ -222,7 +234,10 @@ def _lost_tail(content: bytes, image: ImageFile.ImageFile, size: int, most: int)
     if image.format == "WEBP":
         lost = webp_ends_in_zeros(content) and any(low < high for low, high in _corner(image, 16))
         return "its end is missing, there are zeros instead" if lost else ""
-    if isinstance(image, JpegImagePlugin.JpegImageFile) and _corner(image, 2) == [MISSING_GREY] * len(image.getbands()):
+    if (
+        isinstance(image, JpegImagePlugin.JpegImageFile)
+        and image.getpixel((image.width - 1, image.height - 1)) in MISSING_GREY
+    ):
         other = _opened(filled_up(content), size, most)  # libjpeg makes grey of what is missing, and goes on
         other.load()
         return "its end is missing" if other.tobytes() != image.tobytes() else ""

@@ -1,11 +1,13 @@
 """A finding is what a watcher reports: a figure, a table, pictures and how serious it is."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SEVERITIES = ("info", "warning", "error")
+PROMISE = "promise_"  # names of findings about what was promised begin so
+RATES = ("coverage", "false_negative_rate", "unsure_rate", "unfamiliar_rate")  # promised by every policy
 Z = 1.959963984540054
 
 
@@ -27,7 +29,7 @@ class Estimate:
         return f"{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})"
 
 
-def wilson(count: float, n: int, z: float = Z) -> tuple[float, float]:
+def wilson(count: float, n: float, z: float = Z) -> tuple[float, float]:
     """The limits of a share, `count` of `n` images; 0 and 1 where there are none (Wilson 1927).
 
     They are those of 95 %, or lie `z` standard errors apart from it.
@@ -54,6 +56,11 @@ class Finding:
     rows: Sequence[Mapping[str, Any]] = ()
     images: Sequence[str] = field(default=())
 
+    @property
+    def is_promise(self) -> bool:
+        """Whether it says that something promised was kept, missed, or could not be decided."""
+        return self.name.startswith(PROMISE)
+
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise ValueError(f"severity is {self.severity!r}; expected one of {', '.join(SEVERITIES)}.")
@@ -67,3 +74,10 @@ class Finding:
         """The inverse of `to_json`."""
         figure = content.get("figure")
         return cls(**{**content, "figure": Estimate(**figure) if figure else None})
+
+
+def promises_in(findings: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Whether promises were kept: what is to be told first, an aim, a risk and what was missed; then the rest."""
+    told = [finding for finding in findings if finding.is_promise]
+    later = [f for f in told if f.severity == "info" and f.name.removeprefix(PROMISE) in RATES]
+    return [finding for finding in told if finding not in later], later

@@ -30,13 +30,13 @@ AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 class Predictions:
     """What a classifier said about each image.
 
-    `table` has the columns `id`, `truth` (null when there is none), `logits` and `probabilities` (lists of K floats,
-    null where there is no answer), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one
-    of `REASONS`), `detail` (why an image has no answer, or is damaged), and `group` where the data has groups. Where an
-    image may carry several labels, `truth` and `label` hold lists, and `unknown` the classes that nobody knows to be
-    there or not. Where classes lie below groups, `taxonomy` maps each to the group above it, and `label` may be a
-    group. Of predictions that were only opened, `logits` and `probabilities` are read from the file `source` when asked
-    for.
+    `table` has the columns `id`, `truth` (null when there is none), `logits` and `probabilities` (lists of K floats in
+    the order of `classes`, that of the classifier's bundle; null where there is no answer), `label`, `confidence`,
+    `prediction_set` (list of labels), `ood_score`, `reason` (one of `REASONS`), `detail` (why an image has no answer,
+    or is damaged), and `group` where the data has groups. Where an image may carry several labels, `truth` and `label`
+    hold lists, and `unknown` the classes that nobody knows to be there or not. Where classes lie below groups,
+    `taxonomy` maps each to the group above it, and `label` may be a group. Of predictions that were only opened,
+    `logits` and `probabilities` are read from the file `source` when asked for.
     """
 
     table: pa.Table
@@ -235,9 +235,13 @@ class Predictions:
         return keep_checksum(self.write(path))
 
     def write(self, path: Path) -> Path:
-        """Write as Parquet, with the classes, the task and the taxonomy in the file's metadata; atomic."""
+        """Write as Parquet, with the classes, the task and the taxonomy in the file's metadata; atomic.
+
+        The classes, in the order of the scores, also stand as a JSON list under the key `classes`, for other readers.
+        """
         facts = {"classes": self.classes, "task": self.task, "taxonomy": dict(self.taxonomy)}
-        table = self.loaded().table.replace_schema_metadata({b"linnaea": json.dumps(facts).encode()})
+        metadata = {b"linnaea": json.dumps(facts).encode(), b"classes": json.dumps(self.classes).encode()}
+        table = self.loaded().table.replace_schema_metadata(metadata)
         rows = max(1, AT_ONCE // max(1, len(self.classes)))
         return write_atomically(
             path, lambda partial: pq.write_table(table, partial, compression="zstd", row_group_size=rows)

@@ -241,12 +241,16 @@ def _told(folder: Path) -> None:
 
 
 def _verdict(folder: Path) -> str:
+    """Whether what was promised was kept, what was chosen and why, and how good it is."""
     from linnaea.delivery.report.words import metric_named
-    from linnaea.finding import Estimate
+    from linnaea.finding import Estimate, Finding, promises_in
     from linnaea.runtime.files import read_json
     from linnaea.task import TASKS
 
     record, figures = read_json(folder / "run.json"), read_json(folder / "metrics.json")
     split, metric = "test" if "test" in figures else "val", TASKS[record["dataset"]["task"]].metric
+    findings = map(Finding.from_json, read_json(folder / "findings" / f"{split}.json"))
+    first, later = ([finding.summary for finding in told] for told in promises_in(findings))
     figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
-    return f"{record['chosen_because']}\n{metric_named(metric).title} on {split}: {figure} {of} {figure.n} images."
+    reached = f"{metric_named(metric).title} on {split}: {figure} {of} {figure.n} images."
+    return "\n".join([*first, record["chosen_because"], reached, *later])

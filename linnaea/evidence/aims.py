@@ -85,13 +85,15 @@ class Aim:
 
     `score(cuts, amounts)` says how good each threshold is (T,), -inf where it misses the aim. `amounts` reads what
     follows the equals sign; None where nothing may. `floor` is the figure of `Cuts` that the amount is a least value
-    of. `doubtful` says that where images are few the score is taken to be partly what the probabilities promise.
+    of; `priced` says that the amounts are what the four kinds of answer cost. `doubtful` says
+    that where images are few the score is taken to be partly what the probabilities promise.
     """
 
     score: Callable[[Cuts, tuple[float, ...]], Floats]
     amounts: Callable[[str], tuple[float, ...]] | None = None
     example: str = ""
     floor: str = ""
+    priced: bool = False
     doubtful: bool = False
 
 
@@ -213,4 +215,4 @@ AIMS.register("f1")(Aim(f1, example="f1", doubtful=True))
 AIMS.register("recall")(Aim(recall, _one_share, "recall=0.95", "recall"))
 AIMS.register("precision")(Aim(precision, _one_share, "precision=0.9", "precision"))
 AIMS.register("specificity")(Aim(specificity, _one_share, "specificity=0.95", "specificity"))
-AIMS.register("cost")(Aim(cost, _costs, "cost=1:5", doubtful=True))
+AIMS.register("cost")(Aim(cost, _costs, "cost=1:5", priced=True, doubtful=True))

@@ -17,10 +17,12 @@ from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
 from linnaea.evidence.metrics.scores import Flags
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
+from linnaea.evidence.promised import promises_of
+from linnaea.evidence.promises import findings_of
 from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
 from linnaea.evidence.tree_tables import tree_findings
-from linnaea.finding import Estimate, Finding
+from linnaea.finding import Estimate, Finding, promises_in
 from linnaea.predictions import Predictions
 from linnaea.task import Floats
 
@@ -40,9 +42,11 @@ class Evaluation:
         return Evaluation(self.predictions, {**self.figures, **figures}, [*self.findings, *findings])
 
     def __str__(self) -> str:
+        first, later = ([finding.summary for finding in told] for told in promises_in(self.findings))
         rows = [(name, str(figure), f"n = {figure.n}", figure.method) for name, figure in self.figures.items()]
         name, figure, images = (max(len(row[column]) for row in rows) for column in range(3))
-        return "\n".join(f"{row[0]:<{name}}  {row[1]:<{figure}}  {row[2]:<{images}}  {row[3]}" for row in rows)
+        lines = (f"{row[0]:<{name}}  {row[1]:<{figure}}  {row[2]:<{images}}  {row[3]}" for row in rows)
+        return "\n".join([*first, *lines, *later])
 
 
 def figures(
@@ -120,15 +124,22 @@ def judge(
     policy: Policy | None = None,
     *,
     tuned_on: Predictions | None = None,
+    fitted_here: bool = False,
     prevalence: float | None = None,
     seed: int = 0,
     replicates: int = REPLICATES,
 ) -> Evaluation:
-    """All `figures` and `findings`, from one pass over the scores."""
+    """All `figures` and `findings`, from one pass over the scores.
+
+    Where the policy is known, findings `promise_...` come first: whether these images show that what it promises is
+    kept. `fitted_here` says that it was fitted to these very images, which then show nothing of the kind.
+    """
     require_prevalence(predictions.task, prevalence)
     scores = scores_of(predictions)
-    told = _findings(predictions, scores, policy, tuned_on, seed, replicates)
-    return Evaluation(predictions, _figures(predictions, scores, seed, replicates, prevalence), told)
+    tables = _findings(predictions, scores, policy, tuned_on, seed, replicates)
+    known = _figures(predictions, scores, seed, replicates, prevalence)
+    promises = {} if policy is None else promises_of(predictions, scores, policy, known, seed=seed)
+    return Evaluation(predictions, known, [*findings_of(promises, tested=not fitted_here), *tables])
 
 
 def write_evaluation(
@@ -148,7 +159,15 @@ def write_evaluation(
     stay as they are.
     """
     tuned_on = _tuned_on(predictions, folder, name)
-    evaluation = judge(predictions, policy, tuned_on=tuned_on, prevalence=prevalence, seed=seed, replicates=replicates)
+    evaluation = judge(
+        predictions,
+        policy,
+        tuned_on=tuned_on,
+        fitted_here=name == "val",
+        prevalence=prevalence,
+        seed=seed,
+        replicates=replicates,
+    )
     predictions.keep(folder / "predictions" / f"{name}.parquet")
     keep_figures(folder, name, evaluation.figures, evaluation.findings)
     return evaluation
@@ -166,6 +185,7 @@ def _tuned_on(predictions: Predictions, folder: Path, name: str) -> Predictions 
 def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict[str, Statistic]:
     if isinstance(scores, LabelScores):
         return of_label_policy(predictions, scores, sample)
+    assert isinstance(scores, Scores), "with one label per image"
     everything = np.ones(len(scores), dtype=bool)
     given, holds, sizes = _prediction_sets(predictions)
     return {
@@ -174,14 +194,9 @@ def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict
         "unsure_rate": of_share(predictions.answered("unsure"), everything, sample, "no images"),
         "unfamiliar_rate": of_share(predictions.answered("unfamiliar"), everything, sample, "no images"),
         "answered_accuracy": of_share(
-            _right(scores), predictions.answered("ok"), sample, 'no images with the reason "ok"'
+            scores.right, predictions.answered("ok"), sample, 'no images with the reason "ok"'
         ),
     }
-
-
-def _right(scores: Judged) -> Flags:
-    """Whether what was answered is true (n,); of a group it is where the true class lies below it."""
-    return scores.right if isinstance(scores, TreeScores) else scores.hits
 
 
 def _prediction_sets(predictions: Predictions) -> tuple[Flags, Flags, Floats]:

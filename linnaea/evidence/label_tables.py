@@ -17,7 +17,7 @@ from linnaea.evidence.metrics.scores import BINS, Flags, Ranking, ratio
 from linnaea.evidence.shares import Shares, share_at, slack_of_parts
 from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import sample_of, sorts_too_much
-from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits
+from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits, with_outlook
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.runtime.words import in_number
@@ -104,6 +104,7 @@ def _per_label(
         },
         **with_limits("precision", precision),
         **with_limits("recall", recall),
+        **with_outlook("recall", recall),
         "f1": or_none(ratio(2 * right, precision.images + recall.images)),
         "threshold": _thresholds(policy, len(classes)),
     }

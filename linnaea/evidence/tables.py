@@ -1,29 +1,35 @@
 """The tables a report draws from predictions, each a finding with one plain sentence."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from linnaea.decisions import UNDEFINED
-from linnaea.evidence.metrics.scores import BINS, Integers, Scores, ratio, totals
+from linnaea.evidence.metrics.scores import BINS, Integers, Scores, confidence_of, ratio, totals
+from linnaea.evidence.metrics.trees import TreeScores
+from linnaea.evidence.outlook import TIMES, with_more_images
 from linnaea.evidence.shares import Shares, share_at
 from linnaea.evidence.statistics import sample_of
-from linnaea.finding import Finding
+from linnaea.finding import Estimate, Finding
 from linnaea.predictions import REASONS, Predictions
 from linnaea.task import Floats
 
 MOST_MISTAKES = 48
+MOST_NAMED = 5
+OF_CLASSES = " Where a group was answered, its most probable class counts here."
 
 
 def findings(predictions: Predictions, scores: Scores) -> list[Finding]:
     """The findings `per_class`, `confusion`, `reliability`, `mistakes`, `answers`, and `unreadable` if any is.
 
-    What an answer that is a group was taken for is the most probable class.
+    Where classes lie below groups, tables of classes are of the most probable one, as they say; a mistake is an answer
+    that is neither the class nor a group above it.
     """
-    groups = sample_of(predictions).groups
+    groups, note = sample_of(predictions).groups, OF_CLASSES if isinstance(scores, TreeScores) else ""
     tables = [
-        _per_class(predictions, scores, groups),
-        _confusion(predictions, scores),
+        _per_class(predictions, scores, groups, note),
+        _confusion(predictions, scores, note),
         _reliability(scores, groups),
         _mistakes(predictions, scores),
         answers(predictions),
@@ -31,7 +37,7 @@ def findings(predictions: Predictions, scores: Scores) -> list[Finding]:
     return tables if scores.readable.all() else [*tables, unreadable(predictions, "answered wrongly")]
 
 
-def _per_class(predictions: Predictions, scores: Scores, groups: Integers | None) -> Finding:
+def _per_class(predictions: Predictions, scores: Scores, groups: Integers | None, note: str) -> Finding:
     recall = share_at(scores.targets, scores.hits, scores.classes, groups)
     precision = share_at(scores.answers, scores.hits, scores.classes, groups)
     right = totals(np.ones((1, len(scores))), scores.targets, scores.classes, scores.hits)[0]
@@ -40,24 +46,32 @@ def _per_class(predictions: Predictions, scores: Scores, groups: Integers | None
         "n": recall.images.astype(int).tolist(),
         **with_limits("precision", precision),
         **with_limits("recall", recall),
+        **with_outlook("recall", recall),
         "f1": or_none(ratio(2 * right, recall.images + precision.images)),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return Finding("per_class", _weakest(rows), count=len(scores), rows=rows)
+    return Finding("per_class", _weakest(rows) + note, count=len(scores), rows=rows)
 
 
 def _weakest(rows: list[dict[str, Any]]) -> str:
-    seen = [row for row in rows if row["n"]]
+    seen, unseen = ([row for row in rows if bool(row["n"]) == there] for there in (True, False))
     if not seen:
         return "No class has any image."
+    lacking = f" {_listed([row['class'] for row in unseen])} cannot be judged: there is no image." if unseen else ""
     weakest = min(seen, key=lambda row: (row["recall"], -row["n"]))
     if weakest["recall"] == 1:
         least = min(seen, key=lambda row: row["n"])
-        return f"No class has an image that was answered wrongly; {least['class']} has the fewest, n = {least['n']}."
-    return f"The weakest class is {weakest['class']}: recall {percent(weakest['recall'])}, n = {weakest['n']}."
+        told = f"No class has an image that was answered wrongly; {least['class']} has the fewest, n = {least['n']}."
+        return told + lacking
+    weak = f"The weakest class is {weakest['class']}: recall {percent(weakest['recall'])}, n = {weakest['n']}."
+    return weak + lacking
 
 
-def _confusion(predictions: Predictions, scores: Scores) -> Finding:
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+
+
+def _confusion(predictions: Predictions, scores: Scores, note: str) -> Finding:
     names = [*predictions.classes, "no answer", "unreadable"]
     answers = np.where(scores.answers >= 0, scores.answers, scores.classes)
     answers = np.where(predictions.answered("unreadable"), scores.classes + 1, answers)
@@ -67,10 +81,10 @@ def _confusion(predictions: Predictions, scores: Scores) -> Finding:
     confused = [row for row in rows if row["truth"] != row["answer"] and row["answer"] in predictions.classes]
     mistakes = sum(row["count"] for row in confused)
     if not confused:
-        return Finding("confusion", "No image was taken for another class.", rows=rows)
+        return Finding("confusion", f"No image was taken for another class.{note}", rows=rows)
     worst = max(confused, key=lambda row: row["count"])
     summary = f"Most often {worst['truth']} was taken for {worst['answer']}: {worst['count']} of {mistakes} confusions."
-    return Finding("confusion", summary, count=mistakes, rows=rows)
+    return Finding("confusion", summary + note, count=mistakes, rows=rows)
 
 
 def _reliability(scores: Scores, groups: Integers | None) -> Finding:
@@ -89,18 +103,22 @@ def _reliability(scores: Scores, groups: Integers | None) -> Finding:
         return Finding("reliability", "No image could be read.")
     sure, right = percent(read.confidence.mean()), percent(read.hits.mean())
     summary = f"The mean confidence is {sure} where {right} of the answers are right."
+    if isinstance(scores, TreeScores):
+        summary = (
+            f"The mean probability of the most probable class is {sure} where it is right for {right} of the images."
+        )
     return Finding("reliability", summary, count=len(read), rows=[row for row in rows if row["n"]])
 
 
 def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
-    wrong = np.flatnonzero(scores.readable & ~scores.hits)
-    worst = wrong[np.argsort(-scores.confidence[wrong], kind="stable")][:MOST_MISTAKES]
+    wrong, confidence = np.flatnonzero(scores.mistaken), confidence_of(predictions)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
     rows = [
         {
             "id": told["id"],
             "truth": told["truth"],
-            "label": predictions.classes[answer] if (answer := scores.answers[row]) >= 0 else told["label"],
-            "confidence": float(scores.confidence[row]),
+            "label": told["label"],
+            "confidence": float(confidence[row]),
             "truth_probability": float(scores.probabilities[row, scores.targets[row]]),
         }
         for row, told in zip(worst.tolist(), predictions.rows(worst, "id", "truth", "label"), strict=True)
@@ -145,6 +163,22 @@ def percent(share: float) -> str:
 def with_limits(name: str, told: Shares) -> dict[str, list[Any]]:
     """Shares and their limits as columns named after them."""
     return {name: or_none(told.value), f"{name}_lo": or_none(told.lo), f"{name}_hi": or_none(told.hi)}
+
+
+def with_outlook(name: str, told: Shares) -> dict[str, list[Any]]:
+    """The limits that shares would have from twice and four times the images, as columns named after them.
+
+    Should each share stay where it is, and further images come as these did.
+    """
+    columns: dict[str, list[Any]] = {}
+    known = list(zip(*map(or_none, (told.value, told.lo, told.hi)), told.images.astype(int).tolist(), strict=True))
+    for times, factor in TIMES.items():
+        ends = [
+            (None, None) if value is None or lo is None else with_more_images(Estimate(value, lo, hi, n, ""), factor)
+            for value, lo, hi, n in known
+        ]
+        columns |= {f"{name}_{times}_{end}": [pair[side] for pair in ends] for side, end in enumerate(("lo", "hi"))}
+    return columns
 
 
 def or_none(values: Floats) -> list[float | None]:

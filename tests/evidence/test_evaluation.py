@@ -82,11 +82,12 @@ def test_per_class(small):
     assert found.summary == "The weakest class is class 1: recall 50.0 %, n = 2."
     assert [row["class"] for row in found.rows] == list(small.classes)
     first = found.rows[0]
-    assert list(first) == ["class", "n", *PRECISION, "recall", "recall_lo", "recall_hi", "f1"]
+    assert list(first) == ["class", "n", *PRECISION, "recall", "recall_lo", "recall_hi", *MORE, "f1"]
     assert (first["n"], first["precision"], first["recall"], first["f1"]) == (3, 2 / 3, 2 / 3, 2 / 3)
     assert first["recall_lo"] < 2 / 3 < first["recall_hi"]
 
 
+MORE = [f"recall_{times}_{end}" for times in ("twice", "four_times") for end in ("lo", "hi")]
 PRECISION = ["precision", "precision_lo", "precision_hi"]
 
 

@@ -25,6 +25,7 @@ def audit(inspection: Inspection) -> list[Finding]:
     from linnaea.data.audit import (  # noqa: F401  members register themselves
         classes,
         files,
+        judged,
         labels,
         leaks,
         levels,

@@ -73,6 +73,11 @@ class Folder:
         """Whether an image may show several labels."""
         return self.dataset.get("task") == "multilabel"
 
+    @property
+    def in_tree(self) -> bool:
+        """Whether classes lie below groups, so that an answer may be a group."""
+        return self.dataset.get("task") == "hierarchical"
+
     def why(self, otherwise: str = "") -> str:
         """Why something may be missing, from the run's status; `otherwise` is the reason in a finished run."""
         if self.status == "running":

@@ -172,8 +172,8 @@ def _threshold_sentences(policy: Mapping[str, Any], *, several: bool) -> Iterato
 
 
 def classes_of(folder: Folder, classifier: Mapping[str, Any]) -> list[str]:
-    """The names of the classes in their own order, from run.json or else from the classifier."""
-    stated = listing(folder.dataset.get("classes")) or listing(classifier.get("classes"))
+    """The names of the classes in the order of the classifier, or else of run.json."""
+    stated = listing(classifier.get("classes")) or listing(folder.dataset.get("classes"))
     return [str(name) for name in stated]
 
 

@@ -65,7 +65,7 @@ def render(run: Path) -> str:
         "left_out": manifest if manifest.missing else Part(manifest.content.left_out),
         "export": sections.findings_section(folder, export),
         "made": Part(sections.made_section(folder)),
-        "card": Part(sections.card_section(folder, evaluation, mapping(classifier.content), verdict.headline)),
+        "card": Part(sections.card_section(folder, evaluation, mapping(classifier.content), verdict.summary)),
     }
     further = sections.further_findings(folder, evaluation)
     titles = {name: title for name, title in SECTIONS.items() if name in parts}

@@ -177,7 +177,8 @@ def shown(root: Path | None, finding: Finding) -> dict[str, Any]:
 def further_findings(folder: Folder, evaluation: tables.Evaluation) -> list[dict[str, Any]]:
     """Findings that no section above draws: other names on the headline split, and other files."""
     shown_above = {*tables.DRAWN, *DRAWN, *tree.DRAWN}
-    rest = [finding for finding in evaluation.findings.content or [] if finding.name not in shown_above]
+    found = [finding for finding in evaluation.findings.content or [] if not finding.is_promise]
+    rest = [finding for finding in found if finding.name not in shown_above]
     groups = [{"title": evaluation.where, "part": findings_section(folder, Part(rest))}] if rest else []
     for name in folder.other_findings():
         groups.append({"title": f"findings/{name}.json", "part": findings_section(folder, folder.findings(name))})

@@ -7,7 +7,7 @@ from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part, mapping, pick
 from linnaea.delivery.report.words import METRICS, bounds, counted, estimate, figure, metric_named, number, percent
-from linnaea.finding import Finding
+from linnaea.finding import Finding, promises_in
 
 DRAWN = (
     "per_class", "confusion", "per_label", "co_occurrence", "reliability", "mistakes", "answers", "unreadable"
@@ -60,6 +60,11 @@ def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     names = [name for name in METRICS if name in evaluation.metrics.content]
     names += sorted(name for name in evaluation.metrics.content if name not in METRICS)
     return [_metric_row(name, evaluation.entry(name), mapping(evaluation.validation.get(name))) for name in names]
+
+
+def promises_of(evaluation: Evaluation) -> tuple[list[Finding], list[Finding]]:
+    """What was found about promises on the headline split: what is to be told first, and the rest."""
+    return promises_in(evaluation.findings.content or [])
 
 
 def _metric_row(name: str, entry: Mapping[str, Any], validation: Mapping[str, Any]) -> dict[str, Any]:

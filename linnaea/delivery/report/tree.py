@@ -14,7 +14,7 @@ SHARES = ("recall", "precision")
 
 def tree_sections(folder: Folder, evaluation: Evaluation) -> dict[str, Part]:
     """The section `tree` of a run whose classes lie below groups; nothing for any other."""
-    if folder.dataset.get("task") != "hierarchical":
+    if not folder.in_tree:
         return {}
     tree, levels = (evaluation.finding(name) for name in DRAWN)
     if tree.missing:

@@ -1,13 +1,17 @@
-"""The verdict: what was chosen, how good it is and what to be wary of, each sentence made from a fact."""
+"""The verdict: what promise was kept, what was chosen, how good it is, what to be wary of; each made from a fact."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from linnaea.delivery.report import tables
 from linnaea.delivery.report.folder import Folder, Part, listing, mapping
-from linnaea.delivery.report.tables import Evaluation, declined_share, images_in, images_of_each, split_words
+from linnaea.delivery.report.tables import Evaluation
 from linnaea.delivery.report.words import bounds, counted, estimate, metric_named, number, percent
+from linnaea.finding import Finding
 
+UNJUDGED = "unjudged_classes"
+MOST_NAMED = 5
 FEW_IMAGES = 100
 FEW_OF_A_CLASS = 10
 WIDE = 0.1
@@ -17,12 +21,39 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The headline, the sentences under it, and the cautions with the gravest first."""
+class Told:
+    """A sentence that begins with an outcome, such as kept or missed; both are empty in one that has none."""
 
-    headline: str
+    sentence: str
+    kind: str = ""
+    outcome: str = ""
+
+    @classmethod
+    def of(cls, finding: Finding) -> "Told":
+        """What a finding about a promise says."""
+        outcome, _, sentence = str(finding.summary or "").partition(": ")
+        return cls(sentence, outcome.partition(" ")[0].lower(), f"{outcome}:")
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.sentence}".strip()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The headline, the sentences under it, further promises, and the cautions with the gravest first.
+
+    The headline says whether an aim or a risk was kept, where one was stated or anything promised was missed.
+    """
+
+    headline: Told
     sentences: Sequence[str]
+    promises: Sequence[Told]
     cautions: Sequence[str]
+
+    @property
+    def summary(self) -> str:
+        """The headline and the sentence after it."""
+        return " ".join([str(self.headline), *(self.sentences[:1] if self.headline.outcome else [])])
 
 
 def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part, export: Part) -> Verdict:
@@ -30,17 +61,24 @@ def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part
     rungs = ladder.content or []
     chosen = str(folder.run.get("chosen") or "")
     name = headline_metric(evaluation, rungs, chosen)
-    sentences = [*_why_chosen(folder, rungs, chosen), *_declines(evaluation)] if chosen else []
+    first, later = tables.promises_of(evaluation)
+    stated = [Told.of(finding) for finding in first]
+    good = _how_good(folder, evaluation, name, chosen)
+    sentences = [*_why_chosen(folder, rungs, chosen), *_declines(folder, evaluation)] if chosen else []
     cautions = [
         *_about_run(folder),
         *_about_split(folder, evaluation),
         *_about_findings(export, "The export check"),
         *_about_findings(audit, "The data audit"),
         *_about_findings(folder.findings("thresholds"), "The choice of thresholds"),
+        *_about_unjudged(audit, evaluation),
         *_about_baseline(rungs, chosen, _baseline(folder)),
-        *_about_figure(evaluation, name),
+        *_about_figure(folder, evaluation, name),
     ]
-    return Verdict(_headline(folder, evaluation, name, chosen), sentences, cautions)
+    promises = [*stated[1:], *map(Told.of, later)]
+    if stated:
+        return Verdict(stated[0], [good, *sentences], promises, cautions)
+    return Verdict(Told(good), sentences, promises, cautions)
 
 
 def headline_metric(evaluation: Evaluation, rungs: Sequence[Row], chosen: str) -> str:
@@ -51,14 +89,16 @@ def headline_metric(evaluation: Evaluation, rungs: Sequence[Row], chosen: str) -
     return next((name for name in wanted if name in measured), "accuracy")
 
 
-def _headline(folder: Folder, evaluation: Evaluation, name: str, chosen: str) -> str:
+def _how_good(folder: Folder, evaluation: Evaluation, name: str, chosen: str) -> str:
     entry = evaluation.entry(name)
     who = f"The {chosen} rung" if chosen else "The classifier"
     if not entry:
         state = "has chosen no rung" if not chosen else f"chose {chosen}"
         return f"There is no verdict yet: the run is {folder.status}, {state} and holds no figures."
-    metric, images = metric_named(name), images_in(entry, evaluation.split)
+    metric, images = metric_named(name), tables.images_in(entry, evaluation.split)
     figure = estimate(entry, metric)
+    if name == "accuracy" and folder.in_tree:
+        return f"The most probable class{f' of the {chosen} rung' if chosen else ''} is right for {figure} of {images}."
     if name == "accuracy":
         return f"{who} names {figure} of {images} correctly."
     return f"{who} reaches {metric.title.lower()} {figure} on {images}."
@@ -84,12 +124,13 @@ def _baseline(folder: Folder) -> str:
     return "answering the same for every picture" if folder.several else "always answering the commonest class"
 
 
-def _declines(evaluation: Evaluation) -> Iterator[str]:
-    share = declined_share(evaluation)
+def _declines(folder: Folder, evaluation: Evaluation) -> Iterator[str]:
+    share = tables.declined_share(evaluation)
     if share is None:
         return
     entry = evaluation.entry("answered_accuracy")
-    when = f"; when it answers, {estimate(entry, metric_named('answered_accuracy'))} are right" if entry else ""
+    right = "are right, with the class or a group above it" if folder.in_tree else "are right"
+    when = f"; when it answers, {estimate(entry, metric_named('answered_accuracy'))} {right}" if entry else ""
     if share == 0:
         yield f"It answers every one of these images{when}."
     else:
@@ -124,6 +165,17 @@ def _about_findings(part: Part, who: str) -> Iterator[str]:
     yield f"{who} raised {said}. {'First' if len(raised) > 1 else 'It says'}: {worst.summary}"
 
 
+def _about_unjudged(audit: Part, evaluation: Evaluation) -> Iterator[str]:
+    """Classes that no image judges, with the groups that keep theirs together where the audit says so."""
+    told = [finding.summary for finding in audit.content or [] if finding.name == UNJUDGED]
+    unseen = [name for name, count in tables.images_of_each(evaluation) if not count]
+    if told:
+        yield told[0]
+    elif unseen:
+        named = ", ".join(unseen[:MOST_NAMED]) + (", …" if len(unseen) > MOST_NAMED else "")
+        yield f"None of the {tables.split_words(evaluation.split)} shows {named}: no figure speaks of it."
+
+
 def _about_baseline(rungs: Sequence[Row], chosen: str, baseline: str) -> Iterator[str]:
     rows = {str(row.get("rung")): row for row in rungs}
     lo, hi = number(rows.get(chosen, {}).get("lo")), number(rows.get("majority", {}).get("hi"))
@@ -131,21 +183,22 @@ def _about_baseline(rungs: Sequence[Row], chosen: str, baseline: str) -> Iterato
         yield f"The intervals of {chosen} and of {baseline} overlap: it may know nothing."
 
 
-def _about_figure(evaluation: Evaluation, name: str) -> Iterator[str]:
-    entry, metric, images = evaluation.entry(name), metric_named(name), split_words(evaluation.split)
+def _about_figure(folder: Folder, evaluation: Evaluation, name: str) -> Iterator[str]:
+    entry, metric, images = evaluation.entry(name), metric_named(name), tables.split_words(evaluation.split)
     n, lo, hi = (number(entry.get(key)) for key in ("n", "lo", "hi"))
     few = n is not None and n < FEW_IMAGES
     if lo is not None and hi is not None and hi - lo > WIDE and metric.bounded:
-        because = f": only {images_in(entry, evaluation.split)} stand behind it" if few else ""
+        because = f": only {tables.images_in(entry, evaluation.split)} stand behind it" if few else ""
         yield f"The interval is wide, {bounds(entry, metric)}{f'{chr(160)}%' if metric.share else ''}{because}."
     elif few:
-        yield f"Only {images_in(entry, evaluation.split)} stand behind these figures."
-    each = images_of_each(evaluation)
-    rare = [name for name, count in each if count < FEW_OF_A_CLASS]
+        yield f"Only {tables.images_in(entry, evaluation.split)} stand behind these figures."
+    each = tables.images_of_each(evaluation)
+    rare = [name for name, count in each if 0 < count < FEW_OF_A_CLASS]
     if rare:
         have = "has" if len(rare) == 1 else "have"
         nouns = ("class", "classes") if evaluation.finding("per_label").missing else ("label", "labels")
         yield f"{counted(len(rare), *nouns)} of {len(each)} {have} fewer than {FEW_OF_A_CLASS} {images}."
     ece = number(evaluation.entry("ece").get("value"))
     if ece is not None and ece > POOR_CALIBRATION:
-        yield f"Stated confidence is off by {percent(ece)} on average: do not read it as a probability yet."
+        what = "The probability of the most probable class" if folder.in_tree else "Stated confidence"
+        yield f"{what} is off by {percent(ece)} on average: do not read it as a probability yet."

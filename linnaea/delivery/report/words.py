@@ -76,7 +76,7 @@ METRICS = {
     "aurc": Metric(
         "Risk over coverage", "Error left when the least sure answers are set aside first; lower is better."
     ),
-    "answered_accuracy": Metric("Accuracy when it answers", "Share correct among images not declined.", share=True),
+    "answered_accuracy": Metric("Accuracy when it answers", "Share right among images not declined.", share=True),
     "unsure_rate": Metric("Unsure", "Share of images declined because the answer was not sure enough.", share=True),
     "unfamiliar_rate": Metric("Unfamiliar", "Share declined because they look unlike the training images.", share=True),
     "auroc": Metric("AUROC", "Chance that an unknown picture is stranger than a known one; 0.5 is guessing."),
@@ -161,6 +161,11 @@ def estimate(entry: Mapping[str, Any], metric: Metric) -> str:
     """A metric with its interval as `94.1 % (91.0 to 96.3)`."""
     interval = bounds(entry, metric)
     return figure(entry.get("value"), metric) + (f" ({interval})" if interval else "")
+
+
+def limits(row: Mapping[str, Any], name: str) -> str:
+    """The interval of a share in a row, from the columns `<name>_lo` and `<name>_hi`, a dash where there is none."""
+    return bounds({"lo": row.get(f"{name}_lo"), "hi": row.get(f"{name}_hi")}, METRICS["accuracy"]) or NOTHING
 
 
 def duration(value: Any) -> str:

@@ -154,6 +154,16 @@ class Scores(Judged):
         """Whether each answer is right (n,)."""
         return np.asarray(self.answers == self.targets)
 
+    @property
+    def right(self) -> Flags:
+        """Whether what was answered is true (n,)."""
+        return self.hits
+
+    @property
+    def mistaken(self) -> Flags:
+        """Whether an image could be read and what was answered is not true (n,)."""
+        return np.asarray(self.readable & ~self.hits)
+
     @cached_property
     def bins(self) -> Integers:
         """The bin of each confidence (n,) among `BINS` of equal width, closed above."""

@@ -63,9 +63,14 @@ class TreeScores(Scores):
         """Whether the true class is neither the answer nor below it (n,); the root, which says nothing, never is."""
         return np.asarray(self.shared < self.depth)
 
+    @property
+    def mistaken(self) -> Flags:
+        """Whether an image could be read and what was answered is neither its class nor above it (n,)."""
+        return np.asarray(self.readable & self.wrong)
+
     @cached_property
     def right(self) -> Flags:
-        """Whether something was said that is true (n,)."""
+        """Whether something was said that is true: the class or a group above it (n,)."""
         return np.asarray((~self.wrong & (self.depth > 0)) | (self.readable & (self.nodes == self.targets)))
 
     @cached_property

@@ -248,9 +248,11 @@ def _verdict(folder: Path) -> str:
     from linnaea.task import TASKS
 
     record, figures = read_json(folder / "run.json"), read_json(folder / "metrics.json")
-    split, metric = "test" if "test" in figures else "val", TASKS[record["dataset"]["task"]].metric
+    task = TASKS[record["dataset"]["task"]]
+    split, metric = "test" if "test" in figures else "val", task.metric
     findings = map(Finding.from_json, read_json(folder / "findings" / f"{split}.json"))
     first, later = ([finding.summary for finding in told] for told in promises_in(findings))
     figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
-    reached = f"{metric_named(metric).title} on {split}: {figure} {of} {figure.n} images."
+    whose = " of the most probable class" if task.hierarchical else ""
+    reached = f"{metric_named(metric).title}{whose} on {split}: {figure} {of} {figure.n} images."
     return "\n".join([*first, record["chosen_because"], reached, *later])

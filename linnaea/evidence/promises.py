@@ -122,7 +122,8 @@ def _outcome_of_all(outcomes: Sequence[str]) -> str:
     if len(order) == 1:
         return f"{order[0].capitalize()} for all {len(outcomes)} labels, of which the weakest"
     others = ", ".join(f"{name} for {outcomes.count(name)}" for name in order[1:])
-    return f"{order[0].capitalize()} for {outcomes.count(order[0])} of {len(outcomes)} labels ({others}), the worst"
+    which = "the worst" if order[0] == MISSED else "among them"
+    return f"{order[0].capitalize()} for {outcomes.count(order[0])} of {len(outcomes)} labels ({others}), {which}"
 
 
 def _by_chance(outcomes: Sequence[str]) -> str:

@@ -322,7 +322,7 @@ def test_many_classes_are_listed_by_their_confusions(finished_run: Path, edit: C
         {"name": "per_class", "summary": "", "rows": per_class},
     ]
     (finished_run / "findings" / "test.json").write_text(json.dumps(found))
-    edit(finished_run / "run.json", dataset={"classes": names})
+    edit(finished_run / "model" / "classifier.json", classes=names)
     text = page_of(finished_run).text
     assert "With 121 classes a matrix cannot be read" in text
     assert "24 of 40 kinds of confusion are listed; findings/test.json holds them all." in text

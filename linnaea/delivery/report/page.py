@@ -53,7 +53,7 @@ def render(run: Path) -> str:
     verdict = verdict_of(folder, evaluation, ladder, audit, export)
     parts = {
         "ladder": sections.ladder_section(ladder),
-        "metrics": sections.metrics_section(evaluation),
+        "metrics": sections.metrics_section(folder, evaluation),
         **decision_sections(folder, evaluation, classifier),
         **tree_sections(folder, evaluation),
         **_evaluated(folder, evaluation, classifier),

@@ -72,11 +72,11 @@ def _interval(row: Row, low: str, high: str) -> tuple[float, float] | None:
     return None if lo is None or hi is None else (lo, hi)
 
 
-def metrics_section(evaluation: tables.Evaluation) -> Part:
+def metrics_section(folder: Folder, evaluation: tables.Evaluation) -> Part:
     """The figures of the headline split and how each interval was made."""
     if evaluation.metrics.missing:
         return evaluation.metrics
-    rows = tables.metric_rows(evaluation)
+    rows = tables.metric_rows(evaluation, in_tree=folder.in_tree)
     return Part({"rows": rows, "methods": [(row["metric"].title, row["method"] or "not stated") for row in rows]})
 
 

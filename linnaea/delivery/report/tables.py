@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part, mapping, pick
-from linnaea.delivery.report.words import METRICS, bounds, counted, estimate, figure, metric_named, number, percent
+from linnaea.delivery.report.words import (
+    METRICS,
+    Metric,
+    bounds,
+    counted,
+    estimate,
+    figure,
+    metric_named,
+    number,
+    percent,
+)
 from linnaea.finding import Finding, promises_in
 
 DRAWN = (
@@ -55,11 +65,15 @@ def evaluation_of(folder: Folder) -> Evaluation:
     return Evaluation(split, metrics, folder.findings(split or "test"), validation)
 
 
-def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+def metric_rows(evaluation: Evaluation, *, in_tree: bool = False) -> list[dict[str, Any]]:
     """A row per metric, the known ones first in their own order, then the others by name."""
     names = [name for name in METRICS if name in evaluation.metrics.content]
     names += sorted(name for name in evaluation.metrics.content if name not in METRICS)
-    return [_metric_row(name, evaluation.entry(name), mapping(evaluation.validation.get(name))) for name in names]
+    return [
+        {"name": name, **_metric_row(metric_named(name, in_tree=in_tree), evaluation.entry(name), validation)}
+        for name in names
+        for validation in [mapping(evaluation.validation.get(name))]
+    ]
 
 
 def promises_of(evaluation: Evaluation) -> tuple[list[Finding], list[Finding]]:
@@ -67,10 +81,8 @@ def promises_of(evaluation: Evaluation) -> tuple[list[Finding], list[Finding]]:
     return promises_in(evaluation.findings.content or [])
 
 
-def _metric_row(name: str, entry: Mapping[str, Any], validation: Mapping[str, Any]) -> dict[str, Any]:
-    metric = metric_named(name)
+def _metric_row(metric: Metric, entry: Mapping[str, Any], validation: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "name": name,
         "metric": metric,
         "value": figure(entry.get("value"), metric),
         "bounds": bounds(entry, metric),

@@ -7,7 +7,7 @@ from typing import Any
 from linnaea.delivery.report import tables
 from linnaea.delivery.report.folder import Folder, Part, listing, mapping
 from linnaea.delivery.report.tables import Evaluation
-from linnaea.delivery.report.words import bounds, counted, estimate, metric_named, number, percent
+from linnaea.delivery.report.words import SPACE, bounds, counted, estimate, metric_named, number, percent
 from linnaea.finding import Finding
 
 UNJUDGED = "unjudged_classes"
@@ -31,7 +31,7 @@ class Told:
     @classmethod
     def of(cls, finding: Finding) -> "Told":
         """What a finding about a promise says."""
-        outcome, _, sentence = str(finding.summary or "").partition(": ")
+        outcome, _, sentence = str(finding.summary or "").replace(" %", f"{SPACE}%").partition(": ")
         return cls(sentence, outcome.partition(" ")[0].lower(), f"{outcome}:")
 
     def __str__(self) -> str:
@@ -42,13 +42,15 @@ class Told:
 class Verdict:
     """The headline, the sentences under it, further promises, and the cautions with the gravest first.
 
-    The headline says whether an aim or a risk was kept, where one was stated or anything promised was missed.
+    The headline says whether an aim or a risk was kept, where one was stated or anything promised was missed; `aim` is
+    what the threshold between two classes was chosen for, if it was.
     """
 
     headline: Told
     sentences: Sequence[str]
     promises: Sequence[Told]
     cautions: Sequence[str]
+    aim: str = ""
 
     @property
     def summary(self) -> str:
@@ -64,7 +66,7 @@ def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part
     first, later = tables.promises_of(evaluation)
     stated = [Told.of(finding) for finding in first]
     good = _how_good(folder, evaluation, name, chosen)
-    sentences = [*_why_chosen(folder, rungs, chosen), *_declines(folder, evaluation)] if chosen else []
+    sentences = [*_why_chosen(folder, evaluation, rungs, chosen), *_declines(folder, evaluation)] if chosen else []
     cautions = [
         *_about_run(folder),
         *_about_split(folder, evaluation),
@@ -76,9 +78,8 @@ def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part
         *_about_figure(folder, evaluation, name),
     ]
     promises = [*stated[1:], *map(Told.of, later)]
-    if stated:
-        return Verdict(stated[0], [good, *sentences], promises, cautions)
-    return Verdict(Told(good), sentences, promises, cautions)
+    headline, sentences = (stated[0], [good, *sentences]) if stated else (Told(good), sentences)
+    return Verdict(headline, sentences, promises, cautions, aim_of(evaluation))
 
 
 def headline_metric(evaluation: Evaluation, rungs: Sequence[Row], chosen: str) -> str:
@@ -100,11 +101,20 @@ def _how_good(folder: Folder, evaluation: Evaluation, name: str, chosen: str) ->
     if name == "accuracy" and folder.in_tree:
         return f"The most probable class{f' of the {chosen} rung' if chosen else ''} is right for {figure} of {images}."
     if name == "accuracy":
-        return f"{who} names {figure} of {images} correctly."
+        aim = aim_of(evaluation)
+        return f"{who} names {figure} of {images} correctly{f', at the threshold for {aim}' if aim else ''}."
     return f"{who} reaches {metric.title.lower()} {figure} on {images}."
 
 
-def _why_chosen(folder: Folder, rungs: Sequence[Row], chosen: str) -> Iterator[str]:
+def aim_of(evaluation: Evaluation) -> str:
+    """Of two classes the aim that the threshold in use was chosen for; empty where the likelier class is answered."""
+    points = evaluation.finding("operating_points")
+    rows = [] if points.missing else points.content.rows
+    aim = next((str(row.get("aim") or "") for row in rows if row.get("in_use")), "")
+    return "" if aim == "default" else aim
+
+
+def _why_chosen(folder: Folder, evaluation: Evaluation, rungs: Sequence[Row], chosen: str) -> Iterator[str]:
     because = str(folder.run.get("chosen_because") or "").strip()
     if because:
         yield f"Why {chosen}: {because.rstrip('.')}."
@@ -116,7 +126,8 @@ def _why_chosen(folder: Folder, rungs: Sequence[Row], chosen: str) -> Iterator[s
     elif chosen in rows and number(rows.get("majority", {}).get("value")) is not None:
         metric = metric_named(str(rows[chosen].get("metric")))
         ours, base = (estimate(rows[rung], metric) for rung in (chosen, "majority"))
-        yield f"On the ladder it reaches {ours}; {_baseline(folder)} reaches {base}."
+        how = ", by the likelier class," if aim_of(evaluation) else ""
+        yield f"On the ladder{how} it reaches {ours}; {_baseline(folder)} reaches {base}."
 
 
 def _baseline(folder: Folder) -> str:

@@ -96,9 +96,16 @@ METRICS = {
     ),
 }
 
+IN_TREES = {"accuracy": Metric("Accuracy", "Share of images whose most probable class is right.", share=True)}
 
-def metric_named(name: str) -> Metric:
-    """The description of a metric; an unknown one keeps its name and says that nothing is known of it."""
+
+def metric_named(name: str, *, in_tree: bool = False) -> Metric:
+    """The description of a metric; an unknown one keeps its name and says that nothing is known of it.
+
+    `in_tree` says that classes lie below groups, so that an answer need not be a class.
+    """
+    if in_tree and name in IN_TREES:
+        return IN_TREES[name]
     kind, _, share = name.partition("_at_prevalence_")
     if kind in METRICS and number(share) is not None:
         title = f"{METRICS[kind].title} at a prevalence of {percent(share)}"

@@ -18,7 +18,7 @@ from torch.nn import functional
 import linnaea as ln
 from linnaea.decisions import ROOT, Policy, decide, reasons
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence import compare, figures, findings
+from linnaea.evidence import compare, figures, findings, judge
 from linnaea.evidence.calibration import Aims, calibrate_with_findings
 from linnaea.evidence.metrics import METRICS, TREE_METRICS, scores_of
 from linnaea.evidence.roll_up import NEVER, fit_roll_up, highest_wrong
@@ -500,3 +500,21 @@ def test_calibration_says_what_it_did(run):
     assert softmax(logits, axis=1) == pytest.approx(predictions.scores(), abs=1e-5)
     with pytest.raises(UsageError, match="the task is multiclass"):
         calibrate_with_findings(classifier.with_(task="multiclass"), logits, scores, dataset.targets, Aims(risk=0.2))
+
+
+def test_mistakes_and_the_risk_go_by_what_was_answered_and_tables_of_classes_say_that_they_do_not():
+    probabilities, targets = drawn(400, sharpness=0.5)
+    policy = Policy(parents=TREE.parents, thresholds=(0.7,), confidence_threshold=0.7, risk=RISK, n=400)
+    told = judge(answered(probabilities, targets), policy)
+    found = {finding.name: finding for finding in told.findings}
+    assert found["mistakes"].count == round(told.figures["risk"].value * 400)
+    assert found["mistakes"].count < round((1 - told.figures["accuracy"].value) * 400)
+    for row in found["mistakes"].rows:
+        assert row["label"] not in (row["truth"], *TREE.ancestors(row["truth"]))
+    assert {row["label"] for row in found["mistakes"].rows} & {"mammal", "animal", "vehicle"}
+    assert list(found)[0] == "promise_risk"
+    assert found["promise_risk"].figure == told.figures["risk"]
+    assert "at most 10 % was promised" in found["promise_risk"].summary
+    for name in ("per_class", "confusion"):
+        assert found[name].summary.endswith("Where a group was answered, its most probable class counts here.")
+    assert found["reliability"].summary.startswith("The mean probability of the most probable class is")

@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 from PIL import Image, ImageDraw
 
 import linnaea as ln
 from linnaea.cli import main
+from linnaea.delivery.answers import FORMATS
 from linnaea.delivery.exporters import export
 from linnaea.delivery.exporters.predict_onnx import Predictor
 from linnaea.errors import UsageError
@@ -80,6 +82,64 @@ def test_the_report_shows_both_curves_and_the_threshold(run):
     findings = {finding["name"]: finding for finding in json.loads((run / "findings" / "test.json").read_text())}
     assert findings["operating_points"]["rows"][0]["aim"] == "recall=0.9"
     assert "chosen on val" in findings["operating_points"]["summary"]
+
+
+def test_whether_the_recall_was_kept_is_told_before_anything_else(run, monkeypatch, capsys):
+    promise = json.loads((run / "findings" / "test.json").read_text())[0]
+    sensitivity = json.loads((run / "metrics.json").read_text())["test"]["sensitivity"]
+    assert promise["name"] == "promise_recall"
+    assert {name: promise["figure"][name] for name in ("value", "lo", "hi", "n")} == {
+        name: sensitivity[name] for name in ("value", "lo", "hi", "n")
+    }
+    outcome, _, told = promise["summary"].partition(": ")
+    assert outcome in ("Kept", "Missed", "Undecided")
+    assert told.startswith("the recall of ill is")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert page.index(f"{outcome}:</strong> the recall of ill is") < page.index(
+        "correctly, at the threshold for recall=0.9"
+    )
+    assert "On the ladder, by the likelier class, it reaches" in page
+    assert f"- {promise['summary']}" in (run / "model" / "README.md").read_text()
+    monkeypatch.setattr(sys, "argv", ["linnaea", "evaluate", str(run)])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.startswith(promise["summary"])
+
+
+def test_training_prints_it_first_and_val_decides_nothing(photos, tmp_path, monkeypatch, capsys):
+    words = [
+        "train",
+        photos,
+        "--model",
+        "majority",
+        "--weights",
+        "none",
+        "--out",
+        tmp_path / "run",
+        "--aim",
+        "recall=0.9",
+    ]
+    monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, words)])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.startswith("Kept: the recall of well is 100.0 %")
+    first = json.loads((tmp_path / "run" / "findings" / "val.json").read_text())[0]
+    assert first["summary"].startswith("Not tested: on these images, by which it was chosen, the recall of well")
+
+
+def test_the_classes_have_the_order_of_the_bundle_in_every_file(run, photos):
+    classes = list(ln.load(run).classes)
+    assert classes == ["well", "ill"], "the positive one last, against the alphabet"
+    for name in ("val", "test"):
+        metadata = parquet.read_schema(run / "predictions" / f"{name}.parquet").metadata
+        assert json.loads(metadata[b"classes"]) == json.loads(metadata[b"linnaea"])["classes"] == classes
+    predictions = Run.open(run).predictions("test")
+    yes = np.array(predictions.column("label")) == "ill"
+    assert predictions.scores()[yes, 1].min() > predictions.scores()[~yes, 1].max()
+    findings = {finding["name"]: finding for finding in json.loads((run / "findings" / "test.json").read_text())}
+    assert [row["class"] for row in findings["per_class"]["rows"]] == classes
+    answers = ln.predict(run, sorted(photos.rglob("*.png"))[:3])
+    assert [list(row["probabilities"]) for row in json.loads(FORMATS["json"](answers, None))] == [classes] * 3
 
 
 def test_the_exported_file_answers_by_the_same_threshold(run, photos, tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.data.datasheet import FILE, Datasheet, read_datasheet
+from linnaea.finding import Finding, promises_in
 from linnaea.runtime.files import read_json, write_text
 from linnaea.runtime.neutral import code, in_markdown, neutral_lines
 
@@ -35,6 +36,7 @@ def write_card(run: Path) -> Path:
         f"{in_markdown(record['chosen_because'])} Made by Linnaea {record['linnaea']}: {code(record['command'])}.",
         *(f"- {in_markdown(note)}" for note in [*record["notes"], *bundle["provenance"].get("notes", [])]),
         f"## Evaluation on {split}",
+        *_promises(run, split),
         "\n".join(_figure_rows(figures[split])),
         "## Limits",
         f"It knows no other classes than those above. It is unsure below a confidence of "
@@ -43,6 +45,14 @@ def write_card(run: Path) -> Path:
         f"images like these, and for no others. {sheet['limits'] if sheet and sheet['limits'] else FILL_IN}",
     ]
     return write_text(run / "model" / "README.md", neutral_lines("\n\n".join(sections)) + "\n")
+
+
+def _promises(run: Path, split: str) -> list[str]:
+    """Whether what was promised was kept, as a list of sentences."""
+    path = run / "findings" / f"{split}.json"
+    found = [Finding.from_json(entry) for entry in read_json(path)] if path.is_file() else []
+    told = [f"- {finding.summary}" for part in promises_in(found) for finding in part]
+    return ["\n".join(told)] if told else []
 
 
 def _answers(bundle: dict[str, Any]) -> str:

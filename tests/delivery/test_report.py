@@ -22,6 +22,7 @@ TITLES = (
     "Verdict", "The ladder", "The figures", "Class by class", "What it confuses", "Confidence", "How it learned",
     "Worst mistakes", "How it answers", "The data", "Data audit", "Left out", "Export", "How it was made", "Model card",
 )  # fmt: skip
+SCRIPT = "<script>alert(1)</script>"
 FINDINGS = ("per_class", "confusion", "reliability", "mistakes", "answers", "unreadable")
 VOID = {"meta", "img", "line", "rect", "br", "path", "use"}
 
@@ -91,6 +92,67 @@ def test_verdict_comes_first_and_is_made_of_facts(finished_run: Path):
     assert "The data audit raised 2 warnings." in text
     assert "1 class of 6 has fewer than 10 test images." in text
     assert text.index("Verdict") < text.index("The frozen rung") < text.index("Every way of building")
+
+
+def promise(name: str, summary: str, severity: str = "info") -> dict:
+    return {"name": f"promise_{name}", "summary": summary, "severity": severity}
+
+
+def test_whether_a_promise_was_kept_comes_before_everything_else(finished_run: Path):
+    path = finished_run / "findings" / "test.json"
+    told = [
+        promise("recall", "Missed: the recall of <b> is 80.0 % (70.0 to 87.0) of 90 images.", "warning"),
+        promise("coverage", "Kept: the share of prediction sets that hold the truth is 91.8 %."),
+        promise("unsure_rate", "Undecided: the share answered “unsure” is 5.1 %."),
+    ]
+    path.write_text(json.dumps([*told, *json.loads(path.read_text())]))
+    text = page_of(finished_run).text
+    places = [
+        text.index(words)
+        for words in (
+            "Verdict Missed: the recall of <b> is 80.0 % (70.0 to 87.0) of 90 images. The frozen rung names",
+            "What else was promised Kept: the share of prediction sets",
+            "Undecided: the share answered",
+            "Before you rely on it",
+        )
+    ]
+    assert places == sorted(places)
+    assert "Further findings" not in text
+    assert "is 80.0 % (70.0 to 87.0) of 90 images. The frozen rung names" in text[text.index("Model card") :]
+
+
+def test_rates_that_were_kept_stand_below_the_verdict(finished_run: Path):
+    path = finished_run / "findings" / "test.json"
+    path.write_text(json.dumps([promise("coverage", "Kept: the share is 91.8 %."), *json.loads(path.read_text())]))
+    assert "Verdict The frozen rung names" in page_of(finished_run).text
+
+
+def test_a_class_says_what_more_images_would_show_and_one_without_any_that_it_cannot_be_judged(finished_run: Path):
+    path = finished_run / "findings" / "test.json"
+    findings = json.loads(path.read_text())
+    first, last = findings[0]["rows"][0], findings[0]["rows"][-1]
+    first |= {
+        "recall_twice_lo": 0.911,
+        "recall_twice_hi": 0.988,
+        "recall_four_times_lo": 0.931,
+        "recall_four_times_hi": 0.98,
+    }
+    last |= dict.fromkeys(("recall", "recall_lo", "recall_hi", "precision"), None) | {"n": 0}
+    path.write_text(json.dumps(findings))
+    text = page_of(finished_run).text
+    assert "91.1 to 98.8 93.1 to 98.0" in text
+    assert "if it stays where it is and the further images are like these" in text
+    assert "cannot be judged: no image" in text
+    assert f"None of the test images shows {SCRIPT}: no figure speaks of it." in text
+
+
+def test_classes_held_out_of_judgement_by_their_groups_are_a_caution(finished_run: Path):
+    path = finished_run / "findings" / "audit.json"
+    told = "1 class cannot be judged in every split: heron (20 images, all of the group pond-3)."
+    audit = [*json.loads(path.read_text()), {"name": "unjudged_classes", "summary": told, "severity": "warning"}]
+    path.write_text(json.dumps(audit))
+    text = page_of(finished_run).text
+    assert text.count(told) == 2, "in the verdict and in the audit"
 
 
 def test_headings_never_skip_a_level(finished_run: Path):

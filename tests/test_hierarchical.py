@@ -512,7 +512,7 @@ def test_mistakes_and_the_risk_go_by_what_was_answered_and_tables_of_classes_say
     for row in found["mistakes"].rows:
         assert row["label"] not in (row["truth"], *TREE.ancestors(row["truth"]))
     assert {row["label"] for row in found["mistakes"].rows} & {"mammal", "animal", "vehicle"}
-    assert list(found)[0] == "promise_risk"
+    assert next(iter(found)) == "promise_risk"
     assert found["promise_risk"].figure == told.figures["risk"]
     assert "at most 10 % was promised" in found["promise_risk"].summary
     for name in ("per_class", "confusion"):

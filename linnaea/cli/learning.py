@@ -235,12 +235,12 @@ def grow(
 
 def _told(folder: Path) -> None:
     """Say what came of a training, where it is, and what comes next."""
-    say(*_verdict(folder).splitlines())
+    say(*_verdict(folder))
     say(f"The run is in {folder}, its report in {folder / 'report.html'}.")
     say(f"Next: linnaea predict {folder} PHOTO.jpg")
 
 
-def _verdict(folder: Path) -> str:
+def _verdict(folder: Path) -> list[str]:
     """Whether what was promised was kept, what was chosen and why, and how good it is."""
     from linnaea.delivery.report.words import metric_named
     from linnaea.finding import Estimate, Finding, promises_in
@@ -255,4 +255,4 @@ def _verdict(folder: Path) -> str:
     figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
     whose = " of the most probable class" if task.hierarchical else ""
     reached = f"{metric_named(metric).title}{whose} on {split}: {figure} {of} {figure.n} images."
-    return "\n".join([*first, record["chosen_because"], reached, *later])
+    return [*first, record["chosen_because"], reached, *later]

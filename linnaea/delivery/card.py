@@ -51,7 +51,7 @@ def _promises(run: Path, split: str) -> list[str]:
     """Whether what was promised was kept, as a list of sentences."""
     path = run / "findings" / f"{split}.json"
     found = [Finding.from_json(entry) for entry in read_json(path)] if path.is_file() else []
-    told = [f"- {finding.summary}" for part in promises_in(found) for finding in part]
+    told = [f"- {in_markdown(finding.summary)}" for part in promises_in(found) for finding in part]
     return ["\n".join(told)] if told else []
 
 

@@ -24,6 +24,7 @@ from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
 from linnaea.evidence.tree_tables import tree_findings
 from linnaea.finding import Estimate, Finding, promises_in
 from linnaea.predictions import Predictions
+from linnaea.runtime.neutral import neutral
 from linnaea.task import Floats
 
 __all__ = ["Evaluation", "figure_of", "figures", "findings", "judge", "write_evaluation"]
@@ -42,7 +43,7 @@ class Evaluation:
         return Evaluation(self.predictions, {**self.figures, **figures}, [*self.findings, *findings])
 
     def __str__(self) -> str:
-        first, later = ([finding.summary for finding in told] for told in promises_in(self.findings))
+        first, later = ([neutral(finding.summary) for finding in told] for told in promises_in(self.findings))
         rows = [(name, str(figure), f"n = {figure.n}", figure.method) for name, figure in self.figures.items()]
         name, figure, images = (max(len(row[column]) for row in rows) for column in range(3))
         lines = (f"{row[0]:<{name}}  {row[1]:<{figure}}  {row[2]:<{images}}  {row[3]}" for row in rows)

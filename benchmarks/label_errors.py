@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from cleanlab.filter import find_label_issues
@@ -10,12 +9,11 @@ from cleanlab.filter import find_label_issues
 from benchmarks.table import keep, photo_sets
 from linnaea import read
 from linnaea.data.audit.label_noise import label_noise, worth_a_look
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.digest import digest
+from linnaea.data.pixels import Recipe
 from linnaea.data.splits import random_folds
 from linnaea.learning.crossfit import cross_fit
-from linnaea.models.embedding import embed
-from linnaea.models.hog import Hog
-from linnaea.models.weights import read_weights
+from linnaea.pipeline.auditing import embedding_for
 
 SETS = {"hymenoptera": None, "clothing": None, "cifar10": 3_000}
 PLANTED = (("any", 0.0), ("any", 0.05), ("any", 0.2), ("any", 0.4), ("most confused", 0.1), ("most confused", 0.4))
@@ -44,14 +42,14 @@ def main() -> None:
 
 
 def features_of(name: str, most: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """What the audit looks at, kept in its cache, and the classes."""
     dataset = read(photo_sets() / name)
     if most is not None:
         dataset = dataset.take(np.sort(np.random.default_rng(0).permutation(len(dataset))[:most]).tolist())
-        return embed(Hog(2, 32), decode_files(dataset.paths, Recipe(32)).images), dataset.targets
-    decoded = decode_files(dataset.paths, Recipe(224))
-    kept = [row for row in range(len(dataset)) if row not in decoded.failed]
-    model = read_weights(Path(os.environ["LINNAEA_WEIGHTS"])).build(2, 224)
-    return embed(model, decoded.images[kept]), dataset.targets[kept]
+    weights = "none" if most else os.environ["LINNAEA_WEIGHTS"]
+    embedding, size, _ = embedding_for(weights, None, "crop", dataset.paths)
+    found = digest(dataset.paths, Recipe(size, "crop"), embedding)
+    return found.kept().features, dataset.without(found.excluded(dataset.ids)).targets
 
 
 def most_confused(probabilities: np.ndarray, truth: np.ndarray, classes: int) -> tuple[int, int]:

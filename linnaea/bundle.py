@@ -76,9 +76,11 @@ def _description(root: Path) -> dict[str, Any]:
     try:
         content = read_json(root / DESCRIPTION)
     except RunError as error:
-        raise BundleError(f"{root} holds no classifier that can be read: {error}") from None
+        raise BundleError(f"{root} does not hold a readable classifier: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise BundleError(f"{root / DESCRIPTION} is not of the format {FORMAT!r}: load it with the version it is from.")
+        raise BundleError(
+            f"{root / DESCRIPTION} is not of the format {FORMAT!r}: load it with the version that wrote it."
+        )
     if content.pop("sha256", None) != _digest(content):
         raise BundleError(f"{root / DESCRIPTION} has changed since it was saved: take the original bundle.")
     return content

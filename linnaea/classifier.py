@@ -112,7 +112,7 @@ class Classifier:
         require_one_of(DAMAGED, "damaged", damaged)
         paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
         if not paths:
-            raise DataError("there are no images to predict: give at least one file.")
+            raise DataError("there are no images to predict: give at least one.")
         failed: list[str | None] = []
         harmed: dict[int, str] = {}
         parts, plan = [], None
@@ -250,7 +250,7 @@ def _unless(unread: npt.NDArray[np.bool_], values: Sequence[Any], instead: Any) 
 
 
 def _of_no_number(reason: str) -> str | None:
-    return "what the model says of it is not a number" if reason == UNDEFINED else None
+    return "the model's output for it is not a number" if reason == UNDEFINED else None
 
 
 def load(folder: str | Path) -> Classifier:
@@ -290,7 +290,7 @@ def _built(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Classif
         fill(module, name, tensors)
     strange = [name for name in tensors if name.partition("/")[0] not in modules]
     if strange:
-        raise BundleError(f"the weights hold {strange[0]}, of which the description says nothing.")
+        raise BundleError(f"the weights hold {strange[0]}, which the description does not mention.")
     shift = content["calibration"]["prior_shift"]
     return Classifier(
         model=model.eval(),
@@ -307,14 +307,14 @@ def _built(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Classif
 
 
 def _try(classifier: Classifier) -> None:
-    """Raise BundleError unless the parts fit each other: of a grey picture the answer is made of the right numbers."""
+    """Raise BundleError unless the parts fit each other: of a grey image the answer is made of the right numbers."""
     side, count = classifier.recipe.size, len(classifier.classes)
     grey = np.full((1, side, side, 3), 128, dtype=np.uint8)
     try:
         logits, probabilities, scores = classifier.score(grey)
     except (RuntimeError, IndexError, ValueError) as error:
-        raise BundleError(f"model and familiarity do not fit each other ({error}).") from None
+        raise BundleError(f"model and familiarity do not match ({error}).") from None
     if logits.shape != (1, count) or scores.shape != (1,):
         raise BundleError(f"the model gives logits of shape {logits.shape[1:]} for {count} classes.")
     if not Outputs(logits, probabilities, scores).defined.all():
-        raise BundleError("what the classifier says of a grey picture is not a number.")
+        raise BundleError("the classifier's output for a grey image is not a number.")

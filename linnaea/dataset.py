@@ -99,7 +99,7 @@ class Dataset:
     def targets(self) -> npt.NDArray[Any]:
         """Labels as indices into `classes`, int64 (N,); with several per image 0, 1 or NaN (unknown), float32 (N, K).
 
-        Raises DataError for a label that is none of the classes.
+        Raises DataError for a label that is not one of the classes.
         """
         if not self.multilabel:
             return self._indices(self.table.column("label").cast(pa.string())).astype(np.int64)
@@ -126,7 +126,7 @@ class Dataset:
         found = pc.index_in(names, pa.array(self.classes, pa.string()))
         if found.null_count:
             strange = names.filter(found.is_null())[0].as_py()
-            raise DataError(f"the label {strange!r} is none of the classes {', '.join(self.classes[:5])}.")
+            raise DataError(f"the label {strange!r} is not one of the classes {', '.join(self.classes[:5])}.")
         indices: npt.NDArray[Any] = found.to_numpy(zero_copy_only=False) if len(found) else np.zeros(0, dtype=np.int64)
         return indices
 

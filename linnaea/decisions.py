@@ -23,8 +23,8 @@ class Policy:
     """When to answer, and with what.
 
     A label belongs to the prediction set when its probability reaches `set_threshold`; where an image has one label,
-    the answer always does. The set then holds the truth in about `coverage` of pictures like those it was fitted
-    on, or more (split conformal prediction; the guarantee would be exact had these pictures not also chosen the model).
+    the answer always does. The set then holds the truth in about `coverage` of images like those it was fitted
+    on, or more (split conformal prediction; the guarantee would be exact had these images not also chosen the model).
 
     `thresholds` decide: of several labels each is answered whose probability reaches its own, of two classes the second
     where its probability reaches the one number given; empty, the most probable class is the answer, or every label of
@@ -34,7 +34,7 @@ class Policy:
     or a group must reach to be the answer, such that at most the share `risk` of answers is expected to be wrong.
 
     An answer is `unsure` below `confidence_threshold` and `unfamiliar` above `ood_threshold`; these were set to reject
-    the shares `unsure_rate` and `unfamiliar_rate` of the `n` calibration pictures.
+    the shares `unsure_rate` and `unfamiliar_rate` of the `n` calibration images.
     """
 
     coverage: float = 0.9

@@ -28,11 +28,11 @@ def demonstrate(out: Path, say: Callable[[str], object]) -> None:
         say(f"   {finding.summary}")
     if not findings:
         say("   Nothing to report: no broken files, duplicates, contradicting labels or small classes.")
-    say("3. The ladder, from the majority class up, each rung judged on images it has not seen:")
+    say("3. The ladder, from the majority class up, each rung judged on images it was not trained on:")
     classifier = pipeline.train(digits, out=run, weights="none", time_limit="90s")
-    say("4. Exported to ONNX, and checked to answer the same:")
+    say("4. Exported to ONNX, and checked to give the same answers:")
     say(f"   {pipeline.export(run).parity.summary}")
-    say("5. Answers for three digits and a photograph of a flower, which is no digit:")
+    say("5. Answers for three digits and a photograph of a flower, which is not a digit:")
     chosen = [path for path, split in zip(*_test_images(run), strict=True) if split == "test"][:3]
     predictions = classifier.predict([*chosen, write_photo(out / "flower.jpg")])
     say(str(predictions))

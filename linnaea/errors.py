@@ -16,7 +16,7 @@ class UsageError(LinnaeaError, ValueError):
 
 
 class DataError(LinnaeaError, ValueError):
-    """The data cannot be used as asked."""
+    """The data cannot be used as requested."""
 
 
 class UnreadableImageError(DataError):
@@ -41,7 +41,7 @@ class MissingExtraError(LinnaeaError, ImportError):
     """An optional library is not installed."""
 
     def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed: it comes with `pip install 'linnaea[{extra}]'`.")
+        super().__init__(f"{library} is not installed: install it with `pip install 'linnaea[{extra}]'`.")
 
 
 class CheckFailedError(LinnaeaError):

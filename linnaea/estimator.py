@@ -31,20 +31,20 @@ from linnaea.task import TASKS, infer_task
 Images = npt.NDArray[np.uint8]
 Targets = npt.NDArray[np.int64]
 Given: TypeAlias = list[Path] | npt.NDArray[Any]
-PLAIN = ("image files", "pictures of uint8")  # what means the same to everyone: nothing was scaled or rearranged
+PLAIN = ("image files", "images of uint8")  # what means the same to everyone: nothing was scaled or rearranged
 FAMILIARITY_IMAGES = 5_000
 SIDES = (16, 128)
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Learns to name pictures, wherever scikit-learn takes a classifier.
+    """Learns to name images, wherever scikit-learn takes a classifier.
 
-    X holds paths of image files (N,), pictures (N, H, W) or (N, H, W, 3), or rows (N, D): square grey pictures where
+    X holds paths of image files (N,), images (N, H, W) or (N, H, W, 3), or rows (N, D): square grey images where
     D is a square number, grey strips one pixel high where it is not. Values of uint8 are brightness as it is; of any
     other type, the lowest and the highest value seen in `fit` become black and white.
 
     `model` is the name of a rung or of a timm network; `weights` is "none", "auto" or a safetensors file; `img_size`
-    is in pixels (None: what the weights or the pictures suggest, 16 to 128); `epochs` is for networks (None: the rung
+    is in pixels (None: what the weights or the images suggest, 16 to 128); `epochs` is for networks (None: the rung
     knows). The share `validation_fraction` of each class is not trained on: it chooses and calibrates. A number as
     `random_state` repeats a fit exactly, for networks on the same machine, whose clock decides once on their execution
     plan, as long as the cache remembers it. Once fitted, there are `classes_`, sorted, and `classifier_`, which
@@ -71,9 +71,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> "ImageClassifier":  # noqa: N803
-        """Learn from pictures X (N, ...) and labels y (N,); writes no file.
+        """Learn from images X (N, ...) and labels y (N,); writes no file.
 
-        Warns when no class has a second picture to validate on. Raises DataError, UsageError or scikit-learn's
+        Warns when no class has a second image to validate on. Raises DataError, UsageError or scikit-learn's
         ValueError for what cannot be used; files that cannot be read are named.
         """
         for name in ("_classifier", "n_features_in_", "feature_names_in_"):
@@ -105,7 +105,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
-        """The most probable label of each picture (N,)."""
+        """The most probable label of each image (N,)."""
         best = self.predict_proba(X).argmax(axis=1)
         labels: npt.NDArray[Any] = self.classes_[best]
         return labels
@@ -121,7 +121,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def classifier_(self) -> Classifier:
-        """The Classifier, to save or export; only where `fit` saw files or pictures of uint8, as it will."""
+        """The Classifier, to save or export; only where `fit` saw files or images of uint8, as it will."""
         check_is_fitted(self)
         if self._kind not in PLAIN:
             raise AttributeError(
@@ -142,7 +142,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         steps, _ = steps_for(self.model, self.weights)
         if len(steps) != 1 or self.model == "auto":
             raise UsageError(
-                f"model is {self.model!r}; expected one rung or network: let GridSearchCV choose between several."
+                f"model is {self.model!r}; expected one rung or network: to choose between several, use GridSearchCV."
             )
         return steps[0]
 
@@ -165,10 +165,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pictures = check_array(X, allow_nd=True)
         if pictures.ndim > 4 or (pictures.ndim == 4 and pictures.shape[3] != 3) or 0 in pictures.shape:
             raise DataError(
-                f"X has the shape {pictures.shape}; expected paths (N,), rows (N, D), or pictures (N, H, W) or "
+                f"X has the shape {pictures.shape}; expected paths (N,), rows (N, D), or images (N, H, W) or "
                 "(N, H, W, 3)."
             )
-        return pictures, f"pictures of {_type(pictures)}"
+        return pictures, f"images of {_type(pictures)}"
 
     def _encoded(self, y: Any, given: Given) -> Targets:
         """Set `classes_` and return the class index of each label (N,)."""
@@ -181,7 +181,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except TypeError as error:
             raise DataError(f"the labels in y cannot be sorted ({error}): give labels of one kind.") from None
         if len(self.classes_) < 2:
-            raise DataError(f"y has one class, {self.classes_[0]!r}: expected at least two to tell apart.")
+            raise DataError(f"y has one class, {self.classes_[0]!r}: expected at least two.")
         return targets.astype(np.int64)
 
     def _size(self, given: Given, step: Step) -> int:
@@ -197,7 +197,9 @@ def _dimensions(given: Any) -> int:
     try:
         return int(given.ndim if hasattr(given, "ndim") else np.asarray(given).ndim)
     except ValueError:
-        raise DataError("X holds arrays of different shapes: resize them to one, or give paths of files.") from None
+        raise DataError(
+            "X holds arrays of different shapes: resize them to one shape, or give paths of files."
+        ) from None
 
 
 def _type(values: npt.NDArray[Any]) -> str:
@@ -224,8 +226,8 @@ def _scaled(values: npt.NDArray[Any], low: float, high: float) -> Images:
     shares = (values.astype(np.float64) - low) / span
     if shares.min() < -1 or shares.max() > 2:
         warnings.warn(
-            f"X has values from {values.min():g} to {values.max():g}, but fit saw {low:g} to {high:g}: what lies "
-            "beyond is cut off. Scale both in the same way.",
+            f"X has values from {values.min():g} to {values.max():g}, but fit saw {low:g} to {high:g}: values "
+            "beyond that are clipped. Scale both in the same way.",
             stacklevel=4,
         )
     brightness: Images = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
@@ -241,8 +243,8 @@ def _split(targets: Targets, share: float, random: np.random.RandomState) -> tup
     everything = np.arange(len(targets))
     if not chosen:
         warnings.warn(
-            "no class has a second picture to validate on: what was trained on also chooses and calibrates, so the "
-            "probabilities are too confident. Give at least two pictures of a class.",
+            "no class has a second image to validate on: the training images also choose and calibrate, so the "
+            "probabilities are too confident. Give at least two images of a class.",
             stacklevel=3,
         )
         return everything, everything

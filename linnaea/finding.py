@@ -1,4 +1,4 @@
-"""A finding is what a watcher reports: a figure, a table, pictures and how serious it is."""
+"""A finding is what a watcher reports: a figure, a table, images and how serious it is."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -91,7 +91,7 @@ class Predictions:
     def with_table(self, table: pa.Table) -> "Predictions":
         """The same with other rows or columns; raises DataError for predictions that were only opened."""
         if self.source is not None:
-            raise DataError(f"the predictions of {self.source} were only opened: change what `loaded()` returns.")
+            raise DataError(f"the predictions of {self.source} are read-only: change what `loaded()` returns.")
         return replace(self, table=table)
 
     def with_reason(self, name: str, details: Mapping[int, str]) -> "Predictions":
@@ -271,7 +271,7 @@ class Predictions:
             raise RunError(f"{path} is not a readable Parquet file ({error}): evaluate the run again.") from None
         facts = (table.schema.metadata or {}).get(b"linnaea")
         if facts is None:
-            raise RunError(f"{path} holds no Linnaea predictions: expected a file written by `linnaea evaluate`.")
+            raise RunError(f"{path} is not a Linnaea predictions file: expected a file written by `linnaea evaluate`.")
         try:
             content = json.loads(facts)
             classes, task, taxonomy = tuple(content["classes"]), content["task"], content.get("taxonomy", {})

@@ -29,7 +29,7 @@ RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillo
 logger = logging.getLogger("linnaea")
 TRAINS = ("linnaea train ", "python -m linnaea train ")
 RECORD = {"status": str, "arguments": dict, "started": str, "timings": dict, "notes": list, "test_opened": list}
-NO_TEST = "There is no test split: figures on val were also used to choose, and are too good."
+NO_TEST = "There is no test split: the figures are on val, which also chose the model, and are too optimistic."
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Run:
         """The content of `run.json`; raises RunError where it is not what a run has written."""
         content = read_json(self.record_file)
         if not isinstance(content, dict) or "status" not in content:
-            raise RunError(f"{self.record_file} is no record of a run: the folder belongs to something else.")
+            raise RunError(f"{self.record_file} is not the record of a run: the folder belongs to something else.")
         strange = [name for name, kind in RECORD.items() if not isinstance(content.get(name), kind)]
         if strange:
             raise RunError(
@@ -131,7 +131,7 @@ class Run:
             return
         holder = holder_of(self.folder)
         if holder is not None:
-            raise RunError(f"{self.folder} is not finished: {holder} is at work in it. Wait until it has ended.")
+            raise RunError(f"{self.folder} is not finished: {holder} is working in it. Wait until it has finished.")
         came_to = {"running": "was killed", "interrupted": "was stopped"}.get(status, status)
         raise RunError(f"the run {self.folder} {came_to} before it was finished. {self.how_to_go_on()}")
 
@@ -140,7 +140,7 @@ class Run:
         record = self.record()
         command = str(record.get("command", "")).removesuffix(" --resume")
         if "grown_from" in record["arguments"]:
-            return "Growing cannot be continued: remove the folder and begin anew."
+            return "Growing cannot be continued: remove the folder and start again."
         if not command.startswith(TRAINS):
             return "Continue it with linnaea.train, the same arguments and resume=True."
         return f"Continue it with: {command} --resume"
@@ -197,7 +197,9 @@ class Run:
             raise RunError(f"{manifest} cannot be read ({error}): it was changed; start a new run.") from None
         expected = [*MANIFEST, *(name for name in MANIFEST_IF_PRESENT if name in names), "excluded"]
         if names != expected:
-            raise RunError(f"{manifest} has not the columns {','.join(expected)}: it was changed; start a new run.")
+            raise RunError(
+                f"{manifest} does not have the columns {','.join(expected)}: it was changed; start a new run."
+            )
         return rows
 
     def predictions(self, name: str) -> Predictions:
@@ -205,7 +207,7 @@ class Run:
         file = self.folder / "predictions" / f"{name}.parquet"
         found = Predictions.read(file)
         if not has_checksum(file):
-            logger.warning(f"{file} has no SHA-256 written down, as in runs of earlier versions: it is taken as it is.")
+            logger.warning(f"{file} has no recorded SHA-256, as in runs of earlier versions: it is used unchecked.")
         return found
 
     def write_rows(self, name: str, rows: list[dict[str, Any]]) -> Path:

@@ -153,26 +153,26 @@ def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
     yield (count == 2 if task.name == "binary" else count > 1 or task.multilabel), f"{classes} for the task {task.name}"
     yield given.get("classes") == count, f"{classes}, and the model has {given.get('classes')!r}"
     size = content["recipe"]["size"]
-    yield "size" not in given or _same(given["size"], size), f"images of {size} pixels do not fit the model {given!r}"
+    yield "size" not in given or _same(given["size"], size), f"images of {size} pixels do not match the model {given!r}"
     for name in ("prior", "prior_shift"):
         yield len(calibration[name]) in (0, count), f"{classes}, and calibration.{name} has {len(calibration[name])}"
     adapted = "prior" in content["provenance"] or bool(calibration["prior_shift"])
     shifted = bool(calibration["prior"] and calibration["prior_shift"])
-    yield shifted or not adapted, "calibration lacks its shares of classes"
+    yield shifted or not adapted, "calibration lacks its class shares"
     thresholds = len(policy["thresholds"])
     yield (
         thresholds in _counts(task.name, count, calibrated),
-        f"{thresholds} thresholds do not fit the {task.name} task",
+        f"{thresholds} thresholds do not match the {task.name} task",
     )
     if task.hierarchical:
         yield bool(policy["parents"]), "the task is hierarchical, and policy.parents is empty"
-        yield (policy["risk"] is None) == (not thresholds), "policy.risk and policy.thresholds do not fit each other"
+        yield (policy["risk"] is None) == (not thresholds), "policy.risk and policy.thresholds do not match"
     elif calibrated:
-        yield bool(policy["aim"]) == bool(thresholds), "policy.aim and policy.thresholds do not fit each other"
+        yield bool(policy["aim"]) == bool(thresholds), "policy.aim and policy.thresholds do not match"
     strange = policy["ood_threshold"] is not None
     yield (
         not calibrated or strange == (content["familiarity"] is not None),
-        ("policy.ood_threshold and familiarity do not fit each other"),
+        ("policy.ood_threshold and familiarity do not match"),
     )
     for flag in _flags(content["familiarity"]):
         yield flag is task.multilabel, f"familiarity.several is {flag!r} for the task {task.name}"

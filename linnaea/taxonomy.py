@@ -129,7 +129,7 @@ class Taxonomy:
         return any(count > 1 for count in held.values())
 
     def ancestors(self, name: str) -> tuple[str, ...]:
-        """The nodes above a node, the nearest first, the root last; raises DataError for a name that is no node."""
+        """The nodes above a node, the nearest first, the root last; raises DataError for a name that is not a node."""
         place = self._place(name)
         above = self.paths[place][: max(0, self.depths[place] - 1)][::-1]
         return (*(self.nodes[one] for one in above), *([] if name == self.root else [self.root]))

@@ -309,7 +309,7 @@ def test_too_few_images_with_several_labels(refused, tmp_path):
     draw(tmp_path / "data", each=2)
     (tmp_path / "data" / "labels.csv").write_text("path,label\ndisc/0.png,a|b\nsquare/0.png,b\n")
     outcome = refused(
-        "train", "data", words=["leaves no image for the val split", "of which 2 may lie in different splits"]
+        "train", "data", words=["leaves no image for the val split", "of which 2 can be split independently"]
     )
     assert "1 of 2 labels of data/labels.csv have no bar and the others have" in outcome.err
 
@@ -584,7 +584,7 @@ def test_resuming_on_images_that_changed(linnaea, refused, shapes, tmp_path, mon
         replace_rung(patched, "hog", stop)
         linnaea("train", "data", "--out", "run", *CHEAP)
     picture("disc", 999).save(tmp_path / "data" / "disc" / "0.png")
-    words = ["1 images have changed or gone", "disc/0.png", "start a new run"]
+    words = ["1 images have changed or disappeared", "disc/0.png", "start a new run"]
     refused("train", "data", "--out", "run", *CHEAP, "--resume", words=words)
 
 

@@ -185,7 +185,7 @@ def test_whatever_is_changed_is_refused_or_answers_the_same(bundles, tmp_path, n
         (("model", "kind"), "hgo", "Did you mean 'hog'"),
         (("recipe", "size"), 64, "images of 64 pixels do not fit the model"),
         (("recipe", "fit"), "squash", "expected one of crop, pad, stretch"),
-        (("familiarity",), None, r"policy\.ood_threshold and familiarity do not fit each other"),
+        (("familiarity",), None, r"policy\.ood_threshold and familiarity do not match"),
         (("policy", "colour"), "red", r"unknown entry 'policy\.colour'"),
     ],
 )
@@ -223,7 +223,7 @@ def test_weights_that_are_not_numbers_are_refused(bundles, tmp_path, name, value
         ),
         (lambda held: held.pop("model/classifier.bias"), "model/classifier.bias have the shape None"),
         (lambda held: held.update({"other": torch.zeros(1)}), "hold other, of which the description says nothing"),
-        (lambda held: held["model/classifier.weight"].fill_(3e38), "of a grey picture is not a number"),
+        (lambda held: held["model/classifier.weight"].fill_(3e38), "output for a grey image is not a number"),
     ],
 )
 def test_weights_of_another_classifier_are_refused(bundles, tmp_path, change, said):

@@ -245,7 +245,7 @@ def test_compare_says_what_was_shown(cli_run, copied_run, call):
     looks = [len(linnaea.Run.open(run).record()["test_opened"]) for run in (cli_run, copied_run)]
     code, out, _ = call("compare", cli_run, copied_run)
     assert code == 0
-    assert out.startswith(f"It was not shown that {cli_run} and {copied_run} differ")
+    assert out.startswith(f"No difference was shown between {cli_run} and {copied_run}")
     assert "paired test: McNemar p = 1.000" in out
     for run, other, before in zip((cli_run, copied_run), (copied_run, cli_run), looks, strict=True):
         opened = linnaea.Run.open(run).record()["test_opened"]

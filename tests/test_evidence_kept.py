@@ -47,7 +47,7 @@ def test_a_test_image_that_is_not_what_it_was_stops_the_evaluation(run, harm):
     before = (run / "metrics.json").read_text()
     image = first_test_image(run)
     image.unlink() if harm == "gone" else Image.new("RGB", (24, 24), "red").save(image)
-    with pytest.raises(ln.LinnaeaError, match="have changed or gone"):
+    with pytest.raises(ln.LinnaeaError, match="have changed or are missing"):
         ln.evaluate(run)
     assert (run / "metrics.json").read_text() == before
 
@@ -95,7 +95,7 @@ def test_broken_images_of_a_given_test_split_count_as_wrong(tmp_path):
 
 def test_runs_on_other_images_of_the_same_names_are_not_compared(run, tmp_path):
     other = learn(paint(tmp_path / "other", seed=9), tmp_path / "other run")
-    with pytest.raises(ln.LinnaeaError, match="the same name in both runs but other content"):
+    with pytest.raises(ln.LinnaeaError, match="the same name in both runs but different content"):
         ln.compare(run, other)
 
 

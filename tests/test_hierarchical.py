@@ -336,7 +336,7 @@ def test_two_are_compared_within_one_taxonomy():
     assert {*TREE_METRICS} <= {*found.differences}
     assert found.differences["information"].lo > 0
     other = Taxonomy.of(CLASSES, PARENTS | {"stone": "vehicle"})
-    with pytest.raises(DataError, match="other groups above the classes"):
+    with pytest.raises(DataError, match="different groups above the classes"):
         compare(first, answered(probabilities, targets, tree=other))
 
 
@@ -451,7 +451,7 @@ def test_a_network_learns_by_the_same_loss(photos, tmp_path):
     [
         ({"risk": 0.0}, "risk is 0.0; expected a share between 0 and 1"),
         ({"unsure_rate": 0.1}, "with a taxonomy the risk decides how many answers are unsure"),
-        ({"aim": "f1"}, "the task is hierarchical, whose answers need none"),
+        ({"aim": "f1"}, "the task is hierarchical, which needs none"),
         ({"loss": "margnal"}, "unknown loss 'margnal'.*marginal"),
         ({"loss": "per_level:9"}, "a number from 0 to 5"),
         ({"loss": "marginal", "balance": "focal"}, "'focal' is a loss itself"),

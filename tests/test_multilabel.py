@@ -196,7 +196,7 @@ def test_the_report_speaks_of_labels_and_misses_nothing(run):
     assert "They do not agree" not in page.text
     assert "The hog rung reaches mean average precision 0." in page.text.replace("1.000", "0.")
     assert "of the labels that an image shows it misses at most" in page.text
-    assert "share that is there" in page.text
+    assert "share that is present" in page.text
     card = (run / "model" / "README.md").read_text()
     assert "Answers with any of 3 labels, or none: disc, square, stripe." in card
 
@@ -206,7 +206,7 @@ def test_the_report_shows_wrong_labels_with_their_pictures(untrained):
     page = Words(html)
     assert "answering the same for every picture" in page.text
     assert "readable images have a wrong label" in page.text
-    assert "answered though it is not there, with" in page.text
+    assert "answered although absent, with" in page.text
     assert html.count("data:image/jpeg;base64,") >= 6
 
 
@@ -324,7 +324,7 @@ def without_absent_squares(split, row):
 
 def test_val_images_of_which_nothing_is_known_are_refused(photos, tmp_path):
     folder = with_splits(photos, tmp_path, lambda s, row: (row[0], "|", "|".join(LABELS)) if s == "val" else row)
-    with pytest.raises(DataError, match=r"of no val image of .* is it known whether it shows any label"):
+    with pytest.raises(DataError, match=r"no val image of .* has a known label"):
         ln.train(folder, out=tmp_path / "run", model="majority", weights="none", img_size=32)
 
 

@@ -104,7 +104,7 @@ def test_the_exported_file_is_compared_on_them(run, monkeypatch):
 def test_the_report_shows_them(run):
     page = ln.report(run).read_text(encoding="utf-8")
     assert "data:image/jpeg" in page
-    assert "picture not found" not in page
+    assert "image not found" not in page
 
 
 def test_the_whole_way_on_arrays(tmp_path):

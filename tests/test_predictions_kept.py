@@ -70,7 +70,7 @@ def test_what_was_not_changed_is_read_in_silence(runs, caplog):
 def test_a_run_of_an_earlier_version_opens_and_says_so(runs, caplog):
     (runs[0] / "predictions" / "SHA256SUMS").unlink()
     ln.compare(*runs)
-    assert f"{runs[0] / 'predictions' / 'test.parquet'} has no SHA-256 written down" in caplog.text
+    assert f"{runs[0] / 'predictions' / 'test.parquet'} has no recorded SHA-256" in caplog.text
     assert ln.report(runs[0]).exists()
 
 

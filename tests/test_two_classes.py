@@ -61,7 +61,7 @@ def test_the_positive_class_and_the_aim_are_written_down(run):
     assert bundle["provenance"]["positive"] == "ill"
     (told,) = json.loads((run / "findings" / "thresholds.json").read_text())
     assert bundle["policy"]["thresholds"] == [told["rows"][0]["threshold"]]
-    assert "The positive class is ill, answered from a probability of" in (run / "model" / "README.md").read_text()
+    assert "The positive class is ill, answered at a probability of" in (run / "model" / "README.md").read_text()
 
 
 def test_the_aim_is_reached_on_val_and_the_answers_follow_the_threshold(run):
@@ -170,7 +170,7 @@ def test_the_shares_are_estimated_from_images_without_labels(run, photos):
     adapted = ln.adapt_prior(run, images=well)
     assert adapted.prior[1] < ln.load(run).prior[1] / 2
     assert adapted.provenance["prior"]["how"] == f"estimated from {len(well)} images"
-    with pytest.raises(UsageError, match="either the shares"):
+    with pytest.raises(UsageError, match="either the class shares"):
         ln.adapt_prior(run)
 
 
@@ -210,7 +210,7 @@ def test_an_impossible_aim_says_the_best_and_resuming_keeps_what_was_trained(pho
     code, printed = command(monkeypatch, capsys, *asked, "--aim", "precision=0.9")
     assert code == 2
     assert "no threshold reaches precision=0.9 for ill" in printed
-    assert "With --resume and another --aim what was trained is kept." in printed
+    assert "With --resume and another --aim, finished training is kept." in printed
     code, printed = command(monkeypatch, capsys, *asked, "--aim", "youden", "--resume")
     assert code == 0, printed
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -244,7 +244,7 @@ def test_three_classes_have_neither_aim_nor_positive(photos, tmp_path):
         (three / name).mkdir(parents=True)
         for file in sorted((photos / ("ill" if name == "dead" else name)).iterdir())[-count:]:
             (three / name / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(UsageError, match="the task is multiclass, whose answers need none"):
+    with pytest.raises(UsageError, match="the task is multiclass, which needs none"):
         ln.train(three, out=tmp_path / "run", aim="f1")
     with pytest.raises(UsageError, match="has 3 classes and the task multiclass"):
         ln.train(three, out=tmp_path / "run", positive="ill")

@@ -56,7 +56,7 @@ def test_held_out_classes_are_left_out_of_training_and_told_from_the_known(run):
     opened = Run.open(run)
     dataset = opened.dataset()
     assert set(dataset.classes) == set(KNOWN)
-    held = [entry for entry in dataset.excluded if entry.reason == "held out: an unknown class"]
+    held = [entry for entry in dataset.excluded if entry.reason == "held out as an unknown class"]
     assert Counter(entry.label for entry in held) == dict.fromkeys(UNKNOWN, 40)
     figures = json.loads((run / "metrics.json").read_text())["openset"]
     assert figures["auroc"]["value"] > 0.9
@@ -117,7 +117,7 @@ def test_a_classifier_alone_is_judged_by_unknown_pictures_too(run, strange, phot
 
 
 def test_the_runs_own_images_are_not_judged_as_unknown(run, photos, caplog):
-    with pytest.raises(DataError, match="one of the run's own"):
+    with pytest.raises(DataError, match="belongs to the run"):
         ln.evaluate(run, unknown=photos / "red")
 
 
@@ -129,7 +129,7 @@ def test_an_unreadable_picture_is_left_out_and_said(run, strange, tmp_path):
     (mixed / "broken.png").write_bytes(b"no picture")
     evaluation = ln.evaluate(run, unknown=mixed)
     (summary,) = [finding.summary for finding in evaluation.findings if finding.name == "openset"]
-    assert "1 pictures that cannot be read are left out" in summary
+    assert "1 unreadable images are left out" in summary
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_with_several_labels_strangers_are_judged_and_grouped_but_nothing_grows(
     assert figures["oscr"].value <= figures["auroc"].value
     found = ln.discover(tmp_path / "run", strange, out=tmp_path / "found")
     assert {row["group"] for row in found.finding.rows} == {folder.name for folder in found.folder.iterdir()}
-    with pytest.raises(UsageError, match="each image has to have one label"):
+    with pytest.raises(UsageError, match="each image must have one label"):
         ln.grow(tmp_path / "run", photos)
     with pytest.raises(UsageError, match="beside others"):
         ln.train(photos / "several.csv", out=tmp_path / "held", model="hog", weights="none", hold_out=["red"])

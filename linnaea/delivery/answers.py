@@ -48,7 +48,7 @@ def writer_for(name: str | None, out: Path | None, *, guard_formulas: bool = Tru
     known = ending if ending in FORMATS else None
     write = FORMATS[name or known or "table"]
     if name is not None and known not in (None, name):
-        raise UsageError(f"{out} ends in .{ending}, and --format is {name}: leave one out, or let them agree.")
+        raise UsageError(f"{out} ends in .{ending}, and --format is {name}: leave one out, or make them agree.")
     return write if guard_formulas or (name or known) != "csv" else _writer(partial(as_csv, guard_formulas=False))
 
 

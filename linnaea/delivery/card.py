@@ -8,10 +8,10 @@ from linnaea.finding import Finding, promises_in
 from linnaea.runtime.files import read_json, write_text
 from linnaea.runtime.neutral import code, in_markdown, neutral_lines
 
-FILL_IN = "*Not stated by the owner: write it here.*"
+FILL_IN = "*Not stated by the owner: fill this in.*"
 NO_DATASHEET = (
-    "There is no datasheet: where the images come from, who labelled them, under which licence they stand and what is "
-    "known to be wrong with them is not stated. `linnaea datasheet DATA` writes one to be filled in before training."
+    "There is no datasheet: where the images come from, who labelled them, their licence, and what is "
+    "known to be wrong with them are not stated. `linnaea datasheet DATA` writes one to fill in before training."
 )
 ELSEWHERE = ("intended_use", "unsuitable_use", "limits")  # in sections of their own
 
@@ -39,7 +39,7 @@ def write_card(run: Path) -> Path:
         *_promises(run, split),
         "\n".join(_figure_rows(figures[split])),
         "## Limits",
-        f"It knows no other classes than those above. It is unsure below a confidence of "
+        f"It knows only the classes above. It is unsure below a confidence of "
         f"{policy['confidence_threshold']:.3f} (set to reject {policy['unsure_rate']:.0%} of known images) and calls "
         f"{policy['unfamiliar_rate']:.0%} of known images unfamiliar. {_sets(bundle)} All figures hold for "
         f"images like these, and for no others. {sheet['limits'] if sheet and sheet['limits'] else FILL_IN}",
@@ -66,8 +66,8 @@ def _sets(bundle: dict[str, Any]) -> str:
     """What its prediction sets promise."""
     coverage, like = bundle["policy"]["coverage"], f"images like the {bundle['policy']['n']} it was calibrated on"
     if bundle["task"] == "multilabel":
-        return f"Its sets miss at most {1 - coverage:.0%} of the labels of an image, on average over {like}."
-    return f"Its sets hold the truth in about {coverage:.0%} of {like}, or more."
+        return f"Its prediction sets miss at most {1 - coverage:.0%} of the labels of an image, on average over {like}."
+    return f"Its prediction sets hold the truth in at least about {coverage:.0%} of {like}."
 
 
 def _decision(bundle: dict[str, Any]) -> str:
@@ -75,15 +75,15 @@ def _decision(bundle: dict[str, Any]) -> str:
     thresholds, aim = bundle["policy"]["thresholds"], bundle["policy"]["aim"]
     if bundle["task"] == "hierarchical" and thresholds:
         return (
-            f" Or with a group of them, the deepest with a probability of at least {thresholds[0]:.4f}, chosen such "
+            f" Or with a group of them: the deepest one with a probability of at least {thresholds[0]:.4f}, chosen so "
             f"that {bundle['policy']['risk']:.0%} of the answers or fewer are expected to be wrong."
         )
     if bundle["task"] == "multilabel" and thresholds:
-        return f" Each label is answered from a threshold of its own on, chosen for {aim}."
+        return f" Each label is answered at or above its own threshold, chosen for {aim}."
     if bundle["task"] != "binary":
         return ""
     yes = f" The positive class is {in_markdown(bundle['classes'][1])}"
-    return f"{yes}, answered from a probability of {thresholds[0]:.4f} on, for {aim}." if thresholds else f"{yes}."
+    return f"{yes}, answered at a probability of {thresholds[0]:.4f} or more, chosen for {aim}." if thresholds else f"{yes}."
 
 
 def _uses(sheet: Datasheet | None) -> list[str]:

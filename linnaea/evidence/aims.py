@@ -10,7 +10,7 @@ from linnaea.errors import UsageError
 from linnaea.registry import Registry
 
 Floats = npt.NDArray[np.floating]
-MARGIN = 1e-5  # what two runtimes may differ by: a picture on a threshold is on its known side
+MARGIN = 1e-5  # what two runtimes may differ by: an image on a threshold is on its known side
 ROUNDING = 1e-9  # 20 * (1 - 0.95) is 1, whatever floating point says
 TIE = 1e-9  # less than one image of a hundred million
 
@@ -58,7 +58,7 @@ class Cuts:
 
     @property
     def specificity(self) -> Floats:
-        """Of the negatives, the share left alone (T,)."""
+        """Of the negatives, the share that is correctly rejected (T,)."""
         return _share(self.negatives - self.mistaken, self.negatives)
 
     @property
@@ -118,7 +118,7 @@ class Goal:
                 raise UsageError(f"the aim {name!r} takes no number, but {text!r} was given: use {name!r}.")
             return cls(name, aim, ())
         if not given:
-            raise UsageError(f"the aim {name!r} needs a number: such as {aim.example!r}.")
+            raise UsageError(f"the aim {name!r} needs a number, such as {aim.example!r}.")
         try:
             return cls(f"{name}={given}", aim, aim.amounts(given))
         except ValueError as error:
@@ -190,7 +190,7 @@ def _one_share(text: str) -> tuple[float, ...]:
 
 
 def _costs(text: str) -> tuple[float, ...]:
-    wanted = "the costs of a false positive and a false negative above 0, or all four costs, mistakes the dearer"
+    wanted = "two costs above 0, of a false positive and of a false negative, or all four, mistakes costing more"
     values = tuple(_number(part, wanted) for part in text.split(":"))
     if len(values) == 2:
         values = (0.0, *values, 0.0)

@@ -52,7 +52,7 @@ def findings(
 def _operating_points(name: str, own: dict[str, Any], others: Sequence[dict[str, Any]], apart: bool) -> Finding:
     summary = (
         f"{name} is the positive class: {_said(own, 'sensitivity')} of its images are found, "
-        f"{_said(own, 'specificity')} of the others are left alone. Thresholds of other aims were chosen on "
+        f"{_said(own, 'specificity')} of the negatives are correctly rejected. Thresholds of other aims were chosen on "
         f"{'val' if apart else 'these very images, which makes their figures too good'}."
     )
     return Finding("operating_points", summary, count=own["images"], rows=[own, *others])

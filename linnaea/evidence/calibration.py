@@ -27,7 +27,7 @@ ROUNDING = 1e-9  # 10 * (1 - 0.9) is 1, whatever floating point says
 
 @dataclass(frozen=True)
 class Aims:
-    """What the policy is asked for: coverage of the sets, and the shares of known pictures to reject; all in (0, 1).
+    """What the policy is asked for: coverage of the sets, and the shares of known images to reject; all in (0, 1).
 
     `aim` says what thresholds are chosen for, such as "recall=0.95" (see `linnaea.evidence.aims`); None for what is
     usual for the task. `risk` is the share of wrong answers that groups of classes are answered for, in place of the
@@ -50,7 +50,7 @@ class Aims:
 def calibrate(
     classifier: "Classifier", logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
 ) -> "Classifier":
-    """Fit the temperature, then the policy, on pictures that the model was not trained on.
+    """Fit the temperature, then the policy, on images that the model was not trained on.
 
     `logits` (N, K) and OOD `scores` (N,) are what `classifier.score` said of them, `targets` the truth: (N,) indices,
     or (N, K) of 0, 1 and NaN for several labels. Returns a new classifier. Raises UsageError for an aim that no
@@ -67,7 +67,7 @@ def calibrate_with_findings(
     unsound = int((~(np.isfinite(logits).all(axis=1) & np.isfinite(scores))).sum())
     if unsound:
         raise DataError(
-            f"what the model says of {unsound} of {len(logits)} validation images is not a number: it cannot be "
+            f"the model's output for {unsound} of {len(logits)} validation images is not a number: it cannot be "
             "calibrated. Train with a lower learning rate, or choose another model."
         )
     raw = classifier.raw(logits)
@@ -137,8 +137,8 @@ def fit_policy(
 def fit_temperature(logits: Floats, targets: Targets) -> float:
     """The temperature in [0.05, 20] that minimises the negative log-likelihood (Guo et al. 2017).
 
-    As if one more picture had been wrong, each truth counts a little less than one (Platt 1999): without that, logits
-    that are right on every picture would be driven to certainty.
+    As if one more image had been wrong, each truth counts a little less than one (Platt 1999): without that, logits
+    that are right on every image would be driven to certainty.
     """
     doubt = 1 / (len(targets) + 2)
 
@@ -191,8 +191,8 @@ def conformal_threshold(
 ) -> float:
     """The lowest probability that a label of the set may have (Sadinle et al. 2019), exact for finite samples.
 
-    0 (every label belongs to the set) when there are too few pictures for the coverage asked for. `weights` (K,) say
-    what a picture of each class counts, where classes are met in other shares (Podkopaev and Ramdas 2021).
+    0 (every label belongs to the set) when there are too few images for the coverage asked for. `weights` (K,) say
+    what an image of each class counts, where classes are met in other shares (Podkopaev and Ramdas 2021).
     """
     truth = np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0]
     order = np.argsort(truth, kind="stable")
@@ -204,9 +204,9 @@ def conformal_threshold(
 
 
 def rejection_threshold(strangeness: Floats, rate: float, weights: Floats | None = None) -> float:
-    """The value that at most `rate` of new known pictures exceed on average; the largest seen if there are too few.
+    """The value that at most `rate` of new known images exceed on average; the largest seen if there are too few.
 
-    `weights` (N,) say what each picture counts.
+    `weights` (N,) say what each image counts.
     """
     order = np.argsort(strangeness, kind="stable")
     counts = np.ones(len(order)) if weights is None else weights[order]

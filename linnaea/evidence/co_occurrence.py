@@ -13,7 +13,7 @@ from linnaea.task import Floats
 
 MOST_PAIRS = 30
 LEVEL = 0.05
-IN_GROUPS = " That takes images for independent although they come in groups: chance may do more."
+IN_GROUPS = " This treats images as independent although they come in groups: chance alone may do more."
 
 
 def co_occurrence(classes: Sequence[str], scores: LabelScores, *, grouped: bool = False) -> Finding:
@@ -72,9 +72,9 @@ def _together(one: Flags, other: Flags) -> Floats:
 
 def _summary(rows: Sequence[dict[str, Any]], *, tied: bool) -> str:
     if not rows:
-        return "No two labels vary on the same images: nothing can be said of how they come together."
+        return "No two labels vary on the same images: nothing can be said about how often they occur together."
     if not tied:
-        return "No two labels come together more or less often than chance would have it on these images."
+        return "No two labels occur together more or less often than by chance on these images."
     first = rows[0]
     return (
         f"{first['label']} and {first['other']} depend most on each other: {first['together']:,} of {first['n']:,} "

@@ -55,11 +55,11 @@ class Comparison:
         if self.p_value is None:
             return (
                 f"The verdict rests on the interval of {self.metric} alone: there is no paired test of it. The other "
-                "intervals only describe."
+                "intervals are descriptive."
             )
         return (
-            f"The verdict rests on {self.metric} alone, the only paired test here ({self.test}). The intervals of the "
-            "other differences only describe, they are not tests."
+            f"The verdict rests on {self.metric} alone, the only paired test here ({self.test}). The intervals of "
+            "the other differences are descriptive; they are not tests."
         )
 
     def tested(self, name: str) -> str:
@@ -78,7 +78,7 @@ class Comparison:
 
     def __str__(self) -> str:
         first, second = map(neutral, self.names)
-        header = ("metric", first, second, f"{second} less {first}", "what it is", "")
+        header = ("metric", first, second, f"{second} less {first}", "kind", "method")
         rows = [header, *(self._row(name, difference) for name, difference in self.differences.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -132,8 +132,8 @@ def _sentence(result: Comparison) -> str:
     values = [_figure(result, value) for value in result.values[result.metric]]
     if result.better is None:
         return (
-            f"It was not shown that {first} and {second} differ in {by} {images}: {values[0]} against {values[1]}, and "
-            f"the difference could be anything from {_points(result, lo, sign=True)} to "
+            f"No difference was shown between {first} and {second} in {by} {images}: {values[0]} against {values[1]}, "
+            f"and the difference could be anything from {_points(result, lo, sign=True)} to "
             f"{_points(result, hi, sign=True)}{_unit(result)} (95 % interval{_p(result)}){left_out}."
         )
     winner = result.names.index(result.better)

@@ -106,7 +106,7 @@ def _roc(curve: Curve, draws: Floats, sample: Sample, name: str, used: dict[str,
     told = next(row for row in rows if row["false_positive_rate"] >= TOLD_RATE)
     summary = (
         f"At a false-positive rate of {percent(told['false_positive_rate'])}, {percent(told['sensitivity'])} of {name} "
-        f"is found ({percent(told['lo'])} to {percent(told['hi'])}). {_how(sample)}"
+        f"are found ({percent(told['lo'])} to {percent(told['hi'])}). {_how(sample)}"
     )
     rate = None if used["specificity"] is None else 1 - used["specificity"]
     own = {"false_positive_rate": rate, "sensitivity": used["sensitivity"], **_limits(used, "sensitivity")}
@@ -121,9 +121,9 @@ def _precision_recall(curve: Curve, draws: Floats, sample: Sample, name: str, us
     rows = _rows(("recall", "precision"), RECALLS, values, band, _lowest(curve, places))
     told = next(row for row in rows if row["recall"] >= TOLD_RECALL)
     summary = (
-        f"Where {percent(told['recall'])} of {name} is found, {percent(told['precision'])} of what is called so is so "
-        f"({percent(told['lo'])} to {percent(told['hi'])}); by chance it would be {percent(curve.positive.mean())}. "
-        f"{_how(sample)}"
+        f"Where {percent(told['recall'])} of {name} are found, {percent(told['precision'])} of the images called so "
+        f"are correct ({percent(told['lo'])} to {percent(told['hi'])}); by chance it would be "
+        f"{percent(curve.positive.mean())}. {_how(sample)}"
     )
     own = {"recall": used["sensitivity"], "precision": used["ppv"], **_limits(used, "ppv")}
     return Finding("precision_recall", summary, count=len(curve.order), rows=[*rows, own])

@@ -75,7 +75,7 @@ def difference_of(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> Sta
         lambda weights: after.function(weights) - before.function(weights),
         int(used.sum()),
         limits=_from_both(metric, scores, sample) if metric.interval and used.any() else None,
-        method="from both intervals, wide for a pair",
+        method="from both intervals, conservative for paired data",
         influence=after.influence - before.influence if linear else None,  # type: ignore[operator]
         slack=(slack, slack),
         bounds=(least - most, most - least),
@@ -144,4 +144,4 @@ def test_of(metric: Metric[S], scores: tuple[S, S], sample: Sample, seed: int) -
     if sample.groups is None:
         return mcnemar(*_discordant(metric, scores)), "McNemar, exact"
     by_group = np.bincount(sample.groups, weights=_gained(metric, scores)).astype(np.float64)
-    return sign_flips(by_group, seed), f"sign flips of {sample.units} groups, {FLIPS:,} draws"
+    return sign_flips(by_group, seed), f"sign flips over {sample.units} groups, {FLIPS:,} draws"

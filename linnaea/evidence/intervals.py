@@ -56,8 +56,7 @@ def estimate(
     """
     if replicates < FEWEST_REPLICATES:
         raise UsageError(
-            f"replicates is {replicates}: an interval of 95 % needs at least {FEWEST_REPLICATES}, {REPLICATES} is "
-            "usual."
+            f"replicates is {replicates}: a 95 % interval needs at least {FEWEST_REPLICATES}, {REPLICATES} is usual."
         )
     drawn = {
         name: item for name, item in statistics.items() if item.limits is None and item.images and sample.units > 1
@@ -103,12 +102,12 @@ class _How:
         """Why there is no interval, if there is none."""
         unit = "image" if self.sample.groups is None else "group"
         if self.sample.units < 2:
-            return "one image" if unit == "image" else "all images are of one group"
+            return "one image" if unit == "image" else "all images belong to one group"
         if values is None or not np.isnan(values).any():
             return ""
         if item.smooth:
             return f"the figure is not defined without one {unit}"
-        return "most resamples do not define the figure" if 2 * np.isnan(values).sum() > len(values) else ""
+        return "the figure is undefined in most resamples" if 2 * np.isnan(values).sum() > len(values) else ""
 
     def _spread(self, item: Statistic, value: float, values: Floats | None) -> Spread:
         if item.influence is not None:

@@ -27,7 +27,7 @@ ORDER: dict[str, tuple[Callable[[Ranking, Floats], Floats], Part]] = {
     "average_precision": (average_precision, of_average_precision),
     "roc_auc": (area, of_area),
 }
-ONE_SIDED = "no image is known to show it, or none not to"
+ONE_SIDED = "no image is known to show it, or none is known not to"
 MOST_NAMED = 5
 
 
@@ -48,7 +48,7 @@ def findings(
         answers(predictions),
     ]
     if not scores.readable.all():
-        tables.append(unreadable(predictions, "answered with no label"))
+        tables.append(unreadable(predictions, "answered without labels"))
     return tables if scores.counted.all() else [*tables, _nothing_known(predictions, scores)]
 
 
@@ -151,7 +151,7 @@ def _reliability(scores: LabelScores, sample: Sample) -> Finding:
     """By bins of probability; decisions about one image, or group, are no independent ones."""
     rows, labels = np.nonzero(scores.bins >= 0)
     if not len(rows):
-        return Finding("reliability", "No image could be read of which any label is known.")
+        return Finding("reliability", "No readable image has a known label.")
     places, probabilities = scores.bins[rows, labels], scores.probabilities[rows, labels]
     there = share_at(places, scores.there[rows, labels], BINS, sample.unit_of[rows])
     edges = np.linspace(0, 1, BINS + 1)
@@ -165,7 +165,7 @@ def _reliability(scores: LabelScores, sample: Sample) -> Finding:
     told = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     summary = (
         f"The mean probability of a label is {percent(probabilities.mean())} where "
-        f"{percent(scores.there[rows, labels].mean())} of them are there, over {len(rows):,} decisions."
+        f"{percent(scores.there[rows, labels].mean())} of them are present, over {len(rows):,} decisions."
     )
     return Finding("reliability", summary, count=len(np.unique(rows)), rows=[row for row in told if row["n"]])
 
@@ -183,8 +183,8 @@ def _mistakes(predictions: Predictions, scores: LabelScores) -> Finding:
     first = rows[0]
     summary = (
         f"{len(wrong):,} of {read:,} readable images have a wrong label, {int(scores.wrong[scores.readable].sum()):,} "
-        f"of {decisions:,} decisions; the surest mistake is {first['worst']} {first['mistake']}, with a probability of "
-        f"{first['probability']:.3f}."
+        f"of {decisions:,} decisions; the most confident mistake is {first['worst']} {first['mistake']}, with a "
+        f"probability of {first['probability']:.3f}."
     )
     return Finding("mistakes", summary, count=len(wrong), rows=rows, images=[row["id"] for row in rows])
 
@@ -198,7 +198,7 @@ def _mistake(predictions: Predictions, scores: LabelScores, row: int, worst: int
         "unknown": unknown,
         "label": facts["label"],
         "worst": predictions.classes[worst],
-        "mistake": "missed" if scores.there[row, worst] else "answered though it is not there",
+        "mistake": "missed" if scores.there[row, worst] else "answered although absent",
         "probability": float(scores.probabilities[row, worst]),
         "wrong": int(scores.wrong[row].sum()),
     }

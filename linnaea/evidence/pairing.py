@@ -30,12 +30,14 @@ def pair(a: Predictions, b: Predictions, names: tuple[str, str]) -> Pair:
             "Compare predictions of the same task and classes."
         )
     if set(a.tree.parents) != set(b.tree.parents):
-        raise DataError(f"{names[0]} and {names[1]} have other groups above the classes: compare within one taxonomy.")
+        raise DataError(
+            f"{names[0]} and {names[1]} have different groups above the classes: compare runs with the same taxonomy."
+        )
     places_a, places_b = _places(a, names[0]), _places(b, names[1])
     shared = [name for name in places_a if name in places_b]
     if not shared:
         raise DataError(
-            f"{names[0]} and {names[1]} share no image: {_first(a)} against {_first(b)}. "
+            f"{names[0]} and {names[1]} have no image in common: {_first(a)} against {_first(b)}. "
             "Compare predictions of the same images; the column `id` must agree."
         )
     left_out = (len(a) - len(shared), len(b) - len(shared))

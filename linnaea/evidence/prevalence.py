@@ -49,7 +49,7 @@ def at_prevalence(scores: Scores, sample: Sample, prevalence: float) -> dict[str
             method="logit, Mercaldo et al.",
             slack=wide,
             bounds=(0.0, 1.0),
-            undefined="no images of one class, or no such answer",
+            undefined="no images of one class, or never answered",
         )
     return statistics
 

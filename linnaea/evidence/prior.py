@@ -45,10 +45,10 @@ def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Pred
     """
     if classifier.task not in TASKS_WITH_PRIOR:
         raise UsageError(
-            f"the task is {classifier.task}: shares of classes can be stated where an image has one class."
+            f"the task is {classifier.task}: class shares can only be stated where each image has one class."
         )
     if not classifier.prior:
-        raise UsageError("this classifier does not know for which shares it was calibrated: train it again.")
+        raise UsageError("this classifier does not say for which class shares it was calibrated: train it again.")
     _require_same(classifier, val)
     old = np.array(classifier.prior)
     new = np.asarray(prior, dtype=np.float64) if not isinstance(prior, Mapping) else _named(prior, classifier, old)
@@ -76,7 +76,7 @@ def _require_same(classifier: Classifier, val: Predictions) -> None:
     if val.classes != classifier.classes or not val.readable.any():
         raise DataError(
             f"the val predictions are of {len(val.classes)} classes and {int(val.readable.sum())} readable images: "
-            "expected what this very classifier said of its val images."
+            "expected the predictions of this classifier on its own val images."
         )
 
 

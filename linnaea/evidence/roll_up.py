@@ -43,14 +43,14 @@ def require_taxonomy(task: str, risk: float | None, unsure_rate: float | None = 
     if task != "hierarchical":
         raise UsageError(
             f"risk is {risk}, but the task is {task}: it bounds the wrong answers where classes lie below groups, as "
-            "labels such as animal/dog or a taxonomy.csv say; leave it out."
+            "labels such as animal/dog or a taxonomy.csv define; leave it out."
         )
 
 
 def fit_roll_up(
     probabilities: Floats, targets: Targets, tree: Taxonomy, risk: float, weights: Floats | None = None
 ) -> RolledUp:
-    """The lowest threshold at which at most the share `risk` of images is expected to be answered wrongly.
+    """The lowest threshold at which at most the share `risk` of images is expected to get a wrong answer.
 
     `probabilities` (N, K) are calibrated, of images that the model was not trained on; `targets` (N,) their classes;
     `weights` (N,) what each counts (None: 1). By conformal risk control (Angelopoulos et al. 2024): the expectation is
@@ -68,7 +68,7 @@ def fit_roll_up(
 
 
 def highest_wrong(probabilities: Floats, targets: Targets, tree: Taxonomy) -> Floats:
-    """The highest threshold at which each image may still be answered wrongly (N,); -1 where it never is.
+    """The highest threshold at which each image may still be given a wrong answer (N,); -1 where it never is.
 
     An answer moves up as the threshold rises, and may become wrong on another branch; what counts is the last time it
     is wrong, which makes the loss fall with the threshold, as risk control asks.
@@ -97,12 +97,12 @@ def _told(
     if threshold > 1:
         summary = (
             f"No threshold keeps the share of wrong answers at {risk:.0%}: {len(targets)} val images are too few, or "
-            f"the model is surely wrong too often. Every answer is {tree.root!r}; allow a higher risk or give more "
-            "images."
+            f"the model is confidently wrong too often. Every answer is {tree.root!r}; allow a higher risk or give "
+            "more images."
         )
         return RolledUp(threshold, share["root"], Finding("roll_up", summary, "warning", len(targets), figure))
     summary = (
-        f"A class or group is answered from a probability of {threshold:.3f} on, for a risk of {risk:.0%}: on val "
+        f"A class or group is answered at a probability of {threshold:.3f} or more, for a risk of {risk:.0%}: on val "
         f"{share['class']:.1%} of the answers are classes, {1 - share['class'] - share['root']:.1%} groups, "
         f"{share['root']:.1%} only {tree.root!r}, and {share['wrong']:.1%} are wrong."
     )

@@ -20,7 +20,7 @@ _SORTED_WEIGHTS = 4_000_000
 # With fewer images than this of any class the first order is not enough, unless there are so many times more weights.
 _FEW, _TOO_MANY = 10, 8
 _ENOUGH_MISTAKES = 8
-_UNSEEN = ", blind to mistakes not seen yet"
+_UNSEEN = ", ignores mistakes not seen yet"
 
 
 def sample_of(predictions: Predictions) -> Sample:
@@ -33,7 +33,7 @@ def of_metric(metric: Metric[S], scores: S, sample: Sample) -> Statistic:
     """A metric on the scores; Wilson's limits for a plain share of images."""
     used = used_by(metric, scores)
     if metric.share:
-        return of_share(*metric.share(scores), sample, "no images that it is a share of")
+        return of_share(*metric.share(scores), sample, "no images to compute it from")
     if metric.flags:
         return of_share(metric.flags(scores), used, sample, why_undefined(scores, used))
     figure = Jackknifed.of(metric, scores, used)
@@ -57,7 +57,7 @@ def _of_interval(
     if np.isnan(limits).any():
         return statistic
     over = "" if sample.groups is None else f" over {sample.units:,} groups"
-    return replace(statistic, limits=limits, method=f"inverted test{over}, what chance adds is taken off")
+    return replace(statistic, limits=limits, method=f"inverted test{over}, corrected for what chance adds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def of_mean(
         images,
         slack=slack_of_parts(mean, np.array([float(images)]) * sample.density) if of_shares else (0.0, 0.0),
         bounds=bounds,
-        note=", blind to values not seen yet" if alike else "",
+        note=", ignores values not seen yet" if alike else "",
         undefined=undefined,
     )
 
@@ -141,7 +141,7 @@ def why_undefined(scores: Judged, used: Flags) -> str:
         return scores.lack(used)
     if not len(scores):
         return "no images"
-    return "no readable images" if scores.counted.any() else "no images of which any label is known"
+    return "no readable images" if scores.counted.any() else "no images with a known label"
 
 
 def _few_behind(metric: Metric[S], figure: "Jackknifed", sample: Sample) -> str:

@@ -34,7 +34,7 @@ def findings(predictions: Predictions, scores: Scores) -> list[Finding]:
         _mistakes(predictions, scores),
         answers(predictions),
     ]
-    return tables if scores.readable.all() else [*tables, unreadable(predictions, "answered wrongly")]
+    return tables if scores.readable.all() else [*tables, unreadable(predictions, "a wrong answer")]
 
 
 def _per_class(predictions: Predictions, scores: Scores, groups: Integers | None, note: str) -> Finding:
@@ -124,11 +124,11 @@ def _mistakes(predictions: Predictions, scores: Scores) -> Finding:
         for row, told in zip(worst.tolist(), predictions.rows(worst, "id", "truth", "label"), strict=True)
     ]
     if not rows:
-        return Finding("mistakes", f"None of {scores.readable.sum():,} readable images was answered wrongly.")
+        return Finding("mistakes", f"None of {scores.readable.sum():,} readable images has a wrong answer.")
     first = rows[0]
     summary = (
-        f"{len(wrong):,} of {scores.readable.sum():,} readable images were answered wrongly; the surest mistake is "
-        f"{first['truth']} taken for {first['label']} with confidence {first['confidence']:.3f}."
+        f"{len(wrong):,} of {scores.readable.sum():,} readable images have a wrong answer; the most confident mistake "
+        f"is {first['truth']} mistaken for {first['label']} with confidence {first['confidence']:.3f}."
     )
     return Finding("mistakes", summary, count=len(wrong), rows=rows, images=[row["id"] for row in rows])
 
@@ -139,7 +139,9 @@ def answers(predictions: Predictions) -> Finding:
     n = len(predictions)
     told = [name for name in REASONS if counts[name] or name not in ("damaged", UNDEFINED)]
     rows = [{"reason": name, "count": counts[name], "share": counts[name] / n if n else None} for name in told]
-    summary = f"{percent(counts['ok'] / n)} of {n:,} images got a plain answer." if n else "There are no images."
+    summary = (
+        f"{percent(counts['ok'] / n)} of {n:,} images got an answer with reason ok." if n else "There are no images."
+    )
     return Finding("answers", summary, count=n, rows=rows)
 
 
@@ -150,7 +152,7 @@ def unreadable(predictions: Predictions, counted_as: str) -> Finding:
     rows = [{"id": row["id"], "detail": row.get("detail")} for row in told]
     lost, undefined = (int(predictions.answered(name).sum()) for name in ("unreadable", UNDEFINED))
     causes = [f"{lost:,} of {len(predictions):,} images could not be read"] if lost or not undefined else []
-    causes += [f"what the model said of {undefined:,} is not a number"] if undefined else []
+    causes += [f"the model's output for {undefined:,} is not a number"] if undefined else []
     summary = f"{', and '.join(causes)}; each counts as {counted_as}."
     return Finding("unreadable", summary, "warning", len(rows), rows=rows, images=[row["id"] for row in rows])
 

@@ -32,7 +32,7 @@ def require_thresholds(task: str, aim: str | None) -> None:
     """Raise UsageError where an aim is stated for a task whose answers no threshold decides."""
     if aim is not None and Goal.parse(aim).text != "default" and task not in TASKS_WITH_THRESHOLDS:
         raise UsageError(
-            f"the aim {aim!r} chooses a threshold, but the task is {task}, whose answers need none: expected two "
+            f"the aim {aim!r} chooses a threshold, but the task is {task}, which needs none: expected two "
             "classes or several labels per image; leave the aim out."
         )
 
@@ -87,7 +87,7 @@ def _choose_together(
         pool = known
     if not (truths[pool] == 1).any() or not (truths[pool] == 0).any():
         return {"threshold": HALF, "fitted_on": "nothing: one half", "recall": None, "specificity": None}
-    row = _choose(scores[pool], truths[pool], goal, weights, "the labels with few positives together")
+    row = _choose(scores[pool], truths[pool], goal, weights, "all labels with few positives, together")
     return {"threshold": row["threshold"], "fitted_on": "several labels together", "recall": None, "specificity": None}
 
 
@@ -138,9 +138,9 @@ def _summary(rows: Sequence[dict[str, Any]], goal: Goal) -> Finding:
     else:
         row = rows[0]
         text = (
-            f"{row['label']} is answered from a probability of {row['threshold']:.4f} on, for the aim {goal.text}: on "
-            f"val this finds {row['recall']:.1%} of {row['positives']} and leaves {row['specificity']:.1%} of "
-            f"{row['negatives']} others alone."
+            f"{row['label']} is answered at a probability of {row['threshold']:.4f} or more, for the aim {goal.text}: "
+            f"on val this finds {row['recall']:.1%} of {row['positives']} and correctly rejects "
+            f"{row['specificity']:.1%} of {row['negatives']} negatives."
         )
     return Finding("thresholds", text, count=sum(row["positives"] for row in rows), rows=rows)
 
@@ -153,14 +153,14 @@ def _warnings(rows: Sequence[dict[str, Any]], own: Targets, goal: Goal) -> list[
         (
             "no_positives",
             absent,
-            "no positive in val, so that its threshold was not fitted to it",
+            "no positive in val, so its threshold was not fitted",
         ),
         (
             "few_positives",
             few,
-            f"fewer than {FEW} positives, or no negative, in val, so that a common threshold stands in",
+            f"fewer than {FEW} positives, or no negative, in val, so a common threshold is used",
         ),
-        ("few_for_aim", short, f"too few images in val for {goal.text} to hold on new images too"),
+        ("few_for_aim", short, f"too few images in val for {goal.text} to hold on new images as well"),
     ]
     return [
         Finding(

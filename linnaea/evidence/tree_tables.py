@@ -50,7 +50,7 @@ def _told(scores: TreeScores) -> str:
     return (
         f"{percent(classes.mean())} of {n:,} readable images are answered with a class, "
         f"{percent((~classes & ~nothing).mean())} with a group, {percent(nothing.mean())} only with "
-        f"{scores.tree.root!r}; {percent(scores.wrong[scores.readable].mean())} are answered wrongly."
+        f"{scores.tree.root!r}; {percent(scores.wrong[scores.readable].mean())} of all answers are wrong."
     )
 
 
@@ -101,4 +101,4 @@ def _levels(scores: TreeScores, groups: Integers | None) -> Finding:
     if not len(scores):
         return Finding("levels", "There are no images.", rows=rows)
     parts = [f"{percent(row['accuracy'])} at level {row['level']} ({row['nodes']} nodes)" for row in rows]
-    return Finding("levels", f"The most probable node is right for {', '.join(parts)}.", rows=rows)
+    return Finding("levels", f"The most probable node is correct for {', '.join(parts)}.", rows=rows)

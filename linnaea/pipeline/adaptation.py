@@ -28,7 +28,7 @@ def adapt_prior(
     opened.require_finished()
     classifier, val = load(opened.model_folder), opened.predictions("val")
     if (prior is None) == (images is None):
-        raise UsageError("give either the shares of the classes as prior, or images to estimate them from.")
+        raise UsageError("give either the class shares as prior, or images to estimate them from.")
     if prior is not None:
         return adapt(classifier, prior, val, "stated")
     assert images is not None
@@ -37,6 +37,6 @@ def adapt_prior(
     if not len(readable):
         raise DataError("none of the images can be read: there is nothing to estimate the shares from.")
     if not classifier.prior:
-        raise UsageError("this classifier does not know for which shares it was calibrated: train it again.")
+        raise UsageError("this classifier does not say for which class shares it was calibrated: train it again.")
     shares = estimate_prior(readable, classifier.prior)
     return adapt(classifier, shares, val, f"estimated from {len(readable)} images")

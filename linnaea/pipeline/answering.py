@@ -80,5 +80,7 @@ def _within(place: Path) -> list[Located]:
         left_out = counted(len(others), "file is left out", "files are left out")
         logger.warning(f"{place}: {left_out}: {reasons}.")
     if not found:
-        raise DataError(f"{place} holds no images: expected files ending in {' '.join(SUFFIXES)} in it or below.")
+        raise DataError(
+            f"{place} has no images: expected files ending in {' '.join(SUFFIXES)} in it or in its subfolders."
+        )
     return found

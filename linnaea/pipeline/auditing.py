@@ -36,7 +36,7 @@ from linnaea.runtime.plan import Plan
 AUDIT_SIZE = 96
 MOST_FITTED, MOST_SCORES = 50_000, 10**8
 FEWEST_JUDGED = 50
-MEASURED_WITH = 16  # pictures that the execution plan is measured on
+MEASURED_WITH = 16  # images that the execution plan is measured on
 FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
 Rows = npt.NDArray[np.int64]
 
@@ -71,7 +71,7 @@ class Audit(Sequence[Any]):
         return write_text(Path(place), as_csv([names, *rows], guard_formulas=guard_formulas))
 
     def write_report(self, place: str | Path) -> Path:
-        """Write the findings, with pictures, as one HTML file."""
+        """Write the findings, with images, as one HTML file."""
         return write_audit(self.findings, self.dataset, Path(place))
 
 
@@ -87,11 +87,11 @@ def audit(
 ) -> Audit:
     """Look at labelled images before any model does; returns the findings, which behave as a sequence.
 
-    Files left out; pictures repeated, also across splits, classes and groups; labels that are probably wrong, by a
+    Files left out; images repeated, also across splits, classes and groups; labels that are probably wrong, by a
     classifier cross-validated on features of `weights` (a file, "auto" for what can be had, "none" for classical
-    features); outliers; dark, blurred, tiny, odd and cut pictures; small and rare classes; what gives the class away
+    features); outliers; dark, blurred, tiny, odd and cut images; small and rare classes; what gives the class away
     without the subject; order. Each file is read once, and not again while it stays as it is. `fit` is the way
-    pictures will become square, and those of more than `max_pixels` (None: 50 megapixels) are not decoded. Raises
+    images will become square, and those of more than `max_pixels` (None: 50 megapixels) are not decoded. Raises
     DataError where no image can be read.
     """
     require_seed(seed)
@@ -103,13 +103,13 @@ def audit(
     lost = found.excluded(dataset.ids)
     dataset, found = dataset.without(lost), found.kept()
     if not len(dataset) and not lost:
-        raise DataError(f"{dataset.root} has no images here: expected at least one to look at.")
+        raise DataError(f"{dataset.root} has no images: expected at least one to audit.")
     if not len(dataset):
         raise DataError(f"no image of {dataset.root} can be read: first {lost[0].path}, {lost[0].reason}.")
     if dataset.has("split"):
         require_all(dataset.column("split"))
     dataset = dataset.with_column("sha256", found.sha256)
-    look = viewer(dataset.paths, replace(recipe, fit="stretch"))  # the whole picture, as in its thumbnail
+    look = viewer(dataset.paths, replace(recipe, fit="stretch"))  # the whole image, as in its thumbnail
     groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates, look)
     features = Finding("seen_with", note, count=len(dataset))
     inspection = inspect(dataset, found, groups, fit, seed)
@@ -126,16 +126,16 @@ def _as_cell(value: Any) -> str:
 def embedding_for(
     weights: str | Path, size: int | None, fit: str, paths: Sequence[Located]
 ) -> tuple[Embedding, int, str]:
-    """The features that the audit looks at, the side of the pictures they are made of, and where they come from.
+    """The features that the audit looks at, the side of the images they are made of, and where they come from.
 
     `weights` is a file or "auto" for a pretrained network, where one can be had, or "none" for HOG and colours;
-    `paths` are the pictures to come, `fit` the way they become square.
+    `paths` are the images to come, `fit` the way they become square.
     """
     found, note = find_weights(weights, None)
     if found is None:
         own = AUDIT_SIZE if size is None else size
         embedding = _embedding(Hog(2, own), f"hog {own}", Recipe(own, fit), paths)
-        return embedding, own, f"{note} The audit looks at HOG and colours."
+        return embedding, own, f"{note} The audit uses HOG and colours."
     own = size or found.size
     model = found.build(2, own)
     name = f"{found.network} {found.source} {found.sha256}"
@@ -161,9 +161,9 @@ def _unjudged(dataset: Dataset, folds: Rows) -> str:
     if len(dataset) > MOST_FITTED:
         return f"more than {MOST_FITTED:,} images"
     if len(dataset) * len(dataset.classes) > MOST_SCORES:
-        return f"{len(dataset):,} images of {len(dataset.classes):,} classes are too many scores"
+        return f"{len(dataset):,} images of {len(dataset.classes):,} classes are too many to score"
     if len(dataset) < FEWEST_JUDGED:
-        return f"{len(dataset)} images are too few, {FEWEST_JUDGED} are needed"
+        return f"{len(dataset)} images are too few; {FEWEST_JUDGED} are needed"
     return "" if len(np.unique(folds)) > 1 else "all images belong to one group"
 
 
@@ -175,7 +175,7 @@ def _embedding(model: Model, name: str, recipe: Recipe, paths: Sequence[Located]
 
 
 def _plan(model: Model, recipe: Recipe, paths: Sequence[Located]) -> Plan:
-    """The fastest plan, measured on some of the pictures, once: if it changed, no file would be known any more."""
+    """The fastest plan, measured on some of the images, once: if it changed, no file would be known any more."""
     if len(paths) < WORTH_MEASURING:
         return Plan("cpu")
     shown = decode_files(paths[:: max(1, len(paths) // MEASURED_WITH)], recipe, keep=False).kept().images

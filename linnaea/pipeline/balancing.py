@@ -31,8 +31,8 @@ def augmentation_findings(
 
 
 def _of_trial(trial: Trial, classes: Sequence[str], *, kept: bool) -> Finding:
-    verdict = "The evidence is against" if trial.against else "Nothing speaks against"
-    outcome = f" It was {'kept, as asked for' if kept else 'left out'}." if trial.against else ""
+    verdict = "The evidence is against" if trial.against else "There is no evidence against"
+    outcome = f" It was {'kept, as requested' if kept else 'left out'}." if trial.against else ""
     limits = bonett_price(trial.won, trial.lost, trial.n)
     rows = [
         {
@@ -54,7 +54,7 @@ def _of_trial(trial: Trial, classes: Sequence[str], *, kept: bool) -> Finding:
 
 
 def balance_finding(before: Job, after: Job, classes: Sequence[str]) -> Finding:
-    """The training images of each class, those that were made among them, and what balancing does to probabilities."""
+    """The training images of each class, generated ones included, and what balancing does to probabilities."""
     balance = before.balance
     made = np.bincount(after.train.targets, minlength=len(classes)) - balance.counts
     rows = [
@@ -65,9 +65,9 @@ def balance_finding(before: Job, after: Job, classes: Sequence[str]) -> Finding:
 
 
 def balanced(job: Job, run: Run) -> Job:
-    """The job with the pictures its balancer makes, if it does; writes down what it is about to do.
+    """The job with the images its balancer makes, if it does; writes down what it is about to do.
 
-    `findings/balance.json` has the counts, `synthetic.png` shows made pictures beside real ones.
+    `findings/balance.json` has the counts, `synthetic.png` shows made images beside real ones.
     """
     more = with_pictures(job)
     finding = balance_finding(job, more, job.names)
@@ -76,12 +76,12 @@ def balanced(job: Job, run: Run) -> Job:
     if len(made):
         strips = _strips(job.train, made, job.names)
         write_sheet(run.folder / "synthetic.png", f"Made by {job.balance.name}", ["real", "", "", "", "made"], strips)
-        logger.info(f"{len(made)} pictures were made: look at {run.folder / 'synthetic.png'}.")
+        logger.info(f"{len(made)} images were generated: look at {run.folder / 'synthetic.png'}.")
     return more
 
 
 def _strips(real: Examples, made: Examples, names: Sequence[str]) -> list[Strip]:
-    """Real and made pictures of the classes with the fewest, four of each."""
+    """Real and generated images of the classes with the fewest, four of each."""
     rarest = sorted(np.unique(made.targets).tolist(), key=lambda number: int((real.targets == number).sum()))
     return [
         Strip(
@@ -95,6 +95,6 @@ def _strips(real: Examples, made: Examples, names: Sequence[str]) -> list[Strip]
 
 
 def _filled(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Four pictures, white where there are fewer."""
+    """Four images, white where there are fewer."""
     white = np.full((SHOWN - len(images), *images.shape[1:]), 255, dtype=np.uint8)
     return np.concatenate([images, white])

@@ -35,7 +35,7 @@ def with_positive(dataset: Dataset, positive: str | None) -> Dataset:
     if dataset.task != "binary":
         raise UsageError(
             f"positive is {positive!r}, but {dataset.root} has {len(dataset.classes)} classes and the task "
-            f"{dataset.task}: only of two classes one is the positive one; leave it out."
+            f"{dataset.task}: only one of two classes can be the positive class; leave it out."
         )
     if positive not in dataset.classes:
         known = ", ".join(dataset.classes)
@@ -65,12 +65,12 @@ def find_unfinished(frozen: dict[str, Any]) -> Path:
             run = Run.open(record_file.parent)
             record = run.record()
         except RunError as error:
-            logger.warning(f"{record_file.parent} is passed over: {error}")
+            logger.warning(f"{record_file.parent} is skipped: {error}")
             continue
         if record["status"] != "finished" and record["arguments"].get("data") == frozen["data"] and not run.in_use:
             found.append((record["started"], run.folder))
     if not found:
-        raise RunError(f"there is no unfinished run on {frozen['data']} below runs: name its folder with --out.")
+        raise RunError(f"there is no unfinished run on {frozen['data']} in runs: name its folder with --out.")
     return max(found)[1]
 
 
@@ -78,7 +78,7 @@ def find_unfinished(frozen: dict[str, Any]) -> Path:
 def begun(folder: Path, frozen: dict[str, Any], *, resume: bool, way: Mapping[str, Any] | None = None) -> Iterator[Run]:
     """A run that begins, or the one to be resumed, kept from other processes until it ends; the truth is in run.json.
 
-    `way` are the picture size and the steps, see `way_of`. Raises RunError when the run is finished, when another
+    `way` are the image size and the steps, see `way_of`. Raises RunError when the run is finished, when another
     process is at work in it, and when its arguments or its way were others.
     """
     if not folder.is_dir() and folder.exists():
@@ -95,7 +95,7 @@ def _opened(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
     if not resume:
         return Run.create(folder, frozen, command_line())
     if is_vacant(folder):
-        logger.warning(f"There is no run in {folder} yet: there is nothing to resume, so a new run begins.")
+        logger.warning(f"There is no run in {folder} to resume: starting a new one.")
         return Run.create(folder, frozen, command_line())
     run = Run.open(folder)
     given = run.record()["arguments"]
@@ -103,7 +103,7 @@ def _opened(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
     differing = [name for name in frozen if name not in free and frozen[name] != given.get(name)]
     if differing:
         listed = "; ".join(f"{name} was {given.get(name)!r} and is now {frozen[name]!r}" for name in differing)
-        raise RunError(f"{folder} cannot be resumed with other arguments: {listed}.")
+        raise RunError(f"{folder} cannot be resumed with different arguments: {listed}.")
     if run.record()["status"] == "finished":
         raise RunError(f"{folder} is already finished: there is nothing to resume.")
     for partial in folder.rglob(".*.partial"):  # of a process that was killed
@@ -113,7 +113,7 @@ def _opened(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
 
 
 def way_of(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Any]:
-    """The picture size and the steps of a training.
+    """The image size and the steps of a training.
 
     They follow from what is found: weights in a cache or on the network, and the sizes of the images.
     """
@@ -129,7 +129,7 @@ def _require_same_way(run: Run, way: Mapping[str, Any]) -> None:
     elif known != way:
         differing = ", ".join(name for name in way if known.get(name) != way[name])
         raise RunError(
-            f"{run.folder} cannot be resumed: its {differing} would now be other than when it began. Give --weights "
+            f"{run.folder} cannot be resumed: its {differing} would now differ from when it began. Give --weights "
             "and --img-size as they were, or start a new run."
         )
 

@@ -44,7 +44,7 @@ def _of_splits(dataset: Dataset, split: str | Sequence[str] | None) -> Dataset:
     if strange:
         raise UsageError(f"the split is {strange[0]!r}; expected {', '.join(SPLITS)}.")
     if not dataset.has("split"):
-        raise DataError(f"{dataset.root} has no splits: leave --split out, or split it first.")
+        raise DataError(f"{dataset.root} has no splits: leave --split out, or split the data first.")
     chosen = dataset.take(row for row, name in enumerate(dataset.column("split")) if name in names)
     if not len(chosen):
         raise DataError(f"{dataset.root} has no image in {', '.join(names)}.")

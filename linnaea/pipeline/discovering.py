@@ -64,7 +64,10 @@ def discover(
     opened.require_finished()
     classifier = load(opened.model_folder)
     if classifier.familiarity is None or classifier.policy.ood_threshold is None:
-        raise UsageError(f"nothing is unfamiliar to {opened.folder}: train it with --ood auto and another model.")
+        raise UsageError(
+            f"nothing is unfamiliar to {opened.folder}: it has no familiarity score. Train it with --ood auto and "
+            "another model."
+        )
     place = Path(out) if out is not None else opened.folder / NAME
     with opened.locked(), whole_folder(place) as folder:
         strangers = _strangers(opened, classifier, image_files(images))
@@ -98,7 +101,7 @@ def _strangers(run: Run, classifier: Classifier, paths: Sequence[Located]) -> _S
     foreign = embedded.not_of(run)
     unreadable = sum(reason is not None for reason in embedded.failed)
     if unreadable:
-        logger.warning(f"{unreadable} of {len(paths)} images cannot be read and are left out.")
+        logger.warning(f"{unreadable} of {len(paths)} images are unreadable and left out.")
     if len(foreign) < len(paths):
         logger.warning(f"{len(paths) - len(foreign)} of {len(paths)} images are the run's own and are left out.")
     answers = embedded.answers(classifier, [str(path) for path in paths], [None] * len(paths))
@@ -128,7 +131,7 @@ def _grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32]
     lost = decoded.excluded(part.ids)
     if lost:
         raise DataError(
-            f"{len(lost)} of the run's own images cannot be read any more (first {lost[0].path}): put them back."
+            f"{len(lost)} of the run's own images can no longer be read (first {lost[0].path}): put them back."
         )
     known = Known.of(classifier.model, embed_once(classifier.model, decoded.images), part.targets)
     return group_strangers(known, features, smallest=smallest)
@@ -147,7 +150,7 @@ def _copied(strangers: _Strangers, grouping: Grouping, folder: Path) -> list[dic
             try:
                 content = read_content(path)
             except UnreadableError as error:
-                raise DataError(f"{path} could be read a moment ago, and now not: {error}.") from None
+                raise DataError(f"{path} could be read a moment ago, but not now: {error}.") from None
             (below / names.give("", safe(name.stem), name.suffix)).write_bytes(content)
         answered = [labels[member] for member in members]
         nearest = max(sorted(set(answered)), key=answered.count)
@@ -176,7 +179,7 @@ def _sheet(classifier: Classifier, strangers: _Strangers, grouping: Grouping, pl
         members = _members(grouping, group)
         images = decode_files([strangers.paths[member] for member in members[:SHOWN]], classifier.recipe).images
         strips.append(Strip(f"new-{group + 1} ({len(members)})", np.asarray(images)))
-    title = f"{len(strips)} groups of unfamiliar pictures, the most typical of each first"
+    title = f"{len(strips)} groups of unfamiliar images, the most typical of each first"
     return write_sheet(place, title, [], strips)
 
 
@@ -185,7 +188,7 @@ def _finding(strangers: _Strangers, grouping: Grouping, rows: list[dict[str, Any
     return Finding(
         NAME,
         f"{len(strangers.paths)} of {strangers.asked} images are unfamiliar; {grouped} of them form {len(rows)} "
-        f"groups, copied to {place}, and {len(strangers.paths) - grouped} stay alone. {_how_apart(grouping)}",
+        f"groups, copied to {place}; {len(strangers.paths) - grouped} stay alone. {_how_apart(grouping)}",
         count=len(strangers.paths),
         rows=rows,
     )
@@ -194,8 +197,8 @@ def _finding(strangers: _Strangers, grouping: Grouping, rows: list[dict[str, Any
 def _how_apart(grouping: Grouping) -> str:
     """What speaks for the groups, in one sentence."""
     if not grouping.silhouette:
-        return "They are one group: no division of them is clearer than dividing a known class would be."
+        return "They form one group: no division of them is clearer than dividing a known class would be."
     return (
-        f"Their silhouette is {grouping.silhouette:.2f}; dividing a known class into as many gives "
+        f"The silhouette of the groups is {grouping.silhouette:.2f}; dividing a known class into as many groups gives "
         f"{grouping.within:.2f} at most. Groups are proposals: look at them before you name them."
     )

@@ -28,13 +28,15 @@ def evaluate(
     that do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions,
     figures and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of
     two classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
-    `unknown` are images of none of the classes: how well they are told from known ones is added to the figures and the
+    `unknown` are images of none of the classes: how many are recognised as unknown is added to the figures and the
     findings. Images of more than `max_pixels` (None: as in training) are not decoded. Raises DataError when no image
-    carries a known class, UsageError for a prevalence that is none.
+    carries a known class, UsageError for a prevalence that is not a share.
     """
     if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
         if data is not None or unknown is not None:
-            raise UsageError(f"{classifier} holds predictions that were made already: it takes no other images.")
+            raise UsageError(
+                f"{classifier} holds finished predictions: leave the data out, or give a run or a classifier."
+            )
         return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
     from linnaea.classifier import Classifier
     from linnaea.pipeline.judging import judge_classifier, judge_run

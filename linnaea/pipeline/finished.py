@@ -20,7 +20,7 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     """
     runs = Run.open(first), Run.open(second)
     if runs[0].folder.resolve() == runs[1].folder.resolve():
-        raise UsageError(f"{first} and {second} are the same run: name two to compare.")
+        raise UsageError(f"{first} and {second} are the same run: name two different runs.")
     for run in runs:
         run.require_finished()
     names = [run.judged_on for run in runs]
@@ -39,12 +39,12 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
         for run, other in zip(runs, reversed(shown), strict=True):
             with run.locked():
                 run.count_test(f"compare with {other}")
-        logger.info("This is written down as one more look at the test split of both runs.")
+        logger.info("This counts as one more look at the test split of both runs.")
     return comparison
 
 
 def report(run: str | Path) -> Path:
-    """Write the run's report anew and return its path; raises RunError where predictions of it have changed."""
+    """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
     folder = Run.open(run).folder
     require_all_unchanged(folder / "predictions")
     return write_report(folder)
@@ -57,6 +57,6 @@ def _require_same_images(first: Run, second: Run) -> None:
     differing = [path for path in shared if hashes[0][path] != hashes[1][path]]
     if differing:
         raise DataError(
-            f"{len(differing)} of {len(shared)} images have the same name in both runs but other content (first "
-            f"{min(differing)}): runs can be compared on the same images only."
+            f"{len(differing)} of {len(shared)} images have the same name in both runs but different content (first "
+            f"{min(differing)}): runs can only be compared on the same images."
         )

@@ -45,9 +45,9 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
     """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`.
 
     `data` are labelled images, such as the folders of `linnaea.discover` under names that you gave them. What the model
-    makes of a picture stays as it is; only its linear head is fitted anew, on the features of the run's images and the
+    makes of an image stays as it is; only its linear head is fitted anew, on the features of the run's images and the
     new ones, then calibrated and judged like any other. Images of the run stay in their splits, and new ones that show
-    the same picture join them. The finding `grown` says what it cost the classes known before. `out` None makes a new
+    the same image join them. The finding `grown` says what it cost the classes known before. `out` None makes a new
     folder beside the run. Raises DataError, UsageError or RunError, each saying how to mend it.
     """
     started = time.monotonic()
@@ -58,14 +58,16 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
     _require_growable(classifier, given)
     unnamed = [name for name in given.classes if UNNAMED.fullmatch(name)]
     if unnamed:
-        logger.warning(f"{', '.join(unnamed)}: these groups have not been renamed and become classes as they are.")
+        logger.warning(
+            f"{', '.join(unnamed)}: these groups have not been renamed and become classes under these names."
+        )
     record = old.record()
     both = united(old.dataset(), given)
     arguments = {"grown_from": str(old.folder.resolve()), "data": str(given.root.resolve()), "seed": record["seed"]}
     kept = {name: record["arguments"].get(name) for name in (*AIMS, "ood", "duplicates")}
     if kept["aim"] is not None and both.task != "binary":
         kept["aim"] = None
-        logger.warning("The aim of the run is dropped: it was about two classes, and now there are more.")
+        logger.warning("The aim of the run is dropped: it was for two classes, and now there are more.")
     aims = Aims(**{name: kept[name] for name in AIMS if kept[name] is not None})
     with begun(_folder(old, out), freeze(both, {**arguments, **kept}), resume=False) as new:
         new.update(seed=record["seed"])
@@ -88,7 +90,7 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
             choice = climb(new, [step], job, prepared.dataset, classifier.recipe)
         assert choice.result.classifier is not None, "a ladder of one step that failed raises"
         new.update(
-            chosen=NAME, chosen_because=f"The head of {old.folder.name} was fitted anew.", plan={"device": "cpu"}
+            chosen=NAME, chosen_because=f"The head of {old.folder.name} was fitted again.", plan={"device": "cpu"}
         )
         grown = finish(choice.result, prepared, aims, new, ood=kept["ood"] or "auto")
         finding = _cost(old, new, classifier.classes)
@@ -103,13 +105,14 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
 def _require_growable(classifier: Classifier, data: Dataset) -> None:
     if not classifier.model.has_linear_head:
         raise UsageError(
-            f"the model {classifier.model.kind} does not look at the images: grow a run with another model."
+            f"the model {classifier.model.kind} does not look at the images and cannot grow: use a run with another "
+            "model."
         )
     if TASKS[classifier.task].multilabel or data.multilabel:
         raise UsageError(
-            f"to grow, each image has to have one label, and {'the run' if not data.multilabel else data.root} has "
-            "several: an image labelled before would have to be looked at again for every new class. Label them, and "
-            "train again."
+            f"to grow, each image must have one label, and {'the run' if not data.multilabel else data.root} has "
+            "several: an image labelled before would have to be looked at again for every new class. Label them in "
+            "full and train again."
         )
 
 
@@ -176,8 +179,8 @@ def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:
     worse = change.hi is not None and change.hi < 0
     return Finding(
         NAME,
-        f"Of the {len(first)} {split} images of {old.folder.name}, {left.mean():.1%} were answered rightly before and "
-        f"{right.mean():.1%} are now: {100 * (change.value or 0.0):+.1f} points{span}.{fresh}",
+        f"Of the {len(first)} {split} images of {old.folder.name}, {left.mean():.1%} were classified correctly before "
+        f"and {right.mean():.1%} are now: {100 * (change.value or 0.0):+.1f} points{span}.{fresh}",
         severity="warning" if worse else "info",
         count=len(first),
         figure=change,

@@ -25,7 +25,7 @@ def judge_classifier(
 ) -> Evaluation:
     """Judge a classifier on labelled images; see `linnaea.evaluate`."""
     if data is None:
-        raise DataError("a classifier alone has no data: give labelled images as the second argument.")
+        raise DataError("a classifier without a run has no data: give labelled images as the second argument.")
     require_prevalence(classifier.task, prevalence)
     strangers = None if unknown is None else image_files(unknown)
     predictions = classifier.predict(known_images(data, classifier))
@@ -67,7 +67,7 @@ def _judge(
     if name == "test":
         run.count_test("evaluate")
         times = len(run.record()["test_opened"])
-        logger.info(f"The test split of {run.folder} has been opened {times} times; each look is written down.")
+        logger.info(f"The test split of {run.folder} has been opened {times} times; each look is counted.")
     if unknown is None or strangers is None:
         return evaluation
     named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name
@@ -103,7 +103,7 @@ def _own(run: Run) -> tuple[str, Dataset]:
     changed = [path for path, digest, recorded in hashes if digest != recorded]
     if changed:
         raise DataError(
-            f"{len(changed)} of the run's {len(part)} {name} images have changed or gone from {dataset.root} (first "
-            f"{changed[0]}): put them back, or judge the run on other data."
+            f"{len(changed)} of the run's {len(part)} {name} images have changed or are missing from {dataset.root} "
+            f"(first {changed[0]}): put them back, or judge the run on other data."
         )
     return name, part.with_unreadable(name)

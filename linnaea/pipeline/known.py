@@ -55,12 +55,12 @@ def _of_known_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     if len(rows) < len(dataset):
         unknown, strange = len(dataset) - len(rows), [name for name in dataset.classes if name not in known]
         logger.warning(
-            f"{unknown} images are not judged, of {len(dataset)}: {_listed(strange, 'classes', 'class')} unknown to "
-            "the classifier. How well it tells such images from known ones: evaluate --unknown with a folder of them."
+            f"{unknown} of {len(dataset)} images are not judged: {_listed(strange, 'classes', 'class')} unknown to "
+            "the classifier. To see how many of them are recognised as unknown, give them to `evaluate --unknown`."
         )
     silent = [name for name in classes if name not in set(dataset.take(rows).labels)]
     if silent:
-        logger.warning(f"{_listed(silent, 'classes', 'class')} not in {dataset.root}: nothing is judged about that.")
+        logger.warning(f"{_listed(silent, 'classes', 'class')} not in {dataset.root}: not judged.")
     return dataset.take(rows)
 
 
@@ -73,9 +73,7 @@ def _with_known_labels(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     if strange:
         logger.warning(f"{_listed(strange)} unknown to the classifier and left out of the truth.")
     if silent:
-        logger.warning(
-            f"{_listed(silent)} not named in {dataset.root}: whether images show that counts as unknown, not as absent."
-        )
+        logger.warning(f"{_listed(silent)} not named in {dataset.root}: treated as unknown, not as absent.")
     labels = [[name for name in names if name in known] for names in dataset.labels]
     unknown = [[*(name for name in names if name in known), *silent] for names in dataset.unknown]
     kept = [name for name in dataset.table.column_names if name not in ("label", "unknown", "absent")]

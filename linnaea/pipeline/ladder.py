@@ -107,7 +107,7 @@ def choose(results: Sequence[RungResult]) -> Choice:
 
     Cost is the seconds that fitting took. The figure is the task's metric. The standard error is that of the paired
     difference, by the jackknife over images or groups: the one-standard-error rule (Breiman et al. 1984). A baseline,
-    which does not look at the pictures, is chosen only when nothing else finished: it would win wherever one class is
+    which does not look at the images, is chosen only when nothing else finished: it would win wherever one class is
     rare. Raises LinnaeaError when no rung finished.
     """
     finished = [entry for entry in results if entry.predictions is not None]
@@ -146,7 +146,7 @@ def _not_worse(entry: RungResult, differences: Floats, best: RungResult) -> bool
 
 def _because(chosen: RungResult, best: RungResult, finished: int) -> str:
     if finished == 1:
-        return f"{chosen.name} is the only rung that finished and looks at the images."
+        return f"{chosen.name} is the only finished rung that looks at the images."
     count, metric = chosen.row["n"], chosen.row["metric"]
     own, highest = _value(chosen), _value(best)
     if chosen is best:
@@ -216,8 +216,8 @@ def _on_cost(known: int, seconds: float) -> list[str]:
     """That features an earlier run had kept are counted as if they had been computed."""
     if not known:
         return []
-    told = f"Features of {known:,} images were in the cache; the {seconds:.1f} s that they take to"
-    return [f"{told} compute are counted."]
+    told = f"The features of {known:,} images were in the cache; the {seconds:.1f} s it takes to"
+    return [f"{told} compute them are counted."]
 
 
 def _timed_features(
@@ -285,6 +285,6 @@ def _resume(run: Run, step: Step) -> RungResult | None:
         row, classifier = read_json(folder / "rung.json")["row"], load(folder)
         predictions = Predictions.read(folder / "val.parquet")
     except (BundleError, RunError, LookupError, TypeError) as error:
-        logger.warning(f"{step.name} is fitted again, because what was saved of it cannot be used: {error}")
+        logger.warning(f"{step.name} is fitted again, because what was saved cannot be used: {error}")
         return None
     return RungResult(row, classifier, predictions, baseline=step.rung.baseline)

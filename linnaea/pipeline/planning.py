@@ -1,4 +1,4 @@
-"""The execution plans of a network on this machine, measured on made pictures: what `doctor --network` prints."""
+"""The execution plans of a network on this machine, measured on made images: what `doctor --network` prints."""
 
 from collections.abc import Mapping
 
@@ -20,14 +20,14 @@ from linnaea.task import TASKS
 
 CLASSES = 10
 PICTURES = 32
-CELLS = (2, 4, 8, 16, 32)  # of the random grids that a picture is the sum of
+CELLS = (2, 4, 8, 16, 32)  # of the random grids that an image is the sum of
 TITLES = {"embed": "Embedding", "train": "Training"}
 
 
 def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, device: str = "auto") -> dict[str, Plan]:
     """Measure, whatever is remembered, how the named timm network embeds and trains fastest here; by purpose.
 
-    It has random weights, and is shown smooth random pictures of `img_size` pixels; it is trained in batches of
+    It has random weights, and is shown smooth random images of `img_size` pixels; it is trained in batches of
     `batch_size`. What was measured is remembered. Raises UsageError for an unknown network
     and for a size or a batch that is none.
     """
@@ -51,19 +51,19 @@ def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, de
 
 
 def _network(name: str, size: int) -> Network:
-    """With random weights, the same every time; raises UsageError where it does not take pictures of this size."""
+    """With random weights, the same every time; raises UsageError where it does not take images of this size."""
     require_network(name)
     torch.manual_seed(0)
     try:
         return Network(name, CLASSES, size)
     except (RuntimeError, AssertionError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{name} does not take images of {size} pixels ({error}): choose another --img-size."
+            f"{name} does not accept images of {size} pixels ({error}): choose another --img-size."
         ) from None
 
 
 def pictures(count: int, size: int) -> npt.NDArray[np.uint8]:
-    """Pictures (N, S, S, 3) that differ as photos do: large patches of colour, finer ones within them."""
+    """Images (N, S, S, 3) that differ as photos do: large patches of colour, finer ones within them."""
     generator = torch.Generator().manual_seed(0)
     layers = [
         interpolate(torch.rand(count, 3, cells, cells, generator=generator) - 0.5, (size, size), mode="bilinear")

@@ -73,7 +73,7 @@ def prepare(
 ) -> Prepared:
     """Decode, leave out what cannot be used, group duplicates, split, audit.
 
-    `duplicates` "near" groups pictures that look the same, "exact" only files with the same bytes; where more than a
+    `duplicates` "near" groups images that look the same, "exact" only files with the same bytes; where more than a
     fifth of all images look the same (a fixed camera), near means exact, with a warning. `split_by` names a splitter.
     `keep_splits` is the dataset of a run: its rows and splits are taken over, only images that are new to it, without
     `sha256` or `split`, may become unreadable and are given a split. Raises DataError when
@@ -147,9 +147,9 @@ def group_duplicates(
         return groups, [] if complete else [_incomplete(len(groups))]
     finding = Finding(
         "alike",
-        f"{largest} of {len(groups)} images look nearly the same, as those of a fixed camera do: only files with equal "
-        "bytes are treated as duplicates. If pictures follow each other closely, name their sequence in a `group` "
-        "column.",
+        f"{largest} of {len(groups)} images look nearly the same, as those of a fixed camera do: only files with "
+        "identical bytes are treated as duplicates. If images are frames of a sequence, name the sequence in a "
+        "`group` column.",
         severity="warning",
         count=largest,
     )
@@ -160,7 +160,7 @@ def _incomplete(images: int) -> Finding:
     return Finding(
         "not_all_compared",
         f"So many of the {images} images look alike that only the most similar pairs were compared: near-duplicates "
-        "may be missed, and then lie in two splits. If the pictures come from few places or follow each other, name "
+        "may be missed and end up in different splits. If the images come from few places or from sequences, name "
         "the place or the sequence of each in a `group` column.",
         severity="warning",
         count=images,
@@ -174,22 +174,23 @@ def _require_classes(dataset: Dataset) -> None:
         raise DataError(
             f"{dataset.root} has {counted(len(dataset), 'usable image')} of "
             f"{counted(len(present), 'class', 'classes')} ({', '.join(list(present)[:3]) or 'none'}): expected at "
-            f"least two classes to tell apart.{left} {level_below(dataset)}".rstrip()
+            f"least two classes.{left} {level_below(dataset)}".rstrip()
         )
 
 
 def _require_val(dataset: Dataset, duplicates: Rows) -> None:
     if dataset.multilabel and len(dataset.split("val")) and np.isnan(dataset.split("val").targets).all():
         raise DataError(
-            f"of no val image of {dataset.root} is it known whether it shows any label, but by those images models are "
-            "chosen and calibrated: label some of them, or let the splits be made anew."
+            f"no val image of {dataset.root} has a known label, but models are chosen and calibrated on val: label "
+            "some of them, or leave the splits out to have new ones made."
         )
     if not len(dataset.split("val")):
         apart = len(np.unique(kept_together(dataset, duplicates)))
         raise DataError(
-            f"{dataset.root} leaves no image for the val split, by which models are chosen and calibrated: "
-            f"{counted(len(dataset), 'usable image')}, of which {apart} may lie in different splits (copies and groups "
-            "stay together), are too few, or the val images given are of other classes; expected at least 3 of a class."
+            f"{dataset.root} leaves no image for the val split, on which models are chosen and calibrated: "
+            f"{counted(len(dataset), 'usable image')}, of which {apart} can be split independently (copies and groups "
+            "stay together), are too few, or the given val images belong to other classes; expected at least 3 of "
+            "each class."
         )
 
 
@@ -201,8 +202,8 @@ def _require_same(dataset: Dataset, decoded: Decoded) -> None:
     ]
     if changed:
         raise DataError(
-            f"{len(changed)} images have changed or gone since the run began (first {changed[0]}): put them back, or "
-            "start a new run."
+            f"{len(changed)} images have changed or disappeared since the run began (first {changed[0]}): put them "
+            "back, or start a new run."
         )
 
 

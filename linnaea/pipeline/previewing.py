@@ -50,7 +50,7 @@ def preview(
     max_pixels: int | None = None,
     seed: int = 0,
 ) -> Preview:
-    """Draw one training picture of each class, at most 12, as decoded and as seven draws of the augmentations.
+    """Draw one training image of each class, at most 12, as decoded and as seven draws of the augmentations.
 
     `augment` names them; None takes what `train` would take for the last step of its ladder, by the same evidence, for
     which everything is decoded. `model`, `weights`, `img_size`, `fit`, `max_pixels` and `seed` are those of `train`.
@@ -77,7 +77,7 @@ def preview(
 
 
 def _one_of_each(dataset: Dataset, recipe: Recipe, seed: int) -> Examples:
-    """A readable picture of each of the first classes, of the train split where there is one."""
+    """A readable image of each of the first classes, of the train split where there is one."""
     part = dataset.split("train") if dataset.has("split") and len(dataset.split("train")) else dataset
     random, targets = np.random.default_rng(seed), part.targets
     there = targets == 1 if part.multilabel else targets[:, None] == np.arange(len(part.classes))
@@ -90,12 +90,14 @@ def _one_of_each(dataset: Dataset, recipe: Recipe, seed: int) -> Examples:
             images.append(decoded.images[readable[0]])
             shown.append(targets[tried[readable[0]]])
     if not images:
-        raise DataError(f"{dataset.root} has no image to show: {TRIES} of each class were tried, and none can be read.")
+        raise DataError(
+            f"{dataset.root} has no image to show: {TRIES} of each class were tried, and none could be read."
+        )
     return Examples(np.stack(images), np.array(shown, dtype=targets.dtype))
 
 
 def _strips(examples: Examples, names: Sequence[str], classes: Sequence[str], seed: int) -> list[Strip]:
-    """A strip per picture; the draws are made from one batch of them all, as in training."""
+    """A strip per image; the draws are made from one batch of them all, as in training."""
     generator = torch.Generator().manual_seed(seed)
     rows = np.arange(len(examples))
     drawn = [augment(*examples.batch(rows), names, generator, len(classes)) for _ in range(DRAWS)]
@@ -107,12 +109,12 @@ def _strips(examples: Examples, names: Sequence[str], classes: Sequence[str], se
 
 
 def _differ(targets: Tensor, given: Tensor) -> bool:
-    """Whether labels were changed, as those of mixed pictures are."""
+    """Whether labels were changed, as those of mixed images are."""
     return targets.shape != given.shape or not torch.equal(targets.float().nan_to_num(-1), given.float().nan_to_num(-1))
 
 
 def _named(target: Tensor, classes: Sequence[str]) -> str:
-    """The class of a picture, or all the labels it is known to show."""
+    """The class of an image, or all the labels it is known to show."""
     numbers = [int(target)] if target.ndim == 0 else torch.nonzero(target == 1)[:, 0].tolist()
     return ", ".join(classes[number] for number in numbers)
 

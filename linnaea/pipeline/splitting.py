@@ -16,7 +16,7 @@ from linnaea.finding import Finding
 from linnaea.pipeline.preparation import Usable, prepare, usable
 from linnaea.runtime.arguments import require_seed
 
-SIZE = 64  # of the pictures that duplicates are looked for in
+SIZE = 64  # of the images that duplicates are looked for in
 FOLDS = 5
 TIME = LEAKS[-1]
 OF_PARTS: tuple[Check, ...] = (duplicates_across_splits, groups_across_splits, shares, absent_classes)
@@ -52,7 +52,7 @@ def split(
             dataset, recipe, seed=seed, split_by=split_by, fractions=fractions, duplicates=duplicates
         ).dataset
     if fractions is not None or split_by != "stratified":
-        raise UsageError("folds are stratified and of equal size: leave fractions and the way to split out.")
+        raise UsageError("folds are stratified and of equal size: leave out the fractions and the way to split.")
     found = _unsplit(dataset, duplicates, max_pixels)
     return with_folds(found.dataset, assign_folds(found.dataset, found.units, folds=folds, repeats=repeats, seed=seed))
 
@@ -81,7 +81,7 @@ def folds(
     elif folds not in (None, assigned.max()) or repeats not in (None, assigned.shape[1]):
         raise UsageError(
             f"the data has {assigned.shape[1]} columns of {assigned.max()} folds, and {repeats or 1} of {folds} are "
-            "asked for: leave one or the other out."
+            "requested: leave one or the other out."
         )
     return each_fold(with_folds(found.dataset, assigned), assigned, found.units, seed=seed)
 
@@ -99,7 +99,7 @@ def check_split(
     dataset = _dataset(data)
     if split_by == "time" and not (dataset.has("time") and dataset.has("split")):
         lacking = "split" if dataset.has("time") else "time"
-        raise DataError(f"{dataset.root} has no column `{lacking}`, so that there is no order in time to check.")
+        raise DataError(f"{dataset.root} has no column `{lacking}`, so there is no order in time to check.")
     found = usable(dataset, recipe_for(dataset.paths, SIZE, max_pixels=max_pixels), duplicates=duplicates)
     findings = list(found.remarks)
     if dataset.has("split"):

@@ -1,4 +1,4 @@
-"""Strangers on purpose: classes that are left out of training, and folders of pictures of other things."""
+"""Strangers on purpose: classes that are left out of training, and folders of images of other things."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ from linnaea.runtime.containers import Located
 from linnaea.task import infer_task
 
 logger = logging.getLogger("linnaea")
-REASON = "held out: an unknown class"
+REASON = "held out as an unknown class"
 NAME = "openset"
 MOST_UNKNOWN = 2_000
 Features = npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ def hold_out(dataset: Dataset, names: Sequence[str]) -> Dataset:
     if dataset.multilabel:
         raise UsageError(
             f"hold_out is {', '.join(names)}, but images of {dataset.root} may show several classes: one that is left "
-            "out may be in the picture beside others. Give a folder of other images to `evaluate --unknown`."
+            "out may appear in an image beside others. Give a folder of other images to `evaluate --unknown`."
         )
     for name in names:
         if name not in dataset.classes:
@@ -77,7 +77,7 @@ def judge_held_out(
     a note, where the classifier has no score or no stranger is left.
     """
     if classifier.familiarity is None:
-        run.note("The classes held out could not be told from the known: the classifier has no familiarity score.")
+        run.note("The classes held out could not be recognised as unknown: the classifier has no familiarity score.")
         return None
     seed = int(run.record().get("seed", 0))
     rows = np.sort(np.random.default_rng(seed).permutation(len(held))[:MOST_UNKNOWN])
@@ -86,7 +86,7 @@ def judge_held_out(
     rest = embedded.not_of(run)
     if len(rest) < len(asked):
         run.note(
-            f"{len(asked) - len(rest)} images that were held out are the run's own now: they are not unknown any more."
+            f"{len(asked) - len(rest)} images that were held out now belong to the run: they are no longer unknown."
         )
     if not rest:
         return None
@@ -118,9 +118,9 @@ def judge_folder(run: Run, classifier: Classifier, known: Predictions, paths: Se
     embedded = embed_files(classifier, paths)
     rows = embedded.not_of(run)
     if not rows:
-        raise DataError(f"every image of {named} is one of the run's own: give images of none of its classes.")
+        raise DataError(f"every image of {named} belongs to the run: give images of other things than its classes.")
     if len(rows) < len(paths):
-        logger.warning(f"{len(paths) - len(rows)} images of {named} are the run's own: they are not judged as unknown.")
+        logger.warning(f"{len(paths) - len(rows)} images of {named} belong to the run: they are not judged as unknown.")
     kept = embedded.take(rows)
     unknown = kept.answers(classifier, [str(paths[row]) for row in rows], [None] * len(rows))
     judged = judge_openset(known, unknown, classifier.policy, _score_of(classifier))

@@ -107,7 +107,7 @@ def train(
     `datasheet.toml` beside the images, if it is there). `augment` names augmentations (None: chosen by evidence),
     `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is made small where classes lie
     below groups (None: "per_level"). `coverage`, `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `ood` names
-    the score by which pictures are unfamiliar ("auto": the blend; "none": no picture is). `hold_out` names classes that
+    the score by which images are unfamiliar ("auto": the blend; "none": no image is). `hold_out` names classes that
     are left out of everything but one figure: how well their images are told from those of the others. `aim` says what
     the thresholds are chosen for where there are two classes or several labels per image, such as "recall=0.95" (None:
     the likelier class, and the highest F1 of each label); `positive` which of two classes an aim is about (None: the
@@ -211,7 +211,7 @@ def finish(
         try:
             classifier, told = calibrate_with_findings(classifier, logits, scores, targets[val], aims)
         except UsageError as error:
-            raise UsageError(f"{error} With --resume and another --aim what was trained is kept.") from None
+            raise UsageError(f"{error} With --resume and another --aim, finished training is kept.") from None
         _tell_thresholds(run, told)
         record = run.record()
         facts = {
@@ -329,7 +329,7 @@ def _options(
 
 
 def picture_size(dataset: Dataset, steps: Sequence[Step]) -> int:
-    """The size of the weights' pictures; without weights, that of the images, from 32 to 128, by steps of 32."""
+    """The size of the weights' images; without weights, that of the images, from 32 to 128, by steps of 32."""
     sizes = [step.weights.size for step in steps if step.weights is not None]
     if sizes:
         return max(sizes)

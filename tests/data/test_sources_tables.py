@@ -130,7 +130,7 @@ def test_lists_in_parquet(tmp_path):
 def test_a_label_that_is_none_of_the_classes_is_named():
     for labels, task in ((["a", "z"], "binary"), ([["a"], ["z"]], "multilabel")):
         dataset = ln.Dataset(pa.table({"path": ["1", "2"], "label": labels}), ("a", "b"), task, None)
-        with pytest.raises(DataError, match="the label 'z' is none of the classes a, b"):
+        with pytest.raises(DataError, match="the label 'z' is not one of the classes a, b"):
             _ = dataset.targets
 
 

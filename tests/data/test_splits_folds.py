@@ -147,7 +147,7 @@ def test_given_splits_and_folds_exclude_each_other(photos):
     for ask in (lambda: linnaea.folds(done), lambda: linnaea.split(done, folds=3)):
         with pytest.raises(UsageError, match="has splits already, and folds would mix"):
             ask()
-    with pytest.raises(UsageError, match="leave fractions and the way to split out"):
+    with pytest.raises(UsageError, match="leave out the fractions and the way to split"):
         linnaea.split(photos, folds=3, split_by="time")
     with pytest.raises(UsageError, match="repeats is 2 without folds"):
         linnaea.split(photos, repeats=2)

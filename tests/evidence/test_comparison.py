@@ -36,7 +36,7 @@ def test_the_winner_comes_first_whatever_the_order(random_ones):
 def test_no_difference_is_not_called_equality(random_ones):
     found = compare(random_ones(90, 3), random_ones(90, 3, noise=0.2), replicates=100)
     assert found.better is None
-    assert found.sentence.startswith("It was not shown that A and B differ in accuracy on these 90 images: ")
+    assert found.sentence.startswith("No difference was shown between A and B in accuracy on these 90 images: ")
     assert "could be anything from -" in found.sentence
     assert " to +" in found.sentence
 
@@ -97,8 +97,8 @@ def test_groups_are_respected_when_both_have_them(random_ones):
     groups = [f"animal {row // 20}" for row in range(200)]
     poor, good = (random_ones(200, 3, skill=skill, group=groups) for skill in (1.0, 2.0))
     found = compare(poor, good, replicates=100)
-    assert found.test == "sign flips of 10 groups, 10,000 draws"
-    assert "sign flips of 10 groups p " in found.sentence
+    assert found.test == "sign flips over 10 groups, 10,000 draws"
+    assert "sign flips over 10 groups p " in found.sentence
     assert found.differences["accuracy"].method == "jackknife over 10 groups"
     assert compare(poor, random_ones(200, 3, skill=2.0), replicates=50).test == "McNemar, exact"
 
@@ -139,7 +139,7 @@ def test_probabilities_are_compared_on_images_both_could_read(random_ones):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ids": [f"other {row}" for row in range(20)]}, "A and B share no image: 20 images, first 'image 0'"),
+        ({"ids": [f"other {row}" for row in range(20)]}, "A and B have no image in common: 20 images, first 'image 0'"),
         (
             {"ids": ["image 0", *(f"image {row}" for row in range(19))]},
             r"B has 1 ids more than once \(first 'image 0'\)",
@@ -172,8 +172,8 @@ def test_one_group_supports_no_verdict(random_ones):
 def test_only_the_tasks_metric_is_judged_and_json_and_table_say_so(random_ones):
     found = compare(random_ones(60, 3), random_ones(60, 3, noise=1.0), replicates=50)
     note = (
-        "The verdict rests on accuracy alone, the only paired test here (McNemar, exact). The intervals of the other "
-        "differences only describe, they are not tests."
+        "The verdict rests on accuracy alone, the only paired test here (McNemar, exact). The intervals of the "
+        "other differences are descriptive; they are not tests."
     )
     content = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert content["note"] == note

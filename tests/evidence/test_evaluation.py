@@ -98,7 +98,7 @@ def test_a_class_without_images_or_answers_has_no_precision_or_recall(from_logit
 
 def test_a_flawless_evaluation_names_the_least_tested_class(from_logits):
     found = table(from_logits(np.eye(2)[[0, 0, 1]], [0, 0, 1]), "per_class")
-    assert found.summary == "No class has an image that was answered wrongly; class 1 has the fewest, n = 1."
+    assert found.summary == "No class has a wrong answer; class 1 has the fewest, n = 1."
 
 
 def test_tables_of_grouped_images_have_the_intervals_of_groups(from_logits):
@@ -118,7 +118,7 @@ def test_confusion(small):
     assert {"truth": "class 0", "answer": "class 1", "count": 1} in found.rows
     assert sum(row["count"] for row in found.rows) == 8
     assert all(row["count"] for row in found.rows)
-    assert found.summary == "Most often class 0 was taken for class 1: 1 of 2 confusions."
+    assert found.summary == "Most often class 0 was mistaken for class 1: 1 of 2 confusions."
 
 
 def test_reliability_has_the_bins_that_hold_images(random_ones):

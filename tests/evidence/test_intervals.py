@@ -152,7 +152,7 @@ def test_the_calibration_error_of_a_calibrated_classifier_may_be_none():
         found = estimate({"ece": of_metric(METRICS["ece"], scores, sample)}, sample, seed=seed, replicates=100)["ece"]
         reached += found.lo == 0 < found.value <= found.hi
     assert reached / 100 >= 0.9
-    assert found.method.startswith("inverted test, what chance adds is taken off")
+    assert found.method.startswith("inverted test, corrected for what chance adds")
 
 
 def test_the_calibration_error_of_an_overconfident_classifier_is_above_none(random_ones):
@@ -194,7 +194,7 @@ def test_no_mistake_seen_is_not_no_mistake(from_logits):
     assert found["accuracy"].method == "Wilson"
     assert found["balanced_accuracy"].method == "jackknife, widened by Wilson where nothing varied"
     for name in ("nll", "brier", "ece"):
-        assert found[name].method.endswith("blind to mistakes not seen yet")
+        assert found[name].method.endswith("ignores mistakes not seen yet")
 
 
 def test_no_mistake_seen_in_groups_counts_the_groups(from_logits):
@@ -241,7 +241,7 @@ def test_what_is_not_defined_says_why(random_ones, from_logits):
     assert (nothing["accuracy"].value, nothing["accuracy"].lo) == (0.0, 0.0)
     assert nothing["accuracy"].hi > 0.4
     one_class = figures(from_logits(np.eye(3)[[0, 1, 0]], [0, 0, 0]), replicates=50)
-    assert one_class["roc_auc_ovr"].method == "not defined: all images are of one class"
+    assert one_class["roc_auc_ovr"].method == "not defined: all images belong to one class"
     empty = figures(random_ones(0, 3), replicates=50)
     assert all(found.value is None and found.n == 0 and "not defined" in found.method for found in empty.values())
 
@@ -251,7 +251,7 @@ def test_one_image_or_one_group_gives_no_interval(random_ones):
     assert (one["nll"].lo, one["nll"].method) == (None, "no interval: one image")
     assert one["accuracy"].lo is not None
     group = figures(random_ones(10, 3, group=["g"] * 10), replicates=50)
-    assert (group["accuracy"].lo, group["accuracy"].method) == (None, "no interval: all images are of one group")
+    assert (group["accuracy"].lo, group["accuracy"].method) == (None, "no interval: all images belong to one group")
 
 
 def test_a_figure_that_hangs_on_one_image_gets_no_interval():
@@ -264,10 +264,10 @@ def test_a_figure_that_hangs_on_one_image_gets_no_interval():
     )
     rarely = Statistic(lambda weights: np.where((weights >= 1).all(axis=1), 1.0, np.nan), 8, smooth=False)
     assert estimate({"rarely": rarely}, Sample(8))["rarely"].method == (
-        "no interval: most resamples do not define the figure"
+        "no interval: the figure is undefined in most resamples"
     )
 
 
 def test_too_few_replicates_are_refused(random_ones):
-    with pytest.raises(UsageError, match="replicates is 10: an interval of 95 % needs at least 40"):
+    with pytest.raises(UsageError, match="replicates is 10: a 95 % interval needs at least 40"):
         figures(random_ones(10, 3), replicates=10)

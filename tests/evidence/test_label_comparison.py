@@ -135,7 +135,7 @@ def test_without_sets_or_true_labels_the_missed_share_is_not_defined():
     assert none.method == "not defined: no prediction sets"
     empty = figures(drawn(20, rate=0.0), replicates=50)
     assert empty["false_negative_rate"].method == "not defined: no images with a set and a true label"
-    assert empty["map"].method == "not defined: no label is known to be there in some images and not in others"
+    assert empty["map"].method == "not defined: no label is known to be present in some images and absent in others"
 
 
 def test_the_table_of_labels_agrees_with_the_figures():
@@ -157,7 +157,7 @@ def test_labels_that_come_together_are_found_and_others_are_not():
     there = random.random((300, 3)) < 0.4
     hidden = np.zeros((300, 3), dtype=bool)
     free = table(predictions_from(there, hidden, 4.0 * there - 2), "co_occurrence")
-    assert free.summary.startswith("No two labels come together more or less often than chance would have it")
+    assert free.summary.startswith("No two labels occur together more or less often than by chance")
     there[:, 2] = there[:, 0] ^ (random.random(300) < 0.1)
     hidden[:40, 0] = True
     tied = table(predictions_from(there, hidden, 4.0 * there - 2), "co_occurrence")
@@ -185,7 +185,7 @@ def test_the_surest_wrong_labels_come_first():
     logits = np.array([[-1.0, -3, -3], [4, -3, -3], [-3, 3, -3]])
     found = table(predictions_from(there, np.zeros((3, 3), dtype=bool), logits), "mistakes")
     assert [(row["id"], row["worst"], row["mistake"]) for row in found.rows] == [
-        ("image 1", "ant", "answered though it is not there"),
+        ("image 1", "ant", "answered although absent"),
         ("image 0", "ant", "missed"),
     ]
     assert found.rows[0]["probability"] == pytest.approx(expit(4), rel=1e-5)

@@ -116,7 +116,7 @@ def test_without_images_or_knowledge_nothing_is_defined(name):
     assert np.isnan(value(name, drawn(5).take(np.zeros(0, dtype=int))))
     assert np.isnan(value(name, drawn(5, unknown=1.0)))
     found = estimate({name: of_metric(LABEL_METRICS[name], drawn(5, unknown=1.0), Sample(5))}, Sample(5))[name]
-    assert (found.value, found.method) == (None, "not defined: no images of which any label is known")
+    assert (found.value, found.method) == (None, "not defined: no images with a known label")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -162,7 +162,7 @@ def test_a_label_that_no_image_shows_or_every_one_is_left_out_in_resamples_too(n
     assert np.isnan(value(name, scores, (np.arange(60) >= 5).astype(float)))
     assert np.isnan(value(name, scores, (np.arange(60) < 5).astype(float)))
     found = estimate({name: of_metric(LABEL_METRICS[name], scores.take(np.arange(5, 60)), Sample(55))}, Sample(55))
-    assert found[name].method == "not defined: no label is known to be there in some images and not in others"
+    assert found[name].method == "not defined: no label is known to be present in some images and absent in others"
 
 
 @pytest.mark.parametrize("labels", [2, 6])

@@ -207,9 +207,9 @@ def test_shares_that_are_none_are_refused(prior, message):
 
 def test_what_cannot_be_adapted_says_why():
     classifier, val = calibrated((0.5, 0.5), n=100)
-    with pytest.raises(UsageError, match="does not know for which shares"):
+    with pytest.raises(UsageError, match="does not say for which class shares"):
         adapt(classifier.with_(prior=()), {"b": 0.1}, val, "stated")
     with pytest.raises(UsageError, match="the task is multilabel"):
         adapt(classifier.with_(task="multilabel"), {"b": 0.1}, val, "stated")
-    with pytest.raises(DataError, match="this very classifier"):
+    with pytest.raises(DataError, match="this classifier on its own val images"):
         adapt(classifier.with_(classes=("b", "a")), {"b": 0.1}, val, "stated")

@@ -77,7 +77,7 @@ def test_evaluate_takes_a_file_of_predictions(file, monkeypatch, capsys):
     assert found.figures["accuracy"].n == 3_000
     assert command(["evaluate", file], monkeypatch) == 0
     assert str(found.figures["roc_auc_ovr"]) in capsys.readouterr().out
-    with pytest.raises(UsageError, match="predictions that were made already"):
+    with pytest.raises(UsageError, match="finished predictions"):
         linnaea.evaluate(file, data="elsewhere")
 
 

@@ -225,9 +225,9 @@ def test_too_few_images_for_an_aim_are_told():
         ("recall=nan", "a share above 0"),
         ("precision=high", "a share above 0"),
         ("f1=0.9", "takes no number"),
-        ("cost=1", "the costs of a false positive"),
-        ("cost=1:-5", "the costs of a false positive"),
-        ("cost=1:1:5:9", "mistakes the dearer"),
+        ("cost=1", "two costs above 0"),
+        ("cost=1:-5", "two costs above 0"),
+        ("cost=1:1:5:9", "mistakes costing more"),
     ],
 )
 def test_aims_that_are_none_are_refused_in_words(aim, message):

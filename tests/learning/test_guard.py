@@ -56,7 +56,7 @@ def test_mirrored_digits_are_not_digits(digits):
     names, (said, *reasons) = choose_augmentations(digits, ("shift", "flip", "vertical_flip"))
     assert names == ("shift",)
     assert said == "Augmentations: shift."
-    assert "taken for" in " ".join(reasons)
+    assert "mistaken for" in " ".join(reasons)
     two_and_five = {(2, 5), (5, 2)}
     assert two_and_five <= {(item.truth, item.taken_for) for item in digits.trials["vertical_flip"].exchanged}
 
@@ -117,7 +117,7 @@ def test_findings_have_the_cost_with_its_interval_and_the_classes():
     trial = Trial("flip", 100, 90, 12, 2, (confusion, back))
     (finding,) = augmentation_findings([trial], ("6", "9"), asked=("flip",))
     assert finding.severity == "warning"
-    assert finding.summary.endswith("It was kept, as asked for.")
+    assert finding.summary.endswith("It was kept, as requested.")
     assert finding.figure.value == pytest.approx(0.10)
     assert 0 < finding.figure.lo < 0.10 < finding.figure.hi
     assert finding.rows[0] == {"class": "6", "taken_for": "9", "count": 30, "n": 40, "share": 0.75}
@@ -130,7 +130,7 @@ def test_findings_have_the_cost_with_its_interval_and_the_classes():
 
 
 def test_only_both_ways_is_an_exchange():
-    """A sink, which all that is unfamiliar is taken for, is no reason to leave an augmentation out."""
+    """A sink, which all that is unfamiliar is mistaken for, is no reason to leave an augmentation out."""
     sink = (Confusion(0, 2, 38, 1, 40), Confusion(1, 2, 39, 0, 40))
     assert not Trial("flip", 120, 118, 1, 1, sink).against
     assert Trial("flip", 120, 118, 1, 1, (*sink, Confusion(2, 1, 30, 4, 40))).against

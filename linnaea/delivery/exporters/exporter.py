@@ -63,7 +63,7 @@ def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Locat
     decoded = decode_files(chosen, classifier.recipe)
     readable = [row for row in range(len(chosen)) if row not in decoded.failed]
     if not readable:
-        raise DataError("none of the images for the parity check can be read: are the run's photos still in place?")
+        raise DataError("none of the images for the parity check can be read: put the run's photos back in place.")
     file = exporter.write(classifier, folder)
     answer = exporter.open(file)
     given = (chosen[row] for row in readable)

@@ -53,7 +53,7 @@ class Predictor:
         outputs = Outputs(logits, probabilities, scores if self.knows_strangers else None)
         decided, (reason,) = answer(self.task, self.classes, outputs, self.policy)
         if reason == UNDEFINED:
-            detail = "what the model says of it is not a number"
+            detail = "the model's output for it is not a number"
             return {**NOTHING, "id": str(image), "reason": reason, "detail": detail}
         return {
             **NOTHING,

@@ -303,12 +303,12 @@ def heaps_chart(name: str, across: str, edges: Sequence[float], heaps: Sequence[
             axes.stairs(shares, edges, color=colour, linewidth=1.6, label=f"{heap.name} ({sum(heap.counts):,.0f})")
         if threshold is not None and edges[0] <= threshold <= edges[-1]:
             axes.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="threshold")
-        axes.set_title("share of the pictures", loc="left", fontsize=11)
+        axes.set_title("share of the images", loc="left", fontsize=11)
         axes.set_xlabel(across)
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         axes.legend(frameon=False, labelcolor=MUTED)
-        return _svg(figure, name, f"shares of {' and '.join(heap.name for heap in heaps)} pictures by {across}")
+        return _svg(figure, name, f"shares of {' and '.join(heap.name for heap in heaps)} images by {across}")
 
 
 def _svg(figure: Figure, name: str, label: str) -> str:

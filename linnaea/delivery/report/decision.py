@@ -55,12 +55,12 @@ def _charts(evaluation: Evaluation, classes: list[str]) -> list[str]:
     if not roc.missing:
         points, own = _points(roc.content, "false_positive_rate", "sensitivity")
         start = [BandPoint(0.0, 0.0, None, None)] if points else []
-        titles = ("ROC: share of positives found", "share of the others called positive")
+        titles = ("ROC: share of positives found", "share of negatives called positive")
         charts.append(band_chart("roc", titles, [*start, *points], own, (0.0, 1.0)))
     if not precision_recall.missing:
         points, own = _points(precision_recall.content, "recall", "precision")
         share = _share_of_positives(evaluation, classes)
-        titles = ("Precision: share of positive answers that are right", "recall: share of positives found")
+        titles = ("Precision: share of positive answers that are correct", "recall: share of positives found")
         charts.append(band_chart("precision-recall", titles, points, own, None if share is None else (share, share)))
     return charts
 

@@ -19,15 +19,15 @@ EXPECTED = {
     "history.csv": "a row per epoch",
     "metrics.json": "every figure with its interval",
     "manifest.csv": "every file seen, used or not",
-    "datasheet.toml": "what people know of the data, if they wrote it down",
-    "findings/audit.json": "what the data audit saw",
+    "datasheet.toml": "what the owner knows about the data, if written down",
+    "findings/audit.json": "what the data audit found",
     "findings/val.json": "tables on the validation images",
     "findings/test.json": "tables on the test images",
-    "findings/export.json": "whether the exported file answers the same",
+    "findings/export.json": "whether the exported file gives the same answers",
     "predictions/val.parquet": "a row per validation image",
     "predictions/test.parquet": "a row per test image",
     "model/classifier.json": "classes, preprocessing, calibration, policy",
-    "model/README.md": "the model card, to be filled in by the owner",
+    "model/README.md": "the model card, for the owner to fill in",
 }
 
 OPENSET = "openset"  # what was seen of unknown pictures
@@ -59,7 +59,7 @@ class Folder:
         self.path = path
         self.run: dict[str, Any] = read_json(path / "run.json")
         if not isinstance(self.run, dict):
-            raise RunError(f"{path / 'run.json'} holds no JSON object: it was changed or cut off; run it again.")
+            raise RunError(f"{path / 'run.json'} is not a JSON object: it was changed or cut off; run it again.")
         self.dataset = mapping(self.run.get("dataset"))
         self.status = str(self.run.get("status") or "of unknown status")
 
@@ -81,12 +81,12 @@ class Folder:
     def why(self, otherwise: str = "") -> str:
         """Why something may be missing, from the run's status; `otherwise` is the reason in a finished run."""
         if self.status == "running":
-            return "The run had not come to an end when this report was written."
+            return "The run had not finished when this report was written."
         if self.status == "interrupted":
             return "The run was interrupted before it was written."
         if self.status == "failed":
             return f"The run failed before it was written: {self.run.get('error') or 'run.json does not say why.'}"
-        return otherwise or "The run finished, so the file was removed later or never asked for."
+        return otherwise or "The run finished, so the file was removed later or never requested."
 
     def read(self, name: str, parse: Callable[[Path], Any], otherwise: str = "") -> Part:
         """Parse one file; a file that is absent, or that `parse` refuses, gives a missing part."""
@@ -96,7 +96,7 @@ class Folder:
         try:
             return Part(parse(path))
         except (RunError, OSError, csv.Error, TypeError, ValueError) as error:
-            return Part(missing=f"{name} cannot be read, so nothing of it is shown: {error}")
+            return Part(missing=f"{name} cannot be read, so it is not shown: {error}")
 
     def json(self, name: str) -> Part:
         """A JSON object."""
@@ -137,14 +137,14 @@ def pick(findings: Part, name: str, where: str) -> Part:
         return findings
     found: Sequence[Finding] = [finding for finding in findings.content if finding.name == name]
     if not found:
-        return Part(missing=f"{where} holds no finding named {name!r}: the evaluation did not write one.")
+        return Part(missing=f"{where} has no finding named {name!r}: the evaluation did not write one.")
     return Part(found[0])
 
 
 def _read_object(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict):
-        raise TypeError("it holds no JSON object")
+        raise TypeError("it is not a JSON object")
     return content
 
 
@@ -158,11 +158,11 @@ def rows_of(path: Path) -> Iterator[dict[str, str]]:
 def _read_findings(path: Path) -> list[Finding]:
     content = read_json(path)
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
-        raise TypeError("it holds no list of findings")
+        raise TypeError("it is not a list of findings")
     findings = [Finding.from_json(entry) for entry in content]
     for finding in findings:
         if not isinstance(finding.name, str) or not isinstance(finding.images, list | tuple):
-            raise TypeError("a finding's name is no text or its images are no list")
+            raise TypeError("a finding's name is not text, or its images are not a list")
         if not all(isinstance(row, dict) for row in finding.rows):
             raise TypeError("a finding's rows are not JSON objects")
     return findings

@@ -12,12 +12,12 @@ from linnaea.finding import Finding
 
 MOST_PAIRS = 15
 STATED = Stated(
-    "share that is there",
+    "share that is present",
     "decisions",
     "stated probability",
     "If a probability means what it says, the points lie on the dashed line: of all labels given a probability of "
-    f"80{SPACE}%, 80{SPACE}% are there. The bars count the decisions behind each point, one per image and label.",
-    ("Probability", "There", "Decisions"),
+    f"80{SPACE}%, 80{SPACE}% are present. The bars count the decisions behind each point, one per image and label.",
+    ("Probability", "Present", "Decisions"),
 )
 
 

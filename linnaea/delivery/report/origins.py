@@ -93,9 +93,9 @@ def policy_sentences(classifier: Mapping[str, Any]) -> Iterator[str]:
     recipe, calibration = mapping(classifier.get("recipe")), mapping(classifier.get("calibration"))
     policy = mapping(classifier.get("policy"))
     size, fit = recipe.get("size"), recipe.get("fit")
-    yield "A file that cannot be decoded is answered “unreadable”, never guessed at and never skipped."
+    yield "A file that cannot be decoded is answered “unreadable”, never guessed and never skipped."
     if size:
-        yield f"Each image is brought to {cell(size)} pixels{f' (fit: {cell(fit)})' if fit else ''}, as in training."
+        yield f"Each image is resized to {cell(size)} pixels{f' (fit: {cell(fit)})' if fit else ''}, as in training."
     yield _calibration_sentence(calibration)
     yield from filter(None, [threshold_sentence(classifier)])
     yield from _threshold_sentences(policy, several=classifier.get("task") == "multilabel")
@@ -108,13 +108,13 @@ def _set_sentence(policy: Mapping[str, Any], *, several: bool) -> str:
         return "No prediction set is made: the policy holds no conformal threshold."
     if several:
         return (
-            f"Beside its answer it names a prediction set, made so that of the labels that an image shows it misses at "
+            f"Beside its answer it gives a prediction set, made so that of the labels that an image shows it misses at "
             f"most {percent(None if coverage is None else 1 - coverage)} on average over images like the validation "
-            f"images (from a probability of {decimal(least)})."
+            f"images (labels with a probability of {decimal(least)} or more)."
         )
     return (
-        f"Beside its one answer it names a prediction set, made so that it holds the truth for about "
-        f"{percent(coverage)} of images like the validation images, or more (from a probability of {decimal(least)})."
+        f"Beside its one answer it gives a prediction set, made so that it holds the truth for at least about "
+        f"{percent(coverage)} of images like the validation images (classes with a probability of {decimal(least)} or more)."
     )
 
 
@@ -124,7 +124,7 @@ def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
         return "Its probabilities are not calibrated."
     if temperature is None:
         return f"Its probabilities are calibrated by the method “{cell(calibration['method'])}”."
-    effect = "less sure" if temperature > 1 else "more sure" if temperature < 1 else "neither more nor less sure"
+    effect = "less confident" if temperature > 1 else "more confident" if temperature < 1 else "neither more nor less confident"
     return f"Scores are divided by a temperature of {temperature:.3g}, which makes it {effect} than the raw model."
 
 
@@ -135,17 +135,17 @@ def threshold_sentence(classifier: Mapping[str, Any]) -> str:
     aim = f"chosen on the validation images for the aim “{cell(policy.get('aim'))}”"
     if classifier.get("task") == "binary" and thresholds and len(classes) == 2:
         yes, no = (f"“{cell(name)}”" for name in (classes[1], classes[0]))
-        return f"{yes} is answered from a probability of {thresholds[0]:.4f} on and {no} below, {aim}."
+        return f"{yes} is answered at a probability of {thresholds[0]:.4f} or more and {no} below, {aim}."
     if classifier.get("task") == "multilabel" and thresholds:
         low, high = (decimal(edge(thresholds)) for edge in (min, max))
-        return f"A label is answered from its own threshold on, {low} to {high}, {aim}."
+        return f"A label is answered at or above its own threshold ({low} to {high}), {aim}."
     if classifier.get("task") == "hierarchical" and thresholds:
         expected = f"no more than {percent(policy.get('risk'))} of the answers are expected to be wrong"
         if thresholds[0] <= 0:
-            return f"The answer is the likeliest class, never a group: by the validation images {expected} even so."
+            return f"The answer is the likeliest class, never a group: on the validation images, {expected} even so."
         return (
             f"The answer is the deepest class or group with a probability of at least {decimal(thresholds[0])}, that "
-            f"of a group being the sum over its classes; this was chosen on the validation images such that {expected}."
+            f"of a group being the sum over its classes; this was chosen on the validation images so that {expected}."
         )
     return ""
 
@@ -153,8 +153,8 @@ def threshold_sentence(classifier: Mapping[str, Any]) -> str:
 def _threshold_sentences(policy: Mapping[str, Any], *, several: bool) -> Iterator[str]:
     if number(policy.get("ood_threshold")) is not None:
         yield (
-            f"An image whose unfamiliarity score passes {decimal(policy['ood_threshold'])} is answered “unfamiliar”; "
-            f"the threshold was set to turn away at most {percent(policy.get('unfamiliar_rate'))} of ordinary images."
+            f"An image whose unfamiliarity score exceeds {decimal(policy['ood_threshold'])} is answered “unfamiliar”; "
+            f"the threshold was set to reject at most {percent(policy.get('unfamiliar_rate'))} of ordinary images."
         )
     else:
         yield "It never answers “unfamiliar”: the policy holds no threshold for it."
@@ -205,10 +205,10 @@ def limits(folder: Folder, classifier: Mapping[str, Any], small: Sequence[str]) 
     validation = number(mapping(folder.dataset.get("splits")).get("val"))
     chosen_on = f"{whole(validation)} validation images" if validation is not None else "the validation images"
     return [
-        f"{known}. Images of anything else should come back “unfamiliar” or “unsure”; some will be named wrongly.",
-        "The figures hold for images like these: the same cameras, places and habits of labelling. Measure again "
+        f"{known}. Images of anything else should come back “unfamiliar” or “unsure”; some will be given a wrong class.",
+        "The figures hold for images like these: the same cameras, places and labelling practice. Measure again "
         "wherever those change.",
-        f"Rung, temperature and thresholds were fitted on {chosen_on}: the fewer, the more they owe to chance.",
+        f"Rung, temperature and thresholds were fitted on {chosen_on}: the fewer there are, the more is due to chance.",
         "A high confidence is a statement about many images, never a proof about one.",
         *small,
     ]

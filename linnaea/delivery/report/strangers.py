@@ -10,7 +10,7 @@ from linnaea.delivery.report.words import NOTHING, bounds, cell, figure, metric_
 from linnaea.finding import Finding
 
 OWN, DISTRIBUTION, SCORES = "openset", "openset_distribution", "openset_scores"
-PICTURES = {"most_familiar_unknown": "Unknown, and most familiar", "strangest_known": "Known, and strangest"}
+PICTURES = {"most_familiar_unknown": "Unknown, and most familiar", "strangest_known": "Known, and most unfamiliar"}
 FIGURES = ("auroc", "aupr", "fpr_at_95_tpr", "oscr")
 MOST_PICTURES = 12
 
@@ -96,5 +96,5 @@ def _chart(group: _Group, finding: Finding) -> str:
         Heap(name, [number(row.get(name)) or 0 for row in finding.rows], accented)
         for name, accented in (("known", True), ("unknown", False))
     ]
-    across = "score, stranger to the right"
+    across = "score, more unfamiliar to the right"
     return heaps_chart(f"strangers{group.place}", across, [edge or 0.0 for edge in edges], heaps, group.threshold)

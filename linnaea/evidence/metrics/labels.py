@@ -63,14 +63,14 @@ class LabelScores(Judged):
 
     @cached_property
     def hits(self) -> Flags:
-        """Whether an image could be read and all that is known of it was answered rightly (n,)."""
+        """Whether an image could be read and all that is known of it was answered correctly (n,)."""
         return np.asarray(self.counted & self.readable & ~self.wrong.any(axis=1))
 
     def lack(self, used: Flags) -> str:
         """What a figure of order lacks that is not defined on the `used` images (n,), of which there are some."""
         there, absent = (self.targets[used] == value for value in (1, 0))
         if not (there.any(axis=0) & absent.any(axis=0)).any():
-            return "no label is known to be there in some images and not in others"
+            return "no label is known to be present in some images and absent in others"
         return "not on these images"
 
     @cached_property

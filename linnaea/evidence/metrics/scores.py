@@ -86,7 +86,7 @@ class Judged(ABC):
     @property
     @abstractmethod
     def hits(self) -> Flags:
-        """Whether each image is answered rightly in all that is known of it (n,)."""
+        """Whether each image is answered correctly in all that is known of it (n,)."""
 
     @abstractmethod
     def lack(self, used: Flags) -> str:
@@ -147,7 +147,7 @@ class Scores(Judged):
 
     def lack(self, used: Flags) -> str:
         """What a figure of order lacks that is not defined on the `used` images (n,), of which there are some."""
-        return "all images are of one class" if len(np.unique(self.targets[used])) == 1 else "not on these images"
+        return "all images belong to one class" if len(np.unique(self.targets[used])) == 1 else "not on these images"
 
     @cached_property
     def hits(self) -> Flags:

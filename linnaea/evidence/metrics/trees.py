@@ -34,7 +34,9 @@ class TreeScores(Scores):
         labels = predictions.column("label")
         strange = next((label for label in labels if label is not None and label not in tree.index), None)
         if strange is not None:
-            raise DataError(f"the answer {strange!r} is neither a class nor a group: the taxonomy is of other data.")
+            raise DataError(
+                f"the answer {strange!r} is neither a class nor a group: the taxonomy belongs to other data."
+            )
         nodes = np.array([tree.index[tree.root if label is None else label] for label in labels], dtype=np.int64)
         return cls(**{field.name: getattr(plain, field.name) for field in fields(plain)}, nodes=nodes, tree=tree)
 

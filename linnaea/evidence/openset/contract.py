@@ -20,10 +20,10 @@ Targets = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Pictures of training as a model sees them: `features` (N, D), `logits` (N, K) and `targets`.
+    """Images of training as a model sees them: `features` (N, D), `logits` (N, K) and `targets`.
 
     Targets are class indices (N,) or, of several labels, 0, 1 and NaN (N, K). `weight` (K, D) and `bias` (K,) are those
-    of the model's head. `fresh` are features (M, D) and logits (M, K) of known pictures that nothing was trained on, or
+    of the model's head. `fresh` are features (M, D) and logits (M, K) of known images that nothing was trained on, or
     those of training where there are none.
     """
 
@@ -44,7 +44,7 @@ class Known:
 
     @property
     def several(self) -> bool:
-        """Whether a picture may carry several labels."""
+        """Whether an image may carry several labels."""
         return self.targets.ndim == 2
 
     @cached_property
@@ -55,12 +55,12 @@ class Known:
 
     @cached_property
     def centre(self) -> Floats:
-        """The mean of the classes' means (D,): where nothing speaks for any of them, however many pictures each has."""
+        """The mean of the classes' means (D,): where nothing speaks for any of them, however many images each has."""
         return np.asarray(self.means.mean(axis=0))
 
     @cached_property
     def groups(self) -> Targets:
-        """A number from 0 for each picture's class (N,), classes without pictures left out; 0 for several labels."""
+        """A number from 0 for each image's class (N,), classes without images left out; 0 for several labels."""
         if self.several:
             return np.zeros(len(self.targets), dtype=np.int64)
         return np.unique(self.targets, return_inverse=True)[1]
@@ -84,7 +84,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Fit:
-    """`make` fits the score; `several` says whether it makes sense where a picture may carry several labels."""
+    """`make` fits the score; `several` says whether it makes sense where an image may carry several labels."""
 
     make: Callable[[Known], Familiarity]
     several: bool = True

@@ -1,4 +1,4 @@
-"""How well a score tells unknown pictures from known ones: figures with intervals."""
+"""How well a score separates unknown images from known ones: figures with intervals."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ KNOWN_KEPT = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Strangeness:
-    """Scores of n pictures as the places (n,) of their `levels`, the lowest first; which are `unknown`, which `hits`.
+    """Scores of n images as the places (n,) of their `levels`, the lowest first; which are `unknown`, which `hits`.
 
-    A hit is a known picture that is answered rightly.
+    A hit is a known image that is answered correctly.
     """
 
     places: npt.NDArray[np.int64]
@@ -33,37 +33,37 @@ class Strangeness:
 
     @classmethod
     def of(cls, known: Floats, unknown: Floats, hits: Flags) -> "Strangeness":
-        """Scores of known (n,) and unknown (m,) pictures, and which of the known are answered rightly (n,)."""
+        """Scores of known (n,) and unknown (m,) images, and which of the known are answered correctly (n,)."""
         scores = np.concatenate([known, unknown])
         if not len(known) or not len(unknown) or not np.isfinite(scores).all():
             raise DataError(
                 f"{len(known)} known and {len(unknown)} unknown scores were given, {(~np.isfinite(scores)).sum()} of "
-                "them not finite: expected at least one of each, all of them numbers."
+                "them not finite: expected at least one of each, all finite."
             )
         levels, places = np.unique(scores, return_inverse=True)
         strange = np.arange(len(scores)) >= len(known)
         return cls(places, len(levels), strange, np.concatenate([hits, np.zeros(len(unknown), dtype=bool)]))
 
     def counts(self, weights: Floats, flags: Flags) -> Floats:
-        """How many of the flagged pictures are at each level, for weights (B, n), shape (B, levels)."""
+        """How many of the flagged images are at each level, for weights (B, n), shape (B, levels)."""
         return totals(weights, self.places, self.levels, flags)
 
 
 def auroc(scores: Strangeness, weights: Floats) -> Floats:
-    """The chance that an unknown picture has a higher score than a known one, ties counting half (B,)."""
+    """The chance that an unknown image has a higher score than a known one, ties counting half (B,)."""
     return _overtaken(scores, weights, ~scores.unknown)
 
 
 def oscr(scores: Strangeness, weights: Floats) -> Floats:
     """The area under the open-set classification curve (Dhamija et al. 2018) (B,).
 
-    That is the chance that a known picture is answered rightly and an unknown one has a higher score than it.
+    That is the chance that a known image is answered correctly and an unknown one has a higher score than it.
     """
     return _overtaken(scores, weights, scores.hits)
 
 
 def aupr(scores: Strangeness, weights: Floats) -> Floats:
-    """The average precision of finding the unknown pictures by the highest scores (B,)."""
+    """The average precision of finding the unknown images by the highest scores (B,)."""
     found = scores.counts(weights, scores.unknown)[:, ::-1]
     seen = totals(weights, scores.places, scores.levels)[:, ::-1].cumsum(axis=1)
     precision = np.divide(found.cumsum(axis=1), seen, out=np.zeros_like(seen), where=seen > 0)
@@ -71,7 +71,7 @@ def aupr(scores: Strangeness, weights: Floats) -> Floats:
 
 
 def fpr_at_95_tpr(scores: Strangeness, weights: Floats) -> Floats:
-    """The share of unknown pictures let through by the lowest score that lets 95 % of the known through (B,)."""
+    """The share of unknown images let through by the lowest score that lets 95 % of the known through (B,)."""
     known = scores.counts(weights, ~scores.unknown).cumsum(axis=1)
     unknown = scores.counts(weights, scores.unknown).cumsum(axis=1)
     enough = (known >= KNOWN_KEPT * known[:, -1:] - 1e-9).argmax(axis=1)
@@ -79,7 +79,7 @@ def fpr_at_95_tpr(scores: Strangeness, weights: Floats) -> Floats:
 
 
 def _overtaken(scores: Strangeness, weights: Floats, flags: Flags) -> Floats:
-    """The chance, over unknown and known pictures, that a known one is flagged and scores lower (B,)."""
+    """The chance, over unknown and known images, that a known one is flagged and scores lower (B,)."""
     unknown, flagged = scores.counts(weights, scores.unknown), scores.counts(weights, flags)
     below = flagged.cumsum(axis=1) - flagged / 2
     pairs = unknown.sum(axis=1) * (weights @ (~scores.unknown).astype(np.float64))
@@ -104,12 +104,12 @@ def openset_figures(
     seed: int = 0,
     replicates: int = REPLICATES,
 ) -> dict[str, Estimate]:
-    """The figures of a score that is to be higher for unknown (m,) than for known pictures (n,), each with an interval.
+    """The figures of a score that is to be higher for unknown (m,) than for known images (n,), each with an interval.
 
-    `known_hits` (n,) says which known pictures are answered rightly. `auroc`, `aupr` (unknown ones are to be found),
+    `known_hits` (n,) says which known images are answered correctly. `auroc`, `aupr` (unknown ones are to be found),
     `fpr_at_95_tpr` (unknown ones let through where 95 % of the known are), `oscr`; with a `threshold` also the shares
-    of each kind above it, `unknown_rejected` and `known_rejected`. `groups` (n,) are those of the known pictures, which
-    are then left out whole. Raises DataError without pictures of either kind, or for a score that is no number.
+    of each kind above it, `unknown_rejected` and `known_rejected`. `groups` (n,) are those of the known images, which
+    are then left out whole. Raises DataError without images of either kind, or for a score that is no number.
     """
     known = np.asarray(known_scores, dtype=np.float64)
     unknown = np.asarray(unknown_scores, dtype=np.float64)
@@ -118,8 +118,8 @@ def openset_figures(
     statistics = {name: _statistic(function, scores, sample) for name, function in FIGURES.items()}
     if threshold is not None:
         above = np.concatenate([known, unknown]) > threshold
-        statistics["unknown_rejected"] = of_share(above, scores.unknown, sample, "no unknown pictures")
-        statistics["known_rejected"] = of_share(above, ~scores.unknown, sample, "no known pictures")
+        statistics["unknown_rejected"] = of_share(above, scores.unknown, sample, "no unknown images")
+        statistics["known_rejected"] = of_share(above, ~scores.unknown, sample, "no known images")
     return estimate(statistics, sample, seed=seed, replicates=replicates)
 
 

@@ -1,4 +1,4 @@
-"""How each familiarity score is fitted to the features of training pictures."""
+"""How each familiarity score is fitted to the features of training images."""
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ def fit_react(known: Known) -> Familiarity:
 
 
 def fit_relative_energy(known: Known) -> Familiarity:
-    """Mean and spread of each feature; the nearest is what 95 of 100 pictures of training lie beyond."""
+    """Mean and spread of each feature; the nearest is what 95 of 100 images of training lie beyond."""
     mean, spread = known.features.mean(axis=0), known.features.std(axis=0)
     score = RelativeEnergy(known.features.shape[1], known.several)
     fill(score, mean=mean, inverse=np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0))
@@ -58,7 +58,7 @@ def fit_mahalanobis(known: Known) -> Familiarity:
     """Class means and a common covariance of features at unit length.
 
     The covariance keeps at most 64 directions, with a twentieth of the mean variance added to each, so that few
-    pictures in many dimensions do not make it singular. Several labels make no classes: one mean stands for all.
+    images in many dimensions do not make it singular. Several labels make no classes: one mean stands for all.
     """
     variances, directions = known.within
     length = known.features.shape[1]
@@ -87,7 +87,7 @@ def fit_discriminant(known: Known) -> Familiarity:
 
 
 def fit_knn(known: Known) -> Familiarity:
-    """At most 5,000 pictures of training are kept, drawn at random; the fifth nearest counts."""
+    """At most 5,000 images of training are kept, drawn at random; the fifth nearest counts."""
     rows = np.arange(len(known.unit))
     if len(rows) > MOST_EXAMPLES:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_EXAMPLES])
@@ -106,7 +106,7 @@ def fit_vim(known: Known) -> Familiarity:
 
 
 def fit_blend(known: Known) -> Familiarity:
-    """The parts, their mean and spread over known pictures that nothing was trained on, and a spread less as floor."""
+    """The parts, their mean and spread over known images that nothing was trained on, and a spread less as floor."""
     names = [name for name in WEIGHTS if FITS[name].several or not known.several]
     parts = [FITS[name].make(known) for name in names]
     blend = Blend([part.describe() for part in parts])

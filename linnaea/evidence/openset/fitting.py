@@ -13,15 +13,15 @@ WORDS = ("auto", "none")
 
 
 def require_score(name: str, *, several: bool = False) -> None:
-    """Raise UsageError for a name that is none, or one that several labels per picture have no use for."""
+    """Raise UsageError for a name that is none, or one that several labels per image have no use for."""
     if name in WORDS:
         return
     FAMILIARITIES[name]
     if several and not FITS[name].several:
         fitting = ", ".join(other for other, fit in FITS.items() if fit.several)
         raise UsageError(
-            f"the score {name!r} compares classes of which one is right, and these pictures may carry several labels: "
-            f"take auto or one of {fitting}."
+            f"the score {name!r} compares classes of which exactly one is correct, but these images may have several "
+            f"labels: take auto or one of {fitting}."
         )
 
 
@@ -29,10 +29,10 @@ def require_score(name: str, *, several: bool = False) -> None:
 def fit_familiarity(
     model: Model, features: Floats, targets: Targets, *, fresh: Floats | None = None, name: str = "auto"
 ) -> Familiarity | None:
-    """Fit the score `name` to a model's features (N, D) of training pictures; None where there is to be none.
+    """Fit the score `name` to a model's features (N, D) of training images; None where there is to be none.
 
     "auto" is the blend, "none" no score; nor is there one where the features have a single dimension. `targets` are
-    class indices (N,) or, of several labels, 0, 1 and NaN (N, K); `fresh` features (M, D) of known pictures that the
+    class indices (N,) or, of several labels, 0, 1 and NaN (N, K); `fresh` features (M, D) of known images that the
     model was not trained on. Raises UsageError as `require_score` does.
     """
     require_score(name, several=targets.ndim == 2)

@@ -1,4 +1,4 @@
-"""Grouping strangers: pictures of no known class, put together by what they seem to show."""
+"""Grouping strangers: images of no known class, put together by what they seem to show."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from linnaea.evidence.openset.contract import Floats, Known
 Rows = npt.NDArray[np.int64]
 SHRINKAGE = 0.9
 MOST_GROUPS = 12
-MOST_COMPARED = 1_000  # pictures by which a number of groups is judged
+MOST_COMPARED = 1_000  # images by which a number of groups is judged
 MOST_OF_CLASS, FEWEST_OF_GROUP = 300, 5
 CLEARER = 0.03  # by so much the silhouette of groups has to be above that of a divided class
 STARTS = 4
@@ -20,10 +20,10 @@ STARTS = 4
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """The group of each picture (N,), from 0, the largest first, -1 for none; and how typical it is of its group (N,).
+    """The group of each image (N,), from 0, the largest first, -1 for none; and how typical it is of its group (N,).
 
     `typical` is the silhouette, from -1 to 1, 0 between two groups (Rousseeuw 1987), or the similarity to the centre
-    where there is one group. `silhouette` is its mean over all pictures, `within` what dividing a known class into as
+    where there is one group. `silhouette` is its mean over all images, `within` what dividing a known class into as
     many gives at most; both 0 for one group.
     """
 
@@ -45,9 +45,9 @@ class Division:
 def group_strangers(known: Known, strangers: Floats, *, smallest: int) -> Grouping:
     """Group the features (N, D) of strangers by k-means of whitened features at unit length.
 
-    Directions in which pictures of one known class differ count less. The number of groups, at most 12, is that of the
+    Directions in which images of one known class differ count less. The number of groups, at most 12, is that of the
     highest silhouette, of those that are clearer than dividing any known class into as many; one where none is. Fewer
-    than `smallest` pictures make no group.
+    than `smallest` images make no group.
     """
     vectors, learnt = turned(known, strangers), turned(known, known.features)
     classes = [learnt[known.groups == number][:MOST_OF_CLASS] for number in range(int(known.groups.max()) + 1)]

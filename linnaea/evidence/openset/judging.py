@@ -1,4 +1,4 @@
-"""Known and unknown pictures side by side: what a report tells of a classifier's familiarity score."""
+"""Known and unknown images side by side: what a report tells of a classifier's familiarity score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +25,7 @@ REPLICATES_OF_ALL = 300
 
 @dataclass(frozen=True)
 class OpenSet:
-    """What is known of a score on known and unknown pictures: the figures by name, and the findings."""
+    """What is known of a score on known and unknown images: the figures by name, and the findings."""
 
     figures: Mapping[str, Estimate]
     findings: Sequence[Finding]
@@ -37,7 +37,7 @@ class OpenSet:
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """The readable pictures of both kinds: answers, scores (n,) and (m,), and which of the known are hits (n,)."""
+    """The readable images of both kinds: answers, scores (n,) and (m,), and which of the known are hits (n,)."""
 
     known: Predictions
     unknown: Predictions
@@ -53,11 +53,11 @@ class Sides:
         parts = [replace(part, table=part.table.take(kept)) for part, kept in zip((known, unknown), rows, strict=True)]
         for part, name in zip(parts, ("known", "unknown"), strict=True):
             if not len(part):
-                raise DataError(f"none of the {name} pictures can be read: there is nothing to compare.")
+                raise DataError(f"none of the {name} images can be read: there is nothing to compare.")
         scores = [np.array(part.column("ood_score"), dtype=np.float64) for part in parts]
         if np.isnan(scores[0]).any():
             raise DataError(
-                "the classifier has no familiarity score, so that nothing is unfamiliar to it: train it with --ood "
+                "the classifier has no familiarity score, so nothing is unfamiliar to it: train it with --ood "
                 "auto and a model that has more than one feature."
             )
         lost = len(known) + len(unknown) - len(rows[0]) - len(rows[1])
@@ -67,10 +67,10 @@ class Sides:
 def judge_openset(
     known: Predictions, unknown: Predictions, policy: Policy, score: str, *, seed: int = 0, replicates: int = 1000
 ) -> OpenSet:
-    """Compare the familiarity score of known pictures, with their truth, and unknown ones, by name of the `score`.
+    """Compare the familiarity score of known images, with their truth, and unknown ones, by name of the `score`.
 
     The findings are `openset`, `openset_distribution`, `strangest_known` and `most_familiar_unknown`. Raises DataError
-    where either kind has no readable picture, or the classifier no score.
+    where either kind has no readable image, or the classifier no score.
     """
     sides = Sides.of(known, unknown)
     groups = sides.known.column("group") if "group" in sides.known.table.column_names else None
@@ -88,9 +88,9 @@ def judge_openset(
 
 @torch.no_grad()
 def compare_scores(known: Known, known_features: Floats, unknown_features: Floats, hits: Flags, chosen: str) -> Finding:
-    """The finding `openset_scores`: the figures of every score that suits the task, fitted on the same pictures.
+    """The finding `openset_scores`: the figures of every score that suits the task, fitted on the same images.
 
-    `known` is what they are fitted on, the features (n, D) and (m, D) are those of other known and of unknown pictures,
+    `known` is what they are fitted on, the features (n, D) and (m, D) are those of other known and of unknown images,
     `hits` (n,) says which of the known are answered rightly; `chosen` is the classifier's own score.
     """
     rows = []
@@ -104,9 +104,9 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
         rows.append({"score": name, "chosen": "yes" if name == chosen else "", **_flat(figures)})
     rows.sort(key=lambda row: -row["auroc"])
     place = next((place for place, row in enumerate(rows, 1) if row["chosen"]), None)
-    best = f"{rows[0]['score']} tells them apart best, with an AUROC of {rows[0]['auroc']:.3f}"
+    best = f"{rows[0]['score']} separates them best, with an AUROC of {rows[0]['auroc']:.3f}"
     own = f"; {chosen}, which this classifier uses, comes {_ordinal(place)}" if place and place > 1 else ""
-    caution = " It was chosen beforehand: a choice by this table would flatter what it is chosen by."
+    caution = " It was chosen beforehand: choosing by this table would make its own figures too optimistic."
     return Finding("openset_scores", f"Of {len(rows)} scores {best}{own}.{caution}", rows=rows)
 
 
@@ -130,12 +130,12 @@ def _ordinal(place: int) -> str:
 
 def _summary(sides: Sides, figures: Mapping[str, Estimate], score: str) -> Finding:
     auroc = figures["auroc"]
-    counts = f"{len(sides.unknown_scores):,} unknown and {len(sides.known_scores):,} known pictures"
+    counts = f"{len(sides.unknown_scores):,} unknown and {len(sides.known_scores):,} known images"
     words = f"By the score {score}, AUROC {auroc} on {counts}"
     if "unknown_rejected" in figures:
         shares = [_percent(figures[name]) for name in ("unknown_rejected", "known_rejected")]
         words += f": {shares[0]} of the unknown are called unfamiliar, and {shares[1]} of the known"
-    lost = f" {sides.lost} pictures that cannot be read are left out." if sides.lost else ""
+    lost = f" {sides.lost} unreadable images are left out." if sides.lost else ""
     rows = [{"figure": name, **asdict(figure)} for name, figure in figures.items()]
     severity = "warning" if auroc.lo is not None and auroc.lo < 0.5 else "info"
     return Finding("openset", f"{words}.{lost}", severity, count=len(sides.unknown_scores), figure=auroc, rows=rows)
@@ -155,14 +155,14 @@ def _tables(sides: Sides, policy: Policy) -> list[Finding]:
         _distribution(known, unknown, policy.ood_threshold),
         _shown(
             "strangest_known",
-            f"{beyond:,} of {len(known):,} known pictures are called unfamiliar; the strangest come first.",
+            f"{beyond:,} of {len(known):,} known images are called unfamiliar; the strangest come first.",
             sides.known,
             strangest,
             beyond,
         ),
         _shown(
             "most_familiar_unknown",
-            f"{through:,} of {len(unknown):,} unknown pictures pass for known; the most familiar come first.",
+            f"{through:,} of {len(unknown):,} unknown images pass for known; the most familiar come first.",
             sides.unknown,
             familiar,
             through,
@@ -185,6 +185,6 @@ def _distribution(known: Floats, unknown: Floats, threshold: float | None) -> Fi
         {"lo": float(edges[place]), "hi": float(edges[place + 1]), "known": int(one), "unknown": int(other)}
         for place, (one, other) in enumerate(zip(*counts, strict=True))
     ]
-    above = "" if threshold is None else f" Above {threshold:.4g} a picture is called unfamiliar."
-    summary = f"The median score is {np.median(known):.4g} for known and {np.median(unknown):.4g} for unknown pictures."
+    above = "" if threshold is None else f" Above {threshold:.4g} an image is called unfamiliar."
+    summary = f"The median score is {np.median(known):.4g} for known and {np.median(unknown):.4g} for unknown images."
     return Finding("openset_distribution", summary + above, count=len(known) + len(unknown), rows=rows)

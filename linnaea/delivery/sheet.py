@@ -1,4 +1,4 @@
-"""A contact sheet: rows of pictures with names beside and above them, as one PNG."""
+"""A contact sheet: rows of images with names beside and above them, as one PNG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ INK, PAPER = (32, 32, 32), (255, 255, 255)
 
 @dataclass(frozen=True)
 class Strip:
-    """One row: what it is called, its pictures (N, S, S, 3) of uint8, and what is written under each."""
+    """One row: what it is called, its images (N, S, S, 3) of uint8, and what is written under each."""
 
     name: str
     pictures: Images
@@ -30,13 +30,13 @@ class Strip:
 
 
 def write_sheet(path: Path, title: str, headings: Sequence[str], strips: Sequence[Strip]) -> Path:
-    """Write the strips below their column headings, atomically; pictures are shown 96 to 160 pixels wide."""
+    """Write the strips below their column headings, atomically; images are shown 96 to 160 pixels wide."""
     sheet = draw_sheet(title, headings, strips)
     return write_atomically(path, lambda partial: sheet.save(partial, "PNG"))
 
 
 def draw_sheet(title: str, headings: Sequence[str], strips: Sequence[Strip]) -> Image.Image:
-    """The sheet as a picture."""
+    """The sheet as an image."""
     side = int(np.clip(strips[0].pictures.shape[1], SMALLEST, LARGEST))
     step = side + LINE * any(strip.captions for strip in strips) + GAP
     columns = max(len(strip.pictures) for strip in strips)
@@ -59,7 +59,7 @@ def draw_sheet(title: str, headings: Sequence[str], strips: Sequence[Strip]) -> 
 
 
 def _sized(picture: Images, side: int) -> Image.Image:
-    """Small pictures enlarged without smoothing, so that each pixel is seen; large ones made smaller."""
+    """Small images enlarged without smoothing, so that each pixel is seen; large ones made smaller."""
     image = Image.fromarray(picture)
     enlarged = image.width < side
     return image.resize((side, side), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)

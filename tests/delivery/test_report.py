@@ -280,7 +280,7 @@ def test_without_run_json_there_is_no_report(tmp_path: Path):
     with pytest.raises(RunError, match=r"run\.json does not exist"):
         write_report(tmp_path)
     (tmp_path / "run.json").write_text("[]")
-    with pytest.raises(RunError, match="holds no JSON object"):
+    with pytest.raises(RunError, match="is not a JSON object"):
         write_report(tmp_path)
     assert not (tmp_path / "report.html").exists()
 
@@ -302,7 +302,7 @@ def test_broken_files_are_said_to_be_broken(finished_run: Path):
     (finished_run / "manifest.csv").write_text("")
     text = page_of(finished_run).text
     for name in ("metrics.json", "findings/test.json", "findings/audit.json", "ladder.csv", "manifest.csv"):
-        assert f"{name} cannot be read, so nothing of it is shown" in text
+        assert f"{name} cannot be read, so it is not shown" in text
     assert "history.csv has no rows." in text
 
 
@@ -421,18 +421,18 @@ def test_pictures_are_small_upright_jpegs_or_words(tmp_path: Path):
     assert (side.width, side.height) == (SIDE // 2, SIDE)
     assert side.uri.startswith("data:image/jpeg;base64,/9j/")
     assert picture(tmp_path, "deep.png").uri
-    assert picture(tmp_path, "torn.png").instead == "picture cannot be read"
-    assert picture(tmp_path, "gone.png").instead == "picture not found"
-    assert picture(tmp_path, ".").instead == "picture cannot be read"
-    assert picture(tmp_path, "a\0b").instead == "picture cannot be read"
-    assert picture(None, "side.jpg").instead == "picture not found"
+    assert picture(tmp_path, "torn.png").instead == "image cannot be read"
+    assert picture(tmp_path, "gone.png").instead == "image not found"
+    assert picture(tmp_path, ".").instead == "image cannot be read"
+    assert picture(tmp_path, "a\0b").instead == "image cannot be read"
+    assert picture(None, "side.jpg").instead == "image not found"
 
 
 def test_pictures_are_opened_as_images_are_decoded(tmp_path: Path):
     Image.new("1", (8_000, 8_000)).save(tmp_path / "large.png")
     (tmp_path / "eps.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 48 48\n%%EndComments\nshowpage\n")
     for name in ("large.png", "eps.png"):
-        assert picture(tmp_path, name).instead == "picture cannot be read"
+        assert picture(tmp_path, name).instead == "image cannot be read"
 
 
 def test_charts_draw_in_the_colours_of_the_page():

@@ -22,7 +22,7 @@ def write_report(run: Path) -> Path:
 
 
 def write_audit(findings: Sequence[Finding], dataset: Dataset, place: Path) -> Path:
-    """Write what an audit found in a dataset, with pictures, to one HTML file, and return its path."""
+    """Write what an audit found in a dataset, with images, to one HTML file, and return its path."""
     from linnaea.delivery.report.page import render_audit
 
     return write_text(place, render_audit(findings, dataset))

@@ -30,7 +30,7 @@ EXPECTED = {
     "model/README.md": "the model card, for the owner to fill in",
 }
 
-OPENSET = "openset"  # what was seen of unknown pictures
+OPENSET = "openset"  # what was seen of unknown images
 
 
 @dataclass(frozen=True)

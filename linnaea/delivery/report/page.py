@@ -95,7 +95,7 @@ def _evaluated(folder: Folder, evaluation: tables.Evaluation, classifier: Part) 
 
 
 def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
-    """The findings of an audit as HTML, the most serious first, with pictures."""
+    """The findings of an audit as HTML, the most serious first, with images."""
     ordered = sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
     grave = sum(finding.severity != "info" for finding in ordered)
     facts = [

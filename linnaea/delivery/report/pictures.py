@@ -28,11 +28,11 @@ class Picture:
 def picture(root: Path | None, name: str) -> Picture:
     """The thumbnail of the photo `root / name`, at most 160 pixels wide and high."""
     if root is None:
-        return Picture(name, instead="picture not found")
+        return Picture(name, instead="image not found")
     try:
         small = read_rgb(read_content(locate(root, [name])[0]), SIDE, Bounds(white=None))
     except UnreadableError as error:
-        return Picture(name, instead=f"picture {'not found' if str(error) == NOT_FOUND else 'cannot be read'}")
+        return Picture(name, instead=f"image {'not found' if str(error) == NOT_FOUND else 'cannot be read'}")
     small.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)

@@ -1,4 +1,4 @@
-"""The section of unknown pictures: how far their scores lie from those of known ones, and the nearest and farthest."""
+"""The section of unknown images: how far their scores lie from those of known ones, and the nearest and farthest."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ MOST_PICTURES = 12
 
 
 def stranger_sections(folder: Folder, classifier: Part) -> dict[str, Part]:
-    """The section `strangers` of a run that was shown unknown pictures; nothing for any other."""
+    """The section `strangers` of a run that was shown unknown images; nothing for any other."""
     names = folder.named_findings(OPENSET)
     if not names:
         return {}
@@ -33,7 +33,7 @@ def stranger_sections(folder: Folder, classifier: Part) -> dict[str, Part]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Unknown pictures of one kind: their place on the page, the name of their findings, the threshold in use."""
+    """Unknown images of one kind: their place on the page, the name of their findings, the threshold in use."""
 
     place: int
     name: str
@@ -63,7 +63,7 @@ def _shown(folder: Folder, group: _Group, findings: list[Finding]) -> dict[str, 
 
 
 def _title(name: str) -> str:
-    """What the unknown pictures are, from the name of the file of findings."""
+    """What the unknown images are, from the name of the file of findings."""
     folder = name.removeprefix(OPENSET).removeprefix("-").rpartition("-")[0]
     return f"Against the images of {folder}" if folder else "Against the classes that were held out"
 

@@ -44,7 +44,7 @@ class Dataset:
 
     Where an image may carry several labels (`task` "multilabel"), `label` holds lists. A column `unknown` lists the
     classes of which nobody knows whether they are there; or a column `absent` lists those known not to be there, and
-    all others that are no label are unknown. Without either, what is no label is absent.
+    all others that are not labels are unknown. Without either, what is not a label is absent.
     """
 
     table: pa.Table

@@ -87,7 +87,7 @@ class Outputs:
 def answer(task: str, classes: Sequence[str], outputs: Outputs, policy: Policy) -> tuple[Decided, list[str]]:
     """What is answered for N images, and a reason for each: `ok`, `unsure`, `unfamiliar` or `undefined`.
 
-    What is not a number is no answer: its label and its set are None, its confidence is NaN.
+    What is not a number is not an answer: its label and its set are None, its confidence is NaN.
     """
     defined = outputs.defined
     decided = decide(task, classes, np.where(defined[:, None], outputs.probabilities, 0.0), policy)

@@ -45,7 +45,7 @@ class MissingExtraError(LinnaeaError, ImportError):
 
 
 class CheckFailedError(LinnaeaError):
-    """A check that the user asked for ran to its end and did not hold."""
+    """A check that the user requested ran to its end and did not hold."""
 
     exit_code = 1
 

@@ -18,7 +18,7 @@ FLIPS = 10_000
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of McNemar's test (1947), from the images that only one answers rightly."""
+    """The exact two-sided p-value of McNemar's test (1947), from the images that only one answers correctly."""
     from scipy.stats import binomtest
 
     discordant = only_first + only_second

@@ -148,7 +148,7 @@ def _lacking(labels: Sequence[str]) -> str:
 
 
 def _reliability(scores: LabelScores, sample: Sample) -> Finding:
-    """By bins of probability; decisions about one image, or group, are no independent ones."""
+    """By bins of probability; decisions about one image, or group, are not independent."""
     rows, labels = np.nonzero(scores.bins >= 0)
     if not len(rows):
         return Finding("reliability", "No readable image has a known label.")
@@ -171,7 +171,7 @@ def _reliability(scores: LabelScores, sample: Sample) -> Finding:
 
 
 def _mistakes(predictions: Predictions, scores: LabelScores) -> Finding:
-    """The images with the surest wrong label: its probability where it was given, one less that where it was missed."""
+    """The images with the most confident wrong label: its probability if given, one less that if missed."""
     sureness = np.where(scores.there, 1 - scores.probabilities, scores.probabilities)
     sureness = np.where(scores.wrong & scores.readable[:, None], sureness, -1.0)
     wrong = np.flatnonzero(sureness.max(axis=1, initial=-1.0) >= 0)

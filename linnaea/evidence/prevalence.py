@@ -17,7 +17,7 @@ from linnaea.task import Floats
 
 
 def require_prevalence(task: str, prevalence: float | None) -> None:
-    """Raise UsageError for a prevalence that is no share, or of a task that has no positive class."""
+    """Raise UsageError for a prevalence that is not a share, or of a task that has no positive class."""
     if prevalence is None:
         return
     if task != "binary":

@@ -28,7 +28,7 @@ class RolledUp:
 
 
 def require_taxonomy(task: str, risk: float | None, unsure_rate: float | None = None) -> None:
-    """Raise UsageError for a risk that is no share, or for a task in which nothing rolls up.
+    """Raise UsageError for a risk that is not a share, or for a task in which nothing rolls up.
 
     And for an unusual `unsure_rate` (None: the usual one) where the risk decides.
     """

@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def density(self) -> float:
-        """Units per image, 0 to 1: how much of an independent observation an image is taken for at the least."""
+        """Units per image, 0 to 1: how much of an independent observation an image counts as at the least."""
         return self.units / self.n if self.n else 1.0
 
 

@@ -31,7 +31,7 @@ class Embedded:
         return classifier.answer(logits, probabilities, scores, {"id": ids, "truth": truth}, self.failed)
 
     def not_of(self, run: Run) -> list[int]:
-        """The rows whose content is no image that the run uses; files that failed are among them."""
+        """The rows whose content is not an image of the run; files that failed are among them."""
         used = set(run.dataset().column("sha256"))
         return [row for row, digest in enumerate(self.sha256) if digest not in used]
 

@@ -45,7 +45,7 @@ def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path |
     """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`.
 
     `data` are labelled images, such as the folders of `linnaea.discover` under names that you gave them. What the model
-    makes of an image stays as it is; only its linear head is fitted anew, on the features of the run's images and the
+    makes of an image stays as it is; only its linear head is fitted again, on the features of the run's images and the
     new ones, then calibrated and judged like any other. Images of the run stay in their splits, and new ones that show
     the same image join them. The finding `grown` says what it cost the classes known before. `out` None makes a new
     folder beside the run. Raises DataError, UsageError or RunError, each saying how to mend it.

@@ -94,7 +94,7 @@ def _half_way(job: Job) -> float:
 
 
 def _write_trials(run: Run, job: Job, dataset: Dataset) -> None:
-    """Write down what was seen of augmentations, and warn of those that were asked for against the evidence."""
+    """Write down what was seen of augmentations, and warn of those that were requested against the evidence."""
     findings = augmentation_findings(job.trials.values(), dataset.classes, job.options.augmentations)
     run.write_findings("augmentations", findings)
     for finding in findings:

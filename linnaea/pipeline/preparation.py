@@ -32,7 +32,7 @@ FEW = 10
 class Usable:
     """The images that can be read, with their content hashes; their pixels, row by row; `duplicates`, a group per row.
 
-    `remarks` says where duplicates were looked for in another way than was asked.
+    `remarks` says where duplicates were not looked for as requested.
     """
 
     dataset: Dataset

@@ -1,4 +1,4 @@
-"""Strangers on purpose: classes that are left out of training, and folders of images of other things."""
+"""Unknown images on purpose: classes that are left out of training, and folders of images of other things."""
 
 import hashlib
 import logging
@@ -30,7 +30,7 @@ Features = npt.NDArray[np.float32]
 def hold_out(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """The dataset without the classes of these names; their images are left out with the reason, and their label.
 
-    Raises UsageError for several labels per image and a name that is no class, DataError when fewer than two classes
+    Raises UsageError for several labels per image and a name that is not a class, DataError when fewer than two classes
     remain.
     """
     if not names:
@@ -73,8 +73,8 @@ def judge_held_out(
 
     `answers` are those for the known images, `features` (n, D) of the first n of them, which could be read; `known` is
     what the score was fitted on. Writes `predictions/openset.parquet`, `findings/openset.json` and the entry `openset`
-    of `metrics.json`. Images that the run has learnt from since are no strangers and left out, with a note. None, with
-    a note, where the classifier has no score or no stranger is left.
+    of `metrics.json`. Images that the run has learnt from since are left out, with a note. None, with a note, where the
+    classifier has no score or no unknown image is left.
     """
     if classifier.familiarity is None:
         run.note("The classes held out could not be recognised as unknown: the classifier has no familiarity score.")

@@ -102,13 +102,13 @@ def train(
     like "10m" and holds for the whole command: each step of the ladder looks at it while it works, and learns from
     fewer images or for fewer epochs where time is short. `img_size` is in pixels (None: what the
     weights or the images suggest); `fit` crop, pad or stretch. Images of more than `max_pixels` (None: 50 megapixels)
-    are not decoded. `duplicates` "near" or "exact" says which images must not be torn apart by the splits, `split_by`
-    how these are made, see `linnaea.split`. `datasheet` is a file of what people know of the data (None:
+    are not decoded. `duplicates` "near" or "exact" says which images the splits must keep together, `split_by`
+    how these are made, see `linnaea.split`. `datasheet` is a file of what the owner knows about the data (None:
     `datasheet.toml` beside the images, if it is there). `augment` names augmentations (None: chosen by evidence),
-    `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is made small where classes lie
+    `balance` what keeps rare classes from being neglected (None: nothing), `loss` what is minimised where classes lie
     below groups (None: "per_level"). `coverage`, `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `ood` names
     the score by which images are unfamiliar ("auto": the blend; "none": no image is). `hold_out` names classes that
-    are left out of everything but one figure: how well their images are told from those of the others. `aim` says what
+    are left out of everything but one figure: how many of their images are recognised as unknown. `aim` says what
     the thresholds are chosen for where there are two classes or several labels per image, such as "recall=0.95" (None:
     the likelier class, and the highest F1 of each label); `positive` which of two classes an aim is about (None: the
     second by name). `risk` is the share of wrong answers to expect at most where classes lie below groups, as answers

@@ -8,7 +8,7 @@ from linnaea.task import Floats
 
 
 def accuracy(scores: Scores, weights: Floats) -> Floats:
-    """The share of images answered rightly, 0 to 1."""
+    """The share of images answered correctly, 0 to 1."""
     return _share(scores.hits, weights)
 
 
@@ -18,7 +18,7 @@ def top5_accuracy(scores: Scores, weights: Floats) -> Floats:
 
 
 def balanced_accuracy(scores: Scores, weights: Floats) -> Floats:
-    """The mean over classes of the share of their images answered rightly, 0 to 1 (Brodersen et al. 2010)."""
+    """The mean over classes of the share of their images answered correctly, 0 to 1 (Brodersen et al. 2010)."""
     return mean_of_defined(_recalls(scores, weights))
 
 

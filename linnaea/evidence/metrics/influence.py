@@ -1,4 +1,4 @@
-"""How far each image moves a figure of order: what the interval of very many images is told from.
+"""How far each image moves a figure of order: what the interval of very many images is made from.
 
 To first order in the weights of the images (the infinitesimal jackknife of Jaeckel 1972; for areas the structural
 components of DeLong, DeLong and Clarke-Pearson 1988).

@@ -34,7 +34,7 @@ def hamming_loss(scores: LabelScores, weights: Floats) -> Floats:
 
 
 def subset_accuracy(scores: LabelScores, weights: Floats) -> Floats:
-    """The share of images with every label answered rightly, 0 to 1; none that is unreadable."""
+    """The share of images with every label answered correctly, 0 to 1; none that is unreadable."""
     return _mean(scores.hits.astype(np.float64), scores, weights)
 
 

@@ -33,7 +33,7 @@ def information(scores: TreeScores, weights: Floats) -> Floats:
 
 
 def risk(scores: TreeScores, weights: Floats) -> Floats:
-    """The share of readable images whose answer is wrong, that is no group of the truth, 0 to 1."""
+    """The share of readable images whose answer is wrong, that is not a group of the truth, 0 to 1."""
     scores, weights = scores.readable_part(weights)
     return ratio(weights @ scores.wrong.astype(np.float64), weights.sum(axis=1))
 
@@ -65,7 +65,7 @@ def top_level_accuracy(scores: TreeScores, weights: Floats) -> Floats:
 
 
 def _whole(function: Function) -> Callable[[TreeScores], tuple[Floats, Floats]]:
-    """The figure as the only part of a mean: so that a perfect one is not taken for certain."""
+    """The figure as the only part of a mean: so that a perfect one is not treated as certain."""
 
     def parts(scores: TreeScores) -> tuple[Floats, Floats]:
         return function(scores, np.ones((1, len(scores)))), np.array([float(len(scores))])

@@ -1,4 +1,4 @@
-"""Open-set recognition: scores of strangeness, fitted, judged, and what is to be done about strangers."""
+"""Open-set recognition: scores of unfamiliarity, fitted and judged, and the grouping of unfamiliar images."""
 
 from linnaea.evidence.openset import fits
 from linnaea.evidence.openset.contract import FITS, Fit, Known

@@ -109,7 +109,7 @@ def openset_figures(
     `known_hits` (n,) says which known images are answered correctly. `auroc`, `aupr` (unknown ones are to be found),
     `fpr_at_95_tpr` (unknown ones let through where 95 % of the known are), `oscr`; with a `threshold` also the shares
     of each kind above it, `unknown_rejected` and `known_rejected`. `groups` (n,) are those of the known images, which
-    are then left out whole. Raises DataError without images of either kind, or for a score that is no number.
+    are then left out whole. Raises DataError without images of either kind, or for a score that is not a number.
     """
     known = np.asarray(known_scores, dtype=np.float64)
     unknown = np.asarray(unknown_scores, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Grouping strangers: images of no known class, put together by what they seem to show."""
+"""Grouping unfamiliar images: those of no known class are put together by what they seem to show."""
 
 from dataclasses import dataclass
 

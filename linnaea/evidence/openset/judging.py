@@ -91,7 +91,7 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     """The finding `openset_scores`: the figures of every score that suits the task, fitted on the same images.
 
     `known` is what they are fitted on, the features (n, D) and (m, D) are those of other known and of unknown images,
-    `hits` (n,) says which of the known are answered rightly; `chosen` is the classifier's own score.
+    `hits` (n,) says which of the known are answered correctly; `chosen` is the classifier's own score.
     """
     rows = []
     sides = [_tensors(features, known) for features in (known_features, unknown_features)]

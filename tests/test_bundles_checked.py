@@ -183,7 +183,7 @@ def test_whatever_is_changed_is_refused_or_answers_the_same(bundles, tmp_path, n
         (("classes",), ["ant", "bee"], "there are 2 classes, and the model has 3"),
         (("task",), "multiclas", "expected one of multiclass, binary"),
         (("model", "kind"), "hgo", "Did you mean 'hog'"),
-        (("recipe", "size"), 64, "images of 64 pixels do not fit the model"),
+        (("recipe", "size"), 64, "images of 64 pixels do not match the model"),
         (("recipe", "fit"), "squash", "expected one of crop, pad, stretch"),
         (("familiarity",), None, r"policy\.ood_threshold and familiarity do not match"),
         (("policy", "colour"), "red", r"unknown entry 'policy\.colour'"),
@@ -222,7 +222,7 @@ def test_weights_that_are_not_numbers_are_refused(bundles, tmp_path, name, value
             r"the shape \(4, 1956\); expected \(3, 1956\)",
         ),
         (lambda held: held.pop("model/classifier.bias"), "model/classifier.bias have the shape None"),
-        (lambda held: held.update({"other": torch.zeros(1)}), "hold other, of which the description says nothing"),
+        (lambda held: held.update({"other": torch.zeros(1)}), "hold other, which the description does not mention"),
         (lambda held: held["model/classifier.weight"].fill_(3e38), "output for a grey image is not a number"),
     ],
 )

@@ -183,7 +183,7 @@ def test_only_the_tasks_metric_is_judged_and_json_and_table_say_so(random_ones):
     assert set(content["differences"]["nll"]) == {"value", "lo", "hi", "n", "method"}
     lines = str(found).splitlines()
     assert lines[:3] == [found.sentence, note, ""]
-    assert lines[3].split() == ["metric", "A", "B", "B", "less", "A", "what", "it", "is"]
+    assert lines[3].split() == ["metric", "A", "B", "B", "less", "A", "kind", "method"]
     assert len(lines) == 4 + len(found.differences)
     assert [line for line in lines if "paired test: McNemar p" in line] == [lines[4]]
     assert all("interval only" in line for line in lines[5:])

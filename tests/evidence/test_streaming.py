@@ -95,7 +95,7 @@ def test_memory_does_not_grow_with_the_scores(tmp_path, random_ones, monkeypatch
 
 def test_what_was_only_opened_is_not_torn_from_its_scores(file, tmp_path):
     opened, read = Predictions.open(file), Predictions.read(file)
-    with pytest.raises(DataError, match="were only opened"):
+    with pytest.raises(DataError, match="are read-only"):
         opened.with_table(opened.table.slice(0, 5))
     assert Predictions.read(opened.write(tmp_path / "copy.parquet")).table.equals(read.table)
     turned = read.with_table(read.table.take(list(range(2_999, -1, -1)))).write(tmp_path / "turned.parquet")

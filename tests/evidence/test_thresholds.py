@@ -220,7 +220,7 @@ def test_too_few_images_for_an_aim_are_told():
     ("aim", "message"),
     [
         ("recal=0.9", "unknown aim 'recal'.*Did you mean 'recall'"),
-        ("recall", "needs a number: such as 'recall=0.95'"),
+        ("recall", "needs a number, such as 'recall=0.95'"),
         ("recall=95", "carries '95'; expected a share above 0 and at most 1, such as 'recall=0.95'"),
         ("recall=nan", "a share above 0"),
         ("precision=high", "a share above 0"),

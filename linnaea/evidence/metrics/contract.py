@@ -30,16 +30,16 @@ def every_class(scores: Judged) -> int:
 class Metric(Generic[S]):
     """A pure function with what is known about it.
 
-        `function(scores, weights)` takes non-negative weights (B, n), such as the counts of a resample, and returns the
-        figure for each weighting (B,), NaN where it is not defined; an integer weight means that often the same image.
-        `needs` says for which scores the metric applies, `readable_only` that unreadable images play no part. `flags`,
-        for a plain share of images, returns which images count (n,); `share`, for a share of some images, which count (n,)
-        and which are looked at (n,). `parts`, for a mean of figures in [0, 1], returns these (C,), NaN for those left out,
-            and the number of images behind each (C,); the interval is too narrow where more than a third rest on fewer than
-        `enough` images, or groups. `bounds` is the range of the figure. `interval`, for one that chance lifts, returns its
-        95 % limits, given the number of the unit, image or group, of each image (n,). A metric that sorts has `sorts`,
-        how many weights that is for one weighting, and `linear`, the same to first order, for where that is too many.
-        """
+    `function(scores, weights)` takes non-negative weights (B, n), such as the counts of a resample, and returns the
+    figure for each weighting (B,), NaN where it is not defined; an integer weight means that often the same image.
+    `needs` says for which scores the metric applies, `readable_only` that unreadable images play no part. `flags`,
+    for a plain share of images, returns which images count (n,); `share`, for a share of some images, which count (n,)
+    and which are looked at (n,). `parts`, for a mean of figures in [0, 1], returns these (C,), NaN for those left out,
+        and the number of images behind each (C,); the interval is too narrow where more than a third rest on fewer than
+    `enough` images, or groups. `bounds` is the range of the figure. `interval`, for one that chance lifts, returns its
+    95 % limits, given the number of the unit, image or group, of each image (n,). A metric that sorts has `sorts`,
+    how many weights that is for one weighting, and `linear`, the same to first order, for where that is too many.
+    """
 
     function: Function[S]
     higher_is_better: bool

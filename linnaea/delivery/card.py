@@ -83,7 +83,11 @@ def _decision(bundle: dict[str, Any]) -> str:
     if bundle["task"] != "binary":
         return ""
     yes = f" The positive class is {in_markdown(bundle['classes'][1])}"
-    return f"{yes}, answered at a probability of {thresholds[0]:.4f} or more, chosen for {aim}." if thresholds else f"{yes}."
+    return (
+        f"{yes}, answered at a probability of {thresholds[0]:.4f} or more, chosen for {aim}."
+        if thresholds
+        else f"{yes}."
+    )
 
 
 def _uses(sheet: Datasheet | None) -> list[str]:

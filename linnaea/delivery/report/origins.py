@@ -113,8 +113,9 @@ def _set_sentence(policy: Mapping[str, Any], *, several: bool) -> str:
             f"images (labels with a probability of {decimal(least)} or more)."
         )
     return (
-        f"Beside its one answer it gives a prediction set, made so that it holds the truth for at least about "
-        f"{percent(coverage)} of images like the validation images (classes with a probability of {decimal(least)} or more)."
+        "Beside its one answer it gives a prediction set, made so that it holds the truth for at least about "
+        f"{percent(coverage)} of images like the validation images (classes with a probability of {decimal(least)} or "
+        "more)."
     )
 
 
@@ -124,7 +125,13 @@ def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
         return "Its probabilities are not calibrated."
     if temperature is None:
         return f"Its probabilities are calibrated by the method “{cell(calibration['method'])}”."
-    effect = "less confident" if temperature > 1 else "more confident" if temperature < 1 else "neither more nor less confident"
+    effect = (
+        "less confident"
+        if temperature > 1
+        else "more confident"
+        if temperature < 1
+        else "neither more nor less confident"
+    )
     return f"Scores are divided by a temperature of {temperature:.3g}, which makes it {effect} than the raw model."
 
 
@@ -205,7 +212,8 @@ def limits(folder: Folder, classifier: Mapping[str, Any], small: Sequence[str]) 
     validation = number(mapping(folder.dataset.get("splits")).get("val"))
     chosen_on = f"{whole(validation)} validation images" if validation is not None else "the validation images"
     return [
-        f"{known}. Images of anything else should come back “unfamiliar” or “unsure”; some will be given a wrong class.",
+        f"{known}. Images of anything else should come back “unfamiliar” or “unsure”; some will be given a wrong "
+        "class.",
         "The figures hold for images like these: the same cameras, places and labelling practice. Measure again "
         "wherever those change.",
         f"Rung, temperature and thresholds were fitted on {chosen_on}: the fewer there are, the more is due to chance.",

@@ -61,7 +61,7 @@ def _weakest(rows: list[dict[str, Any]]) -> str:
     weakest = min(seen, key=lambda row: (row["recall"], -row["n"]))
     if weakest["recall"] == 1:
         least = min(seen, key=lambda row: row["n"])
-        told = f"No class has an image that was answered wrongly; {least['class']} has the fewest, n = {least['n']}."
+        told = f"No class has a wrong answer; {least['class']} has the fewest, n = {least['n']}."
         return told + lacking
     weak = f"The weakest class is {weakest['class']}: recall {percent(weakest['recall'])}, n = {weakest['n']}."
     return weak + lacking
@@ -81,9 +81,9 @@ def _confusion(predictions: Predictions, scores: Scores, note: str) -> Finding:
     confused = [row for row in rows if row["truth"] != row["answer"] and row["answer"] in predictions.classes]
     mistakes = sum(row["count"] for row in confused)
     if not confused:
-        return Finding("confusion", f"No image was taken for another class.{note}", rows=rows)
+        return Finding("confusion", f"No image was mistaken for another class.{note}", rows=rows)
     worst = max(confused, key=lambda row: row["count"])
-    summary = f"Most often {worst['truth']} was taken for {worst['answer']}: {worst['count']} of {mistakes} confusions."
+    summary = f"Most often {worst['truth']} was mistaken for {worst['answer']}: {worst['count']} of {mistakes} confusions."
     return Finding("confusion", summary + note, count=mistakes, rows=rows)
 
 

@@ -226,12 +226,12 @@ def test_same_files_give_the_same_bytes(finished_run: Path):
 
 
 ABSENT = {
-    "ladder.csv": "1 section cannot be shown, each says why: The ladder.",
-    "metrics.json": "1 section cannot be shown, each says why: The figures.",
-    "manifest.csv": "1 section cannot be shown, each says why: Left out. Something is missing in: The data.",
-    "findings/audit.json": "1 section cannot be shown, each says why: Data audit.",
+    "ladder.csv": "1 section cannot be shown; each says why: The ladder.",
+    "metrics.json": "1 section cannot be shown; each says why: The figures.",
+    "manifest.csv": "1 section cannot be shown; each says why: Left out. Something is missing in: The data.",
+    "findings/audit.json": "1 section cannot be shown; each says why: Data audit.",
     "findings/test.json": (
-        "4 sections cannot be shown, each says why: Class by class, What it confuses, Confidence, Worst mistakes. "
+        "4 sections cannot be shown; each says why: Class by class, What it confuses, Confidence, Worst mistakes. "
         "Something is missing in: How it answers."
     ),
     "model/classifier.json": "Something is missing in: How it answers, Model card.",
@@ -390,7 +390,7 @@ def test_many_classes_are_listed_by_their_confusions(finished_run: Path, edit: C
     assert "24 of 40 kinds of confusion are listed; findings/test.json holds them all." in text
     assert "species 039 species 040 39 88.6 %" in text
     assert "The other 90 classes" in text
-    assert "findings/test.json holds no finding named 'mistakes'" in text
+    assert "findings/test.json has no finding named 'mistakes'" in text
 
 
 def test_manifest_and_run_json_must_agree(finished_run: Path, edit: Callable[..., None]):

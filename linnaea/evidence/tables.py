@@ -83,7 +83,9 @@ def _confusion(predictions: Predictions, scores: Scores, note: str) -> Finding:
     if not confused:
         return Finding("confusion", f"No image was mistaken for another class.{note}", rows=rows)
     worst = max(confused, key=lambda row: row["count"])
-    summary = f"Most often {worst['truth']} was mistaken for {worst['answer']}: {worst['count']} of {mistakes} confusions."
+    summary = (
+        f"Most often {worst['truth']} was mistaken for {worst['answer']}: {worst['count']} of {mistakes} confusions."
+    )
     return Finding("confusion", summary + note, count=mistakes, rows=rows)
 
 

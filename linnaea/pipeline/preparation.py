@@ -119,8 +119,7 @@ def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchan
 
 def _log(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        if finding.severity != "info":
-            logger.warning(finding.summary)
+        logger.log(logging.INFO if finding.severity == "info" else logging.WARNING, finding.summary)
 
 
 def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:

@@ -97,3 +97,11 @@ def test_a_leak_is_told_first_in_images_and_shares(tmp_path):
     found = linnaea.audit(dataset.with_column("split", parts), weights="none")
     assert found[0].name == "duplicates_across_splits"
     assert "1 of 20 images of train (5.0%), 1 of 10 images of test (10.0%)" in found[0].summary
+
+
+def test_findings_that_only_inform_are_said_too(tmp_path, caplog):
+    folder = draw_pets(tmp_path, *(f"{number}.png" for number in range(40)))
+    (folder / "cat" / "copy.png").write_bytes((folder / "cat" / "0.png").read_bytes())
+    caplog.set_level("INFO", "linnaea")
+    linnaea.split(folder)
+    assert any(message.startswith("1 image repeats another image") for message in caplog.messages)

@@ -48,8 +48,8 @@ def main() -> None:
         f"Pictures: clothing, hymenoptera, coco256 and CIFAR-10, {BASE:,} of them, and {COPIES:,} copies, in "
         f"{seconds:.0f} s of processor time. Precision {expected / (expected + false):.3f} of {expected + false} "
         f"pairs, if each of the {false} pairs found among the originals were false (some are true repeats in these "
-        f"sets; {pairs} pairs came with the copies). Re-encoded at JPEG quality 30 to 80, resized by 0.4 to 2, cropped by up to 6 % on each "
-        "side, brightness times 0.75 to 1.3."
+        f"sets; {pairs} pairs came with the copies). Re-encoded at JPEG quality 30 to 80, resized by 0.4 to 2, cropped "
+        "by up to 6 % on each side, brightness times 0.75 to 1.3."
     )
     keep("near_duplicates", "Near-duplicates among 10,000 pictures", rows, remarks)
 

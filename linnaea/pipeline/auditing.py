@@ -1,6 +1,6 @@
 """`audit`: look at labelled images before any model of the user's does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from linnaea.models.embedding import WORTH_MEASURING, embed, measure_embedding
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.hog import Hog
 from linnaea.models.model import Model
-from linnaea.models.weights import find_weights
+from linnaea.models.weights import Weights, find_weights
 from linnaea.pipeline.preparation import group_duplicates
 from linnaea.runtime.arguments import DUPLICATES, require_one_of, require_seed
 from linnaea.runtime.cells import as_csv, join_cell
@@ -132,14 +132,26 @@ def embedding_for(
     `paths` are the images to come, `fit` the way they become square.
     """
     found, note = find_weights(weights, None)
-    if found is None:
-        own = AUDIT_SIZE if size is None else size
-        embedding = _embedding(Hog(2, own), f"hog {own}", Recipe(own, fit), paths)
-        return embedding, own, f"{note} The audit uses HOG and colours."
-    own = size or found.size
-    model = found.build(2, own)
-    name = f"{found.network} {found.source} {found.sha256}"
-    return _embedding(model, name, Recipe(own, fit), paths), own, note
+    own = size or (AUDIT_SIZE if found is None else found.size)
+    told = f"{note} The audit uses HOG and colours." if found is None else note
+    return _embedding_by(found, Recipe(own, fit), paths), own, told
+
+
+def closer_look(weights: Weights | None, recipe: Recipe, seed: int) -> Callable[[Inspection], Inspection]:
+    """Adds to an inspection of readable images what `audit` sees of them: files, looks, features of `weights`, a judge.
+
+    None of the images is read again that was looked at before.
+    """
+    recipe = recipe if weights else replace(recipe, size=AUDIT_SIZE)
+
+    def look(inspection: Inspection) -> Inspection:
+        dataset = inspection.dataset
+        found = digest(dataset.paths, recipe, _embedding_by(weights, recipe, dataset.paths))
+        if found.excluded(dataset.ids):  # a file that changed meanwhile; whoever needs it next says so
+            return inspection
+        return inspect(dataset, found, inspection.duplicates, recipe.fit, seed)
+
+    return look
 
 
 def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: int) -> Inspection:
@@ -165,6 +177,14 @@ def _unjudged(dataset: Dataset, folds: Rows) -> str:
     if len(dataset) < FEWEST_JUDGED:
         return f"{len(dataset)} images are too few; {FEWEST_JUDGED} are needed"
     return "" if len(np.unique(folds)) > 1 else "all images belong to one group"
+
+
+def _embedding_by(weights: Weights | None, recipe: Recipe, paths: Sequence[Located]) -> Embedding:
+    """Features of these weights, or HOG and colours."""
+    if weights is None:
+        return _embedding(Hog(2, recipe.size), f"hog {recipe.size}", recipe, paths)
+    name = f"{weights.network} {weights.source} {weights.sha256}"
+    return _embedding(weights.build(2, recipe.size), name, recipe, paths)
 
 
 def _embedding(model: Model, name: str, recipe: Recipe, paths: Sequence[Located]) -> Embedding:

@@ -70,14 +70,15 @@ def prepare(
     split_by: str = "stratified",
     fractions: Mapping[str, float] | None = None,
     keep_splits: Dataset | None = None,
+    look: Callable[[Inspection], Inspection] = lambda inspection: inspection,
 ) -> Prepared:
     """Decode, leave out what cannot be used, group duplicates, split, audit.
 
     `duplicates` "near" groups images that look the same, "exact" only files with the same bytes; where more than a
     fifth of all images look the same (a fixed camera), near means exact, with a warning. `split_by` names a splitter.
     `keep_splits` is the dataset of a run: its rows and splits are taken over, only images that are new to it, without
-    `sha256` or `split`, may become unreadable and are given a split. Raises DataError when
-    fewer than two classes or no val images remain, or the data differs from that of the run.
+    `sha256` or `split`, may become unreadable and are given a split. `look` adds to what the audit sees. Raises
+    DataError when fewer than two classes or no val images remain, or the data differs from that of the run.
     """
     given = dataset if keep_splits is None else keep_splits
     found = usable(given, recipe, duplicates=duplicates, unchanged=keep_splits is not None)
@@ -94,7 +95,7 @@ def prepare(
     dataset, decoded, same = _without_untrained(dataset, decoded, same)
     if fractions is None:
         _require_val(dataset, same)
-    findings = audit(Inspection(dataset, same))
+    findings = audit(look(Inspection(dataset, same)))
     findings = leaks_first([*remarks, *findings])
     _log([finding for finding in findings if finding not in found.remarks])
     return Prepared(dataset, decoded, findings)

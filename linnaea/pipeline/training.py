@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.classifier import Classifier, known_columns
+from linnaea.data.audit import Inspection
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
 from linnaea.data.greys import recipe_for
-from linnaea.data.pixels import rows_of, usual_side
+from linnaea.data.pixels import Recipe, rows_of, usual_side
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS
 from linnaea.dataset import Dataset
@@ -34,6 +35,7 @@ from linnaea.learning.rungs import Job, Options, Step, require_one_loss, steps_b
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
 from linnaea.models.feature_cache import embed_once
+from linnaea.pipeline.auditing import closer_look
 from linnaea.pipeline.balancing import balanced
 from linnaea.pipeline.beginning import (
     begun,
@@ -58,6 +60,7 @@ from linnaea.task import TASKS, Task
 
 logger = logging.getLogger("linnaea")
 FAMILIARITY_IMAGES, FEWEST_FAMILIARITY_IMAGES = 2_000, 200
+LOOKING_SHARE = 0.15  # of the time limit: when it has passed before the images were looked at, they are not
 FINISHING_SHARE = 0.08  # of the time limit is kept for calibration, evaluation and the report
 SIZE_FROM_SCRATCH = (32, 128)
 
@@ -155,6 +158,7 @@ def train(
                 duplicates=duplicates,
                 split_by=split_by,
                 keep_splits=run.dataset() if _has_data(run) else None,
+                look=_look(steps, recipe, seed, started, limit),
             )
             run.write_findings("audit", prepared.findings)
             run.write_dataset(prepared.dataset)
@@ -180,6 +184,24 @@ def train(
         write_card(run.folder)
     write_report(run.folder)
     return classifier
+
+
+def _look(
+    steps: Sequence[Step], recipe: Recipe, seed: int, started: float, limit: float | None
+) -> Callable[[Inspection], Inspection]:
+    """Look at the images as `audit` does, by the weights that will be trained with; left out where time is short.
+
+    Under a time limit it is HOG and colours, which take a known time.
+    """
+    found = None if limit else next((step.weights for step in steps if step.weights is not None), None)
+
+    def look(inspection: Inspection) -> Inspection:
+        if limit and time.monotonic() - started > LOOKING_SHARE * limit:
+            logger.info("Time is short: labels and looks of the images are not audited. `linnaea audit` does it.")
+            return inspection
+        return closer_look(found, recipe, seed)(inspection)
+
+    return look
 
 
 def finish(

@@ -129,13 +129,13 @@ def manifest(folder):
 def test_an_empty_folder(refused, tmp_path):
     (tmp_path / "empty").mkdir()
     for verb in ("train", "audit", "split"):
-        refused(verb, "empty", words=["empty holds no labelled images", "expected a folder per class"])
+        refused(verb, "empty", words=["empty contains no labelled images", "expected a folder per class"])
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_data_folder_that_is_a_file_or_absent(refused, tmp_path):
     (tmp_path / "data").write_text("text")
-    refused("train", "data", words=["data holds no labelled images", "CSV"])
+    refused("train", "data", words=["data contains no labelled images", "CSV"])
     refused("train", "nothing", words=["nothing does not exist", "expected a folder"])
 
 
@@ -230,7 +230,7 @@ def test_odd_images_are_used(mixed, name):
     [
         ("disc/truncated.png", "damaged image: "),
         ("disc/zero.png", "empty file (0 bytes)"),
-        ("disc/text.jpg", "not an image in a known format"),
+        ("disc/text.jpg", "not an image in a supported format"),
         ("disc/huge.png", "50,000 x 50,000 pixels"),
         ("disc/broken link.png", "file not found"),
         ("disc/.DS_Store", "hidden"),
@@ -280,7 +280,7 @@ def test_an_archive_that_would_write_outside(linnaea, tmp_path, shapes):
         ("train-images-idx3-ubyte.gz", b"\x1f\x8b no array", ["has no labels beside it", "train-labels-idx1-ubyte"]),
         ("train_32x32.mat", b"no array", ["train_32x32.mat cannot be read as a Matlab file"]),
         ("instances.json", b'{"images": []}', ["instances.json cannot be read as COCO", "categories"]),
-        ("labels.csv", b"path,label\n=1.png,=1+1\n", ["holds no images", "file not found"]),
+        ("labels.csv", b"path,label\n=1.png,=1+1\n", ["contains no usable images", "file not found"]),
         ("labels.jsonl", b"no json", ["labels.jsonl, line 1 cannot be read as a table"]),
     ],
 )
@@ -295,7 +295,7 @@ def test_a_coco_file_that_names_what_it_does_not_have(refused, tmp_path):
     objects = [{"image_id": 5, "category_id": 1}, {"image_id": 6, "category_id": 1}]
     content = {"images": [{"id": 5, "file_name": "5.png"}], "categories": [{"id": 1, "name": "disc"}]}
     (tmp_path / "x.json").write_text(json.dumps({**content, "annotations": objects}))
-    refused("audit", "x.json", words=["1 annotations of x.json name images", "ids 6", "take the annotations out"])
+    refused("audit", "x.json", words=["1 annotations in x.json refer to images", "ids 6", "remove the annotations"])
 
 
 def test_a_pickle_that_would_run_something(refused, tmp_path):
@@ -311,7 +311,7 @@ def test_too_few_images_with_several_labels(refused, tmp_path):
     outcome = refused(
         "train", "data", words=["leaves no image for the val split", "of which 2 can be split independently"]
     )
-    assert "1 of 2 labels of data/labels.csv have no bar and the others have" in outcome.err
+    assert "1 of 2 labels in data/labels.csv have no bar and the others do" in outcome.err
 
 
 def test_converting_into_a_folder_that_holds_something(refused, linnaea, shapes, tmp_path):
@@ -502,7 +502,7 @@ def test_the_limit_of_pixels_is_an_option(linnaea, finished, tmp_path):
     picture("disc", 0).save(tmp_path / "a.png")
     outcome = linnaea("predict", finished, "a.png", "--format", "json", "--max-pixels", 100)
     (answer,) = json.loads(outcome.out)
-    assert "more than 100 are not decoded unless --max-pixels allows it" in answer["detail"]
+    assert "over the limit of 100: raise --max-pixels to decode it" in answer["detail"]
     assert linnaea("predict", finished, "a.png", "--max-pixels", 0).code == USAGE
 
 

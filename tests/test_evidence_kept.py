@@ -168,5 +168,5 @@ def test_a_fixed_camera_is_recognised(tmp_path):
 def test_fractions_and_given_splits_exclude_each_other(tmp_path):
     for split in ("train", "val"):
         paint(tmp_path / split, count=3)
-    with pytest.raises(ln.LinnaeaError, match="have splits already"):
+    with pytest.raises(ln.LinnaeaError, match="already have splits"):
         ln.split(tmp_path, fractions={"train": 0.8, "val": 0.1, "test": 0.1})

@@ -313,7 +313,7 @@ def test_a_label_that_no_image_is_known_to_lack_is_an_audit_finding(photos, tmp_
     folder = with_splits(photos, tmp_path, without_absent_squares)
     found = {entry.name: entry for entry in ln.audit(folder, weights="none", img_size=32)}
     assert [(row["class"], row["split"]) for row in found["never_absent"].rows] == [("square", "test")]
-    assert "Of 1 labels no image of a split is known to lack them (square)" in found["never_absent"].summary
+    assert "For 1 label no image of a split is known to lack it (square)" in found["never_absent"].summary
 
 
 def without_absent_squares(split, row):
@@ -333,7 +333,7 @@ def test_one_bar_in_a_table_of_names_is_said(others, caplog):
     dataset = ln.read(others([("000.png", "disc"), ("001.png", "disc|square"), ("002.png", "square")]))
     assert dataset.labels == [["disc"], ["disc", "square"], ["square"]]
     assert "2 of 3 labels of" in caplog.text
-    assert "have no bar and the others have: an image of that table may show several classes." in caplog.text
+    assert "have no bar and the others do: an image in that table may show several classes." in caplog.text
 
 
 def test_balancing_is_for_one_label(photos, tmp_path):

@@ -228,8 +228,8 @@ def test_the_audit_tells_whether_the_groups_fit_the_classes():
     assert checked(dataset(["cat", "dog", "stone"])) is None
     fine = checked(dataset(["cat", "dog", "stone"], {"cat": "pet", "dog": "pet"}))
     assert (fine.severity, fine.rows) == ("info", [{"name": "stone", "what": "a class in no group"}])
-    assert "3 classes lie below 1 groups, at most 2 levels deep" in fine.summary
+    assert "3 classes are below 1 group, at most 2 levels deep" in fine.summary
     spelt = checked(dataset(["cat", "dog", "stone"], {"Cat": "pet", "Dog": "pet"}))
     assert spelt.severity == "warning"
-    assert "No group of the taxonomy holds several classes" in spelt.summary
-    assert "are ignored: Cat, pet, Dog. Are they spelt alike in both?" in spelt.summary
+    assert "No group of the taxonomy contains several classes" in spelt.summary
+    assert "are ignored: Cat, pet, Dog. Check that the names are spelt the same" in spelt.summary

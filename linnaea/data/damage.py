@@ -40,7 +40,7 @@ def _in_png(content: bytes) -> str:
             return CUT
         critical = name[0] & 0x20 == 0
         if critical and zlib.crc32(view[place + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
-            return f"the checksum of its chunk {name.decode('latin1')} is wrong"
+            return f"wrong checksum in its {name.decode('latin1')} chunk"
         if name == b"IEND":
             return ""
         place = end

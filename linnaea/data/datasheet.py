@@ -21,7 +21,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
     "Motivation": {
         "name": "What is the dataset called?",
         "version": "Which version is this, and what changed since the last?",
-        "purpose": "For what was it made, by whom, and who paid for it?",
+        "purpose": "What was it made for, by whom, and who paid for it?",
     },
     "Composition": {
         "content": "What does an image show? Is it a sample of a larger set, and is anything missing on purpose?",
@@ -33,18 +33,18 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Labelling": {
         "preparation": "What was done to the images before they came here: cropped, cleaned, left out?",
-        "labelling": "By which protocol was it decided what an image shows, and how were doubtful cases settled?",
-        "annotators": "Who labelled, with which training, and how far did they agree?",
+        "labelling": "By what protocol was each label decided, and how were doubtful cases settled?",
+        "annotators": "Who labelled the images, with what training, and how far did they agree?",
     },
     "Uses": {
-        "intended_use": "For what should a classifier trained on it be used?",
-        "unsuitable_use": "For what should it not be used?",
-        "limits": "Which limits, gaps and biases are known?",
+        "intended_use": "What should a classifier trained on it be used for?",
+        "unsuitable_use": "What should it not be used for?",
+        "limits": "What limits, gaps and biases are known?",
     },
     "Distribution": {
-        "licence": "Under which licence or terms may it be used and passed on?",
-        "contact": "Who answers questions, and how are they reached?",
-        "maintenance": "Who keeps it up, and how are errors reported and mended?",
+        "licence": "Under what licence or terms may it be used and shared?",
+        "contact": "Who answers questions, and how can they be reached?",
+        "maintenance": "Who maintains it, and how are errors reported and corrected?",
     },
 }
 KEYS = tuple(key for questions in QUESTIONS.values() for key in questions)
@@ -123,14 +123,14 @@ def stale(sheet: Datasheet, dataset: Dataset) -> str:
     images = sheet.counted.get("images")
     if images in (None, len(dataset)):
         return ""
-    return f"The datasheet was written for {images} images, the data has {len(dataset)}: see whether its answers hold."
+    return f"The datasheet was written for {images} images, but the data has {len(dataset)}: check its answers."
 
 
 def as_toml(sheet: Datasheet) -> str:
     """The datasheet as TOML, with the questions as comments."""
     lines = [
         "# A datasheet for this dataset (Gebru et al. 2021). Answer what you know, in words; leave the rest empty.",
-        "# Linnaea copies it into every run on this data, and puts it into the model card and the report.",
+        "# Linnaea copies it into every run on this data, and shows it in the model card and the report.",
     ]
     for section, questions in QUESTIONS.items():
         lines += ["", f"# {section}"]
@@ -142,7 +142,7 @@ def as_toml(sheet: Datasheet) -> str:
 
 def _answer(file: Path, key: str, value: Any) -> str:
     if key not in KEYS:
-        raise DataError(f"{file} answers {key!r}, which is no question of a datasheet.{suggest(key, KEYS)}")
+        raise DataError(f"{file} answers {key!r}, which is not a question in a datasheet.{suggest(key, KEYS)}")
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return "; ".join(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float | date):
@@ -158,6 +158,4 @@ def _require_no_answers(file: Path, counted: Any) -> None:
         if isinstance(value, Mapping):
             _require_no_answers(file, value)
         elif key in KEYS and isinstance(value, str):
-            raise DataError(
-                f"{file} answers {key!r} below [{COUNTED}], where TOML takes it for a count: move it above."
-            )
+            raise DataError(f"{file} answers {key!r} below [{COUNTED}], where TOML reads it as a count: move it above.")

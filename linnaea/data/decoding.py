@@ -127,7 +127,7 @@ def open_image(content: bytes, max_pixels: int = MOST_PIXELS) -> ImageFile.Image
                 raise
             except Exception as error:  # noqa: BLE001
                 raise UnreadableError(f"damaged image: {_reason(error)}") from None
-    raise UnreadableError(f"not an image in a known format ({', '.join(FORMATS)})")
+    raise UnreadableError(f"not an image in a supported format ({', '.join(FORMATS)})")
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -150,7 +150,7 @@ def _content_of(path: Path) -> bytes:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
-        return "it needs more memory than there is"
+        return "it needs more memory than is available"
     return str(error) or type(error).__name__
 
 
@@ -158,7 +158,7 @@ def _require_pixels(size: tuple[int, int], most: int) -> None:
     width, height = size
     if width * height > most:
         raise UnreadableError(
-            f"{width:,} x {height:,} pixels: more than {most:,} are not decoded unless --max-pixels allows it"
+            f"{width:,} x {height:,} pixels is over the limit of {most:,}: raise --max-pixels to decode it"
         )
 
 
@@ -233,7 +233,7 @@ def _lost_tail(content: bytes, image: ImageFile.ImageFile, size: int, most: int)
         return "" if all(_is_whole(content, image, *tags) for tags in PARTS) else "its last strips are missing"
     if image.format == "WEBP":
         lost = webp_ends_in_zeros(content) and any(low < high for low, high in _corner(image, 16))
-        return "its end is missing, there are zeros instead" if lost else ""
+        return "its end is missing: there are only zeros" if lost else ""
     if (
         isinstance(image, JpegImagePlugin.JpegImageFile)
         and image.getpixel((image.width - 1, image.height - 1)) in MISSING_GREY
@@ -286,10 +286,11 @@ def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
     low, high = values.min(initial=0), values.max(initial=0)
     if values.dtype.kind == "f" or low < 0 or high > WHITE:
         raise UnreadableError(
-            f"values from {low:,} to {high:,} (mode {image.mode}) have no agreed brightness: save it with 8 or 16 bits"
+            f"values from {low:,} to {high:,} (mode {image.mode}) have no standard brightness: save it with 8 or 16 "
+            "bits"
         )
     if white is not None and high > white:
-        raise UnreadableError(f"grey values up to {high:,}, where {white:,} is white: it is of another scale")
+        raise UnreadableError(f"grey values up to {high:,}, but white is {white:,}: its scale is different")
     return Image.fromarray(_brightness(int(white or high or WHITE))[values])
 
 

@@ -25,7 +25,7 @@ def recipe_for(paths: Sequence[Located], size: int, fit: str = "crop", max_pixel
     bits = _bits(paths, recipe)
     if bits is None:
         return recipe
-    logger.info(f"The 16-bit grey images use {bits} bits: {2**bits - 1:,} is taken for white.")
+    logger.info(f"The 16-bit grey images use {bits} bits: {2**bits - 1:,} is taken as white.")
     return Recipe(size, fit, recipe.max_pixels, 2**bits - 1)
 
 

@@ -237,7 +237,7 @@ def _allocate(shape: tuple[int, ...]) -> Images:
             if hasattr(os, "posix_fallocate"):  # a full disk would otherwise kill the process at some later write
                 os.posix_fallocate(handle.fileno(), 0, size)
         except OSError as error:
-            raise OSError(error.errno, f"{size:,} bytes of pixels do not fit", tempfile.gettempdir()) from None
+            raise OSError(error.errno, f"no room for {size:,} bytes of pixels", tempfile.gettempdir()) from None
         return np.memmap(handle, dtype=np.uint8, mode="w+", shape=shape)
 
 

@@ -52,15 +52,15 @@ def _dates(values: Sequence[Any]) -> list[datetime]:
     strange = [value for value, moment in zip(values, dates, strict=True) if moment is None]
     if strange:
         raise DataError(
-            f"{len(strange)} of {len(values)} times are not like the others or cannot be read (first {strange[0]!r}): "
-            "expected all numbers, or all ISO 8601 dates such as 2024-05-01 or 2024-05-01T12:30:00. Other spellings "
-            "have no sure order: write them that way."
+            f"{len(strange)} of {len(values)} times cannot be read or differ in form from the others (first "
+            f"{strange[0]!r}): expected all numbers, or all ISO 8601 dates such as 2024-05-01 or 2024-05-01T12:30:00. "
+            "Other formats are ambiguous: convert them."
         )
     read = [moment for moment in dates if moment is not None]
     zoned = sum(moment.tzinfo is not None for moment in read)
     if 0 < zoned < len(read):
         raise DataError(
-            f"{zoned} of {len(read)} times have a time zone and the others have none, so their order is not known: "
+            f"{zoned} of {len(read)} times have a time zone and the others have none, so their order is unknown: "
             "give all of them one, such as 2024-05-01T12:30:00+02:00, or none."
         )
     return read

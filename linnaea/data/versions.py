@@ -15,11 +15,11 @@ KINDS = {
     "added": "only in the second",
     "removed": "only in the first",
     "moved": "the same content under another path",
-    "changed": "another content under the same path",
-    "relabelled": "another label",
-    "resplit": "another split",
-    "regrouped": "another group",
-    "retimed": "another time",
+    "changed": "different content under the same path",
+    "relabelled": "a different label",
+    "resplit": "a different split",
+    "regrouped": "a different group",
+    "retimed": "a different time",
     "left out": "used in the first, left out of the second",
     "taken in": "left out of the first, used in the second",
 }
@@ -194,9 +194,9 @@ def _notes(one: Dataset, other: Dataset, names: tuple[str, str], passed_over: li
     for name in COLUMNS.values():
         if one.has(name) != other.has(name):
             with_it, without = names if one.has(name) else reversed(names)
-            yield f"Not compared: {name}, which {with_it} has and {without} has not."
+            yield f"Not compared: {name}, which {with_it} has and {without} does not."
     if passed_over:
         yield (
-            f"Not compared: {len(passed_over)} files that one left out and the other has, but has not looked into "
+            f"Not compared: {len(passed_over)} files that one left out and the other lists without having read them "
             f"(first {min(passed_over)})."
         )

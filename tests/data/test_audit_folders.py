@@ -52,10 +52,10 @@ def test_a_folder_one_level_too_high_says_which_to_use(tmp_path, sets):
         draw_pets(tmp_path / name, *(f"{number}.png" for number in range(6)))
     finding = findings(tmp_path)["one_level_too_high"]
     assert "(cat, dog)" in finding.summary
-    assert f"point at {tmp_path / sets[0]}" in finding.summary
+    assert f"give {tmp_path / sets[0]}" in finding.summary
     assert "one_level_too_high" not in findings(tmp_path / sets[0])
     if len(sets) == 1:
-        with pytest.raises(DataError, match=f"point at {tmp_path / 'photos'} instead"):
+        with pytest.raises(DataError, match=f"give {tmp_path / 'photos'} instead"):
             linnaea.split(tmp_path)
 
 

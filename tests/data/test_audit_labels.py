@@ -85,7 +85,7 @@ def test_wrong_labels_are_listed_with_what_they_look_like_and_the_false_alarms_t
     assert wrong[listed].mean() > 0.9
     assert all(row["suggestion"] == f"class {truth[int(row['path'][:4])]}" for row in told.rows[:20])
     assert [row["score"] for row in told.rows] == sorted(row["score"] for row in told.rows)
-    for words in ("to look at", "(false alarms)", "of all labels seem to be wrong", "95% interval"):
+    for words in ("to check", "(false alarms)", "of all labels seem to be wrong", "95% interval"):
         assert words in told.summary
     assert "look wrong" not in told.summary
 

@@ -34,7 +34,7 @@ def found(inspection):
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"height": 640}, "shape of the picture"),
+        ({"height": 640}, "shape of the image"),
         ({"mode": "L"}, "colour mode"),
         ({"format": "PNG"}, "file format"),
         ({"camera": "Maker Y"}, "camera"),

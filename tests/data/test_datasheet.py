@@ -82,7 +82,7 @@ def test_a_datasheet_is_no_stray_file(photos):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('license = "CC0"', "'license', which is no question of a datasheet. Did you mean 'licence'"),
+        ('license = "CC0"', "'license', which is not a question in a datasheet. Did you mean 'licence'"),
         ("[collection]\nwho = 'me'", "collection is {'who': 'me'}; expected words"),
         ("limits = true", "limits is True; expected words"),
         ("limits = [1, 2]", "expected words"),
@@ -184,6 +184,6 @@ def test_a_datasheet_can_be_named_and_is_refused_before_any_work(photos, trained
     folder = trained("named", datasheet=sheet_of(tmp_path, 'contact = "ann@example.org"\n[counted]\nimages = 7\n'))
     assert "ann@example.org" in (folder / "model" / "README.md").read_text()
     assert any("written for 7 images" in note for note in linnaea.Run.open(folder).record()["notes"])
-    with pytest.raises(DataError, match="no question of a datasheet"):
+    with pytest.raises(DataError, match="not a question in a datasheet"):
         trained("wrong", datasheet=sheet_of(tmp_path, 'contacts = "x"'))
     assert not (tmp_path / "wrong").exists()

@@ -141,7 +141,7 @@ def test_big_endian_sixteen_bits_are_the_same():
     "values", [np.full((8, 8), 0.5, np.float32), np.full((8, 8), 70_000, np.int32), np.full((8, 8), -1, np.int32)]
 )
 def test_numbers_without_an_agreed_brightness_are_refused(values):
-    with pytest.raises(UnreadableError, match="no agreed brightness"):
+    with pytest.raises(UnreadableError, match="no standard brightness"):
         decode(encode(Image.fromarray(values), "TIFF"), 8)
 
 
@@ -164,7 +164,7 @@ def test_a_truncated_file_says_so(form, share):
 
 @pytest.mark.parametrize("content", [b"", b"hello, I am no picture", b"\0" * 100, b"%PDF-1.7", b"<svg/>"])
 def test_bytes_that_are_no_image_name_the_formats(content):
-    with pytest.raises(UnreadableError, match="not an image in a known format"):
+    with pytest.raises(UnreadableError, match="not an image in a supported format"):
         decode(content, 32)
 
 

@@ -53,7 +53,7 @@ def test_a_later_picture_of_another_scale_is_named(tmp_path):
 def test_fractions_are_refused_for_what_they_are(tmp_path):
     Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "a.tif")
     with pytest.raises(
-        UnreadableError, match=r"values from 0\.0 to 1\.0 \(mode F\) have no agreed brightness: save it"
+        UnreadableError, match=r"values from 0\.0 to 1\.0 \(mode F\) have no standard brightness: save it"
     ):
         decode(tmp_path / "a.tif", 8)
     Image.fromarray(np.full((8, 8), 70_000, np.int32)).save(tmp_path / "b.tif")

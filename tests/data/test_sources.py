@@ -91,7 +91,7 @@ def test_a_link_out_of_the_folder_is_followed_only_where_asked(tmp_path, monkeyp
     dataset = read(tmp_path / "same")  # what is named is followed
     assert dataset.ids == ["b/2.png", "b/within/4.png", "c/4.png"]
     outside = "link out of the folder, not followed (set LINNAEA_FOLLOW_LINKS=1 to follow it)"
-    assert reasons(dataset) == {"a": outside, "b/deep": outside, "up": "link to a folder around it"}
+    assert reasons(dataset) == {"a": outside, "b/deep": outside, "up": "link to a folder that contains it"}
     monkeypatch.setenv("LINNAEA_FOLLOW_LINKS", "1")
     dataset = read(tmp_path / "data")
     assert dataset.ids == ["a/1.png", "a/deep/3.png", "b/2.png", "b/deep/3.png", "b/within/4.png", "c/4.png"]
@@ -115,7 +115,7 @@ def test_names_in_any_script(tmp_path):
 
 @pytest.mark.parametrize("names", [[], ["1.png"], ["a/notes.txt"], [".hidden/1.png"]])
 def test_folders_without_labelled_images_say_what_was_expected(tmp_path, names):
-    with pytest.raises(DataError, match=r"holds no (labelled )?images.*expected"):
+    with pytest.raises(DataError, match=r"contains no (labelled )?images.*expected"):
         read(touch(tmp_path, *names))
 
 
@@ -123,7 +123,7 @@ def test_absent_paths_and_other_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         read(tmp_path / "nothing")
     touch(tmp_path, "photo.png")
-    with pytest.raises(DataError, match="holds no labelled images"):
+    with pytest.raises(DataError, match="contains no labelled images"):
         read(tmp_path / "photo.png")
 
 
@@ -193,7 +193,7 @@ def test_rows_that_cannot_be_used_are_listed(tmp_path):
     [
         ("", "cannot be read as a table"),
         ("path,label\n1.png,a,b\n", "cannot be read as a table"),
-        ("path,label\n", "holds no images"),
+        ("path,label\n", "contains no images"),
         ("path,lable\n1.png,a\n", "Did you mean 'lable'"),
         ("label\na\n", "expected 'path' among them"),
         ("path,label,label\n1.png,a,b\n", "twice"),

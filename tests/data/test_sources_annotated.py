@@ -105,8 +105,8 @@ def test_coco_images_that_cannot_be_used_are_listed(tmp_path):
         ),
         ([(7, 99)], CATEGORIES, r"1 annotations of .* name categories that the file does not have \(ids 99\)"),
         ([(7, "1")], CATEGORIES, r"name categories that the file does not have \(ids '1'\)"),
-        ([], [*CATEGORIES, {"id": 4, "name": "dog"}], r"1 names of categories twice \(first 'dog'\)"),
-        ([], [*CATEGORIES, {"id": 18, "name": "cat"}], "numbers 1 categories like another one"),
+        ([], [*CATEGORIES, {"id": 4, "name": "dog"}], r"uses 1 category names twice \(first 'dog'\)"),
+        ([], [*CATEGORIES, {"id": 18, "name": "cat"}], "gives 1 categories the id of another"),
     ],
 )
 def test_coco_files_that_contradict_themselves(tmp_path, objects, categories, message):
@@ -125,7 +125,7 @@ def test_json_that_is_no_coco(tmp_path, text):
 
 
 def test_coco_without_its_images(tmp_path):
-    with pytest.raises(DataError, match=r"holds no images; 1 file was left out \(file not found\)"):
+    with pytest.raises(DataError, match=r"contains no images; 1 file was left out \(file not found\)"):
         read(write_json(tmp_path / "x.json", coco({7: "a.jpg"}, [])))
 
 
@@ -199,7 +199,7 @@ def test_voc(tmp_path):
     nan = [[NAN, 1, 0], [1, 1, 0], [0, 0, NAN]]
     assert dataset.classes == ("cat & mouse", "dog", "bird")
     assert np.array_equal(dataset.targets, np.array(nan, dtype=np.float32), equal_nan=True)
-    assert reasons(dataset) == {"JPEGImages/d.jpg": "in none of the lists in ImageSets/Main"}
+    assert reasons(dataset) == {"JPEGImages/d.jpg": "not in any list in ImageSets/Main"}
 
 
 def test_voc_without_lists_and_with_files_missing(tmp_path):
@@ -231,7 +231,7 @@ def test_two_images_of_one_name_are_ambiguous_unless_the_annotation_names_one(tm
     assert reasons(dataset) == {
         "JPEGImages/a.jpg": "ambiguous: one annotation for this image and a.png",
         "JPEGImages/a.png": "ambiguous: one annotation for this image and a.jpg",
-        "JPEGImages/b.jpg": "the annotation of this name is about b.png",
+        "JPEGImages/b.jpg": "the annotation of this name is for b.png",
         "JPEGImages/c.txt": "not an image file (.txt)",
     }
 
@@ -318,7 +318,7 @@ def test_two_files_of_open_images_that_disagree(tmp_path):
     assert dataset.classes == ("/m/1", "/m/2", "/m/3")
     assert np.array_equal(dataset.targets, np.array([[1, NAN, NAN], [NAN, 1, 1]], dtype=np.float32), equal_nan=True)
     open_images(root, "aa,machine,/m/2,1", name="train-x.csv", descriptions=False)
-    with pytest.raises(DataError, match=r"'aa' is named in the labels of (train|val) and in those of (train|val)"):
+    with pytest.raises(DataError, match=r"'aa' is labelled in both (train|val) and (train|val)"):
         read(root)
 
 
@@ -330,7 +330,7 @@ def test_open_images_given_as_a_file(tmp_path):
     open_images(root, "aa,v,/m/3,1", "../cc,v,/m/4,1", name="labels.csv")
     assert reasons(read(root)) == {"../cc.jpg": "file not found"}
     open_images(root, "aa,v,/m/3,yes", name="labels.csv")
-    with pytest.raises(DataError, match="a Confidence that is no number"):
+    with pytest.raises(DataError, match="a Confidence that is not a number"):
         read(root / "labels.csv")
 
 

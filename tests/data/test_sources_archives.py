@@ -91,9 +91,9 @@ def test_a_manifest_that_names_members_is_a_table(tmp_path):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_archive_without_images(tmp_path, ending):
-    with pytest.raises(DataError, match="1 files that can be read and no folder of images"):
+    with pytest.raises(DataError, match="1 readable files and no folder of images"):
         read(pack(tmp_path / f"x{ending}", members("1.png")))
-    with pytest.raises(DataError, match=r"holds no images.*not an image file"):
+    with pytest.raises(DataError, match=r"contains no images.*not an image file"):
         read(pack(tmp_path / f"y{ending}", members("a/1.txt")))
 
 
@@ -212,7 +212,7 @@ def test_parts_that_lack_their_other_half_are_listed(tmp_path):
     assert reasons(dataset) == {
         "x.tar#3.jpg": "no label given",
         "x.tar#4.jpg": "no label given",
-        "x.tar#5.json": "no image of the name 5 in the shard",
+        "x.tar#5.json": "no image named 5 in the shard",
     }
 
 
@@ -221,9 +221,9 @@ def test_two_images_of_one_key_are_ambiguous(tmp_path):
     dataset = read(pack(tmp_path / "x.tar", inside))
     assert dataset.ids == ["x.tar#c.jpg"]
     assert reasons(dataset) == {
-        "x.tar#a.jpg": "ambiguous: 2 images and 1 label of the name a in the shard",
-        "x.tar#a.png": "ambiguous: 2 images and 1 label of the name a in the shard",
-        "x.tar#b.jpg": "ambiguous: 1 image and 2 labels of the name b in the shard",
+        "x.tar#a.jpg": "ambiguous: 2 images and 1 label named a in the shard",
+        "x.tar#a.png": "ambiguous: 2 images and 1 label named a in the shard",
+        "x.tar#b.jpg": "ambiguous: 1 image and 2 labels named b in the shard",
     }
 
 
@@ -242,7 +242,7 @@ def test_labels_of_shards_with_a_mark_lists_and_missing_ones(tmp_path):
     [
         (b"{", r"x\.tar#1\.json cannot be read as JSON"),
         (b'{"label": {"a": 1}}', "expected a name, a number, or a list"),
-        (b'{"label": 7}', "the label 7, and there are names for 2 classes"),
+        (b'{"label": 7}', "the label 7, but there are names for only 2 classes"),
         (b'{"label": "a", "split": "somewhere"}', "the split 'somewhere'"),
     ],
 )

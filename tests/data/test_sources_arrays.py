@@ -336,7 +336,7 @@ def test_a_pickle_of_something_else_is_no_batch(tmp_path):
         with pytest.raises(DataError, match="no pickled CIFAR batch"):
             read(tmp_path)
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1]}))
-    with pytest.raises(DataError, match="2 images and other numbers of labels"):
+    with pytest.raises(DataError, match="2 images and a different number of labels"):
         read(tmp_path)
 
 

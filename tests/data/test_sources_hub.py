@@ -81,7 +81,7 @@ def test_text_as_label_and_images_in_memory(tmp_path):
 
 
 def test_objects_that_cannot_be_read(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="a dict is nothing that can be read"):
+    with pytest.raises(DataError, match="a dict cannot be read"):
         read({})
     with pytest.raises(DataError, match="one with the feature Image"):
         read(datasets.Dataset.from_dict({"label": [1]}), folder=tmp_path / "a")
@@ -102,7 +102,7 @@ def test_objects_that_cannot_be_read(tmp_path, monkeypatch):
 def test_a_folder_is_only_for_what_has_none(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").touch()
-    with pytest.raises(UsageError, match="lies on the disk already"):
+    with pytest.raises(UsageError, match="is already on disk"):
         read(tmp_path, folder=tmp_path / "b")
 
 
@@ -162,7 +162,7 @@ def test_every_torchvision_set_exists_and_says_when_it_cannot_be_fetched(monkeyp
     for name in named.SETS:
         assert hasattr(sets, name)
         monkeypatch.setattr(named, "SETS", {name: named.Named(refuse, "", lambda path: False, read)})
-        with pytest.raises(DataError, match=rf"{name} does not lie in .* could not be fetched \(no network\)"):
+        with pytest.raises(DataError, match=rf"{name} is not in .* could not be downloaded \(no network\)"):
             read(f"torchvision:{name}")
 
 

@@ -190,8 +190,8 @@ def test_a_taxonomy_beside_a_table_or_folders(tmp_path):
         ("child,parent\na,b\nb,c\nc,a\n", "runs in a loop, 'a' below 'b' below 'c' below 'a'"),
         ("child,parent\na,a\n", "runs in a loop, 'a' below 'a'"),
         ("child,parent\n,a\n", "a row without a child"),
-        ("name,parent\na,b\n", "has not the two columns child,parent"),
-        ("child,parent\na,b,c\n", "has not the two columns"),
+        ("name,parent\na,b\n", "does not have the two columns child,parent"),
+        ("child,parent\na,b,c\n", "does not have the two columns"),
         ('child,parent\n"a,b\n', "cannot be read as a table"),
     ],
 )

@@ -105,7 +105,7 @@ def test_images_without_a_time_are_counted(photos):
     rows = rows_in_order()
     rows[2][4] = rows[4][4] = ""
     finding = found_by_name(linnaea.check_split(write(photos, rows)))["time_across_splits"]
-    assert finding.summary == "2 images have no time, so that their order is not known."
+    assert finding.summary == "2 images have no time, so their order is unknown."
 
 
 def test_times_that_cannot_be_read_are_told(photos):

@@ -109,7 +109,7 @@ def test_folds_are_columns():
 
 @pytest.mark.parametrize("entry", ["", "none", "0", "-1", "1.5", None])
 def test_entries_that_are_no_folds_are_refused(entry):
-    with pytest.raises(DataError, match="1 entries of the fold columns are no folds"):
+    with pytest.raises(DataError, match="1 values in the fold columns are not folds"):
         given_folds(dataset_of("ab", fold_1=["1", entry]))
 
 

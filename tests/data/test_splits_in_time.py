@@ -67,7 +67,7 @@ def test_units_go_to_the_later_part_and_leave_their_earlier_images_out(rows, dat
         assert len({part for path, part in part_of.items() if group_of[path] == group}) == 1
     time_of = dict(zip(dataset.ids, times, strict=True))
     for entry in done.excluded:
-        assert "goes on into a later part" in entry.reason
+        assert "continues into a later split" in entry.reason
         later = [path for path in part_of if group_of[path] == group_of[entry.path]]
         assert min(time_of[path] for path in later) > time_of[entry.path]
     order = data.draw(st.permutations(range(len(rows))))

@@ -160,13 +160,13 @@ def test_nan_is_a_missing_label_in_every_table(tmp_path, told):
         dataset = read(tmp_path / name)
         assert dataset.labels == ["0", "0", "1"], name
         assert reasons(dataset) == {NAMES[3]: "no label given"}
-    assert told.text.count("which is taken as missing") == 3  # those that were text
+    assert told.text.count("which is read as missing") == 3  # those that were text
 
 
 def test_a_class_that_may_be_a_missing_label_is_said(tmp_path, told):
     assert read(write(tmp_path, rows(labels=["None", "None", "dog", "dog"]))).classes == ("None", "dog")
     assert "2 cells of 'label'" in told.text
-    assert "taken as the name of a class" in told.text
+    assert "read as the name of a class" in told.text
 
 
 def test_nan_is_no_group_and_no_split(tmp_path, told):

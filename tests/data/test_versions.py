@@ -119,7 +119,7 @@ def finished(photos, tmp_path):
 def test_a_run_is_the_version_that_it_used(photos, finished):
     found = linnaea.diff(finished.folder, photos)
     assert not found.differs
-    assert found.notes == (f"Not compared: split, which {finished.folder} has and {photos} has not.",)
+    assert found.notes == (f"Not compared: split, which {finished.folder} has and {photos} does not.",)
     assert found.fingerprints[0] == finished.record()["dataset"]["fingerprint"]
     (photos / "cat" / "0.png").unlink()
     assert told(linnaea.diff(finished, photos)) == {("removed", "cat/0.png")}

@@ -19,12 +19,15 @@ def one_class(inspection: Inspection) -> Finding | None:
     present = {label for labels in inspection.dataset.label_lists for label in labels}
     if len(present) > 1:
         return None
-    named = f"all of class {min(present)!r}" if present else "without any label"
+    images = len(inspection.dataset)
+    told = (
+        f"All {images} images are of class {min(present)!r}" if present else f"None of the {images} images has a label"
+    )
     return Finding(
         "one_class",
-        f"The {len(inspection.dataset)} images are {named}: a classifier needs at least two classes to tell apart.",
+        f"{told}: a classifier needs at least two classes.",
         severity="error",
-        count=len(inspection.dataset),
+        count=images,
     )
 
 
@@ -44,8 +47,9 @@ def small_classes(inspection: Inspection) -> Finding | None:
     worst, where = min(judged.values()), " in a split" if dataset.has("split") else ""
     return Finding(
         "small_classes",
-        f"{counted(len(small), 'class has', 'classes have')} fewer than {few} images{where}: with {worst} to judge "
-        f"a class by, its share of right answers is known to within {_half_width(worst):.0%} at best.",
+        f"{counted(len(small), 'class has', 'classes have')} fewer than {few} images{where}: with only {worst} to "
+        f"judge a class by, its accuracy is known to within {_half_width(worst):.0%} at best. Add images, or merge "
+        "classes.",
         severity="warning",
         count=sum(counts[label, split] for label in small for split in present),
         rows=[
@@ -68,8 +72,8 @@ def imbalance(inspection: Inspection) -> Finding | None:
     (largest, most), (smallest, least) = counts[0], counts[-1]
     return Finding(
         "imbalance",
-        f"{largest!r} has {most} images, {smallest!r} only {least}: look at balanced accuracy and at each class, "
-        "not at accuracy alone.",
+        f"{largest!r} has {most} images, {smallest!r} only {least}: judge by balanced accuracy and by the "
+        "figures of each class, not by accuracy alone.",
         severity="warning",
         count=most,
         rows=[{"class": label, "images": count} for label, count in counts],

@@ -9,7 +9,7 @@ from linnaea.runtime.words import counted
 
 @CHECKS.register("left_out")
 def left_out(inspection: Inspection) -> Finding | None:
-    """Files that are not used, with the reason; hidden files alone are no reason to worry."""
+    """Files that were left out, with the reason; hidden files alone are no reason to worry."""
     excluded = inspection.dataset.excluded
     if not excluded:
         return None
@@ -17,7 +17,7 @@ def left_out(inspection: Inspection) -> Finding | None:
     listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
     return Finding(
         "left_out",
-        f"{counted(len(excluded), 'file is', 'files are')} not used: {listed}.",
+        f"{counted(len(excluded), 'file was', 'files were')} left out: {listed}.",
         severity="info" if set(reasons) <= {"hidden"} else "warning",
         count=len(excluded),
         rows=[{"path": entry.path, "label": entry.label, "reason": entry.reason} for entry in excluded],

@@ -1,4 +1,4 @@
-"""Checks on labels: which ones are probably wrong, which pictures belong nowhere, by out-of-sample evidence."""
+"""Checks on labels: which ones are probably wrong, which images belong nowhere, by out-of-sample evidence."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,18 +49,20 @@ def label_errors(inspection: Inspection) -> Finding | None:
 
 def _listed(noise: LabelNoise, rows: Targets, first: Mapping[str, Any]) -> str:
     wrong = float(noise.wrong[rows].sum())
-    expected = f"about {_number(wrong)} of them should be wrong and {_number(len(rows) - wrong)} right (false alarms)."
+    expected = (
+        f"expect about {_number(wrong)} of them to be wrong and {_number(len(rows) - wrong)} correct (false alarms)."
+    )
     return (
-        f"{counted(len(rows), 'label')} of {len(noise.right)} to look at: "
-        f"{expected if noise.certain else 'all of them may be right (false alarms).'} {_share(noise)} First "
-        f"{first['path']}, labelled {first['label']!r}, looks like {first['suggestion']!r}."
+        f"{counted(len(rows), 'label')} of {len(noise.right)} to check: "
+        f"{expected if noise.certain else 'all of them may be correct (false alarms).'} {_share(noise)} The first, "
+        f"{first['path']}, is labelled {first['label']!r} and looks like {first['suggestion']!r}."
     )
 
 
 def _share(noise: LabelNoise) -> str:
     rate = noise.rate
     if not noise.certain:
-        return f"Perhaps no label is wrong; at most {rate.hi:.1%} are (95% interval)."
+        return f"Possibly no label is wrong; at most {rate.hi:.1%} are (95% interval)."
     return f"About {rate.value:.1%} of all labels seem to be wrong (95% interval: {rate.lo:.1%} to {rate.hi:.1%})."
 
 
@@ -75,19 +77,19 @@ def _blind(noise: LabelNoise, targets: Targets) -> str:
         return ""
     return (
         f"Labels could not be checked: the audit's own classifier agrees with {noise.agreed:.0%} of them, hardly more "
-        f"than by always naming the largest class ({largest:.0%}). Either it sees too little, and pretrained weights "
-        "see more (--weights), or the labels do not belong to the images."
+        f"than if it always named the largest class ({largest:.0%}). Either it sees too little (pretrained weights see "
+        "more: --weights), or the labels do not match the images."
     )
 
 
 def _nothing_said(noise: LabelNoise) -> str:
     """That no label is listed, as all of them may be right."""
     if (noise.rate.hi or 0.0) < WIDE:
-        return f"No label to look at. {_share(noise)}"
+        return f"No label to check. {_share(noise)}"
     return (
-        f"No label to look at, but up to {noise.rate.hi:.0%} of them may be wrong (95% interval): the audit's own "
+        f"No label to check, but up to {noise.rate.hi:.0%} of them may be wrong (95% interval): the audit's own "
         f"classifier, which agrees with {noise.agreed:.0%} of them, cannot tell wrong labels from classes that look "
-        "alike. Pretrained weights see more (--weights)."
+        "alike. Pretrained weights see more: --weights."
     )
 
 
@@ -105,7 +107,7 @@ def outliers(inspection: Inspection) -> Finding | None:
     rows = rows[np.argsort(-distance[rows], kind="stable")]
     score = ((distance[rows] - middle) / spread).round(2).tolist()
     table = inspection.rows(rows.tolist(), score=score)
-    said = f"{len(rows)} of {len(distance)} pictures are like no other one: first {table[0]['path']}."
+    said = f"{len(rows)} of {len(distance)} images are unlike all others; first {table[0]['path']}."
     return warn_of("outliers", said, table)
 
 

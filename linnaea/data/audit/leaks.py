@@ -11,15 +11,15 @@ from linnaea.runtime.words import counted
 
 @CHECKS.register("duplicates")
 def duplicates(inspection: Inspection) -> Finding | None:
-    """Images that show the same picture as another one."""
+    """Images that show the same picture as another image."""
     groups = _duplicate_groups(inspection)
     if not groups:
         return None
     extra = sum(len(rows) - 1 for rows in groups)
     return Finding(
         "duplicates",
-        f"{counted(extra, 'image repeats', 'images repeat')} another image, in {counted(len(groups), 'group')}; each "
-        "group stays in one split unless the splits were given.",
+        f"{counted(extra, 'image repeats', 'images repeat')} another image, exactly or nearly, in "
+        f"{counted(len(groups), 'group')}; each group stays in one split unless the splits were given.",
         count=extra,
         rows=_table(inspection, groups),
         images=_pictures(inspection, groups),
@@ -28,13 +28,13 @@ def duplicates(inspection: Inspection) -> Finding | None:
 
 @CHECKS.register("duplicates_across_splits")
 def duplicates_across_splits(inspection: Inspection) -> Finding | None:
-    """The same picture in two splits, which makes the figures too good."""
+    """The same image in two splits, which makes the figures too optimistic."""
     return _straddling(inspection, "split")
 
 
 @CHECKS.register("duplicates_across_classes")
 def duplicates_across_classes(inspection: Inspection) -> Finding | None:
-    """The same picture, or nearly, under two labels; if it is the same, one of them at least is wrong."""
+    """The same image, or nearly, under two labels; if it is the same, at least one of them is wrong."""
     return _straddling(inspection, "label")
 
 
@@ -53,8 +53,9 @@ def groups_across_splits(inspection: Inspection) -> Finding | None:
         return None
     return Finding(
         "groups_across_splits",
-        f"{counted(len(torn), 'group lies', 'groups lie')} in more than one of the given splits: "
-        f"{_of_each(parts, [row for row, group in enumerate(groups) if group in torn])}. Figures will be too good.",
+        f"{counted(len(torn), 'group is', 'groups are')} in more than one of the given splits: "
+        f"{_of_each(parts, [row for row, group in enumerate(groups) if group in torn])}. Figures will be too "
+        "optimistic.",
         severity="warning",
         count=len(torn),
         rows=[{"group": group, "splits": ", ".join(sorted(splits[group]))} for group in sorted(torn)],
@@ -79,7 +80,8 @@ def _straddling(inspection: Inspection, column: str) -> Finding | None:
         f"duplicates_across_{'splits' if column == 'split' else 'classes'}",
         _trouble(values, groups)
         if column == "split"
-        else f"{counted(len(groups), 'picture is', 'pictures are')} under different labels, the same or nearly: look.",
+        else f"{counted(len(groups), 'image appears', 'images appear')} again, exactly or nearly, under another "
+        "label: check.",
         severity="warning",
         count=len(groups),
         rows=_table(inspection, groups),
@@ -90,8 +92,8 @@ def _straddling(inspection: Inspection, column: str) -> Finding | None:
 def _trouble(splits: Sequence[str], groups: Sequence[Sequence[int]]) -> str:
     """How much of each split lies in another one too."""
     return (
-        f"{counted(len(groups), 'picture lies', 'pictures lie')} in more than one of the given splits, the same or "
-        f"nearly: {_of_each(splits, [row for rows in groups for row in rows])}. Figures will be too good."
+        f"{counted(len(groups), 'image is', 'images are')} in more than one of the given splits, exactly or nearly: "
+        f"{_of_each(splits, [row for rows in groups for row in rows])}. Figures will be too optimistic."
     )
 
 
@@ -100,7 +102,7 @@ def _of_each(splits: Sequence[str], rows: Sequence[int]) -> str:
     sizes, touched = Counter(splits), Counter(splits[row] for row in rows)
     named = [name for name in (*SPLITS, *sorted(set(sizes) - set(SPLITS))) if touched[name]]
     return ", ".join(
-        f"{touched[name]:,} of {counted(sizes[name], 'image')} of {name} ({touched[name] / sizes[name]:.1%})"
+        f"{touched[name]:,} of {counted(sizes[name], 'image')} in {name} ({touched[name] / sizes[name]:.1%})"
         for name in named
     )
 

@@ -37,8 +37,8 @@ def level_below(dataset: Dataset) -> str:
         return ""
     tops, names = sorted(within), sorted(below)
     listed = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-    held = f"{tops[0]} holds" if len(tops) == 1 else f"{counted(len(tops), 'class folder')} hold the same"
+    held = f"{tops[0]} contains" if len(tops) == 1 else f"{counted(len(tops), 'class folder')} contain the same"
     return (
-        f"{held} {len(names)} folders ({listed}) and no images beside them: if these are the classes, or splits, point "
-        f"at {dataset.root / tops[0]}{' (or another of them)' if len(tops) > 1 else ''} instead."
+        f"{held} {len(names)} folders ({listed}) and no images beside them: if these are the classes, or the splits, "
+        f"give {dataset.root / tops[0]}{' (or another of them)' if len(tops) > 1 else ''} instead."
     )

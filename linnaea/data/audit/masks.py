@@ -21,7 +21,7 @@ Kinds = dict[tuple[str, str], list[tuple[int, int]]]
 
 @CHECKS.register("masks")
 def masks(inspection: Inspection) -> Finding | None:
-    """Pictures of a few even colours that are named like a photo beside them (`cat_mask.png`, `masks/cat.png`)."""
+    """Images of a few plain colours that are named like a photo beside them (`cat_mask.png`, `masks/cat.png`)."""
     dataset = inspection.dataset
     found = {kind: pairs for kind, pairs in _candidates(dataset.ids).items() if _are_masks(dataset, pairs)}
     if not found:
@@ -30,9 +30,10 @@ def masks(inspection: Inspection) -> Finding | None:
     table = inspection.rows(rows)
     return warn_of(
         "masks",
-        f"{len(rows)} of {len(dataset)} images look like masks of others (first {table[0]['path']}, of "
-        f"{dataset.ids[next(iter(found.values()))[0][1]]}): few values, and the name of a photo. They would be learnt "
-        "from as pictures: move them out of the folder, or name only the photos in a labels.csv.",
+        f"{len(rows)} of {len(dataset)} images look like masks of other images (first {table[0]['path']}, of "
+        f"{dataset.ids[next(iter(found.values()))[0][1]]}): they have few colours and are named after a photo. They "
+        "would be learned as if they were photos: move them out of the folder, or list only the photos in a "
+        "labels.csv.",
         table,
     )
 

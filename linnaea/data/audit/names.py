@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.finding import Finding
+from linnaea.runtime.words import counted
 
 ALIKE = str.maketrans("_-", "  ")
 
@@ -21,9 +22,8 @@ def similar_class_names(inspection: Inspection) -> Finding | None:
     images = Counter(label for labels in inspection.dataset.label_lists for label in labels)
     return Finding(
         "similar_class_names",
-        f"{len(similar)} times several classes have nearly the same name (first "
-        f"{' and '.join(map(repr, similar[0]))}): they are kept apart; if they are one class, give them "
-        "one name.",
+        f"{counted(len(similar), 'group of classes has', 'groups of classes have')} nearly the same name (first "
+        f"{' and '.join(map(repr, similar[0]))}): they are kept apart; if they are one class, give them one name.",
         severity="warning",
         count=sum(images[name] for names in similar for name in names),
         rows=[

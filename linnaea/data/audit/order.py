@@ -46,16 +46,16 @@ def time_across_splits(inspection: Inspection) -> Finding | None:
 def _sentences(misplaced: int, unknown: int, meant: bool) -> Iterator[str]:
     if misplaced and meant:
         yield (
-            f"{counted(misplaced, 'image is', 'images are')} on the wrong side of a border in time, where train "
-            "comes before val and val before test: figures will be too good for judging what comes later."
+            f"{counted(misplaced, 'image is', 'images are')} out of order in time, where train comes before val "
+            "and val before test: as a measure for later images, figures will be too optimistic."
         )
     elif misplaced:
         yield (
-            f"The splits are not in the order of time, {misplaced} images stand in its way: if the classifier is to "
-            "judge what comes later, split by time."
+            f"The splits do not follow time, {counted(misplaced, 'image is', 'images are')} out of order: if the "
+            "classifier is meant for later images, split by time."
         )
     if unknown:
-        yield f"{counted(unknown, 'image has', 'images have')} no time, so that their order is not known."
+        yield f"{counted(unknown, 'image has', 'images have')} no time, so their order is unknown."
 
 
 @CHECKS.register("absent_classes")
@@ -76,8 +76,8 @@ def absent_classes(inspection: Inspection) -> Finding | None:
     lacking = ", ".join(f"{sum(not counts[label, name] for label in absent)} in {name}" for name in present)
     return Finding(
         "absent_classes",
-        f"{counted(len(absent), 'class has', 'classes have')} no image in a split ({lacking}): what is absent in "
-        "train cannot be learned, what is absent in val or test cannot be measured there.",
+        f"{counted(len(absent), 'class has', 'classes have')} no image in a split ({lacking}): a class absent from "
+        "train cannot be learned, one absent from val or test cannot be measured there.",
         severity="warning",
         count=sum(counts[label, name] for label in absent for name in present),
         rows=[{"class": label, **{name: counts[label, name] for name in present}} for label in absent],

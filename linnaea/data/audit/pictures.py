@@ -23,27 +23,27 @@ Judged = tuple[npt.NDArray[np.bool_], Numbers]  # which pictures are flagged, an
 
 @CHECKS.register("dark")
 def dark(inspection: Inspection) -> Finding | None:
-    """Pictures of which all but the brightest hundredth is nearly black."""
+    """Images of which all but the brightest hundredth is nearly black."""
     return _by_looks(inspection, "dark", lambda looks: (looks.dark < DARK, looks.dark), "nearly black")
 
 
 @CHECKS.register("bright")
 def bright(inspection: Inspection) -> Finding | None:
-    """Pictures of which all but the darkest twentieth is nearly white."""
+    """Images of which all but the darkest twentieth is nearly white."""
     return _by_looks(inspection, "bright", lambda looks: (looks.bright > BRIGHT, -looks.bright), "nearly white")
 
 
 @CHECKS.register("without_content")
 def without_content(inspection: Inspection) -> Finding | None:
-    """Pictures of one even colour."""
+    """Images of a single colour."""
     return _by_looks(
-        inspection, "without_content", lambda looks: (looks.spread < PLAIN, looks.spread), "of one even colour"
+        inspection, "without_content", lambda looks: (looks.spread < PLAIN, looks.spread), "of a single colour"
     )
 
 
 @CHECKS.register("blurred")
 def blurred(inspection: Inspection) -> Finding | None:
-    """Pictures with far less fine detail than is usual here: the spread of the Laplacian against that of brightness."""
+    """Images with far less fine detail than is usual here: the spread of the Laplacian against that of brightness."""
     return _by_looks(inspection, "blurred", _hazy, "far less sharp than the others")
 
 
@@ -57,8 +57,8 @@ def _hazy(looks: Looks) -> Judged:
 
 @CHECKS.register("enlarged")
 def enlarged(inspection: Inspection) -> Finding | None:
-    """Pictures without the fine detail that their size could hold, each by its own spectrum: probably enlarged."""
-    words = "without detail of their own size, as if enlarged from half of it or less"
+    """Images without the fine detail that their size could hold, each by its own spectrum: probably enlarged."""
+    words = "less detailed than their size allows, as if enlarged from half of it or less"
     return _by_looks(inspection, "enlarged", lambda looks: (looks.fall > ENLARGED, -looks.fall), words)
 
 
@@ -76,7 +76,7 @@ def tiny(inspection: Inspection) -> Finding | None:
 
 @CHECKS.register("odd_shape")
 def odd_shape(inspection: Inspection) -> Finding | None:
-    """Pictures three times longer or flatter than is usual here."""
+    """Images three times longer or flatter than is usual here."""
     if inspection.facts is None:
         return None
     shapes = np.log([facts.ratio for facts in inspection.facts])
@@ -86,10 +86,10 @@ def odd_shape(inspection: Inspection) -> Finding | None:
 
 @CHECKS.register("cut_by_crop")
 def cut_by_crop(inspection: Inspection) -> Finding | None:
-    """Pictures much of whose detail lies outside the square that `--fit crop` keeps."""
+    """Images much of whose detail lies outside the square that `--fit crop` keeps."""
     if inspection.fit != "crop":
         return None
-    words = f"cut by --fit crop of over {CUT:.0%} of their detail (try pad)"
+    words = f"losing over {CUT:.0%} of their detail to --fit crop (try --fit pad)"
     return _by_looks(inspection, "cut_by_crop", lambda looks: (looks.cut_away > CUT, -looks.cut_away), words)
 
 
@@ -107,4 +107,4 @@ def _finding(
         return None
     rows = rows[np.argsort(badness[rows], kind="stable")]
     table = inspection.rows(rows.tolist(), score=np.abs(badness[rows]).round(4).tolist())
-    return warn_of(name, f"{len(rows)} of {len(flagged)} pictures are {words}; first {table[0]['path']}.", table)
+    return warn_of(name, f"{len(rows)} of {len(flagged)} images are {words}; first {table[0]['path']}.", table)

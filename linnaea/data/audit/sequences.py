@@ -39,7 +39,7 @@ def sequences(inspection: Inspection) -> Finding | None:
     return Finding(
         "sequences",
         f"Files that follow each other look alike ({1 - ratio:.0%} closer than chance): if they were taken one after "
-        "another, a random split puts near-copies into test. Name the sequence of each image in a `group` column.",
+        "another, a random split puts near-copies in test. Name the sequence of each image in a `group` column.",
         severity="warning",
         count=int(follows.sum()),
         figure=Estimate(float(ratio), float(lo), float(hi), int(follows.sum()), f"{DRAWS} permutations within classes"),

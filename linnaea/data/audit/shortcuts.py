@@ -25,7 +25,7 @@ MOST = 20_000
 
 @CHECKS.register("shortcuts")
 def shortcuts(inspection: Inspection) -> Finding | None:
-    """Properties of the file rather than the picture that predict the class, and how well, out of sample.
+    """Properties of the file rather than of its content that predict the class, and how well, out of sample.
 
     A small decision tree is cross-validated on each property alone, with duplicates and groups in one fold.
     """
@@ -48,8 +48,8 @@ def shortcuts(inspection: Inspection) -> Finding | None:
     best = found[0]
     return Finding(
         "shortcuts",
-        f"The {best['property']} alone tells the class in {best['accuracy']:.0%} of images (the largest class is "
-        f"{floor:.0%}): a classifier may learn that instead of the subject, and fail where it differs.",
+        f"The {best['property']} alone predicts the class of {best['accuracy']:.0%} of the images (the largest "
+        f"class is {floor:.0%}): a classifier may learn that instead of the subject, and fail where it differs.",
         severity="warning",
         count=len(rows),
         figure=Estimate(best["accuracy"], best["lo"], best["hi"], len(rows), "Wilson, out of sample"),
@@ -59,7 +59,7 @@ def shortcuts(inspection: Inspection) -> Finding | None:
 
 @CHECKS.register("class_shortcuts")
 def class_shortcuts(inspection: Inspection) -> Finding | None:
-    """Classes that one property of the file alone tells from all the others, out of sample.
+    """Classes that one property of the file alone distinguishes from all the others, out of sample.
 
     A class is named where the share of its images that the property gives to it exceeds that of the other images by a
     half, at limits that allow for every class and property looked at. Brightness and sharpness may be what a class is
@@ -94,13 +94,12 @@ def class_shortcuts(inspection: Inspection) -> Finding | None:
 def _told(found: Sequence[Mapping[str, Any]]) -> str:
     best, count = found[0], len({row["class"] for row in found})
     names = [row["property"] for row in found if (row["class"], row["of_file"]) == (best["class"], best["of_file"])]
-    unless = "" if best["of_file"] else "Unless that is what the class is about: "
-    end = "bring it into line for all classes, or add images of this class without it."
+    unless = "" if best["of_file"] else ", unless that is what the class is about"
     return (
-        f"{counted(count, 'class is', 'classes are')} told from the rest by one property alone. First "
-        f"{best['class']!r}, by the {' or the '.join(names)}: so look {best['of_class']:.0%} of its {best['images']} "
-        f"images and {best['of_others']:.0%} of all others. {unless}A classifier may learn that instead of the "
-        f"subject: {end}"
+        f"{counted(count, 'class', 'classes')} can be distinguished from the rest by one property alone. The first is "
+        f"{best['class']!r}, by the {' or the '.join(names)}: this picks out {best['of_class']:.0%} of its "
+        f"{best['images']} images and {best['of_others']:.0%} of all others. A classifier may learn that instead of "
+        f"the subject{unless}: make it the same for all classes, or add images of this class without it."
     )
 
 
@@ -125,7 +124,7 @@ def _properties(facts: Sequence[Facts]) -> Iterator[tuple[str, Numbers]]:
     yield "file format", _numbered([entry.format for entry in facts])
     yield "colour mode", _numbered([entry.mode for entry in facts])
     yield "camera", _numbered([entry.camera for entry in facts])
-    yield "shape of the picture", np.array([entry.ratio for entry in facts])
+    yield "shape of the image", np.array([entry.ratio for entry in facts])
     yield "resolution", np.sqrt([float(entry.width * entry.height) for entry in facts])
     yield "JPEG quality", np.array([entry.coarseness for entry in facts])
 

@@ -7,13 +7,14 @@ import numpy as np
 from linnaea.data.audit.contract import CHECKS, SHOWN, Inspection
 from linnaea.dataset import SPLITS
 from linnaea.finding import Finding
+from linnaea.runtime.words import counted
 
 MOST_NAMED = 5
 
 
 @CHECKS.register("nothing_known")
 def nothing_known(inspection: Inspection) -> Finding | None:
-    """Images of which it is not known of any label whether they show it: they teach nothing and judge nothing."""
+    """Images for which nothing is known about any label: they teach nothing and judge nothing."""
     dataset = inspection.dataset
     if not dataset.multilabel:
         return None
@@ -22,8 +23,8 @@ def nothing_known(inspection: Inspection) -> Finding | None:
         return None
     return Finding(
         "nothing_known",
-        f"Of {len(rows)} of {len(dataset)} images it is not known of any label whether they show it: they play no part "
-        "in learning or in any figure. Label them, or leave them out.",
+        f"For {len(rows)} of {len(dataset)} images nothing is known about any label: they play no part in training or "
+        "in any figure. Label them, or leave them out.",
         severity="warning",
         count=len(rows),
         rows=rows,
@@ -33,7 +34,7 @@ def nothing_known(inspection: Inspection) -> Finding | None:
 
 @CHECKS.register("never_absent")
 def never_absent(inspection: Inspection) -> Finding | None:
-    """Labels that no image of a split is known to lack: nothing tells right answers from wrong ones there."""
+    """Labels that no image of a split is known to lack: nothing can be learned or measured about them there."""
     dataset = inspection.dataset
     if not dataset.multilabel:
         return None
@@ -50,8 +51,8 @@ def never_absent(inspection: Inspection) -> Finding | None:
     named = ", ".join(labels[:MOST_NAMED]) + (", ..." if len(labels) > MOST_NAMED else "")
     return Finding(
         "never_absent",
-        f"Of {len(labels)} labels no image of a split is known to lack them ({named}): there nothing can be learned or "
-        "said of how well they are told apart. Where a label is not there, say so: unknown is not absent.",
+        f"For {counted(len(labels), 'label')} no image of a split is known to lack it ({named}): nothing can be "
+        "learned or measured about it there. Where a label does not apply, say so: unknown is not absent.",
         severity="warning",
         count=sum(row["images"] for row in rows),
         rows=rows,

@@ -73,7 +73,7 @@ def read(source: Any, *, folder: str | Path | None = None) -> Dataset:
         return form.read(given)
     if form.writes:
         return form.read(given, Path(folder))
-    raise UsageError(f"{source} lies on the disk already: leave `folder` out, or use linnaea.convert.")
+    raise UsageError(f"{source} is already on disk: leave `folder` out, or use linnaea.convert.")
 
 
 def find_source(given: Any) -> Source:
@@ -87,12 +87,12 @@ def find_source(given: Any) -> Source:
 def _unknown(given: Any) -> str:
     if not isinstance(given, Path):
         return (
-            f"a {type(given).__name__} is nothing that can be read: expected a path, a name such as torchvision:MNIST, "
+            f"a {type(given).__name__} cannot be read: expected a path, a name such as torchvision:MNIST, "
             "or a Dataset of the library `datasets`."
         )
     if not given.exists():
-        return f"{given} does not exist: expected a folder of images or a CSV or Parquet file."
+        return f"{given} does not exist: expected a folder of images, or a CSV or Parquet file."
     return (
-        f"{given} holds no labelled images: expected a folder per class (photos/cat/1.jpg), train/ and val/ folders "
+        f"{given} contains no labelled images: expected a folder per class (photos/cat/1.jpg), train/ and val/ folders "
         "with a folder per class, or a CSV file with the columns path,label."
     )

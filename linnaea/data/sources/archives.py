@@ -30,7 +30,7 @@ def read(path: Path) -> Dataset:
         return table.read_in(tree, tables)
     if not tree.folders(below):
         raise DataError(
-            f"{path} holds {len(tree.names)} files that can be read and no folder of images: expected a folder per "
+            f"{path} contains {len(tree.names)} readable files and no folder of images: expected a folder per "
             "class, train/ and val/ folders of them, or a table labels.csv."
         )
     return read_tree(tree, below, splits=has_splits(tree, below))

@@ -101,4 +101,4 @@ def _nothing(root: Path, excluded: Sequence[Excluded]) -> str:
     reasons = sorted({entry.reason for entry in excluded})
     left_out = f"; {counted(len(excluded), 'file was', 'files were')} left out ({', '.join(reasons[:3])})"
     seen = left_out if excluded else ""
-    return f"{root} holds no images{seen}: expected files ending in {' '.join(SUFFIXES)} in class folders."
+    return f"{root} contains no images{seen}: expected files ending in {' '.join(SUFFIXES)} in class folders."

@@ -46,7 +46,7 @@ def _from_pickle(file: Path) -> Labels:
     columns = [batch[name] for name in ("labels", "coarse_labels", "fine_labels") if name in batch]
     labels = np.array(columns, dtype=np.int64).T
     if labels.ndim != 2 or labels.shape[0] != len(batch["data"]):
-        raise DataError(f"{file} has {len(batch['data'])} images and other numbers of labels: it is damaged.")
+        raise DataError(f"{file} has {len(batch['data'])} images and a different number of labels: it is damaged.")
     return labels
 
 
@@ -89,7 +89,7 @@ def read(path: Path) -> Dataset:
     """
     form = _form(path)
     if form is None:
-        raise DataError(f"{path} holds no CIFAR batches.")
+        raise DataError(f"{path} contains no CIFAR batches.")
     split_of = {file: split for split in ("train", "test") for file in _batches(path, getattr(form, split))}
     files, parts = list(split_of), [form.labels(file) for file in split_of]
     counts, labels = [len(part) for part in parts], np.concatenate(parts)
@@ -123,12 +123,14 @@ def _named(labels: Labels, names: Sequence[str], folder: Path) -> npt.NDArray[np
     """The names of the labels; their numbers where there is no file of names."""
     highest = int(labels.max(initial=0))
     if names and highest >= len(names):
-        raise DataError(f"{folder} has the label {highest} and names for {len(names)} classes: expected one for each.")
+        raise DataError(
+            f"{folder} has the label {highest}, but names for only {len(names)} classes: expected one for each."
+        )
     return np.array(names or [str(number) for number in range(highest + 1)])[labels]
 
 
 def _groups(fine: npt.NDArray[np.str_], coarse: npt.NDArray[np.str_], folder: Path) -> dict[str, str]:
     pairs = np.unique(np.stack([fine, coarse], axis=1), axis=0).tolist()
     if len({child for child, _ in pairs}) < len(pairs):
-        raise DataError(f"{folder} puts one fine class into several coarse ones: its labels are damaged.")
+        raise DataError(f"{folder} puts one fine class in several coarse ones: its labels are damaged.")
     return dict(pairs)

@@ -107,7 +107,7 @@ def _load(file: Path) -> Instances:
     _require_known(file, "categories", [category for _, category in objects], names, len(categories))
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
-        raise DataError(f"{file} has {len(twice)} names of categories twice (first {twice[0]!r}): rename one of them.")
+        raise DataError(f"{file} uses {len(twice)} category names twice (first {twice[0]!r}): rename one of each.")
     labels: dict[Any, set[str]] = defaultdict(set)
     for image, category in objects:
         labels[image].add(names[category])
@@ -119,13 +119,13 @@ def _load(file: Path) -> Instances:
 
 def _require_known(file: Path, what: str, named: list[Any], known: Mapping[Any, str], listed: int) -> None:
     if len(known) < listed:
-        raise DataError(f"{file} numbers {listed - len(known)} {what} like another one: expected an id for each.")
+        raise DataError(f"{file} gives {listed - len(known)} {what} the id of another: expected a unique id for each.")
     strange = [number for number in named if number not in known]
     if strange:
         several = sorted({repr(number) for number in strange})
         raise DataError(
-            f"{len(strange)} annotations of {file} name {what} that the file does not have (ids "
-            f"{', '.join(several[:3])}{', ...' * (len(several) > 3)}): add these {what}, or take the annotations out."
+            f"{len(strange)} annotations in {file} refer to {what} that the file does not list (ids "
+            f"{', '.join(several[:3])}{', ...' * (len(several) > 3)}): add these {what}, or remove the annotations."
         )
 
 

@@ -85,8 +85,8 @@ def _question(place: str, found: Mapping[str, str], strange: list[str]) -> str:
     known = ", ".join(f"{name} ({split})" for name, split in found.items())
     several = ", ".join(map(repr, strange[:3])) + (", ..." if len(strange) > 3 else "")
     return (
-        f"{place} holds what looks like split folders, {known}, beside {several}, which is not the name of a split. Is "
-        "it one? Then rename it to train, val or test. If it is not, move it elsewhere. If all of these folders are "
+        f"{place} contains what look like split folders, {known}, beside {several}, which is not the name of a split. "
+        "If it is one, rename it to train, val or test; if not, move it elsewhere. If all of these folders are "
         "classes, say so in a table with the columns path,label."
     )
 

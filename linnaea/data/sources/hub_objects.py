@@ -57,12 +57,12 @@ def _parts(given: Any) -> dict[str | None, Any]:
     strange = [name for name in given if str(name) not in splits]
     if strange:
         raise DataError(
-            f"the splits are {', '.join(map(str, given))}; expected names such as train, validation and test: choose "
-            f"among them, or rename {strange[0]!r}."
+            f"the splits are {', '.join(map(str, given))}; expected names such as train, validation and test: select "
+            f"some, or rename {strange[0]!r}."
         )
     alike = [name for name in given if list(splits.values()).count(splits[str(name)]) > 1]
     if alike:
-        raise DataError(f"the splits {', '.join(map(str, alike))} are all read as {splits[str(alike[0])]}: choose one.")
+        raise DataError(f"the splits {', '.join(map(str, alike))} are all read as {splits[str(alike[0])]}: select one.")
     return {splits[str(name)]: part for name, part in given.items()}
 
 
@@ -70,7 +70,7 @@ def _place(parts: Mapping[str | None, Any]) -> Path:
     marks = [getattr(part, "_fingerprint", None) for part in parts.values()]
     home = cache_folder()
     if home is None or None in marks:
-        raise UsageError("the images of this object need a place on the disk: name it, linnaea.read(data, folder=...).")
+        raise UsageError("the images of this object need a folder on disk: name one, linnaea.read(data, folder=...).")
     return home / "sets" / "-".join(map(str, marks))
 
 
@@ -99,7 +99,7 @@ def _columns(features: Mapping[str, Any]) -> tuple[str, str]:
     labels = [name for name in LABEL_NAMES if name in features] or classes
     if not images or not labels:
         raise DataError(
-            f"the columns are {', '.join(features)}; expected one with the feature Image, and one of labels, named "
+            f"the columns are {', '.join(features)}; expected one with the feature Image, and one with labels, named "
             f"'label' or with the feature ClassLabel.{suggest('label', features)}"
         )
     return images[0], labels[0]

@@ -40,7 +40,7 @@ def read(path: Path) -> Dataset:
     splits = [_split(file) for file in files]
     if len(set(splits)) < len(splits):
         raise DataError(
-            f"{folder} holds several sets, {', '.join(file.name for file in files)}: name one of the files."
+            f"{folder} contains several sets, {', '.join(file.name for file in files)}: name one of the files."
         )
     parts = [_labels(file) for file in files]
     counts, labels = [len(part) for part in parts], np.concatenate(parts)
@@ -76,7 +76,8 @@ def _labels(file: Path) -> Labels:
     labels, images = read_idx(found, 1), read_idx(file, 3)
     if len(labels) != len(images):
         raise DataError(
-            f"{found} has {len(labels):,} labels, {file.name} {len(images):,} images: expected as many of each."
+            f"{found} has {len(labels):,} labels, but {file.name} has {len(images):,} images: expected one label per "
+            "image."
         )
     return labels
 

@@ -70,8 +70,8 @@ def _from_csv(content: bytes, where: str) -> pa.Table:
     guarded = sum(count for _, count in columns)
     if guarded and not manifest:
         logger.info(
-            f"{counted(guarded, 'cell')} of {where} with an apostrophe before a sign that starts a formula: it is read "
-            "as a spreadsheet's mark for text, and dropped."
+            f"{counted(guarded, 'cell')} in {where} had an apostrophe before a sign that starts a formula: it marks "
+            "text in spreadsheets, and was removed."
         )
     return pa.table([column for column, _ in columns], names=header)
 
@@ -113,7 +113,10 @@ def _from_parquet(content: bytes, where: str) -> pa.Table:
         ]
         with pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts, pre_buffer=False) as file:
             if file.metadata.num_rows > max(FEW_ROWS, MOST_ROWS_PER_BYTE * len(content)):
-                raise DataError(f"{where} claims {file.metadata.num_rows:,} rows in {len(content):,} bytes.")
+                raise DataError(
+                    f"{where} claims {file.metadata.num_rows:,} rows in {len(content):,} bytes, which cannot be true: "
+                    "it is not read."
+                )
             table = file.read(use_threads=False)
         return pa.table([_spelled_out(column, where) for column in table.columns], names=table.column_names)
 
@@ -126,7 +129,7 @@ def _spelled_out(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
         return column
     lengths = (pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks)
     if sum(pc.sum(part.cast(pa.int64())).as_py() or 0 for part in lengths) > MOST_TABLE_BYTES:
-        raise DataError(f"{where} holds text of more than {MOST_TABLE_BYTES:,} bytes: it is not read.")
+        raise DataError(f"{where} contains text of more than {MOST_TABLE_BYTES:,} bytes: it is not read.")
     return column.cast(pa.string())
 
 
@@ -191,9 +194,9 @@ def require_column(table: pa.Table, names: Sequence[str], where: str) -> str:
     if len(columns) == 1 and any(mark in columns[0] for mark in "| :"):
         fault = f"has one column, {columns[0]!r}: expected columns separated by commas, path,label"
     elif where.lower().endswith((".csv", ".tsv")) and any("." in name[-6:-1] and "/" in name for name in columns):
-        fault = f"has no header, its first line is {','.join(columns)!r}: put a line path,label above it"
+        fault = f"has no header; its first line is {','.join(columns)!r}: add a line path,label above it"
     else:
-        fault = f"has the columns {', '.join(columns)}; expected {names[0]!r} among them: rename the one with the paths"
+        fault = f"has the columns {', '.join(columns)}; expected {names[0]!r} among them: rename the column of paths"
     raise DataError(f"{where} {fault}.")
 
 
@@ -206,7 +209,6 @@ def as_text(table: pa.Table, name: str, where: str) -> pa.Array:
         if name in LABEL_NAMES:
             mend = "Write the name of the class there, or a list of names."
         else:
-            mend = (
-                "A Parquet file with the images in it is read by the library `datasets`: give linnaea.read its Dataset."
-            )
+            mend = "For a Parquet file that contains the images, load it with `datasets` and give linnaea.read the "
+            "Dataset."
         raise DataError(f"{where} has {column.type} in the column {name!r}; expected text. {mend}") from None

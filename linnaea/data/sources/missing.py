@@ -17,10 +17,10 @@ def tell_missing(cells: pa.DictionaryArray, column: str, where: str) -> None:
     counts = np.bincount(cells.indices.to_numpy(zero_copy_only=False), minlength=len(cells.dictionary)).tolist()
     for cell, count in zip(cells.dictionary.to_pylist(), counts, strict=True):
         if cell.strip() in MISSING:
-            told = f"{in_number(count, 'is', 'are')} {cell!r}, which is taken as missing."
+            told = f"{in_number(count, 'is', 'are')} {cell!r}, which is read as missing."
         elif column == "label" and cell.strip().lower() in DOUBTFUL:
             told = (
-                f"{in_number(count, 'is', 'are')} {cell!r}, which is taken as the name of a class. If it says that the "
+                f"{in_number(count, 'is', 'are')} {cell!r}, which is read as the name of a class. If it means that the "
                 "label is missing, leave the cell empty."
             )
         else:

@@ -76,11 +76,11 @@ def read(path: Path, folder: Path | None = None) -> Dataset:
 def _from_torchvision(name: str, folder: Path | None) -> Dataset:
     if name not in SETS:
         raise UsageError(
-            f"{name!r} is none of the sets of torchvision that are read: {', '.join(SETS)}.{suggest(name, SETS)}"
+            f"{name!r} is not one of the torchvision sets that can be read: {', '.join(SETS)}.{suggest(name, SETS)}"
         )
     home = cache_folder()
     if folder is None and home is None:
-        raise UsageError(f"{TORCHVISION}{name} needs a place on the disk: name one in LINNAEA_CACHE.")
+        raise UsageError(f"{TORCHVISION}{name} needs a folder on disk: set LINNAEA_CACHE to one.")
     named, folder = SETS[name], folder or home / "sets" / name  # type: ignore[operator]
     place = folder / named.within
     if not named.detects(place):
@@ -91,13 +91,13 @@ def _from_torchvision(name: str, folder: Path | None) -> Dataset:
 def _fetch(name: str, named: Named, folder: Path) -> None:
     from torchvision import datasets
 
-    logger.info(f"{name} is fetched into {folder}.")
+    logger.info(f"Downloading {name} to {folder}.")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         named.fetch(getattr(datasets, name), folder)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{name} does not lie in {folder / named.within} and could not be fetched ({error}): connect to the "
+            f"{name} is not in {folder / named.within} and could not be downloaded ({error}): connect to the "
             "network, or put its files there."
         ) from None
 

@@ -81,7 +81,7 @@ def _load(file: Path) -> pa.Table:
     try:
         confidence = pc.cast(records.column("Confidence"), pa.float64())
     except pa.ArrowInvalid as error:
-        raise DataError(f"{file} has a Confidence that is no number ({error}): expected 0 to 1.") from None
+        raise DataError(f"{file} has a Confidence that is not a number ({error}): expected 0 to 1.") from None
     split = SPLIT_WORD.search(file.stem.lower())
     part = pa.array([SPLIT_OF[split[1]] if split else None] * len(records), pa.string())
     return records.set_column(2, "Confidence", confidence).append_column("split", part)
@@ -106,7 +106,7 @@ def _splits(images: Any, splits: pa.ChunkedArray) -> list[str | None]:
     for image, split in zip(images.indices.to_pylist(), splits.to_pylist(), strict=True):
         if found.setdefault(image, split) != split:
             name = images.dictionary[image].as_py()
-            raise DataError(f"{name!r} is named in the labels of {found[image]} and in those of {split}: expected one.")
+            raise DataError(f"{name!r} is labelled in both {found[image]} and {split}: expected one split.")
     return [found[image] for image in range(len(images.dictionary))]
 
 

@@ -24,14 +24,14 @@ def places_of(names: Sequence[str], tree: Tree, below: str, where: str) -> Texts
     inside = [_relative(name, tree, below) for name in names]
     shortened = sum(old != new for old, new in zip(names, inside, strict=True))
     if shortened:
-        told = counted(shortened, "absolute path leads", "absolute paths lead")
+        told = counted(shortened, "absolute path points", "absolute paths point")
         logger.info(f"{told} into the folder of {where}: read as relative to it.")
     windows = [name for name in dict.fromkeys(inside) if "\\" in name and not leads_outside(name)]
     there = tree.have([under(below, name) for name in windows])
     turned = {name: name.replace("\\", "/") for name, is_there in zip(windows, there, strict=True) if not is_there}
     if turned:
         count = sum(name in turned for name in inside)
-        logger.info(f"{counted(count, 'path')} of {where} with backslashes: they are read as slashes.")
+        logger.info(f"{counted(count, 'path')} in {where} with backslashes, which are read as slashes.")
     places: Texts = np.array([turned.get(name, name) for name in inside], dtype=object)
     return places
 

@@ -43,7 +43,7 @@ def read_lists(names: Sequence[str], where: str, *, alone: bool = False) -> list
             "all of them lists, or join the names by a bar (cat|dog)."
         )
     if lists:
-        logger.info(f"The labels of {where} are lists: an image of it may show several classes.")
+        logger.info(f"The labels of {where} are lists: an image may show several classes.")
         return [[text for item in value if (text := json_text(item)) is not None] for value in lists]
     return next((found for mark in ";," if (found := _joined(names, mark, where, alone)) is not None), None)
 
@@ -56,13 +56,13 @@ def _joined(names: Sequence[str], mark: str, where: str, alone: bool) -> list[li
     parts = [[part.strip() for part in name.split(mark) if part.strip()] for name in names]
     if not alone and (mark == ";" or _mixed(names, parts, mark)):
         if all(mark in name for name in names) and _mixed(names, parts, mark):
-            logger.info(f"The labels of {where} are read as several names joined by {mark!r}: {joined[0]!r} is two.")
+            logger.info(f"The labels of {where} are read as several names joined by {mark!r}, such as {joined[0]!r}.")
             return parts
         bars = "|".join(part.strip() for part in joined[0].split(mark))
         raise DataError(
-            f"{where} has {counted(len(joined), 'label')} with {mark!r} inside, first {joined[0]!r}. Are they "
-            f"several classes of one image? Then join their names by a bar, {bars!r}. Is each the name of one class? "
-            "Then call the column 'class'."
+            f"{where} has {counted(len(joined), 'label')} containing {mark!r}, first {joined[0]!r}. If they "
+            f"are several classes of one image, join their names by a bar, {bars!r}. If each is the name of one class, "
+            "call the column 'class'."
         )
     logger.info(
         f"{len(joined)} classes of {where} have {mark!r} in their names, first {joined[0]!r}: each is one class."

@@ -106,12 +106,12 @@ def _samples(tree: Packed, names: Sequence[str], split: str | None) -> Iterator[
         label = next((kind for kind in LABELS if kind in parts), None)
         places = [tree.id(name) for name in parts.get("image", ())]
         if not places:
-            yield Excluded(tree.id(next(iter(parts.values()))[0]), f"no image of the name {key} in the shard")
+            yield Excluded(tree.id(next(iter(parts.values()))[0]), f"no image named {key} in the shard")
         elif label is None:
             yield from (Excluded(place, "no label given") for place in places)
         elif len(places) > 1 or len(parts[label]) > 1:
             told = f"{counted(len(places), 'image')} and {counted(len(parts[label]), 'label')}"
-            yield from (Excluded(place, f"ambiguous: {told} of the name {key} in the shard") for place in places)
+            yield from (Excluded(place, f"ambiguous: {told} named {key} in the shard") for place in places)
         else:
             inner = parts[label][0]
             row = {"path": places[0], "split": split} | READERS[label](tree.read(inner), names, tree.shown(inner))
@@ -175,7 +175,7 @@ def _named(label: Any, names: Sequence[str], where: str) -> str | None:
     """The label as text; a number by its name, where there are names."""
     if isinstance(label, int) and not isinstance(label, bool) and names:
         if not 0 <= label < len(names):
-            raise DataError(f"{where} has the label {label}, and there are names for {len(names)} classes.")
+            raise DataError(f"{where} has the label {label}, but there are names for only {len(names)} classes.")
         return names[label]
     if not isinstance(label, str | int | float | None):
         raise DataError(f"{where} has the label {label!r}; expected a name, a number, or a list of them.")

@@ -43,7 +43,7 @@ def read(path: Path) -> Dataset:
     """
     file = _file_in(path)
     if file is None:
-        raise DataError(f"{path} is neither a CSV, a TSV, a Parquet nor a JSON Lines file.")
+        raise DataError(f"{path} is not a table: expected a CSV, TSV, Parquet or JSON Lines file.")
     return read_in(Folder(file.parent), {file.name: None})
 
 
@@ -83,10 +83,10 @@ def _rows(tree: Tree, file: str, split: str | None) -> tuple[pa.Table, list[Excl
     path_column = require_column(records, PATH_NAMES, where)
     labels = read_labels(records, (path_column, LEFT_OUT, "sha256", *PLAIN), where)
     if labels.empty:
-        logger.info(f"{labels.empty} images of {where} have an empty label: they count as showing none of the classes.")
+        logger.info(f"{labels.empty} images in {where} have an empty label: they count as showing none of the classes.")
     if labels.barless:
         logger.info(
-            f"{labels.barless} of {len(records)} labels of {where} have no bar and the others have: an image of that "
+            f"{labels.barless} of {len(records)} labels in {where} have no bar and the others do: an image in that "
             "table may show several classes. A bar that belongs to a name is written as \\|."
         )
     texts = places_of(as_text(records, path_column, where).fill_null("").to_pylist(), tree, below, where)
@@ -192,10 +192,10 @@ def _nothing(tree: Tree, excluded: Sequence[Excluded], tables: list[str]) -> str
     """Why no row of the tables can be used."""
     where = ", ".join(map(tree.shown, tables))
     if not excluded:
-        return f"{where} holds no images: it has a header and no rows."
+        return f"{where} contains no images: it has a header and no rows."
     reasons = Counter(entry.reason for entry in excluded).most_common(3)
     told = ", ".join(f"{count}: {reason}" for reason, count in reasons)
     return (
-        f"{where} holds no images that can be used ({told}). The first row names {excluded[0].path!r}; paths are "
+        f"{where} contains no usable images ({told}). The first row names {excluded[0].path!r}; paths are "
         f"relative to the folder of the table, {tree.shown(tables[0].rpartition('/')[0])}."
     )

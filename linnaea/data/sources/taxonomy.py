@@ -33,7 +33,7 @@ def beside(tree: Tree, below: str = "") -> dict[str, str] | None:
     with parsing(tree.shown(name), "a table", f"expected the columns {','.join(COLUMNS)}"):
         header, *pairs = [row for row in rows_in(decoded(tree.read(name), tree.shown(name))) if row] or [[]]
     if header != list(COLUMNS) or any(len(pair) != len(COLUMNS) for pair in pairs):
-        raise DataError(f"{tree.shown(name)} has not the two columns {','.join(COLUMNS)}.")
+        raise DataError(f"{tree.shown(name)} does not have the two columns {','.join(COLUMNS)}.")
     return from_pairs(((child, parent) for child, parent in pairs), tree.shown(name))
 
 
@@ -47,8 +47,8 @@ def from_pairs(pairs: Iterable[tuple[str, str]], where: str) -> dict[str, str]:
             continue
         if parents.setdefault(child, parent) != parent:
             raise DataError(
-                f"{where} gives {child!r} two parents, {parents[child]!r} and {parent!r}: a taxonomy is a tree, leave "
-                "one of them out."
+                f"{where} gives {child!r} two parents, {parents[child]!r} and {parent!r}: a taxonomy is a tree, "
+                "remove one of them."
             )
     require_no_loop(parents, where)
     return parents

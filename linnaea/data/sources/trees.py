@@ -118,7 +118,7 @@ class Folder:
             return True
         target, top = place.resolve(), self.root.resolve()
         if place.parent.resolve().is_relative_to(target):
-            self._links[name] = "link to a folder around it"
+            self._links[name] = "link to a folder that contains it"
         elif not target.is_relative_to(top) and os.environ.get(FOLLOW_LINKS) != "1":
             self._links[name] = f"link out of the folder, not followed (set {FOLLOW_LINKS}=1 to follow it)"
         return name not in self._links

@@ -78,7 +78,7 @@ def _other(name: str, usable: list[str], found: Annotation | None) -> str | None
         return None
     meant = [other for other in usable if other.rpartition("/")[2] == found.image]
     if len(meant) == 1:
-        return None if name == meant[0] else f"the annotation of this name is about {found.image}"
+        return None if name == meant[0] else f"the annotation of this name is for {found.image}"
     others = ", ".join(other.rpartition("/")[2] for other in usable if other != name)
     return f"ambiguous: one annotation for this image and {others}"
 
@@ -86,7 +86,7 @@ def _other(name: str, usable: list[str], found: Annotation | None) -> str | None
 def _reason(stem: str, name: str, annotated: dict[str, Path], splits: dict[str, str]) -> str | None:
     reason = reason_to_skip(name)
     if reason is None and splits and stem not in splits:
-        reason = f"in none of the lists in {LISTS}"
+        reason = f"not in any list in {LISTS}"
     return reason or (None if stem in annotated else f"no file in {OBJECTS}")
 
 
@@ -104,7 +104,9 @@ def _splits(path: Path) -> dict[str, str]:
         for line in read_lines(file) if file.is_file() else ():
             stem = (line.split() or [""])[0]
             if stem and found.setdefault(stem, split) != split:
-                raise DataError(f"{path / LISTS} has {stem!r} in {found[stem]}.txt and in {split}.txt: expected one.")
+                raise DataError(
+                    f"{path / LISTS} has {stem!r} in both {found[stem]}.txt and {split}.txt: expected one split."
+                )
     return found
 
 

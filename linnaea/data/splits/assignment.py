@@ -91,13 +91,15 @@ def _complete(
     """Keep the given splits; when none is val, take val out of train."""
     given = dataset.column("split")
     if fractions is not None:
-        raise UsageError("the images have splits already, so fractions cannot be kept: leave one or the other out.")
+        raise UsageError("the images already have splits, so fractions cannot be applied: remove one or the other.")
     require_all(given)
     if "train" not in given:
         raise DataError(f"the splits are {', '.join(sorted(set(given)))}; expected 'train' among them.")
     if "val" in given:
         if by != "stratified":
-            raise UsageError(f"the images have splits already, so they cannot be split by {by}: leave that out.")
+            raise UsageError(
+                f"the images already have splits, so they cannot be split by {by}: remove one or the other."
+            )
         return dataset
     rows = np.array([row for row, value in enumerate(given) if value == "train"])
     train = dataset.take(rows.tolist())
@@ -117,10 +119,10 @@ def _require_filled(dataset: Dataset, parts: Sequence[str | None], names: Collec
     if not empty or len(set(values)) == len(values):
         return
     raise DataError(
-        f"`group` has {counted(len(set(values)), 'value')}, and images of one value stay together, so that "
-        f"{' and '.join(empty)} would be empty: expected at least {len(names)} values, and some 10 or more for "
-        "figures that mean something. Name smaller groups, remove the column if it groups nothing, or give the splits "
-        "in a column `split`."
+        f"`group` has {counted(len(set(values)), 'value')}, and images with the same value stay together, "
+        f"so {' and '.join(empty)} would be empty: expected at least {len(names)} values, and 10 or more for "
+        "meaningful figures. Use smaller groups, remove the column if it groups nothing, or give the splits in a "
+        "column `split`."
     )
 
 

@@ -7,7 +7,7 @@ from linnaea.data.splits.units import Rows
 from linnaea.data.times import UNKNOWN, moments
 from linnaea.errors import DataError
 
-GOES_ON = "its group or a duplicate goes on into a later part"
+GOES_ON = "its group or a duplicate continues into a later split"
 
 
 @SPLITTERS.register("time")
@@ -42,7 +42,7 @@ def _times(deal: Deal) -> Rows:
     if len(missing):
         raise DataError(
             f"{len(missing)} of {len(dataset)} images have no time (first {dataset.ids[missing[0]]}): give each its "
-            "time, take them out, or split another way."
+            "time, leave them out, or split another way."
         )
     return times
 
@@ -53,8 +53,8 @@ def _borders(times: Rows, shares: list[float]) -> Rows:
     distinct = len(before) - 1
     if distinct < len(shares):
         raise DataError(
-            f"the images have {distinct} different times: expected at least {len(shares)}, one for each part, because "
-            "images of one time are never apart."
+            f"the images have {distinct} different times: expected at least {len(shares)}, one for each split, because "
+            "images of the same time stay together."
         )
     borders: list[int] = []
     for number, share in enumerate(np.cumsum(shares)[:-1].tolist(), 1):
@@ -68,6 +68,6 @@ def _require_some(names: list[str], parts: Rows, latest: Rows) -> None:
     for number, name in enumerate(names):
         if not (latest[parts == number] == number).any():
             raise DataError(
-                f"no image is left for {name}: each of its groups goes on into a later part, where its later images "
-                "are. Split by groups alone (stratified), or leave the groups out."
+                f"no image is left for {name}: each of its groups continues into a later split, where its later images "
+                "are. Split without regard to time (stratified), or remove the groups."
             )

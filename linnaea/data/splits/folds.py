@@ -29,7 +29,7 @@ def assign_folds(
         units = units_of(dataset, groups, seed * 1_000_003 + repeat)
         if len(units) < folds:
             raise DataError(
-                f"{len(dataset)} images make {len(units)} units that must stay together (duplicates, groups): expected "
+                f"{len(dataset)} images form {len(units)} units that must stay together (duplicates, groups): expected "
                 f"at least {folds}, one for each fold."
             )
         out[:, repeat] = units.spread(deal_evenly(dataset, units, folds)) + 1
@@ -63,8 +63,8 @@ def given_folds(dataset: Dataset) -> Rows | None:
     if strange:
         name, value = strange[0]
         raise DataError(
-            f"{len(strange)} entries of the fold columns are no folds (first {value!r} in {name}): expected a number "
-            "from 1 upwards for every image."
+            f"{len(strange)} values in the fold columns are not folds (first {value!r} in {name}): expected a whole "
+            "number from 1 upwards for every image."
         )
     return np.array([[int(value) for value in dataset.column(name)] for name in names], dtype=np.int64).T
 

@@ -33,8 +33,8 @@ def changed_mix(split: Dataset, apart: Dataset) -> Finding | None:
     more = f" and {len(rows) - SHOWN} more, all in the table" if len(rows) > SHOWN else ""
     return Finding(
         "mix_changed",
-        "Images of one group, and copies, stay in one split, which changes the mix of classes; in brackets the share "
-        f"without that: {'; '.join(said)}{more}. Smaller groups, or another seed, can bring it nearer.",
+        "Images of one group, and copies, stay in one split, which changes the mix of classes; in brackets, the share "
+        f"without that rule: {'; '.join(said)}{more}. Smaller groups, or another seed, can bring it closer.",
         severity="warning",
         count=len(rows),
         rows=rows,

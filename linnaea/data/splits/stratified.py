@@ -45,6 +45,6 @@ def _require_training_images(dataset: Dataset, assigned: Sequence[str]) -> None:
     missing = [name for name in dataset.classes if name not in trained and name in set(dataset.labels)]
     if missing:
         raise DataError(
-            f"no training image is left for {', '.join(missing[:5])}: all its images belong to groups that went to "
-            "another split; add images or groups of it, or give the splits yourself."
+            f"no training image is left for {', '.join(missing[:5])}: all images of such a class belong to groups that "
+            "went to another split; add images or groups, or give the splits yourself."
         )

@@ -44,7 +44,7 @@ def test_hidden_files_alone_are_no_worry():
 def test_small_classes_are_named_with_their_counts():
     finding = found(inspection("a" * 40 + "b" * 12, ["train"] * 45 + ["val"] * 7))["small_classes"]
     assert {row["class"]: (row["train"], row["val"]) for row in finding.rows} == {"b": (5, 7)}
-    assert "with 7 to judge a class by" in finding.summary
+    assert "with only 7 to judge a class by" in finding.summary
 
 
 def test_imbalance_names_the_largest_and_the_smallest():

@@ -96,7 +96,7 @@ def test_a_leak_is_told_first_in_images_and_shares(tmp_path):
     Image.open(copy).verify()
     found = linnaea.audit(dataset.with_column("split", parts), weights="none")
     assert found[0].name == "duplicates_across_splits"
-    assert "1 of 20 images of train (5.0%), 1 of 10 images of test (10.0%)" in found[0].summary
+    assert "1 of 20 images in train (5.0%), 1 of 10 images in test (10.0%)" in found[0].summary
 
 
 def test_findings_that_only_inform_are_said_too(tmp_path, caplog):

@@ -62,4 +62,4 @@ def test_brightness_alone_is_told_but_is_no_warning():
     finding = found(replace(inspection, looks=replace(inspection.looks, dark=dark)))
     assert finding.severity == "info"
     assert "brightness of the brightest part" in finding.summary
-    assert "Unless that is what the class is about" in finding.summary
+    assert "unless that is what the class is about" in finding.summary

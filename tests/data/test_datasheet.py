@@ -133,7 +133,7 @@ def test_a_copy_has_the_answers_and_counts_anew(photos, tmp_path):
     assert content["licence"] == "CC0"
     assert content["counted"]["images"] == len(dataset)
     assert content["counted"]["fingerprint"] == dataset.fingerprint
-    assert "written for 99 images, the data has 8" in stale(sheet, dataset)
+    assert "written for 99 images, but the data has 8" in stale(sheet, dataset)
     assert stale(Datasheet({}), dataset) == ""
 
 

@@ -47,7 +47,7 @@ def test_sets_without_such_pictures_are_as_ever(tmp_path, caplog):
 def test_a_later_picture_of_another_scale_is_named(tmp_path):
     recipe = recipe_for(ramps(tmp_path, 4_095, 900), 64)
     (later,) = ramps(tmp_path, 60_000)
-    assert "grey values up to 60,000, where 4,095 is white" in decode_files([later], recipe).failed[0]
+    assert "grey values up to 60,000, but white is 4,095" in decode_files([later], recipe).failed[0]
 
 
 def test_fractions_are_refused_for_what_they_are(tmp_path):

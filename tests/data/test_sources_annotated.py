@@ -101,10 +101,10 @@ def test_coco_images_that_cannot_be_used_are_listed(tmp_path):
         (
             [(7, 1), (8, 1), (9, 1)],
             CATEGORIES,
-            r"2 annotations of .* name images that the file does not have \(ids 8, 9\)",
+            r"2 annotations in .* refer to images that the file does not list \(ids 8, 9\)",
         ),
-        ([(7, 99)], CATEGORIES, r"1 annotations of .* name categories that the file does not have \(ids 99\)"),
-        ([(7, "1")], CATEGORIES, r"name categories that the file does not have \(ids '1'\)"),
+        ([(7, 99)], CATEGORIES, r"1 annotations in .* refer to categories that the file does not list \(ids 99\)"),
+        ([(7, "1")], CATEGORIES, r"refer to categories that the file does not list \(ids '1'\)"),
         ([], [*CATEGORIES, {"id": 4, "name": "dog"}], r"uses 1 category names twice \(first 'dog'\)"),
         ([], [*CATEGORIES, {"id": 18, "name": "cat"}], "gives 1 categories the id of another"),
     ],
@@ -218,7 +218,7 @@ def test_voc_without_lists_and_with_files_missing(tmp_path):
 def test_an_image_in_two_lists(tmp_path):
     root = voc(tmp_path, a=["dog"], b=["cat"])
     (root / "ImageSets/Main/test.txt").write_text("b\n")
-    with pytest.raises(DataError, match=r"'b' in train\.txt and in test\.txt"):
+    with pytest.raises(DataError, match=r"'b' in both train\.txt and test\.txt"):
         read(root)
 
 

@@ -86,7 +86,7 @@ def test_of_a_packed_and_a_plain_file_the_plain_one_counts(tmp_path):
         ("images", lambda good: good + b"more", "holds more than 240 bytes after its header"),
         ("images", lambda good: b"\0\0\x0d" + good[3:], "begins with 00 00 0d 03; expected 00 00 08 03"),
         ("labels", lambda good: b"", "begins with nothing; expected 00 00 08 01"),
-        ("labels", lambda good: idx_bytes([1]), "has 1 labels, train-images-idx3-ubyte.* 2 images"),
+        ("labels", lambda good: idx_bytes([1]), "has 1 labels, but train-images-idx3-ubyte.* 2 images"),
         ("images", lambda good: good[:4] + b"\xff" * 12 + good[16:], "more than 8,589,934,592"),
     ],
 )

@@ -94,7 +94,7 @@ def test_objects_that_cannot_be_read(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="already exists"):
         read(data, folder=tmp_path / "full")
     monkeypatch.setenv("LINNAEA_CACHE", "none")
-    with pytest.raises(UsageError, match=r"name it, linnaea\.read"):
+    with pytest.raises(UsageError, match=r"name one, linnaea\.read"):
         read(data)
     assert not list(tmp_path.glob(".*partial*"))
 
@@ -170,7 +170,7 @@ def test_names_that_are_none(monkeypatch):
     with pytest.raises(UsageError, match="Did you mean 'CIFAR10'"):
         read("torchvision:CIFAR1O")
     monkeypatch.setenv("LINNAEA_CACHE", "none")
-    with pytest.raises(UsageError, match="name one in LINNAEA_CACHE"):
+    with pytest.raises(UsageError, match="set LINNAEA_CACHE to one"):
         read("torchvision:MNIST")
 
 

@@ -145,7 +145,7 @@ def test_parquet_of_other_types(tmp_path):
     )
     assert read(file).labels == ["a", "b"]
     for columns, mend in (
-        ({"image": [{"bytes": b"", "path": "1.png"}], "label": [1]}, "A Parquet file with the images in it"),
+        ({"image": [{"bytes": b"", "path": "1.png"}], "label": [1]}, "For a Parquet file that contains the images"),
         ({"path": ["1.png"], "label": [{"a": 1}]}, "Write the name of the class there"),
     ):
         pq.write_table(pa.table(columns), file)

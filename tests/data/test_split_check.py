@@ -71,7 +71,7 @@ def test_a_group_in_two_splits_is_a_leak(photos, monkeypatch, capsys):
     rows = rows_in_order()
     rows[0][3] = rows[11][3] = "patient 1"
     assert run(["split", write(photos, rows), "--check"], monkeypatch) == 1
-    assert "groups_across_splits: 1 group lies" in capsys.readouterr().out
+    assert "groups_across_splits: 1 group is" in capsys.readouterr().out
 
 
 def test_one_image_out_of_order_is_a_leak_where_the_order_was_meant(photos, monkeypatch):

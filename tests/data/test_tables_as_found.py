@@ -91,7 +91,7 @@ def test_a_backslash_in_the_name_of_a_file_stays(tmp_path, told):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cat/0.png,cat\ndog/0.png,dog\n", r"no header, its first line is 'cat/0\.png,cat': put a line path,label"),
+        ("cat/0.png,cat\ndog/0.png,dog\n", r"no header; its first line is 'cat/0\.png,cat': add a line path,label"),
         ("path|label\ncat/0.png|cat\n", "one column, 'path|label': expected columns separated by commas"),
         ("place,label\ncat/0.png,cat\n", "the columns place, label; expected 'path' among them"),
         ("path,label\nno.png,cat\n", "1: file not found.*The first row names 'no.png'; paths are relative to"),
@@ -222,9 +222,9 @@ def test_a_mark_in_every_cell_joins_labels(tmp_path, told):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["cat;dog", "dog", "cat"], r"1 label with ';' inside, first 'cat;dog'.*'cat\|dog'.*call the column 'class'"),
-        (["cat,dog", "dog", "cat"], r"1 label with ',' inside, first 'cat,dog'"),
-        (["cat;dog", "bird;cow", "cat"], "2 labels with ';' inside"),
+        (["cat;dog", "dog", "cat"], r"1 label containing ';', first 'cat;dog'.*'cat\|dog'.*call the column 'class'"),
+        (["cat,dog", "dog", "cat"], r"1 label containing ',', first 'cat,dog'"),
+        (["cat;dog", "bird;cow", "cat"], "2 labels containing ';'"),
         (["['cat']", "dog", "cat"], "labels that are lists, such as .*, and 2 that are not"),
         (["[cat, dog]", "dog", "cat"], "1 label in brackets"),
         (['{"name": "cat"}', '{"name": "dog"}'], "2 labels that are objects"),

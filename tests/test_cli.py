@@ -176,7 +176,7 @@ def test_split_says_where_it_wrote(colour_photos, call):
     code, out, _ = call("split", colour_photos, "--out", "who.csv")
     assert code == 0
     assert "images, in who.csv." in out
-    assert f"Next: put it into {colour_photos}" in out
+    assert f"Next: move it to {colour_photos}" in out
     assert Path("who.csv").read_text().startswith("path,label,split,group,sha256,excluded\n")
 
 

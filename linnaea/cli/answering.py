@@ -33,7 +33,7 @@ def evaluate(
     prevalence: Annotated[
         float | None,
         typer.Option(
-            help="Share of positives where it will be used, for two-class data. Default: that of the images.",
+            help="Share of positives where the run will be used, for two-class data. Default: that of the images.",
             callback=share(0.01),
         ),
     ] = None,
@@ -61,7 +61,7 @@ def predict(
     images: ImageFiles,
     output_format: Annotated[
         str | None,
-        typer.Option("--format", help="table, csv, json or parquet. Default: what the name of --out says, else table."),
+        typer.Option("--format", help="table, csv, json or parquet. Default: by the ending of --out, else table."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
     precision: Annotated[
@@ -75,7 +75,7 @@ def predict(
     damaged: Annotated[
         str,
         typer.Option(
-            help="Images of which part is missing: refuse, or answer for what is left of them.",
+            help="What to do with damaged images: refuse them, or answer from what is left.",
             callback=one_of(*DAMAGED),
         ),
     ] = "refuse",

@@ -107,7 +107,7 @@ def _named(option: typer.CallbackParam) -> str:
 Data = Annotated[
     Path,
     typer.Argument(
-        help="Labelled images: a folder, a table of paths, an archive, a known format, or a name such as hub:NAME.",
+        help="Labelled images: a folder, a table of paths, an archive, a supported format, or a name such as hub:NAME.",
         callback=checked(_source),
     ),
 ]
@@ -116,23 +116,25 @@ ImageFiles = Annotated[
 ]
 OtherData = Annotated[
     Path | None,
-    typer.Option(help="Labelled images to judge the run on. Default: its own test split.", callback=checked(_source)),
+    typer.Option(
+        help="Labelled images to evaluate the run on. Default: its own test split.", callback=checked(_source)
+    ),
 ]
 Strangers = Annotated[
     Path | None,
     typer.Option(
-        help="A folder of images of none of the classes, to measure how well they are recognised as unknown.",
+        help="Images that show none of the classes, to measure how well they are recognised as unknown. Default: none.",
         callback=checked(_files),
     ),
 ]
 RunFolder = Annotated[
     Path, typer.Argument(help="The folder of a finished run, such as runs/birds.", callback=checked(_run))
 ]
-Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", callback=checked(_seed))]
+Seed = Annotated[int, typer.Option(help="Seed for all random numbers.", callback=checked(_seed))]
 Duplicates = Annotated[
     str,
     typer.Option(
-        help="Which images must stay in one split: near (they look the same) or exact (same bytes).",
+        help="Which images must stay in one split: near (they look the same) or exact (the same bytes).",
         callback=one_of(*DUPLICATES),
     ),
 ]
@@ -141,7 +143,7 @@ SplitBy = Annotated[
     typer.Option(
         "--split-by",
         "--by",
-        help="How to split: stratified (by class), time (by the column time) or iterative (by label).",
+        help="How to split: stratified (by class), time (by the `time` column) or iterative (by label).",
         callback=read_by(_splitter),
     ),
 ]
@@ -150,7 +152,7 @@ ImageSize = Annotated[
     typer.Option(
         "--img-size",
         "--imgsz",
-        help="Side of the square images, in pixels. Default: that of the weights, else of the images.",
+        help="Side of the square images, in pixels. Default: that of the weights, else by the size of the images.",
         callback=checked(require_picture_size),
     ),
 ]
@@ -158,13 +160,13 @@ Fit = Annotated[str, typer.Option(help="How an image becomes square: crop, pad o
 MaxPixels = Annotated[
     int | None,
     typer.Option(
-        help="Do not decode images of more pixels. Default: 50000000, or what the run was trained with.",
+        help="Do not decode images of more pixels than this. Default: 50000000, or the limit the run was trained with.",
         callback=checked(require_count),
     ),
 ]
-Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.", callback=one_of(*DEVICES))]
+Device = Annotated[str, typer.Option(help="Device to compute on: auto, cpu, cuda or mps.", callback=one_of(*DEVICES))]
 Augment = Annotated[
-    str | None, typer.Option(help="Augmentations, separated by commas, or none. Default: those the data speaks for.")
+    str | None, typer.Option(help="Augmentations, separated by commas, or none. Default: those that suit the data.")
 ]
 GuardFormulas = Annotated[
     bool,

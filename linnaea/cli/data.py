@@ -33,14 +33,14 @@ commands = typer.Typer()
 def audit(
     data: Data,
     weights: Annotated[
-        str, typer.Option(help="Pretrained weights to look at the images with: auto, none, or a safetensors file.")
+        str, typer.Option(help="Pretrained weights to examine the images with: auto, none, or a safetensors file.")
     ] = "auto",
     img_size: ImageSize = None,
     fit: Fit = "crop",
     max_pixels: MaxPixels = None,
     duplicates: Duplicates = "near",
     fix_list: Annotated[
-        Path | None, typer.Option(help="CSV file to write, with a row per image to look at. Default: none.")
+        Path | None, typer.Option(help="CSV file to write, with a row per image to check. Default: none.")
     ] = None,
     report_file: Annotated[
         Path | None, typer.Option("--report", help="HTML file to write, with images. Default: none.")
@@ -65,7 +65,7 @@ def audit(
         if written and not as_json:
             say(f"Written: {written}")
     if not as_json:
-        say(f"{len(grave)} of {counted(len(found), 'finding')} to look at.")
+        say(f"Findings that need attention: {len(grave)} of {len(found)}.")
     broken = any(finding.severity == "error" for finding in found)
     if not as_json and not broken:
         say(f"Next: linnaea train {data}")
@@ -78,7 +78,7 @@ def preview(
     data: Data,
     augment: Augment = None,
     out: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("preview.png"),
-    model: Annotated[str, typer.Option(help="Model whose usual augmentations to show, as for train.")] = "auto",
+    model: Annotated[str, typer.Option(help="Model whose default augmentations to show, as for train.")] = "auto",
     weights: Annotated[str, typer.Option(help="Pretrained weights, as for train.")] = "auto",
     img_size: ImageSize = None,
     fit: Fit = "crop",
@@ -113,16 +113,18 @@ def split(
     split_by: SplitBy = "stratified",
     fractions: Annotated[
         str | None,
-        typer.Option(help="Shares of train, val and test. Default: 0.7,0.15,0.15, val and test at most 5,000 images."),
+        typer.Option(
+            help="Shares of train, val and test. Default: 0.7,0.15,0.15, with at most 5,000 images in val and in test."
+        ),
     ] = None,
     folds: Annotated[
-        int | None, typer.Option(help="Number of folds for cross-validation. Default: one split instead.")
+        int | None, typer.Option(help="Number of folds for cross-validation. Default: no folds, but one split.")
     ] = None,
-    repeats: Annotated[int, typer.Option(help="How many times to make folds, different ones each time.")] = 1,
+    repeats: Annotated[int, typer.Option(help="How many times to draw the folds, differently each time.")] = 1,
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Only look for leaks in the splits that the data has; exit with 1 if there are any."
+            "--check", help="Only check the splits that the data has for leaks; exit with 1 if there are any."
         ),
     ] = False,
     duplicates: Duplicates = "near",
@@ -137,7 +139,7 @@ def split(
 
     if check:
         if out or fractions or folds or repeats != 1:
-            raise UsageError("--check only looks at splits: leave --out, --fractions, --folds and --repeats out.")
+            raise UsageError("--check only checks existing splits: remove --out, --fractions, --folds and --repeats.")
         findings = pipeline.check_split(data, split_by=split_by, duplicates=duplicates, max_pixels=max_pixels)
         print_findings(findings, as_json)
         if leaks := pipeline.leaks_in(findings):
@@ -166,7 +168,7 @@ def split(
         shown = [f"{count} {part}" if name == "split" else f"{count}" for part, count in counts.items()]
         say(f"{'' if name == 'split' else f'{name}: '}{', '.join(shown)} images, in {place}.")
     if place.resolve().parent != dataset.root.resolve():
-        say(f"Next: put it into {dataset.root}, whose files it names, and train on it there.")
+        say(f"Next: move it to {dataset.root}, as its paths are relative to that folder, and train on it there.")
     else:
         say(f"Next, in Python: linnaea.folds('{place}')" if folds else f"Next: linnaea train {place}")
 
@@ -198,7 +200,7 @@ def datasheet(
     from linnaea import pipeline
 
     file = pipeline.datasheet(data, out=out)
-    say(f"The datasheet is in {file}: answer its questions, then every run takes it along.")
+    say(f"The datasheet is in {file}: answer its questions, and each run that is trained with it keeps a copy.")
     say(f"Next: linnaea train {data}{f' --datasheet {out}' if out else ''}")
 
 
@@ -209,15 +211,15 @@ def convert(
     to: Annotated[
         str, typer.Option(help="What to write: folder (image files and a manifest) or shards (tar files).")
     ] = "folder",
-    split: Annotated[str | None, typer.Option(help="Splits to take, separated by commas. Default: all.")] = None,
-    images_per_shard: Annotated[int, typer.Option(help="Most images in one tar file.")] = 10_000,
+    split: Annotated[str | None, typer.Option(help="Splits to convert, separated by commas. Default: all.")] = None,
+    images_per_shard: Annotated[int, typer.Option(help="Largest number of images in one tar file.")] = 10_000,
 ) -> None:
     """Convert any supported source to a folder with a manifest, or to shards; image files are copied unchanged."""
     from linnaea import pipeline
 
     names = split.split(",") if split else None
     dataset = pipeline.convert(data, out, to=to, split=names, images_per_shard=images_per_shard)
-    left = f"; {counted(len(dataset.excluded), 'file was', 'files were')} left out, {out / 'manifest.csv'} says why"
+    left = f"; {counted(len(dataset.excluded), 'file was', 'files were')} left out (see {out / 'manifest.csv'})"
     images, classes = counted(len(dataset), "image"), counted(len(dataset.classes), "class", "classes")
     say(f"In {out}: {images} of {classes}{left * bool(dataset.excluded)}.")
     say(f"Next: linnaea audit {out}")

@@ -32,8 +32,8 @@ from linnaea.runtime.words import counted
 
 commands = typer.Typer()
 AIM = (
-    "What thresholds are chosen for: youden, f1, recall=0.95, precision=0.9, specificity=0.95 or cost=1:5. "
-    "Default: the likelier of two classes; of several labels, the highest F1 of each."
+    "What to choose thresholds for: youden, f1, recall=0.95, precision=0.9, specificity=0.95 or cost=1:5. "
+    "Default: the likelier of two classes; with several labels, the highest F1 of each."
 )
 
 
@@ -46,9 +46,7 @@ def _aim(given: str) -> object:
 @commands.command()
 def train(
     data: Data,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write the run to. Default: a new one below runs/.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write the run to. Default: a new one in runs/.")] = None,
     model: Annotated[
         str, typer.Option(help="auto (the whole ladder), or names of rungs and timm networks, separated by commas.")
     ] = "auto",
@@ -58,14 +56,15 @@ def train(
     time_limit: Annotated[
         str | None,
         typer.Option(
-            help="Time for the whole command, such as 90s, 10m or 1h30m. Default: no limit.",
+            help="Time limit for the whole command, such as 90s, 10m or 1h30m. Default: no limit.",
             callback=read_by(parse_duration),
         ),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Passes over the training images, at most. Default: by their number.", callback=checked(require_count)
+            help="Most passes over the training images. Default: depends on their number.",
+            callback=checked(require_count),
         ),
     ] = None,
     batch_size: Annotated[
@@ -73,14 +72,14 @@ def train(
         typer.Option(
             "--batch-size",
             "-b",
-            help="Images per training step. Default: what suits the network.",
+            help="Images per training step. Default: depends on the network.",
             callback=checked(require_count),
         ),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            "--lr", help="Highest learning rate. Default: what suits the network.", callback=checked(require_positive)
+            "--lr", help="Highest learning rate. Default: depends on the network.", callback=checked(require_positive)
         ),
     ] = None,
     img_size: ImageSize = None,
@@ -90,7 +89,9 @@ def train(
     split_by: SplitBy = "stratified",
     datasheet: Annotated[
         Path | None,
-        typer.Option(help="File with what people know of the data. Default: datasheet.toml beside the images, if any."),
+        typer.Option(
+            help="File with what people know about the data. Default: datasheet.toml beside the images, if any."
+        ),
     ] = None,
     augment: Augment = None,
     balance: Annotated[
@@ -100,7 +101,7 @@ def train(
     loss: Annotated[
         str | None,
         typer.Option(
-            help="Loss where classes have a taxonomy: per_level, marginal or cross_entropy. Default: per_level."
+            help="Loss for classes with a taxonomy: per_level, marginal or cross_entropy. Default: per_level."
         ),
     ] = None,
     coverage: Annotated[
@@ -109,9 +110,7 @@ def train(
     ] = 0.9,
     unsure_rate: Annotated[
         float,
-        typer.Option(
-            help="Share of images of the known classes that may be answered with 'unsure'.", callback=share(0.05)
-        ),
+        typer.Option(help="Share of images of the known classes that may be answered 'unsure'.", callback=share(0.05)),
     ] = 0.05,
     unfamiliar_rate: Annotated[
         float,
@@ -120,12 +119,12 @@ def train(
         ),
     ] = 0.05,
     ood: Annotated[
-        str, typer.Option(help="Score that tells unfamiliar images: auto, none, energy, knn and others.")
+        str, typer.Option(help="Score to recognise unfamiliar images by: auto, none, energy, knn or another.")
     ] = "auto",
     hold_out: Annotated[
         str | None,
         typer.Option(
-            help="Classes to leave out, separated by commas, to measure how well they are recognised as unknown."
+            help="Classes, separated by commas, to leave out and use as unknown images in evaluation. Default: none."
         ),
     ] = None,
     aim: Annotated[str | None, typer.Option(help=AIM, callback=read_by(_aim))] = None,
@@ -135,7 +134,7 @@ def train(
     risk: Annotated[
         float | None,
         typer.Option(
-            help="With a taxonomy: the highest share of wrong answers to expect. Default: 0.1.", callback=share(0.1)
+            help="With a taxonomy: the highest expected share of wrong answers. Default: 0.1.", callback=share(0.1)
         ),
     ] = None,
     seed: Seed = 0,
@@ -155,7 +154,7 @@ def train(
         ),
     ] = "auto",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue a run that was stopped, with the same options.")
+        bool, typer.Option("--resume", help="Continue a run that was interrupted; give it the same options.")
     ] = False,
 ) -> None:
     """Train a classifier: audit and split the data, try each rung, calibrate, evaluate on the test split, report."""
@@ -201,7 +200,7 @@ def discover(
     run: RunFolder,
     images: ImageFiles,
     out: Annotated[Path | None, typer.Option(help="Folder to write to. Default: RUN/discovered.")] = None,
-    smallest: Annotated[int, typer.Option(help="Fewest images that make a group.")] = 5,
+    smallest: Annotated[int, typer.Option(help="Smallest number of images in a group.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Group the images that a run calls unfamiliar, and propose each group as a new class."""
@@ -226,7 +225,7 @@ def grow(
         Path | None, typer.Option(help="Folder to write the new run to. Default: a new one beside the old run.")
     ] = None,
 ) -> None:
-    """Teach the classifier of a run more classes: only its head is fitted again."""
+    """Add classes to the classifier of a run: only its head is fitted again."""
     from linnaea import pipeline
 
     classifier = pipeline.grow(run, data, out=out)

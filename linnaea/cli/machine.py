@@ -14,7 +14,7 @@ commands = typer.Typer()
 
 @commands.command()
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that is in the cache.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything from the cache.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show or clear the cache: decoded pixels and features that are kept between runs."""
@@ -27,7 +27,8 @@ def cache(
         return
     if clear:
         say(f"{freed:,} bytes were freed.")
-    say(f"{facts['folder'] or 'The cache is off.'}: {facts['bytes']:,} of at most {facts['limit']:,} bytes.")
+    where = f"{facts['folder']}: {facts['bytes']:,} of at most {facts['limit']:,} bytes."
+    say(where if facts["folder"] else "The cache is off.")
     for row in facts["contents"]:
         say(f"  {row['bytes']:>15,} bytes  {row['rows']:>9,} rows  {row['namespace']}")
 
@@ -35,7 +36,7 @@ def cache(
 @commands.command()
 def doctor(
     network: Annotated[
-        str | None, typer.Option(help="timm network to measure: in which formats it is fastest here. Default: none.")
+        str | None, typer.Option(help="timm network to time in each number format and memory layout. Default: none.")
     ] = None,
     img_size: Annotated[
         int,
@@ -47,7 +48,7 @@ def doctor(
         ),
     ] = 224,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", "-b", help="Images per step of training.", callback=checked(require_count))
+        int, typer.Option("--batch-size", "-b", help="Images per training step.", callback=checked(require_count))
     ] = 32,
     device: Device = "auto",
     as_json: AsJson = False,

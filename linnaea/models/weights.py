@@ -56,7 +56,7 @@ class Weights:
             return dict(self.state)
         native = create_body(self.network, self.size, self.arguments)
         if not hasattr(native, "set_input_size"):
-            raise UsageError(f"{self.network} cannot take pictures of {size} pixels: use --img-size {self.size}.")
+            raise UsageError(f"{self.network} cannot take images of {size} pixels: use --img-size {self.size}.")
         native.load_state_dict(dict(self.state), strict=False)
         resize: Any = native.set_input_size
         resize(img_size=size)

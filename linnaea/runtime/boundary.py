@@ -33,7 +33,7 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, MemoryError):
-        return "it asks for more memory than there is"
+        return "it needs more memory than is available"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     said = " ".join(str(error).split()) or type(error).__name__

@@ -57,7 +57,7 @@ def cached(use: Callable[[Store], Result], otherwise: Result) -> Result:
         _given_up().add(folder)
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         logger.warning(
-            f"the cache {folder} cannot be used from here on ({said}): the work continues without it. Make room with "
+            f"the cache {folder} can no longer be used ({said}): the work continues without it. Make room with "
             "`linnaea cache --clear`, or set LINNAEA_CACHE to a folder that can be written to."
         )
         return otherwise

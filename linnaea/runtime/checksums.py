@@ -25,7 +25,7 @@ def require_unchanged(file: Path) -> None:
     known = _kept(file.parent).get(file.name)
     if known is not None and file.is_file() and sha256_of(file) != known:
         raise RunError(
-            f"{file} has changed since it was written (its SHA-256 is not that in {SUMS}): put the original back, or "
+            f"{file} has changed since it was written (its SHA-256 differs from {SUMS}): put the original back, or "
             "evaluate the run again."
         )
 

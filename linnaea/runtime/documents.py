@@ -16,7 +16,7 @@ def read_document(folder: Path, key: Mapping[str, Any]) -> Any:
     except FileNotFoundError:
         return None
     if not isinstance(content, dict) or content.get("key") != _plain(key):
-        raise ValueError("the file is of another key")
+        raise ValueError("the file belongs to another key")
     return content["content"]
 
 

@@ -80,7 +80,7 @@ def _is_ours(handle: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except OSError as error:
-        logger.warning(f"this disk knows no locks ({error.strerror}): let no second command write into the same run.")
+        logger.warning(f"this disk does not support locks ({error.strerror}): run no second command on the same run.")
     return True
 
 

@@ -146,7 +146,7 @@ def prepare_processor() -> None:
     cores = available_threads()
     if torch.get_num_threads() > cores:
         logger.info(
-            f"{cores} of {torch.get_num_threads()} threads are used, because this process may use only as many cores."
+            f"Using {cores} of {torch.get_num_threads()} threads, because this process may only use {cores} cores."
         )
         torch.set_num_threads(cores)
 

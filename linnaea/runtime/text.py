@@ -84,5 +84,5 @@ def _not_utf8(content: bytes, place: int, where: str) -> str:
     shown = around.decode("cp1252", "replace")
     return (
         f"{where}, line {line}: byte {place - start + 1} is {content[place]:#04x}, which is not UTF-8. As Windows-1252 "
-        f"the place reads {shown!r}: if that is right, save the file as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8)."
+        f"it would read {shown!r}: if that is correct, save the file as UTF-8 (iconv -f WINDOWS-1252 -t UTF-8)."
     )

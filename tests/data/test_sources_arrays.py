@@ -333,7 +333,7 @@ def test_no_bytes_make_the_pickle_reader_fail_otherwise(tmp_path_factory, conten
 def test_a_pickle_of_something_else_is_no_batch(tmp_path):
     for content in ([1], {"data": np.zeros((2, 5), np.uint8)}, {"data": np.zeros((2, 3072))}):
         (tmp_path / "data_batch_1").write_bytes(pickle.dumps(content))
-        with pytest.raises(DataError, match="no pickled CIFAR batch"):
+        with pytest.raises(DataError, match="not a pickled CIFAR batch"):
             read(tmp_path)
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1]}))
     with pytest.raises(DataError, match="2 images and a different number of labels"):
@@ -369,7 +369,7 @@ def test_svhn_files_that_are_none(tmp_path):
         with pytest.raises(DataError, match="cannot be read as a Matlab file"):
             read(tmp_path)
     savemat(file, {"X": np.zeros((32, 32, 3, 2), np.uint8)})
-    with pytest.raises(DataError, match="no SVHN file"):
+    with pytest.raises(DataError, match="not an SVHN file"):
         read(tmp_path)
     savemat(file, {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.ones((5, 1))})
     with pytest.raises(DataError, match="2 images and 5 labels"):

@@ -168,8 +168,8 @@ def test_links_and_devices_are_refused(tmp_path):
     assert dict(container.refused) == {
         "s.jpg": "a link in an archive",
         "h.jpg": "a link in an archive",
-        "d.jpg": "no plain file in its archive",
-        "f.jpg": "no plain file in its archive",
+        "d.jpg": "not a regular file in its archive",
+        "f.jpg": "not a regular file in its archive",
         "good.jpg": "named twice in the archive",
     }
 

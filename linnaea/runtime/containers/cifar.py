@@ -33,7 +33,7 @@ def read_binary(path: Path) -> tuple[Bytes, Bytes]:
     if size == 0 or size % record:
         raise DataError(
             f"{path} has {size:,} bytes; expected a multiple of {record:,}, a record of {labels} label bytes and "
-            f"{PIXELS:,} pixels: it is cut off or no CIFAR batch."
+            f"{PIXELS:,} pixels: it is cut off or not a CIFAR batch."
         )
     records: Bytes = np.memmap(path, np.uint8, "r", shape=(size // record, record))
     return records[:, :labels], records[:, labels:]
@@ -51,7 +51,7 @@ def read_pickled(path: Path) -> dict[str, Any]:
         if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 2 and data.shape[1] == PIXELS:
             return batch
     raise DataError(
-        f"{path} is no pickled CIFAR batch: expected a dictionary with `data`, bytes of shape (N, {PIXELS:,})."
+        f"{path} is not a pickled CIFAR batch: expected a dictionary with `data`, bytes of shape (N, {PIXELS:,})."
     )
 
 

@@ -37,7 +37,7 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
             if 0 not in shape
             else np.zeros(shape, np.uint8)
         )
-    with parsing(path, "an IDX file packed by gzip"):
+    with parsing(path, "a gzip-compressed IDX file"):
         return _unpack(path, dimensions)
 
 

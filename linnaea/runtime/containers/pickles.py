@@ -65,7 +65,7 @@ class _Array:
 def _numbers(content: Any, kind: Any, shape: Any, order: Any) -> Any:
     """The array that these bytes are."""
     if not isinstance(kind, _Kind) or not NUMBERS.match(kind.code):
-        raise pickle.UnpicklingError("an array of something else than numbers")
+        raise pickle.UnpicklingError("an array of something other than numbers")
     content = content.encode("latin1") if isinstance(content, str) else content
     return np.frombuffer(content, np.dtype(kind.order + kind.code.lstrip("<>|="))).reshape(shape, order=order)
 
@@ -78,7 +78,7 @@ def _encode(text: str, encoding: str = "") -> bytes:
 
 def _empty(*given: Any) -> bytes:
     if given:
-        raise pickle.UnpicklingError("bytes made of something")
+        raise pickle.UnpicklingError("bytes made from other content")
     return b""
 
 

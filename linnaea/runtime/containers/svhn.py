@@ -25,9 +25,9 @@ def _read(path: Path, *state: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     content = _load(path)
     images, labels = content.get("X"), content.get("y")
     if images is None or labels is None or images.dtype != np.uint8 or images.ndim != 4 or images.shape[2] != 3:
-        raise DataError(f"{path} is no SVHN file: expected X, bytes of shape (32, 32, 3, N), and y with N labels.")
+        raise DataError(f"{path} is not an SVHN file: expected X, bytes of shape (32, 32, 3, N), and y with N labels.")
     if labels.size != images.shape[3]:
-        raise DataError(f"{path} has {images.shape[3]} images and {labels.size} labels: expected as many of each.")
+        raise DataError(f"{path} has {images.shape[3]} images and {labels.size} labels: expected one label per image.")
     return images, labels.ravel().astype(np.int64)
 
 

@@ -103,7 +103,7 @@ def _reason(entry: tarfile.TarInfo) -> str | None:
     if entry.issym() or entry.islnk():
         return "a link in an archive"
     if not entry.isfile() or entry.issparse():
-        return "no plain file in its archive"
+        return "not a regular file in its archive"
     return f"file of more than {MOST_MEMBER_BYTES:,} bytes" if entry.size > MOST_MEMBER_BYTES else None
 
 

@@ -45,7 +45,7 @@ class Zip:
 def _reason(member: zipfile.ZipInfo) -> str | None:
     mode = member.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        return "a link in an archive" if stat.S_ISLNK(mode) else "no plain file in its archive"
+        return "a link in an archive" if stat.S_ISLNK(mode) else "not a regular file in its archive"
     if member.flag_bits & ENCRYPTED:
         return "encrypted in its archive"
     if member.file_size > MOST_MEMBER_BYTES:

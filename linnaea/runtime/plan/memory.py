@@ -86,7 +86,7 @@ def bounded_batch(batch_size: int, per_image: float, fixed: float, usable: int |
         return bounded, f"One image at a time needs about {needed}, but only {there} can be used: memory may run out."
     return (
         bounded,
-        f"Batches of {bounded} images instead of {batch_size}, which would need {needed}: {there} can be used.",
+        f"Batches of {bounded} images instead of {batch_size}, which would need {needed}: {there} is available.",
     )
 
 

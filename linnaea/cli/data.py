@@ -139,7 +139,7 @@ def split(
 
     if check:
         if out or fractions or folds or repeats != 1:
-            raise UsageError("--check only checks existing splits: remove --out, --fractions, --folds and --repeats.")
+            raise UsageError("--check only looks at existing splits: remove --out, --fractions, --folds and --repeats.")
         findings = pipeline.check_split(data, split_by=split_by, duplicates=duplicates, max_pixels=max_pixels)
         print_findings(findings, as_json)
         if leaks := pipeline.leaks_in(findings):

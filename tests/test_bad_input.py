@@ -148,7 +148,12 @@ def test_one_class_only(refused, tmp_path):
 def test_too_few_images_for_a_val_split(refused, tmp_path):
     draw(tmp_path / "few", each=2)
     refused(
-        "train", "few", "--out", "run", *CHEAP, words=["no image for the val split", "expected at least 3 of a class"]
+        "train",
+        "few",
+        "--out",
+        "run",
+        *CHEAP,
+        words=["no image for the val split", "expected at least 3 of each class"],
     )
 
 

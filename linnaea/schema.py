@@ -119,7 +119,7 @@ ENTRIES: Mapping[str, Any] = {
         "size": _whole(SMALLEST_PICTURE, LARGEST_PICTURE),
         "fit": TEXT,
         "max_pixels": _whole(1, math.inf),
-        "white": _whole(1, LARGEST_VALUE),
+        "white": _or_none(_whole(1, LARGEST_VALUE)),
     },
     "calibration": {
         "method": Rule("'temperature'", lambda value: value == "temperature"),

@@ -34,7 +34,8 @@ SPARE = 2  # a scaled JPEG keeps this many pixels for each one that is asked for
 PAD_GREY = (128, 128, 128)
 MOST_BYTES = 512 * 2**20
 MOST_PIXELS = 50_000_000
-WHITE = 65_535  # the value of a 16-bit grey picture that is white
+WHITE = 65_535  # the highest value of a 16-bit grey picture
+USED_BITS = (8, 10, 12, 14, 16)  # that such values are known to have
 UNLIKELY = (91, 164, 37, 90)  # a ground that shows where a decoder has written nothing
 BLACK = (0, 0, 0, 0)
 MISSING_GREY = (128, (128, 128, 128), (127, 127, 127, 127), (128, 128, 128, 128))
@@ -71,11 +72,12 @@ class DamagedError(UnreadableError):
 class Bounds:
     """What is decoded: at most so many pixels, as the header declares them.
 
-    `white` is the value of 16-bit grey that is white; None is the brightest of each picture, to look at it.
+    `white` is the value of 16-bit grey that is white; None is the highest of as many bits as the picture itself uses,
+    for pictures that belong to no set.
     """
 
     max_pixels: int = MOST_PIXELS
-    white: int | None = WHITE
+    white: int | None = None
 
 
 def decode(
@@ -284,14 +286,22 @@ def _to_rgb(image: ImageFile.ImageFile, white: int | None) -> Image.Image:
 def _to_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
     values = np.asarray(image)
     low, high = values.min(initial=0), values.max(initial=0)
+    digits = ".4g" if values.dtype.kind == "f" else "d"
     if values.dtype.kind == "f" or low < 0 or high > WHITE:
         raise UnreadableError(
-            f"values from {low:,} to {high:,} (mode {image.mode}) have no standard brightness: save it with 8 or 16 "
-            "bits"
+            f"values from {low:,{digits}} to {high:,{digits}} (mode {image.mode}) have no standard brightness: save it "
+            "with 8 or 16 bits"
         )
-    if white is not None and high > white:
+    if white is None:
+        white = white_of(int(high))
+    if high > white:
         raise UnreadableError(f"grey values up to {high:,}, but white is {white:,}: its scale is different")
-    return Image.fromarray(_brightness(int(white or high or WHITE))[values])
+    return Image.fromarray(_brightness(white)[values])
+
+
+def white_of(highest: int) -> int:
+    """The highest value of as many bits as cameras and scanners use for values up to this one."""
+    return next((1 << bits) - 1 for bits in USED_BITS if highest < 1 << bits)
 
 
 @lru_cache

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from linnaea.data.decoding import MOST_PIXELS, WHITE, UnreadableError, open_image
+from linnaea.data.decoding import MOST_PIXELS, WHITE, UnreadableError, open_image, white_of
 from linnaea.data.pixels import LOOKED_AT, Recipe, fill_rows, read_content
 from linnaea.runtime.containers import Located
 
 logger = logging.getLogger("linnaea")
-BITS = (8, 10, 12, 14)  # that values in 16 bits are known to have
 
 
 def recipe_for(paths: Sequence[Located], size: int, fit: str = "crop", max_pixels: int | None = None) -> Recipe:
@@ -22,11 +21,10 @@ def recipe_for(paths: Sequence[Located], size: int, fit: str = "crop", max_pixel
     recipe = Recipe(size, fit, MOST_PIXELS if max_pixels is None else max_pixels)
     if not any(_is_deep(path, recipe) for path in paths[:: max(1, len(paths) // LOOKED_AT)]):
         return recipe
-    bits = _bits(paths, recipe)
-    if bits is None:
-        return recipe
-    logger.info(f"The 16-bit grey images use {bits} bits: {2**bits - 1:,} is taken as white.")
-    return Recipe(size, fit, recipe.max_pixels, 2**bits - 1)
+    white = _white(paths, recipe)
+    if white is not None and white < WHITE:
+        logger.info(f"The 16-bit grey images use {white.bit_length()} bits: {white:,} is taken as white.")
+    return Recipe(size, fit, recipe.max_pixels, white)
 
 
 def _is_deep(path: Located, recipe: Recipe) -> bool:
@@ -37,8 +35,8 @@ def _is_deep(path: Located, recipe: Recipe) -> bool:
         return False  # decoding lists it with its reason
 
 
-def _bits(paths: Sequence[Located], recipe: Recipe) -> int | None:
-    """The fewest bits that hold every value of the 16-bit pictures; None for all 16, at the first that needs them."""
+def _white(paths: Sequence[Located], recipe: Recipe) -> int | None:
+    """The white of all 16-bit pictures together, known at the first that needs all bits; None where all are black."""
     highest = 0
     for start in range(0, len(paths), LOOKED_AT):
         part = paths[start : start + LOOKED_AT]
@@ -50,9 +48,9 @@ def _bits(paths: Sequence[Located], recipe: Recipe) -> int | None:
         for _ in fill_rows(look, range(len(part))):
             pass
         highest = max(highest, *found)
-        if highest >= 2 ** BITS[-1]:
-            return None
-    return next(bits for bits in BITS if highest < 2**bits) if highest else None
+        if white_of(highest) == WHITE:
+            break
+    return white_of(highest) if highest else None
 
 
 def _values(path: Located, recipe: Recipe) -> Iterator[int]:

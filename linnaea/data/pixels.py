@@ -20,7 +20,6 @@ from linnaea.data.decoding import (
     MOST_BYTES,
     MOST_PIXELS,
     NOT_FOUND,
-    WHITE,
     Bounds,
     DamagedError,
     UnreadableError,
@@ -51,19 +50,20 @@ class Recipe:
     """How a file becomes pixels: `size` is the side of the square in pixels, `fit` crop, pad or stretch.
 
     A picture whose header declares more than `max_pixels` is not decoded. `white` is the value of 16-bit grey pictures
-    that is white, less than 65,535 where a set uses fewer bits.
+    that is white, less than 65,535 where a set uses fewer bits; None, where there was none, goes by each picture.
     """
 
     size: int
     fit: str = "crop"
     max_pixels: int = MOST_PIXELS
-    white: int = WHITE
+    white: int | None = None
 
     def __post_init__(self) -> None:
         require_picture_size("img_size", self.size)
         require_one_of(FITS, "fit", self.fit)
         require_count("max_pixels", self.max_pixels)
-        require_count("white", self.white)
+        if self.white is not None:
+            require_count("white", self.white)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types."""

@@ -8,7 +8,7 @@ from PIL import Image
 
 from linnaea.data.decoding import UnreadableError, decode, read_rgb
 from linnaea.data.greys import recipe_for
-from linnaea.data.pixels import decode_files
+from linnaea.data.pixels import Recipe, decode_files
 
 
 def ramps(folder, *highest, ending="png"):
@@ -37,11 +37,20 @@ def test_white_is_the_highest_value_of_the_bits_in_use(tmp_path, caplog, bits, w
 def test_sets_without_such_pictures_are_as_ever(tmp_path, caplog):
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     with caplog.at_level(logging.INFO, "linnaea"):
-        assert recipe_for([tmp_path / "a.png", tmp_path / "gone.png"], 64).white == 65_535
-        assert recipe_for([], 64).white == 65_535
+        assert recipe_for([tmp_path / "a.png", tmp_path / "gone.png"], 64) == Recipe(64)
+        assert recipe_for([], 64) == Recipe(64)
         (black,) = ramps(tmp_path, 0)
-        assert recipe_for([black], 64).white == 65_535
+        assert recipe_for([black], 64) == Recipe(64)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("white", [255, 1_023, 4_095, 16_383, 65_535])
+def test_where_there_was_no_set_the_picture_itself_says_how_many_bits_it_uses(tmp_path, white):
+    (path,) = ramps(tmp_path, white)
+    levels = decode(path, 64)
+    assert (levels.min(), levels.max()) == (0, 255)
+    assert len(np.unique(levels)) >= 250
+    assert decode(ramps(tmp_path, white // 3)[0], 64).max() in range(80, 91)
 
 
 def test_a_later_picture_of_another_scale_is_named(tmp_path):
@@ -52,9 +61,7 @@ def test_a_later_picture_of_another_scale_is_named(tmp_path):
 
 def test_fractions_are_refused_for_what_they_are(tmp_path):
     Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "a.tif")
-    with pytest.raises(
-        UnreadableError, match=r"values from 0\.0 to 1\.0 \(mode F\) have no standard brightness: save it"
-    ):
+    with pytest.raises(UnreadableError, match=r"values from 0 to 1 \(mode F\) have no standard brightness: save it"):
         decode(tmp_path / "a.tif", 8)
     Image.fromarray(np.full((8, 8), 70_000, np.int32)).save(tmp_path / "b.tif")
     with pytest.raises(UnreadableError, match=r"to 70,000 \(mode I\)"):

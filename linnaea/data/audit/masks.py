@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
-from linnaea.data.decoding import Bounds, UnreadableError, read_rgb
+from linnaea.data.decoding import UnreadableError, read_rgb
 from linnaea.data.pixels import read_content
 from linnaea.dataset import Dataset
 from linnaea.finding import Finding
@@ -84,7 +84,7 @@ def _are_masks(dataset: Dataset, pairs: Sequence[tuple[int, int]]) -> bool:
 def _values(dataset: Dataset, row: int) -> int:
     """How many colours a picture has; as good as any number where it cannot be read."""
     try:
-        pixels = np.asarray(read_rgb(read_content(dataset.paths[row]), SIDE, Bounds(white=None))).reshape(-1, 3)
+        pixels = np.asarray(read_rgb(read_content(dataset.paths[row]), SIDE)).reshape(-1, 3)
     except UnreadableError:
         return FEW + 1
     return len(np.unique(pixels @ np.array([1, 256, 65536])))

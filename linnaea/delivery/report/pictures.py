@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linnaea.data.decoding import NOT_FOUND, Bounds, UnreadableError, read_rgb
+from linnaea.data.decoding import NOT_FOUND, UnreadableError, read_rgb
 from linnaea.data.pixels import read_content
 from linnaea.runtime.containers import locate
 
@@ -30,7 +30,7 @@ def picture(root: Path | None, name: str) -> Picture:
     if root is None:
         return Picture(name, instead="image not found")
     try:
-        small = read_rgb(read_content(locate(root, [name])[0]), SIDE, Bounds(white=None))
+        small = read_rgb(read_content(locate(root, [name])[0]), SIDE)
     except UnreadableError as error:
         return Picture(name, instead=f"image {'not found' if str(error) == NOT_FOUND else 'cannot be read'}")
     small.thumbnail((SIDE, SIDE))

@@ -98,7 +98,7 @@ def test_whether_the_recall_was_kept_is_told_before_anything_else(run, monkeypat
     assert page.index(f"{outcome}:</strong> the recall of ill is") < page.index(
         "correctly, at the threshold for recall=0.9"
     )
-    assert "On the ladder, by the likelier class, it reaches" in page
+    assert "compared on the validation images, by the likelier class, before a threshold was chosen" in page
     assert f"- {promise['summary']}" in (run / "model" / "README.md").read_text()
     monkeypatch.setattr(sys, "argv", ["linnaea", "evaluate", str(run)])
     with pytest.raises(SystemExit):
@@ -122,7 +122,7 @@ def test_training_prints_it_first_and_val_decides_nothing(photos, tmp_path, monk
     monkeypatch.setattr(sys, "argv", ["linnaea", *map(str, words)])
     with pytest.raises(SystemExit):
         main()
-    assert capsys.readouterr().out.startswith("Kept: the recall of well is 100.0 %")
+    assert capsys.readouterr().out.startswith("Undecided: the recall of well is 100.0 %")
     first = json.loads((tmp_path / "run" / "findings" / "val.json").read_text())[0]
     assert first["summary"].startswith("Not tested: on these images, by which it was chosen, the recall of well")
 

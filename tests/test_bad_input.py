@@ -256,7 +256,7 @@ def test_training_went_on_and_the_audit_tells(mixed):
 def test_the_strict_audit_of_such_data_fails_its_check(linnaea, mixed):
     outcome = linnaea("audit", mixed.parent / "mélange of files", "--strict")
     assert outcome.code == 1
-    assert "8 files are not used" in outcome.out
+    assert "8 files were left out" in outcome.out
 
 
 # Archives, tables and annotation files
@@ -514,7 +514,7 @@ def test_the_limit_of_pixels_is_an_option(linnaea, finished, tmp_path):
 def test_there_must_be_images(refused, linnaea, finished, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".hidden.png").touch()
-    refused("predict", finished, "empty", words=["empty holds no images", ".png"])
+    refused("predict", finished, "empty", words=["empty has no images", ".png"])
     refused("predict", finished, "gone.png", words=["1 of the paths do not exist: gone.png", "expected image files"])
     outcome = linnaea("predict", finished)
     assert outcome.code == USAGE
@@ -540,7 +540,7 @@ def test_evaluating_on_other_classes(refused, linnaea, finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     outcome = linnaea("evaluate", "run", "--data", "rings")
     assert outcome.code == 0
-    assert "6 images are not judged" in outcome.err
+    assert "6 of 9 images are not judged" in outcome.err
 
 
 def test_evaluating_on_a_folder_called_test_keeps_the_runs_own_evidence(linnaea, finished, tmp_path):
@@ -638,7 +638,7 @@ def test_the_exit_code_of_a_process(tmp_path):
     out, err = process.communicate(timeout=120)
     assert process.returncode == USAGE
     assert out == ""
-    assert err == "Error: nothing does not exist: expected a folder of images or a CSV or Parquet file.\n"
+    assert err == "Error: nothing does not exist: expected a folder of images, or a CSV or Parquet file.\n"
 
 
 def test_a_real_signal_stops_a_training_that_then_goes_on(linnaea, shapes, tmp_path):

@@ -143,7 +143,7 @@ def test_a_run_is_not_resumed_with_other_weights_or_sizes(photos, tmp_path, monk
         with pytest.raises(KeyboardInterrupt):
             learn(photos, tmp_path / "run")
     monkeypatch.setattr(training, "picture_size", lambda *_: 64)
-    with pytest.raises(ln.LinnaeaError, match="its recipe would now be other"):
+    with pytest.raises(ln.LinnaeaError, match="its recipe would now differ"):
         learn(photos, tmp_path / "run", resume=True)
 
 

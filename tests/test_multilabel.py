@@ -332,7 +332,7 @@ def test_one_bar_in_a_table_of_names_is_said(others, caplog):
     caplog.set_level("INFO", "linnaea")
     dataset = ln.read(others([("000.png", "disc"), ("001.png", "disc|square"), ("002.png", "square")]))
     assert dataset.labels == [["disc"], ["disc", "square"], ["square"]]
-    assert "2 of 3 labels of" in caplog.text
+    assert "2 of 3 labels in" in caplog.text
     assert "have no bar and the others do: an image in that table may show several classes." in caplog.text
 
 

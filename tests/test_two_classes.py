@@ -76,7 +76,11 @@ def test_the_aim_is_reached_on_val_and_the_answers_follow_the_threshold(run):
 def test_the_report_shows_both_curves_and_the_threshold(run):
     page = (run / "report.html").read_text(encoding="utf-8")
     assert 'id="decision"' in page
-    for words in ("ROC: share of positives found", "Precision: share of positive answers", "“ill” is answered from"):
+    for words in (
+        "ROC: share of positives found",
+        "Precision: share of positive answers",
+        "“ill” is answered at a probability of",
+    ):
         assert words in page
     assert page.count("in use") >= 3
     findings = {finding["name"]: finding for finding in json.loads((run / "findings" / "test.json").read_text())}

@@ -248,9 +248,9 @@ def test_what_is_no_label_is_refused(stripes, labels, message):
 
 def test_another_kind_than_in_fit_is_refused(stripes, digits, files):
     on_bytes = ImageClassifier("majority").fit(*stripes)
-    with pytest.raises(DataError, match="X holds pictures of numbers, but fit saw pictures of uint8"):
+    with pytest.raises(DataError, match="X holds images of numbers, but fit saw images of uint8"):
         on_bytes.predict(stripes[0] / 255)
-    with pytest.raises(DataError, match="X holds rows of numbers, but fit saw pictures of uint8"):
+    with pytest.raises(DataError, match="X holds rows of numbers, but fit saw images of uint8"):
         on_bytes.predict(digits[0])
     on_numbers = ImageClassifier("majority").fit(*digits)
     with pytest.raises(DataError, match="X holds image files, but fit saw rows of numbers"):

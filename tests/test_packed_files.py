@@ -122,7 +122,7 @@ def test_the_whole_way_on_arrays(tmp_path):
     assert dataset.column("split").count("test") == 16
     assert ln.evaluate(tmp_path / "run").figures["accuracy"].value > 0.9
     (tmp_path / "digits" / "t10k-images-idx3-ubyte.gz").unlink()
-    with pytest.raises(ln.LinnaeaError, match="16 of the run's 16 test images have changed or gone"):
+    with pytest.raises(ln.LinnaeaError, match="16 of the run's 16 test images have changed or are missing"):
         ln.evaluate(tmp_path / "run")
 
 

@@ -153,7 +153,7 @@ def test_without_a_test_split_the_run_says_that_val_is_too_good(tmp_path):
     photos = draw(tmp_path / "given", count=15, splits=("train", "valid"))
     ln.train(photos, out=tmp_path / "run", model="majority", weights="none")
     notes = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
-    assert any("too good" in note for note in notes)
+    assert any("too optimistic" in note for note in notes)
 
 
 def test_a_stopped_run_resumes_to_the_same_end(run, photos, tmp_path, monkeypatch):

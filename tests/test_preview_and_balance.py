@@ -96,7 +96,7 @@ def test_a_preview_of_nothing_readable_says_so(tmp_path):
     for name in ("ant", "bee"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "1.png").write_bytes(b"not a picture")
-    with pytest.raises(DataError, match="none can be read"):
+    with pytest.raises(DataError, match="none could be read"):
         ln.preview(tmp_path / "data", augment=[], weights="none", out=tmp_path / "sheet.png")
 
 

@@ -23,7 +23,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones_and_a_suggestion():
     registry.register("green")(1)
     with pytest.raises(UsageError, match=r"unknown colour 'gren': expected one of green\. Did you mean 'green'\?"):
         registry["gren"]
-    with pytest.raises(UsageError, match=r"unknown colour 'zzz': one of green\.$"):
+    with pytest.raises(UsageError, match=r"unknown colour 'zzz': expected one of green\.$"):
         registry["zzz"]
 
 

@@ -125,7 +125,7 @@ def test_a_training_that_is_stopped_from_outside_goes_on(photos, tmp_path, numbe
         out, told = second.communicate(timeout=180)
         assert (second.returncode, out) == (2, "")
         assert f"run is in use by process {process.pid} on " in told
-    with pytest.raises(RunError, match=f"process {process.pid} on .* is at work in it"):
+    with pytest.raises(RunError, match=f"process {process.pid} on .* is working in it"):
         run.require_finished()
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
@@ -154,7 +154,7 @@ def test_the_latest_run_that_nobody_is_at_work_in_is_continued(finished, photos,
     with held(tmp_path / "runs" / "live"):
         ln.train(photos, resume=True, model="majority", weights="none")
     assert Run.open("runs/old").record()["status"] == "finished"
-    assert "broken is passed over" in caplog.text
+    assert "broken is skipped" in caplog.text
     with pytest.raises(RunError, match="is not valid JSON"):
         ln.evaluate("runs/broken")
 

@@ -98,7 +98,7 @@ def test_predict_and_evaluate_tell_it_and_count_it_as_wrong(photos, breaks_on_da
     assert evaluation.figures["accuracy"].n == 4
     assert evaluation.figures["accuracy"].value <= 0.5
     told = {finding.name: finding for finding in evaluation.findings}
-    assert "what the model said of 2 is not a number" in told["unreadable"].summary
+    assert "the model's output for 2 is not a number" in told["unreadable"].summary
     assert {row["reason"]: row["count"] for row in told["answers"].rows}["undefined"] == 2
     for name in ("table", "csv", "json"):
         assert "undefined" in FORMATS[name](answers, None)
@@ -115,5 +115,5 @@ def test_where_all_is_well_nothing_is_said_of_it(photos):
 def test_what_is_not_a_number_is_not_calibrated(breaks_on_dark, part):
     outputs = [np.zeros((4, 2)), np.zeros((4, 2)), np.zeros(4)]
     outputs[part][1] = NAN
-    with pytest.raises(DataError, match="of 1 of 4 validation images is not a number: it cannot be calibrated"):
+    with pytest.raises(DataError, match="for 1 of 4 validation images is not a number: it cannot be calibrated"):
         calibrate(breaks_on_dark, outputs[0], outputs[2], np.array([0, 1, 0, 1]))

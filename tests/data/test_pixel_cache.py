@@ -79,7 +79,7 @@ def test_a_full_disk_only_costs_time(photos, decoded_files, monkeypatch, caplog)
 
     monkeypatch.setattr("linnaea.runtime.store.Path.replace", refuse)
     first = decode_files(photos, Recipe(32))
-    assert "work goes on without it" in caplog.text
+    assert "the work continues without it" in caplog.text
     assert (decode_files(photos, Recipe(32)).images == first.images).all()
     assert len(decoded_files) == 12
     assert not [path for path in photos[0].parents[1].glob("cache/*") if path.suffix in (".rows", ".partial")]

@@ -207,7 +207,7 @@ def test_at_most_64_images_are_compared(export_changed, photos):
 
 
 def test_unknown_format_names_the_known(classifiers, photos, tmp_path):
-    with pytest.raises(UsageError, match="unknown export format 'onxn': one of onnx"):
+    with pytest.raises(UsageError, match="unknown export format 'onxn': expected one of onnx"):
         export(classifiers["majority"], "onxn", tmp_path, photos)
 
 

@@ -80,7 +80,7 @@ def test_what_overflows_is_computed_again_in_float32(half_white, caplog):
     found = embed(model, half_white, Plan("cpu", "bfloat16", batch_size=50))
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[150:], expected[150:], rtol=1e-3)
-    assert "3 of 6 batches were computed again in float32: bfloat16 gave NaN or infinity." in caplog.text
+    assert "3 of 6 batches were computed again in float32, because bfloat16 gave NaN or infinity." in caplog.text
 
 
 def test_a_network_that_gives_nan_in_bfloat16_is_run_in_float32(half_white, monkeypatch, caplog):

@@ -166,7 +166,7 @@ def test_a_description_that_does_not_fit_is_refused(name, arguments, message):
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(BundleError, match=r"unknown model 'hgo': one of .*Did you mean 'hog'"):
+    with pytest.raises(BundleError, match=r"unknown model 'hgo': expected one of .*Did you mean 'hog'"):
         build("hgo", {})
 
 

@@ -118,6 +118,7 @@ def _from_parquet(content: bytes, where: str) -> pa.Table:
                     "it is not read."
                 )
             table = file.read(use_threads=False)
+            table.validate(full=True)  # text that is not UTF-8 would only be noticed when it is used
         return pa.table([_spelled_out(column, where) for column in table.columns], names=table.column_names)
 
 

@@ -169,7 +169,7 @@ def test_a_table_of_others_may_be_guarded_too(tmp_path, caplog):
     touch(tmp_path, "1.png", "2.png")
     (tmp_path / "labels.csv").write_text("path,label\n1.png,'=cat\n2.png,'dog'\n")
     assert read(tmp_path).labels == ["=cat", "'dog'"]
-    assert "1 cell of" in caplog.text
+    assert "1 cell in" in caplog.text
 
 
 def answers(*labels):

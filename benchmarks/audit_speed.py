@@ -1,4 +1,4 @@
-"""The audit of 10,000 pictures against decoding and embedding them once, and again after 1 % of files changed."""
+"""The audit of 10,000 images against decoding and embedding them once, and again after 1 % of files changed."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def main() -> None:
         "audit after 1 % changed": f"{again:.1f} s",
         "faster": f"{first / again:.1f}x",
     }
-    remarks = "Pictures: the clothing set and mirrored and brightened copies of it, until there are enough."
+    remarks = "Images: the clothing set and mirrored and brightened copies of it, until there are enough."
     keep("audit_speed", "The speed of the audit", [row], remarks)
 
 

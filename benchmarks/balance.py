@@ -1,4 +1,4 @@
-"""What each balancer does for a class that was reduced to 1 %, over several seeds, on pictures and on features."""
+"""What each balancer does for a class that was reduced to 1 %, over several seeds, on images and on features."""
 
 import os
 import time
@@ -134,7 +134,7 @@ def draw(case: Case, pool: Pool, seed: int) -> tuple[int, Job]:
 def answer(case: Case, pool: Pool, job: Job) -> Rows:
     """What the rung, fitted on the job, answers on the test images."""
     more = with_pictures(job)
-    if more is not job and pool.weights is not None:  # made pictures are embedded, the others are known
+    if more is not job and pool.weights is not None:  # made images are embedded, the others are known
         known = job.features[pool.weights.source]
         made = embed(pool.weights.build(pool.classes, case.size), more.train.images[len(job.train) :])
         features = Features(np.concatenate([known.train, made]), more.train.targets, known.val, known.plan)

@@ -7,7 +7,7 @@ from linnaea.runtime.plan import Plan
 NETWORKS = ("resnet18", "mobilenetv3_small_100", "efficientnet_b0", "vit_small_patch16_224")
 SIZE = 224
 REMARKS = (
-    "Images per second, the median of steps taken in turn, from random weights and made pictures of 224 pixels; "
+    "Images per second, the median of steps taken in turn, from random weights and made images of 224 pixels; "
     "difference is that of the picked format's outputs from float32, relative to their spread. "
 )
 

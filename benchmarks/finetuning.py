@@ -34,7 +34,7 @@ def main() -> None:
     """Each network, against timm's defaults and against timm tuned by hand."""
     rows = [row(name) for name in NETWORKS]
     remarks = (
-        f"{STEPS} steps of {BATCH} pictures with AdamW, from the same random weights, pictures in memory as bytes; "
+        f"{STEPS} steps of {BATCH} images with AdamW, from the same random weights, images in memory as bytes; "
         f"ours with checks, and validation on two. timm {version('timm')}: a loop; by default float32, contiguous; "
         "tuned: channels_last and bfloat16 by autocast. Seconds of a step are medians of five rounds; ratios have 95 "
         f"% limits and are left out where the cosine between what the steps did to both heads is under {ALIKE}. Each "
@@ -113,7 +113,7 @@ def ours(name: str, plan: Plan) -> np.ndarray:
 
 
 def theirs(name: str, tuned: bool) -> np.ndarray:
-    """What the same steps in a plain loop did to it: the same pictures in the same order, at the same rates."""
+    """What the same steps in a plain loop did to it: the same images in the same order, at the same rates."""
     model, given, device = network(name), examples(), pick_device()
     layout = torch.channels_last if tuned else torch.contiguous_format
     model = model.to(memory_format=layout).train()

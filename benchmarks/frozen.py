@@ -34,13 +34,13 @@ def main() -> None:
     rows = rows_of(given)
     remarks = (
         f"{SET}: MobileNetV2 with the same weights, frozen; photos are judged that nobody trained on. Linnaea: files "
-        f"to pictures, one embedding, logistic regression at six strengths, of which one in {EVERY} training images "
+        f"to images, one embedding, logistic regression at six strengths, of which one in {EVERY} training images "
         "chooses, and the answers; of earlier runs it has the plan and nothing else. Peers "
         f"({', '.join(versions())}): {EPOCHS} epochs, each judged, as their loops do; one epoch is timed and counted "
         "as often, and the accuracy is that of a run of all of them. By default: float32, contiguous; fastai by "
         "fit_one_cycle, whose frozen body still trains its batch normalisation; Trainer with a learning rate of "
         f"{RATE}, as its own, 0.00005, is none for a new head. Tuned: channels_last, fastai without train_bn (it has "
-        "a worker per core by itself), Trainer in bfloat16, 64 pictures at a time from two workers. Each side works "
+        "a worker per core by itself), Trainer in bfloat16, 64 images at a time from two workers. Each side works "
         f"in a process of its own. No ratio is given where Linnaea is more than {WITHIN:.1%} less accurate."
     )
     keep("frozen", "A classifier on a frozen backbone", rows, remarks)

@@ -26,7 +26,7 @@ NETWORKS = {"resnet50": "3x", "vit_small_patch16_224": "3x", "mobilenetv3_large_
 SIZE, BATCH, COUNT, CLASSES = 224, 32, 256, 10
 AGREE = 0.98  # share of the same labels, of random weights, whose answers lie close
 MANY = 15  # pairs, where the work is short
-TOGETHER = 16  # pictures per call of the runtime
+TOGETHER = 16  # images per call of the runtime
 
 
 def main() -> None:
@@ -38,8 +38,8 @@ def main() -> None:
         f"its default. timm {version('timm')}: a script in eager float32, batches of {BATCH}, Pillow and "
         "torchvision's transforms; tuned: channels_last, bfloat16 by autocast, decoding on a pool of threads. Each "
         f"has a process of its own. No ratio is given where less than {AGREE:.0%} of the labels are those of timm: "
-        "pictures are shrunk while they are decoded, and answers of random weights lie close. Exported: the "
-        "Predictor beside model.onnx, one picture at a time, over its own decoding and onnxruntime "
+        "images are shrunk while they are decoded, and answers of random weights lie close. Exported: the "
+        "Predictor beside model.onnx, one image at a time, over its own decoding and onnxruntime "
         f"{version('onnxruntime')} alone. {calibration()}."
     )
     keep("inference", "From files to answers", rows, remarks)
@@ -85,7 +85,7 @@ def row(name: str, aim: str) -> dict[str, Any]:
 
 @cache
 def classifier(name: str) -> Classifier:
-    """One with random weights, the same in every process, whose answers differ between pictures."""
+    """One with random weights, the same in every process, whose answers differ between images."""
     torch.manual_seed(0)
     model = Network(name, CLASSES, SIZE)
     torch.nn.init.normal_(model.classifier.weight)

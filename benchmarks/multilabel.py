@@ -39,7 +39,7 @@ class Judged:
 
 
 def main() -> None:
-    """The circuit boards on their own split and on others by board; pictures composed here on five splits."""
+    """The circuit boards on their own split and on others by board; images composed here on five splits."""
     with tempfile.TemporaryDirectory() as place:
         boards = linnaea.read(photo_sets() / "pcb")
         composed = compose(Path(place) / "composed")
@@ -62,7 +62,7 @@ def main() -> None:
         "where more than one. Reference: scikit-learn's LogisticRegression per label on the same features, "
         f"standardised, C chosen on val by average precision of that label among {len(STRENGTHS)}. Differences with "
         "95 % intervals by resampling boards (or images) of all test splits, each as one. Macro F1: of the answers at "
-        f"the thresholds chosen on val, against one half. Composed: {COMPOSED:,} pictures of four fields, empty or "
+        f"the thresholds chosen on val, against one half. Composed: {COMPOSED:,} images of four fields, empty or "
         "with an article of clothing; labels are what is shown, ten in all."
     )
     keep("multilabel", "Several labels per image", rows, remarks)
@@ -73,7 +73,7 @@ def _unsplit(dataset: Dataset) -> Dataset:
 
 
 def compose(folder: Path) -> Dataset:
-    """Pictures of 2 x 2 fields with articles of Fashion-MNIST in some; written as files with a table."""
+    """Images of 2 x 2 fields with articles of Fashion-MNIST in some; written as files with a table."""
     from PIL import Image
 
     articles = linnaea.read(photo_sets() / "fashion-mnist")

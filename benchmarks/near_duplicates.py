@@ -1,4 +1,4 @@
-"""Planted copies among 10,000 pictures: re-encoded, resized, cropped and brightened."""
+"""Planted copies among 10,000 images: re-encoded, resized, cropped and brightened."""
 
 import io
 import time
@@ -45,7 +45,7 @@ def main() -> None:
     false = pairs_in(own)
     rows.append({"planted": "all", "copies": COPIES, "recall": f"{found.mean():.3f}"})
     remarks = (
-        f"Pictures: clothing, hymenoptera, coco256 and CIFAR-10, {BASE:,} of them, and {COPIES:,} copies, in "
+        f"Images: clothing, hymenoptera, coco256 and CIFAR-10, {BASE:,} of them, and {COPIES:,} copies, in "
         f"{seconds:.0f} s of processor time. Precision {expected / (expected + false):.3f} of {expected + false} "
         f"pairs, if each of the {false} pairs found among the originals were false (some are true repeats in these "
         f"sets; {pairs} pairs came with the copies). Re-encoded at JPEG quality 30 to 80, resized by 0.4 to 2, cropped "
@@ -61,7 +61,7 @@ def pairs_in(groups: "np.ndarray") -> int:
 
 
 def pictures() -> list[Path]:
-    """Photos first, then small pictures, up to 9,000."""
+    """Photos first, then small images, up to 9,000."""
     root = photo_sets()
     photos = [path for name in ("clothing", "hymenoptera", "coco256") for path in sorted((root / name).rglob("*.jpg"))]
     small = sorted((root / "cifar10" / "test").rglob("*.*"))

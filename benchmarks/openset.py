@@ -1,4 +1,4 @@
-"""Pictures of classes that were left out: the usual familiarity score against pytorch-ood's, on the same features."""
+"""Images of classes that were left out: the usual familiarity score against pytorch-ood's, on the same features."""
 
 import os
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Fixed(Model):
 
 @dataclass(frozen=True)
 class Drawn:
-    """Features of known pictures to fit on, to choose by and to judge, of unknown ones, and the known classes."""
+    """Features of known images to fit on, to choose by and to judge, of unknown ones, and the known classes."""
 
     train: tuple[Floats, Rows]
     val: tuple[Floats, Rows]
@@ -86,7 +86,7 @@ def main() -> None:
         )
     remarks = (
         f"AUROC of telling {HELD_OUT} classes that were left out from the others, mean of {DRAWS} draws of them; the "
-        f"best of pytorch-ood {version} is taken anew in each draw, by the very pictures it is judged on. The same "
+        f"best of pytorch-ood {version} is taken anew in each draw, by the very images it is judged on. The same "
         "features and the same head (multinomial logistic regression, its strength chosen on val). kNN there: the "
         "50th neighbour, as it comes. Linnaea: the score `blend` at its defaults, whose parts and weights were chosen "
         "on other draws of classes from these sets."
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def features_of(name: str, kind: str, size: int, most: int) -> tuple[Floats, Rows]:
-    """Features and class indices of a set, of classes with enough pictures."""
+    """Features and class indices of a set, of classes with enough images."""
     dataset = read(photo_sets() / name)
     rows = np.sort(np.random.default_rng(0).permutation(len(dataset))[:most])
     dataset = dataset.take(rows.tolist())

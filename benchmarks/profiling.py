@@ -35,8 +35,8 @@ def main() -> None:
         rows.append(row(name, "fine-tuning", plans["train"], partial(ours, name, plans["train"])))
         rows.append(row(name, "embedding", plans["embed"], partial(embedded, name, plans["embed"])))
     remarks = (
-        f"Shares of the time of the same steps as above, {BATCH} pictures of {SIZE} pixels each, and of embedding "
-        f"{IMAGES} pictures, by torch's profiler: of operators alone, forward and backward. Products at: what matrix "
+        f"Shares of the time of the same steps as above, {BATCH} images of {SIZE} pixels each, and of embedding "
+        f"{IMAGES} images, by torch's profiler: of operators alone, forward and backward. Products at: what matrix "
         "products of linear layers reach, where they are a tenth of the time; with copies of their biases. A format "
         "of 16 bits makes products and convolutions faster, by no more than the two speeds that follow differ; "
         "attention's backward pass, normalisation, activations and sums it makes faster only by moving fewer bytes. "
@@ -71,7 +71,7 @@ def kind_of(operator: str) -> str:
 
 
 def embedded(name: str, plan: Plan) -> object:
-    """Features of a few pictures."""
+    """Features of a few images."""
     return embed(network(name), pictures(IMAGES, SIZE), plan)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.table import keep, photo_sets
 
 SETS = ("clothing", "hymenoptera")
-LIMIT = "8m"
+LIMIT = "10m"
 
 
 def main() -> None:

@@ -271,7 +271,7 @@ def load(folder: str | Path) -> Classifier:
 
 
 def _completed(content: dict[str, Any]) -> dict[str, Any]:
-    """The description with what those of earlier versions do not say: shares of classes, bounds of pictures."""
+    """The description with what those of earlier versions do not say: shares of classes, bounds of images."""
     calibration, recipe = content.get("calibration"), content.get("recipe")
     if isinstance(calibration, dict) and not calibration.keys() & {"prior", "prior_shift"}:
         content = content | {"calibration": calibration | {"prior": [], "prior_shift": []}}

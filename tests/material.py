@@ -1,4 +1,4 @@
-"""What tests are made of: files, archives, pictures, and the command line."""
+"""What tests are made of: files, archives, images, and the command line."""
 
 import io
 import sys
@@ -39,13 +39,13 @@ def pack(path, members):
 
 
 def smooth(number, size=64):
-    """A smooth picture with structure, different for every number."""
+    """A smooth image with structure, different for every number."""
     coarse = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
 
 
 def draw_pets(folder, *names):
-    """Pictures of noise of these names, by turns in the class folders `cat` and `dog`; gives the folder back."""
+    """Images of noise of these names, by turns in the class folders `cat` and `dog`; gives the folder back."""
     for number, name in enumerate(names):
         place = folder / ("cat", "dog")[number % 2] / name
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`linnaea.audit` on folders of pictures: what was planted is found, and what is unchanged is not read again."""
+"""`linnaea.audit` on folders of images: what was planted is found, and what is unchanged is not read again."""
 
 import csv
 import io

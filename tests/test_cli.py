@@ -41,7 +41,7 @@ DEFAULTS_THAT_DIFFER = {"split": {"out"}, "predict": {"output_format", "out"}}
 
 @pytest.fixture(scope="session")
 def colour_photos(tmp_path_factory):
-    """Thirty dark and thirty bright pictures, with a file that is no picture and one that is broken."""
+    """Thirty dark and thirty bright images, with a file that is no image and one that is broken."""
     folder, random = tmp_path_factory.mktemp("cli") / "photos", np.random.default_rng(0)
     for label, lowest in {"dark": 0, "bright": 150}.items():
         (folder / label).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The scikit-learn estimator: scikit-learn's own checks, its idioms, and pictures that lie in files or in memory."""
+"""The scikit-learn estimator: scikit-learn's own checks, its idioms, and images that lie in files or in memory."""
 
 import pickle
 from pathlib import Path
@@ -42,7 +42,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def stripes():
-    """Forty colour pictures (N, 20, 24, 3) of uint8: stripes that lie or stand, on backgrounds of any colour."""
+    """Forty colour images (N, 20, 24, 3) of uint8: stripes that lie or stand, on backgrounds of any colour."""
     random = np.random.default_rng(0)
     pictures = random.integers(0, 120, (40, 1, 1, 3)) + random.integers(0, 30, (40, 20, 24, 3))
     labels = np.array(["lying", "standing"] * 20)
@@ -53,7 +53,7 @@ def stripes():
 
 @pytest.fixture(scope="module")
 def files(stripes, tmp_path_factory):
-    """The same pictures as files."""
+    """The same images as files."""
     folder = tmp_path_factory.mktemp("stripes")
     paths = [folder / f"{number}.png" for number in range(len(stripes[0]))]
     for path, picture in zip(paths, stripes[0], strict=True):

@@ -343,7 +343,7 @@ def test_two_are_compared_within_one_taxonomy():
 
 
 def draw(folder, each=60, seed=0):
-    """Pictures told apart by colour with ease and by shape with trouble; labels are paths, one of them short."""
+    """Images told apart by colour with ease and by shape with trouble; labels are paths, one of them short."""
     random, rows = np.random.default_rng(seed), ["path,label"]
     down, across = np.mgrid[:24, :24] - 11.5
     shapes = {"disc": np.hypot(down, across) < 8, "square": np.maximum(abs(down), abs(across)) < 7}

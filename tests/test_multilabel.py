@@ -1,4 +1,4 @@
-"""The whole way with several labels per image, some of them unknown, on pictures made here."""
+"""The whole way with several labels per image, some of them unknown, on images made here."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def picture(there, random):
 
 
 def draw(folder, count=120, seed=0, unknown=0.1):
-    """Pictures with a table of their labels, a share of which nobody knows; of the fifth nothing is known."""
+    """Images with a table of their labels, a share of which nobody knows; of the fifth nothing is known."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     rows = [("path", "label", "unknown")]
@@ -204,7 +204,7 @@ def test_the_report_speaks_of_labels_and_misses_nothing(run):
 def test_the_report_shows_wrong_labels_with_their_pictures(untrained):
     html = ln.report(untrained).read_text(encoding="utf-8")
     page = Words(html)
-    assert "answering the same for every picture" in page.text
+    assert "answering the same for every image" in page.text
     assert "readable images have a wrong label" in page.text
     assert "answered although absent, with" in page.text
     assert html.count("data:image/jpeg;base64,") >= 6
@@ -228,7 +228,7 @@ def test_a_sheet_shows_each_label_with_all_that_its_picture_shows(photos, tmp_pa
 
 @pytest.fixture
 def others(tmp_path):
-    """Other pictures, whose table is given by rows of path and label."""
+    """Other images, whose table is given by rows of path and label."""
     draw(tmp_path / "others", 30, seed=7, unknown=0.0)
 
     def table(rows, header=("path", "label")):
@@ -280,7 +280,7 @@ def test_one_label_per_image_is_no_truth_for_several_and_the_reverse(run, others
 
 
 def with_splits(photos, folder, change):
-    """The same pictures with given splits, and rows changed by a function of split and row."""
+    """The same images with given splits, and rows changed by a function of split and row."""
     (folder / "photos").mkdir()
     header, *rows = rows_of(photos / "labels.csv")
     splits = ["train"] * 70 + ["val"] * 30 + ["test"] * 20

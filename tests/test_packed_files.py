@@ -16,7 +16,7 @@ from linnaea.runtime.containers import Member
 
 
 def pictures(count, seed=0):
-    """Dark pictures with a bright bar, upright or lying, (N, 16, 16), and which it is."""
+    """Dark images with a bright bar, upright or lying, (N, 16, 16), and which it is."""
     random = np.random.default_rng(seed)
     images = random.integers(0, 90, (count, 16, 16), dtype=np.uint8)
     kinds = np.arange(count) % 2
@@ -30,7 +30,7 @@ def pictures(count, seed=0):
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("plain") / "bars"
     images, kinds = pictures(72)
-    images[70:] = images[0], images[1]  # so that the audit shows pictures
+    images[70:] = images[0], images[1]  # so that the audit shows images
     for number, (image, kind) in enumerate(zip(images, kinds, strict=True)):
         place = root / ("upright" if kind else "lying") / f"{number:03}.png"
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The whole way on pictures made here: what a run leaves, what it refuses, and that it resumes."""
+"""The whole way on images made here: what a run leaves, what it refuses, and that it resumes."""
 
 import json
 

@@ -19,7 +19,7 @@ def width_of(file):
 
 @pytest.fixture(scope="module")
 def sides(tmp_path_factory):
-    """Noise with a bright square at the left (30 pictures), at the right (30) or in the middle (8)."""
+    """Noise with a bright square at the left (30 images), at the right (30) or in the middle (8)."""
     folder, random = tmp_path_factory.mktemp("data") / "sides", np.random.default_rng(0)
     for name, count, left in (("left", 30, 1), ("right", 30, 15), ("middle", 8, 8)):
         for number in range(count):

@@ -55,7 +55,7 @@ def test_without_ood_scores_they_are_not_asked_for():
 
 @pytest.fixture
 def photos(tmp_path):
-    """One dark and one bright picture of each class."""
+    """One dark and one bright image of each class."""
     for name in ("ant", "bee"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for level in (20, 200):
@@ -66,7 +66,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def breaks_on_dark():
-    """A classifier that has much to say, and of dark pictures what is not a number."""
+    """A classifier that has much to say, and of dark images what is not a number."""
     model = build("hog", {"classes": 2, "size": 32})
     features = model.features
 

@@ -1,4 +1,4 @@
-"""Pictures of nothing that was learnt: held out, judged, discovered and grown by, through the verbs."""
+"""Images of nothing that was learnt: held out, judged, discovered and grown by, through the verbs."""
 
 import json
 from collections import Counter
@@ -48,7 +48,7 @@ def run(photos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def strange(tmp_path_factory):
-    """Other pictures of the colours that were held out, in one folder."""
+    """Other images of the colours that were held out, in one folder."""
     return paint(tmp_path_factory.mktemp("strange") / "found", UNKNOWN, count=20, seed=7)
 
 

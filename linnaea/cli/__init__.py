@@ -90,7 +90,7 @@ def _logged(command: Callable[..., Any]) -> Callable[..., Any]:
         import logging
         import warnings
 
-        warnings.filterwarnings("ignore", module=r"PIL\.")  # broken remarks in a picture that is read all the same
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # broken remarks in an image that is read all the same
         logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
         logging.getLogger("linnaea").addFilter(harmless)
         logging.getLogger("linnaea").setLevel(logging.INFO)

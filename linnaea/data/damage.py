@@ -15,7 +15,7 @@ END_OF_IMAGE, START_OF_SCAN = 0xD9, 0xDA
 ALONE = (0x01, 0xD8)  # markers without a segment
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-MOST_SCANS = 100  # each is a pass over the whole picture; encoders make 4 to 20
+MOST_SCANS = 100  # each is a pass over the whole image; encoders make 4 to 20
 ZEROS = 128  # bytes: a disk or a download leaves at least a sector of them
 FILLER = b"\x5b\xa4" * 2048
 CUT = "cut off before its end"
@@ -87,7 +87,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def filled_up(content: bytes) -> bytes:
-    """A JPEG with more coded data before its end: the same picture if it is whole, another if some was missing."""
+    """A JPEG with more coded data before its end: the same image if it is whole, another if some was missing."""
     ends = [place - 2 for code, place, _ in _segments(content) if code == END_OF_IMAGE]
     return content[: ends[0]] + FILLER + content[ends[0] :] if ends else content
 
@@ -113,7 +113,7 @@ def webp_size(content: bytes) -> tuple[int, int] | None:
 
 
 def webp_ends_in_zeros(content: bytes) -> bool:
-    """Whether the coded picture ends in so many zeros as only a flat picture needs, or one whose end was lost."""
+    """Whether the coded image ends in so many zeros as only a flat image needs, or one whose end was lost."""
     place = 12
     while place + 8 <= len(content):
         name, length = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")

@@ -34,7 +34,7 @@ SPARE = 2  # a scaled JPEG keeps this many pixels for each one that is asked for
 PAD_GREY = (128, 128, 128)
 MOST_BYTES = 512 * 2**20
 MOST_PIXELS = 50_000_000
-WHITE = 65_535  # the highest value of a 16-bit grey picture
+WHITE = 65_535  # the highest value of a 16-bit grey image
 USED_BITS = (8, 10, 12, 14, 16)  # that such values are known to have
 UNLIKELY = (91, 164, 37, 90)  # a ground that shows where a decoder has written nothing
 BLACK = (0, 0, 0, 0)
@@ -61,7 +61,7 @@ class UnreadableError(ValueError):
 
 
 class DamagedError(UnreadableError):
-    """Part of the picture is missing or wrong; `image` is what can be seen of it, RGB, black where nothing is."""
+    """Part of the image is missing or wrong; `image` is what can be seen of it, RGB, black where nothing is."""
 
     def __init__(self, reason: str, image: Image.Image) -> None:
         super().__init__(f"damaged image: {reason}")
@@ -72,8 +72,8 @@ class DamagedError(UnreadableError):
 class Bounds:
     """What is decoded: at most so many pixels, as the header declares them.
 
-    `white` is the value of 16-bit grey that is white; None is the highest of as many bits as the picture itself uses,
-    for pictures that belong to no set.
+    `white` is the value of 16-bit grey that is white; None is the highest of as many bits as the image itself uses,
+    for images that belong to no set.
     """
 
     max_pixels: int = MOST_PIXELS
@@ -87,9 +87,9 @@ def decode(
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey is scaled to 8 bits, and of an animation
     the first frame counts. A JPEG of at least four times the size is decoded at a half, a quarter or an eighth of it,
-    never below twice the size, before it is resized. `fit` says how a picture becomes square: "crop" keeps the centre,
+    never below twice the size, before it is resized. `fit` says how an image becomes square: "crop" keeps the centre,
     "pad" keeps all of it on grey, "stretch" bends it. Resizing is Pillow's antialiased bicubic. Raises UnreadableError,
-    and DamagedError where the picture is not whole.
+    and DamagedError where the image is not whole.
     """
     if fit not in FITS:
         raise ValueError(f"fit is {fit!r}; expected one of {', '.join(FITS)}.")
@@ -97,7 +97,7 @@ def decode(
 
 
 def read_rgb(source: str | Path | bytes, size: int, bounds: Bounds = Bounds()) -> Image.Image:
-    """The whole picture as RGB, upright; a large JPEG no larger than it must be for squares of `size` pixels."""
+    """The whole image as RGB, upright; a large JPEG no larger than it must be for squares of `size` pixels."""
     content = source if isinstance(source, bytes) else _content_of(Path(source))
     try:
         image, damage = _decoded(content, size, bounds.max_pixels)
@@ -114,7 +114,7 @@ def read_rgb(source: str | Path | bytes, size: int, bounds: Bounds = Bounds()) -
 def open_image(content: bytes, max_pixels: int = MOST_PIXELS) -> ImageFile.ImageFile:
     """The header of an image file's bytes, in the formats that we know; raises UnreadableError for anything else.
 
-    Not `Image.open`, which tries every format, some by starting other programs, and warns of large pictures.
+    Not `Image.open`, which tries every format, some by starting other programs, and warns of large images.
     """
     for name in FORMATS:
         make, accepts = Image.OPEN[name]
@@ -136,7 +136,7 @@ def orientation_of(image: Image.Image) -> int:
     """How the camera was held, 1 to 8, by EXIF; 1 where that cannot be read."""
     try:
         given = image.getexif().get(ORIENTATION)
-    except Exception:  # noqa: BLE001  a broken remark does not make the picture unreadable
+    except Exception:  # noqa: BLE001  a broken remark does not make the image unreadable
         return 1
     return given if isinstance(given, int) and given in UPRIGHT else 1
 
@@ -165,7 +165,7 @@ def _require_pixels(size: tuple[int, int], most: int) -> None:
 
 
 def _decoded(content: bytes, size: int, most: int) -> tuple[ImageFile.ImageFile, str]:
-    """The picture as its format has it, and what is wrong with it, "" for nothing."""
+    """The image as its format has it, and what is wrong with it, "" for nothing."""
     image = _opened(content, size, most)
     damage = damage_in(content, str(image.format))
     fault = _load(image, UNLIKELY)
@@ -230,7 +230,7 @@ def _is_row(image: Image.Image, top: int, ground: tuple[int, ...]) -> bool:
 
 
 def _lost_tail(content: bytes, image: ImageFile.ImageFile, size: int, most: int) -> str:
-    """What is lost without a trace but the picture itself, "" for nothing."""
+    """What is lost without a trace but the image itself, "" for nothing."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return "" if all(_is_whole(content, image, *tags) for tags in PARTS) else "its last strips are missing"
     if image.format == "WEBP":

@@ -44,7 +44,7 @@ class Digest(Opened):
 
     @property
     def thumbnails(self) -> Images:
-        """The whole picture of each image, stretched (N, 32, 32, 3)."""
+        """Each whole image, stretched (N, 32, 32, 3)."""
         return np.asarray(self.records["thumbnail"])
 
     @property
@@ -97,7 +97,7 @@ def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Di
 
 
 def _examine(content: bytes, recipe: Recipe, record: Records) -> tuple[Images, str]:
-    """Fill a record (1,) with all but the features; the picture's pixels and the SHA-256 of its file."""
+    """Fill a record (1,) with all but the features; the image's pixels and the SHA-256 of its file."""
     image = read_rgb(content, recipe.size, recipe.bounds)
     thumbnail = thumbnail_of(image)
     facts = read_facts(content, recipe.max_pixels)

@@ -1,4 +1,4 @@
-"""Images that are the same picture: the same bytes, or nearly the same pixels."""
+"""Images that are the same image: the same bytes, or nearly the same pixels."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -18,9 +18,9 @@ Groups = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.floating]
 THUMBNAIL = 32
 COARSE = 8
-CUTS = (0.0, 0.03, 0.05)  # of each side: a picture is also looked for among the middles of others
-ALIKE = 0.9  # cosine similarity of coarse pictures that is worth a closer look
-WHITENED_ALIKE = 0.76  # the same, once what all pictures here have in common counts less
+CUTS = (0.0, 0.03, 0.05)  # of each side: an image is also looked for among the middles of others
+ALIKE = 0.9  # cosine similarity of coarse images that is worth a closer look
+WHITENED_ALIKE = 0.76  # the same, once what all images here have in common counts less
 WHITENING = 0.35
 ENOUGH_TO_WHITEN = 500
 MOST_PAIRS = 4  # per image are looked at closely, the most similar ones,
@@ -28,15 +28,15 @@ FEW_PAIRS = 10_000  # and so many in any case
 AT_ONCE = 8192
 FEWEST_AT_ONCE, VIEWED_AT_ONCE = 32, 256
 PATIENCE = 3_000  # pairs in a row that are not the same in detail; those to come are less similar still
-FLAT = 4.0  # pictures whose thumbnails vary less than this, in grey levels, have no structure to compare
+FLAT = 4.0  # images whose thumbnails vary less than this, in grey levels, have no structure to compare
 
 
 def duplicate_groups(
     thumbnails: Images, sha256: Sequence[str], look: Callable[[int], Images] | None = None
 ) -> tuple[Groups, bool]:
-    """A group number per image (N,), equal for images that show the same picture, and whether all were compared.
+    """A group number per image (N,), equal for copies of one image, and whether all were compared.
 
-    Files with equal bytes are duplicates; so are, where `look` gives the picture (S, S, 3) of a row at its own
+    Files with equal bytes are duplicates; so are, where `look` gives the image (S, S, 3) of a row at its own
     resolution, those that differ by no more than a copy does: of the `thumbnails` (N, 32, 32, 3) that are similar when
     coarse (each against the others and their middles, all pairs) and lie over one another, `same_in_detail` decides.
     Where more pairs than a few per image are similar, only the most similar ones are looked at. All members of a group
@@ -84,7 +84,7 @@ def _equal(values: Iterable[object]) -> list[tuple[int, int]]:
 
 
 def thumbnail_of(image: Image.Image) -> Images:
-    """The whole of an RGB picture, stretched to (32, 32, 3)."""
+    """The whole of an RGB image, stretched to (32, 32, 3)."""
     return np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
@@ -178,9 +178,9 @@ def _members(first: int, neighbours: Mapping[int, set[int]], settled: set[int], 
 
 
 def _coarse_views(grey: Vectors) -> tuple[list[Vectors], float]:
-    """Unit vectors (N, 64) of whole pictures and of their middles, and the similarity that is worth a closer look.
+    """Unit vectors (N, 64) of whole images and of their middles, and the similarity that is worth a closer look.
 
-    In large sets the directions in which all pictures vary are damped, so that unrelated pictures are less similar.
+    In large sets the directions in which all images vary are damped, so that unrelated images are less similar.
     """
     views = [_coarse(grey, cut) for cut in CUTS]
     if len(grey) < ENOUGH_TO_WHITEN:
@@ -192,7 +192,7 @@ def _coarse_views(grey: Vectors) -> tuple[list[Vectors], float]:
 
 
 def _coarse(grey: Vectors, cut: float) -> Vectors:
-    """The middle of pictures (N, 32, 32), less `cut` of each side, as 8 x 8 averages of unit length and mean zero."""
+    """The middle of images (N, 32, 32), less `cut` of each side, as 8 x 8 averages of unit length and mean zero."""
     edges = np.linspace(cut, 1 - cut, COARSE + 1) * THUMBNAIL
     places = np.arange(THUMBNAIL)
     overlap = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)

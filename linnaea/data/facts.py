@@ -55,7 +55,7 @@ def read_facts(content: bytes, max_pixels: int) -> Facts:
 
 
 def _camera(image: Image.Image) -> str:
-    """Make and model; empty where the tags are absent or broken, since the picture may be good for all that."""
+    """Make and model; empty where the tags are absent or broken, since the image may be good for all that."""
     try:
         tags = image.getexif()
         names = [tags.get(ExifTags.Base.Make), tags.get(ExifTags.Base.Model)]

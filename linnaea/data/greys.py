@@ -13,10 +13,10 @@ logger = logging.getLogger("linnaea")
 
 
 def recipe_for(paths: Sequence[Located], size: int, fit: str = "crop", max_pixels: int | None = None) -> Recipe:
-    """The recipe for a set of files: white is the highest value of as many bits as its 16-bit grey pictures use.
+    """The recipe for a set of files: white is the highest value of as many bits as its 16-bit grey images use.
 
-    One scale for the whole set, so that a dark picture stays dark; a recipe is kept with what was learnt by it, and is
-    then the scale of pictures to come. `max_pixels` None is 50 megapixels.
+    One scale for the whole set, so that a dark image stays dark; a recipe is kept with what was learnt by it, and is
+    then the scale of images to come. `max_pixels` None is 50 megapixels.
     """
     recipe = Recipe(size, fit, MOST_PIXELS if max_pixels is None else max_pixels)
     if not any(_is_deep(path, recipe) for path in paths[:: max(1, len(paths) // LOOKED_AT)]):
@@ -36,7 +36,7 @@ def _is_deep(path: Located, recipe: Recipe) -> bool:
 
 
 def _white(paths: Sequence[Located], recipe: Recipe) -> int | None:
-    """The white of all 16-bit pictures together, known at the first that needs all bits; None where all are black."""
+    """The white of all 16-bit images together, known at the first that needs all bits; None where all are black."""
     highest = 0
     for start in range(0, len(paths), LOOKED_AT):
         part = paths[start : start + LOOKED_AT]
@@ -54,7 +54,7 @@ def _white(paths: Sequence[Located], recipe: Recipe) -> int | None:
 
 
 def _values(path: Located, recipe: Recipe) -> Iterator[int]:
-    """The highest value of a 16-bit grey picture, if it is one."""
+    """The highest value of a 16-bit grey image, if it is one."""
     try:
         with open_image(read_content(path), recipe.max_pixels) as image:
             if image.mode.startswith("I"):

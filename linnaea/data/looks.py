@@ -1,4 +1,4 @@
-"""How a picture looks, in a few numbers: dark, bright, flat, sharp, and what the crop cuts away."""
+"""How an image looks, in a few numbers: dark, bright, flat, sharp, and what the crop cuts away."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from linnaea.data.spectrum import fall
 
 Numbers = npt.NDArray[np.floating]
 FAINTEST = 1.0  # sum of gradients of a thumbnail below which there is nothing to cut away
-SIDE = 112  # pictures are measured at about this size
+SIDE = 112  # images are measured at about this size
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
 
 
@@ -20,7 +20,7 @@ class Looks:
 
     `dark` is the brightness that all but a hundredth of its pixels stay below, `bright` the one that all but a
     twentieth exceed, both 0 to 1; `spread` the standard deviation of brightness; `sharpness` that of its Laplacian
-    relative to it; `cut_away` the share of the gradients of the whole picture outside its central square; `fall` how
+    relative to it; `cut_away` the share of the gradients of the whole image outside its central square; `fall` how
     far its spectrum falls, as in `linnaea.data.spectrum`.
     """
 
@@ -38,7 +38,7 @@ class Looks:
 
 
 def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8], full: Image.Image) -> Numbers:
-    """The numbers of `Looks` (6,) of a whole RGB picture, also given as a thumbnail (S, S, 3) and at full size."""
+    """The numbers of `Looks` (6,) of a whole RGB image, also given as a thumbnail (S, S, 3) and at full size."""
     small = image if max(image.size) < 2 * SIDE else image.reduce(max(1, max(image.size) // SIDE))
     levels = np.asarray(small.convert("L"))
     below = np.bincount(levels.ravel(), minlength=256).cumsum()
@@ -58,7 +58,7 @@ def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8], full: Image.Im
 
 
 def _laplacian(brightness: Numbers) -> float:
-    """The standard deviation of the Laplacian; zero for pictures too small to have one."""
+    """The standard deviation of the Laplacian; zero for images too small to have one."""
     if min(brightness.shape) < 3:
         return 0.0
     around = brightness[:-2, 1:-1] + brightness[2:, 1:-1] + brightness[1:-1, :-2] + brightness[1:-1, 2:]
@@ -66,7 +66,7 @@ def _laplacian(brightness: Numbers) -> float:
 
 
 def _outside_square(brightness: Numbers, ratio: float) -> float:
-    """The share of gradients outside the central square of a picture that was stretched from width by height."""
+    """The share of gradients outside the central square of an image that was stretched from width by height."""
     down, across = np.gradient(brightness)
     detail = np.hypot(across, down)
     side = len(brightness)

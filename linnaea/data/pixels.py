@@ -49,8 +49,8 @@ QUICK_SECONDS = 0.001
 class Recipe:
     """How a file becomes pixels: `size` is the side of the square in pixels, `fit` crop, pad or stretch.
 
-    A picture whose header declares more than `max_pixels` is not decoded. `white` is the value of 16-bit grey pictures
-    that is white, less than 65,535 where a set uses fewer bits; None, where there was none, goes by each picture.
+    An image whose header declares more than `max_pixels` is not decoded. `white` is the value of 16-bit grey images
+    that is white, less than 65,535 where a set uses fewer bits; None, where there was none, goes by each image.
     """
 
     size: int
@@ -71,7 +71,7 @@ class Recipe:
 
     @property
     def bounds(self) -> Bounds:
-        """What of it is asked for before a picture is made square."""
+        """What of it is asked for before an image is made square."""
         return Bounds(self.max_pixels, self.white)
 
     @property
@@ -83,7 +83,7 @@ class Recipe:
     def decode(self, source: Located | bytes) -> tuple[Images, str]:
         """Pixels of shape (size, size, 3) and the SHA-256 of the file's bytes; raises UnreadableImageError.
 
-        Where the picture is not whole, that is a DamagedImageError with what can be seen of it.
+        Where the image is not whole, that is a DamagedImageError with what can be seen of it.
         """
         try:
             content = source if isinstance(source, bytes) else read_content(source)
@@ -95,7 +95,7 @@ class Recipe:
 
 
 class DamagedImageError(UnreadableImageError):
-    """A picture of which part is missing or wrong; `pixels` (size, size, 3) is what can be seen of it."""
+    """An image of which part is missing or wrong; `pixels` (size, size, 3) is what can be seen of it."""
 
     def __init__(self, error: DamagedError, pixels: Images) -> None:
         super().__init__(str(error))
@@ -141,7 +141,7 @@ class Decoded(Opened):
 def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True, salvage: bool = False) -> Decoded:
     """Decode every file once, on all cores, and never again while it stays as it is, where pixels are kept.
 
-    With `salvage` a picture that is not whole is decoded as far as it goes, and listed. Large sets lie in a temporary
+    With `salvage` an image that is not whole is decoded as far as it goes, and listed. Large sets lie in a temporary
     memory-mapped file.
     """
     images, namespace = _allocate((len(paths), recipe.size, recipe.size, 3)), f"pixels {recipe.namespace}"

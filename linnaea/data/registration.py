@@ -1,4 +1,4 @@
-"""Is one picture the other, re-encoded, resized, brightened or a little cropped? Found by laying one over the other."""
+"""Is one image the other, re-encoded, resized, brightened or a little cropped? Found by laying one over the other."""
 
 from dataclasses import dataclass
 
@@ -17,16 +17,16 @@ FINE_STEPS = ((1, 2),)
 SURE_STEPS = ((1, 4),)
 LARGEST_STEP, LARGEST_SHIFT, LARGEST_ZOOM = 0.15, 0.2, 1.22
 DAMPING = 1e-3
-COARSE = 0.9  # correlation of 16 x 16 pictures that is worth a closer look
-EXPLAINED = 0.9  # share of the variance of the colours that the other picture explains
-STRAY = 0.4  # largest difference anywhere, in standard deviations of the picture
+COARSE = 0.9  # correlation of 16 x 16 images that is worth a closer look
+EXPLAINED = 0.9  # share of the variance of the colours that the other image explains
+STRAY = 0.4  # largest difference anywhere, in standard deviations of the image
 SATURATED = 250.0
 AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where pictures of a batch lie on others: zoom (P, 2) and shift (P, 2) across and down, in half sides."""
+    """Where images of a batch lie on others: zoom (P, 2) and shift (P, 2) across and down, in half sides."""
 
     zoom: Tensor
     shift: Tensor
@@ -40,7 +40,7 @@ class Placement:
         return Placement(1 / self.zoom, -self.shift / self.zoom)
 
     def apply(self, pictures: Tensor, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
-        """Pictures (P, C, S, S) seen through the placement, and which pixels lie inside them (P, 1, S, S)."""
+        """Images (P, C, S, S) seen through the placement, and which pixels lie inside them (P, 1, S, S)."""
         side = pictures.shape[-1]
         steps = _positions(side)
         across = steps.view(1, 1, -1) * self.zoom[:, 0].view(-1, 1, 1) + self.shift[:, 0].view(-1, 1, 1)
@@ -51,7 +51,7 @@ class Placement:
 
 
 def agree_when_small(left: Thumbnails, right: Thumbnails) -> Flags:
-    """Whether each pair of thumbnails (P, 32, 32, 3) may show the same picture, whichever is the crop (P,)."""
+    """Whether each pair of thumbnails (P, 32, 32, 3) may show the same image, whichever is the crop (P,)."""
     same = same_picture(left, right)
     other = ~same
     same[other] = same_picture(right[other], left[other])
@@ -59,7 +59,7 @@ def agree_when_small(left: Thumbnails, right: Thumbnails) -> Flags:
 
 
 def same_picture(left: Thumbnails, right: Thumbnails) -> npt.NDArray[np.bool_]:
-    """Whether each pair of thumbnails (P, 32, 32, 3) may show the same picture (P,): what a closer look decides.
+    """Whether each pair of thumbnails (P, 32, 32, 3) may show the same image (P,): what a closer look decides.
 
     The left one is zoomed by up to 1.22, shifted by up to a tenth of its side and given another contrast and
     brightness so as to fit the right one (Lucas and Kanade 1981, with gain and bias), and then must explain 90 % of
@@ -84,7 +84,7 @@ def _same(left: Tensor, right: Tensor) -> npt.NDArray[np.bool_]:
 
 
 def register(left: Tensor, right: Tensor, start: Placement | None = None) -> Placement:
-    """Where grey pictures (P, 1, S, S) lie on others: from the middle on, either way round, or from a near start."""
+    """Where grey images (P, 1, S, S) lie on others: from the middle on, either way round, or from a near start."""
     if start is not None:
         return _register(left, right, start, SURE_STEPS)[0]
     (ahead, reached), (back, returned) = (_from_the_middle(*pair) for pair in ((left, right), (right, left)))
@@ -101,7 +101,7 @@ def _from_the_middle(left: Tensor, right: Tensor) -> tuple[Placement, Tensor]:
 def _register(
     left: Tensor, right: Tensor, placement: Placement, steps: tuple[tuple[int, int], ...]
 ) -> tuple[Placement, Tensor]:
-    """A better placement of grey pictures (P, 1, S, S) on others, and their correlation there."""
+    """A better placement of grey images (P, 1, S, S) on others, and their correlation there."""
     before = placement
     for shrink, count in steps:
         small, target = functional.avg_pool2d(left, shrink), functional.avg_pool2d(right, shrink)
@@ -159,7 +159,7 @@ def _correlation(left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
 
 
 def _centred(pictures: Tensor, weight: Tensor) -> Tensor:
-    """Pictures less their mean where the weight is one, zero elsewhere."""
+    """Images less their mean where the weight is one, zero elsewhere."""
     total = (weight.sum(dim=(1, 2, 3), keepdim=True) * pictures.shape[1]).clamp(min=1)
     return (pictures - (pictures * weight).sum(dim=(1, 2, 3), keepdim=True) / total) * weight
 
@@ -169,7 +169,7 @@ def _energy(pictures: Tensor) -> Tensor:
 
 
 def grey(pictures: Tensor) -> Tensor:
-    """The brightness (P, 1, S, S) of colour pictures (P, 3, S, S)."""
+    """The brightness (P, 1, S, S) of colour images (P, 3, S, S)."""
     red, green, blue = (weight * pictures[:, row : row + 1] for row, weight in enumerate(GREY))
     return red + green + blue
 

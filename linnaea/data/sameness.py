@@ -1,4 +1,4 @@
-"""Do two pictures, laid over one another at their own resolution, differ anywhere by more than copying explains?"""
+"""Do two images, laid over one another at their own resolution, differ anywhere by more than copying explains?"""
 
 from collections.abc import Callable, Sequence
 
@@ -17,8 +17,8 @@ from linnaea.runtime.containers import Located
 
 Floats = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8]
-SIDES = (32, 48, 64, 96, 128, 192, 256)  # a picture is looked at on the largest that is no larger than its own
-ALIGNED_AT = 128  # finer pictures are laid over one another at about this size, to a twentieth of a pixel
+SIDES = (32, 48, 64, 96, 128, 192, 256)  # an image is looked at on the largest that is no larger than its own
+ALIGNED_AT = 128  # finer images are laid over one another at about this size, to a twentieth of a pixel
 COARSEST = 24
 TONED_AT = 128  # the tone curve is fitted at no more than this side
 CLIPPED = (5.0, 250.0)  # levels beyond which a pixel says nothing about the tone curve
@@ -32,7 +32,7 @@ AT_ONCE = 24
 
 
 def viewer(paths: Sequence[Located], recipe: Recipe) -> Callable[[int], Images]:
-    """How to look at the picture of a row as a square (S, S, 3) at its own resolution, up to 256.
+    """How to look at the image of a row as a square (S, S, 3) at its own resolution, up to 256.
 
     Of the `recipe` all but the size counts.
 
@@ -50,13 +50,13 @@ def viewer(paths: Sequence[Located], recipe: Recipe) -> Callable[[int], Images]:
 
 
 def at_own_size(image: Image.Image, fit: str) -> Images:
-    """An RGB picture as a square (S, S, 3) of one of `SIDES`, the largest that is no larger than its own."""
+    """An RGB image as a square (S, S, 3) of one of `SIDES`, the largest that is no larger than its own."""
     side = max((side for side in SIDES if side <= min(image.size)), default=SIDES[0])
     return np.asarray(square(image, side, fit))
 
 
 def differences(left: Sequence[Images], right: Sequence[Images]) -> Floats:
-    """How much each pair of pictures (S, S, 3) differs where it differs most, at the smaller side (P,).
+    """How much each pair of images (S, S, 3) differs where it differs most, at the smaller side (P,).
 
     The one is laid over the other and given its tone curve, channel by channel. Then, at each resolution down from the
     finest, the difference in every window of 8 x 8 pixels is taken as a multiple of what copying explains: the steps of
@@ -75,7 +75,7 @@ def differences(left: Sequence[Images], right: Sequence[Images]) -> Floats:
 
 
 def _stack(pictures: Sequence[Images], side: int) -> Tensor:
-    """Pictures as a tensor (P, 3, S, S) at this side."""
+    """Images as a tensor (P, 3, S, S) at this side."""
     resized = [
         picture if len(picture) == side else Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
         for picture in pictures
@@ -89,7 +89,7 @@ def _clipped(pictures: Tensor) -> Tensor:
 
 
 def _differences(left: Tensor, right: Tensor) -> Tensor:
-    """Of pictures (P, 3, S, S) laid over others, the largest difference (P,), or the first found beyond `MOST`."""
+    """Of images (P, 3, S, S) laid over others, the largest difference (P,), or the first found beyond `MOST`."""
     placement = _aligned(left, right)
     shrinks = [2**step for step in range(8) if right.shape[-1] // 2**step >= COARSEST]
     worst, curves = torch.zeros(len(left)), torch.zeros(len(left), 3, 3)
@@ -132,7 +132,7 @@ def _tone_curves(seen: Tensor, right: Tensor, inside: Tensor) -> Tensor:
 
 
 def _toned(seen: Tensor, curve: Tensor) -> Tensor:
-    """Pictures (P, 3, S, S) with another tone curve."""
+    """Images (P, 3, S, S) with another tone curve."""
     bias, slope, bend = (curve[..., power].view(*curve.shape[:2], 1, 1) for power in range(3))
     return (bias + seen * (1 + slope / 255 + seen * (bend / 255**2))).clamp(0, 255)
 
@@ -152,12 +152,12 @@ def _worst(expected: Tensor, right: Tensor, inside: Tensor, *, most_noise: float
 
 
 def _pooled(pictures: Tensor, width: int) -> Tensor:
-    """Averages of pictures (P, 1, S, S) over windows of one or two `WINDOW`s around the same places (P, W)."""
+    """Averages of images (P, 1, S, S) over windows of one or two `WINDOW`s around the same places (P, W)."""
     return functional.avg_pool2d(pictures, width, STRIDE, (width - WINDOW) // 2, count_include_pad=False).flatten(1)
 
 
 def _smooth(pictures: Tensor) -> Tensor:
-    """Pictures (P, 1, S, S) averaged over 3 x 3 pixels with binomial weights: less noise, less compression."""
+    """Images (P, 1, S, S) averaged over 3 x 3 pixels with binomial weights: less noise, less compression."""
     line = torch.tensor([0.25, 0.5, 0.25])
     return functional.conv2d(
         functional.pad(pictures, (1, 1, 1, 1), mode="replicate"), (line[:, None] * line).view(1, 1, 3, 3)

@@ -1,4 +1,4 @@
-"""Was a picture enlarged? Its spectrum says: what was added holds no detail of its own."""
+"""Was an image enlarged? Its spectrum says: what was added holds no detail of its own."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,10 @@ FAINTEST = 1.5  # power of ten of the middle below which there is too little to 
 
 
 def fall(image: Image.Image) -> float:
-    """By how many powers of ten the power of a picture falls from middle to high frequencies, where it falls least.
+    """By how many powers of ten the power of an image falls from middle to high frequencies, where it falls least.
 
-    Photos fall by about 0.8, few by more than 1.3, and pictures enlarged to twice their size by 1.5 or more. The middle
-    and the corners are looked at, at the picture's own pixels; 0 where all of them are smooth, or the picture is small.
+    Photos fall by about 0.8, few by more than 1.3, and images enlarged to twice their size by 1.5 or more. The middle
+    and the corners are looked at, at the image's own pixels; 0 where all of them are smooth, or the image is small.
     """
     levels = np.asarray(image.convert("L"), dtype=np.float32)
     height, width = levels.shape

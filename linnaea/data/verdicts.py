@@ -1,4 +1,4 @@
-"""Verdicts on pairs of pictures, first when small, then in detail; each is reached once and remembered."""
+"""Verdicts on pairs of images, first when small, then in detail; each is reached once and remembered."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ VIEWS_KEPT = 256
 
 
 class Judge:
-    """What is the same among pictures of known content: by their thumbnails (N, 32, 32, 3), and by looking at them.
+    """What is the same among images of known content: by their thumbnails (N, 32, 32, 3), and by looking at them.
 
-    `look` gives the picture (S, S, 3) of a row at its own resolution. `fruitless` counts the pairs that were looked at
+    `look` gives the image (S, S, 3) of a row at its own resolution. `fruitless` counts the pairs that were looked at
     since the last that were the same.
     """
 
@@ -71,7 +71,7 @@ class Judge:
         return list(map(float, found[:, 0]))
 
     def _name(self, pair: Pair) -> str:
-        """The same for the two in either order; a thumbnail also tells how the picture became square."""
+        """The same for the two in either order; a thumbnail also tells how the image became square."""
         each = sorted(self._sha256[row].encode() + self.thumbnails[row].tobytes() for row in pair)
         return hashlib.sha256(b"".join(each)).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Names that may carry a number: `rotation` turns pictures as is usual, `rotation:30` by up to 30 degrees."""
+"""Names that may carry a number: `rotation` turns images as is usual, `rotation:30` by up to 30 degrees."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeVar

@@ -37,7 +37,7 @@ def measure_training(
 
     `images` is how many the network will be trained on, all epochs counted; `given` says that `batch_size` was asked
     for by hand, and stays. Formats are compared by features in evaluation mode: the logits of a network that has learnt
-    nothing hardly differ between pictures. Weights, buffers and random numbers are left as they were.
+    nothing hardly differ between images. Weights, buffers and random numbers are left as they were.
     """
     prepare_processor()
     model.to(device)

@@ -1,4 +1,4 @@
-"""What a picture shows, as a class index or as a weight per class, and how well answers agree with it."""
+"""What an image shows, as a class index or as a weight per class, and how well answers agree with it."""
 
 from typing import Any
 

@@ -36,7 +36,7 @@ LAST, BEST = "last.safetensors", "best.safetensors"
 
 @dataclass(frozen=True)
 class Examples:
-    """Decoded pictures (N, S, S, 3) of uint8 and their targets: class indices (N,), or 0, 1 and NaN (N, K)."""
+    """Decoded images (N, S, S, 3) of uint8 and their targets: class indices (N,), or 0, 1 and NaN (N, K)."""
 
     images: Images
     targets: Targets

@@ -1,4 +1,4 @@
-"""What an augmentation does to a quick classifier: evidence on whether it changes what pictures show."""
+"""What an augmentation does to a quick classifier: evidence on whether it changes what images show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ EXCHANGED = 0.1
 
 @dataclass(frozen=True)
 class Confusion:
-    """Of `n` changed pictures of the class `truth`, all named rightly as they are, `count` are taken for another.
+    """Of `n` changed images of the class `truth`, all labelled correctly as they are, `count` are taken for another.
 
-    `kept` are still named rightly.
+    `kept` are still labelled correctly.
     """
 
     truth: int
@@ -53,10 +53,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Trial:
-    """What was seen of one augmentation on `n` val pictures as they are.
+    """What was seen of one augmentation on `n` val images as they are.
 
-    `right` of them are named rightly by a classifier that learnt from pictures as they are; `lost` only by it, `won`
-    only by one that learnt from changed pictures too. `confusions` is what the first one takes changed pictures for,
+    `right` of them are labelled correctly by a classifier that learnt from images as they are; `lost` only by it, `won`
+    only by one that learnt from changed images too. `confusions` is what the first one takes changed images for,
     exchanged classes and the most frequent first; none where labels are mixed.
     """
 
@@ -69,7 +69,7 @@ class Trial:
 
     @property
     def cost(self) -> float:
-        """The accuracy on pictures as they are that is lost by learning from changed ones too, -1 to 1."""
+        """The accuracy on images as they are that is lost by learning from changed ones too, -1 to 1."""
         return (self.lost - self.won) / self.n
 
     @property
@@ -91,10 +91,10 @@ class Trial:
 
 
 def try_augmentations(train: Examples, val: Examples, classes: int, names: Sequence[str], seed: int) -> list[Trial]:
-    """Try each augmentation on least squares with HOG of pictures of 32 pixels, at most 1,200 of train, 1,000 of val.
+    """Try each augmentation on least squares with HOG of images of 32 pixels, at most 1,200 of train, 1,000 of val.
 
-    Two questions are asked. Are changed pictures of one class taken for another, and those for the first? And what does
-    learning from changed pictures do to answers on pictures as they are: a picture that now shows another class
+    Two questions are asked. Are changed images of one class taken for another, and those for the first? And what does
+    learning from changed images do to answers on images as they are: an image that now shows another class
     misleads, one that is merely unfamiliar does not. Draws are those of training.
     """
     if not names:
@@ -135,7 +135,7 @@ def _small(examples: Examples) -> Examples:
 def _changed(
     examples: Examples, name: str, classes: int, generator: torch.Generator
 ) -> tuple[Integers, npt.NDArray[np.uint8], Tensor]:
-    """One changed copy of each picture that two draws change: its row, images (M, S, S, 3) and targets."""
+    """One changed copy of each image that two draws change: its row, images (M, S, S, 3) and targets."""
     first, second = (_drawn(examples, name, classes, generator) for _ in range(2))
     before = torch.from_numpy(examples.images)
     changed = [(images != before).flatten(1).any(dim=1) for images, _ in (first, second)]
@@ -155,7 +155,7 @@ def _drawn(examples: Examples, name: str, classes: int, generator: torch.Generat
 
 
 def _confusions(truth: Integers, answers: Integers, right: npt.NDArray[np.bool_]) -> tuple[Confusion, ...]:
-    """What pictures that were named rightly as they are (N,) are taken for now."""
+    """What images that were labelled correctly as they are (N,) are taken for now."""
     totals = np.bincount(truth[right])
     kept = np.bincount(truth[right & (answers == truth)], minlength=len(totals))
     wrong = right & (answers != truth)

@@ -1,6 +1,6 @@
 """A compact residual network for training from scratch in minutes on a CPU.
 
-The ingredients are those of the fast CIFAR-10 recipes: a fixed stem that whitens patches of the training pictures
+The ingredients are those of the fast CIFAR-10 recipes: a fixed stem that whitens patches of the training images
 (Page 2019, "How to train your ResNet"), few wide layers, pooling early, scaled logits (Jordan 2024, "94 % on CIFAR-10
 in 3.29 seconds on a single GPU"), here with residual second convolutions.
 """
@@ -26,9 +26,9 @@ NORM_MOMENTUM = 0.2
 class Compact(Model):
     """Whitening stem, three pooled residual blocks, global maximum, linear head.
 
-    `size` is the side of the pictures, of which the stem makes a grid of about 32 x 32; `widths` the channels of the
-    blocks; `mirrored` says whether answers are the mean over a picture and its mirror image, `biased` whether the head
-    has a bias. Call `whiten` once with training pictures before training.
+    `size` is the side of the images, of which the stem makes a grid of about 32 x 32; `widths` the channels of the
+    blocks; `mirrored` says whether answers are the mean over an image and its mirror image, `biased` whether the head
+    has a bias. Call `whiten` once with training images before training.
     """
 
     kind = "compact"
@@ -47,7 +47,7 @@ class Compact(Model):
         self.classifier = nn.Linear(widths[-1], classes, bias=biased)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """The strongest response of each channel anywhere in the picture, shape (N, 192)."""
+        """The strongest response of each channel anywhere in the image, shape (N, 192)."""
         if self.mirrored and not self.training:
             return (self._strongest(pixels) + self._strongest(pixels.flip(3))) / 2
         return self._strongest(pixels)
@@ -57,7 +57,7 @@ class Compact(Model):
         return {**super().arguments_for(classes), "biased": True}
 
     def look_at_both_sides(self, both: bool = True) -> None:
-        """From here on, answer by the mean over a picture and its mirror image, which costs twice the time, or not."""
+        """From here on, answer by the mean over an image and its mirror image, which costs twice the time, or not."""
         self.mirrored = self.arguments["mirrored"] = both
 
     def _strongest(self, pixels: Tensor) -> Tensor:

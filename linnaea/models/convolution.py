@@ -14,8 +14,8 @@ class Convolution(nn.Conv2d):
     """`nn.Conv2d(before, after, 3, padding=1, bias=False)` with a faster gradient of its weights on small maps.
 
     The usual kernel for that gradient reduces over the pixels of one row at a time, of which a map of 7 x 7 has few: in
-    bfloat16 on two cores it took four times as long as the matrix product over the pixels of all pictures that is used
-    here (256 channels, 250 pictures). Answers are those of `nn.Conv2d`.
+    bfloat16 on two cores it took four times as long as the matrix product over the pixels of all images that is used
+    here (256 channels, 250 images). Answers are those of `nn.Conv2d`.
     """
 
     def __init__(self, before: int, after: int) -> None:

@@ -91,7 +91,7 @@ def measure_embedding(
     """The fastest plan for `embed` on this machine, see `linnaea.runtime.plan.measure`.
 
     `images` (N, S, S, 3) are of those to come, of which there are `count` (None: these). They should be like them: what
-    the formats are compared by is how features differ between pictures.
+    the formats are compared by is how features differ between images.
     """
     usual, side = batch_size(images, model), images.shape[1]
 

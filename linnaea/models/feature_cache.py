@@ -35,10 +35,10 @@ class Embedded:
 
 
 def embed_once(model: Model, images: Images, plan: Plan | None = None) -> Floats:
-    """What `embed` gives, (N, D), for a model whose body stays as it is; only pictures that it never met are embedded.
+    """What `embed` gives, (N, D), for a model whose body stays as it is; only images that it never met are embedded.
 
     Whoever asks, the ladder, the audit or a search: what one of them embedded serves the others, and later runs. Equal
-    are pictures whose pixels are, which holds the file and how it was decoded; what was embedded before an interruption
+    are images whose pixels are, which holds the file and how it was decoded; what was embedded before an interruption
     is kept.
     """
     return _looked_up(model, images, plan or Plan(str(model.device)))[0]

@@ -50,7 +50,7 @@ _FOLDED: "WeakKeyDictionary[Model, tuple[_State, Model | None]]" = WeakKeyDictio
 
 
 def folded(model: Model, side: int) -> Model:
-    """A model of the same features, of pictures with sides of so many pixels, with fewer passes over memory.
+    """A model of the same features, of images with sides of so many pixels, with fewer passes over memory.
 
     It is only for answers, and kept until a weight of the model changes. A model whose features would not stay as they
     are but for rounding, or that has nothing to fold, is given back as it is.

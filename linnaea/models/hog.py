@@ -25,7 +25,7 @@ FAINTEST = 1e-5
 class Hog(Model):
     """HOG (Dalal and Triggs 2005) and colour histograms to a linear layer.
 
-    Pictures larger than 96 pixels are averaged down to 96; smaller than 16 are enlarged to 16.
+    Images larger than 96 pixels are averaged down to 96; smaller than 16 are enlarged to 16.
     """
 
     kind = "hog"
@@ -52,12 +52,12 @@ class Hog(Model):
 
 
 def hog_length() -> int:
-    """Numbers in the HOG of one picture: 7 x 7 blocks of 2 x 2 cells with 9 orientations."""
+    """Numbers in the HOG of one image: 7 x 7 blocks of 2 x 2 cells with 9 orientations."""
     return (CELLS - 1) ** 2 * 4 * ORIENTATIONS
 
 
 def colour_length() -> int:
-    """Numbers in the colour histograms of one picture: 2 x 2 quarters, 3 channels, 16 bins."""
+    """Numbers in the colour histograms of one image: 2 x 2 quarters, 3 channels, 16 bins."""
     return 4 * 3 * COLOURS
 
 
@@ -93,7 +93,7 @@ def _strongest_gradients(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def colour_histograms(pixels: Tensor) -> Tensor:
-    """Share of pixels per brightness bin, channel and quarter of the picture: shape (N, 192).
+    """Share of pixels per brightness bin, channel and quarter of the image: shape (N, 192).
 
     A pixel votes for its two nearest bins, in proportion.
     """

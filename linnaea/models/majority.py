@@ -1,4 +1,4 @@
-"""The floor under every claim: how often is each class seen, whatever the picture?"""
+"""The floor under every claim: how often is each class seen, whatever the image?"""
 
 import torch
 from torch import Tensor

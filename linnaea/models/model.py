@@ -17,7 +17,7 @@ class Model(nn.Module, ABC):
     """
 
     kind: str
-    pixels_per_batch = 16 * 224 * 224  # of pictures that are embedded at once on a CPU
+    pixels_per_batch = 16 * 224 * 224  # of images that are embedded at once on a CPU
     tiny = False  # whether its operations are so small that threads had better work on batches of their own
     logit_scale = 1.0  # times what the linear layer `classifier` gives
 

@@ -19,7 +19,7 @@ IDENTITY = 1e-3  # statistics this near to 0 and 1 are those of a layer that was
 class Network(Model):
     """A timm body, pooled to features, and a linear classifier; `mean` and `std` normalise per channel.
 
-    `arguments_of_body` goes to `timm.create_model` (`{"pad_type": "same"}`); `size` is the side of the pictures.
+    `arguments_of_body` goes to `timm.create_model` (`{"pad_type": "same"}`); `size` is the side of the images.
     """
 
     kind = "network"
@@ -103,7 +103,7 @@ def require_network(name: str, also: Sequence[str] = ()) -> None:
 
 
 def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
-    """A timm network without its classifier; networks that fix their picture size are told it.
+    """A timm network without its classifier; networks that fix their image size are told it.
 
     Raises UsageError for an unknown name and for an argument that would read files or change the classifier.
     """
@@ -116,7 +116,7 @@ def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
     body: nn.Module
     try:
         body = timm.create_model(name, pretrained=False, num_classes=0, **{"img_size": size, **extra})
-    except TypeError:  # it takes pictures of any size
+    except TypeError:  # it takes images of any size
         body = timm.create_model(name, pretrained=False, num_classes=0, **extra)
     return body
 

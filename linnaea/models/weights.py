@@ -21,7 +21,7 @@ CONNECT_SECONDS = 3
 
 @dataclass(frozen=True)
 class Weights:
-    """Pretrained weights of a timm body with what the network needs to know about its pictures.
+    """Pretrained weights of a timm body with what the network needs to know about its images.
 
     `source` names the file or the timm tag; `sha256` is the hash of the file where there is one.
     """
@@ -50,7 +50,7 @@ class Weights:
         return network
 
     def _fitted_to(self, network: Network, size: int) -> dict[str, Tensor]:
-        """The weights, with position embeddings resampled where the pictures have another size than in pretraining."""
+        """The weights, with position embeddings resampled where the images have another size than in pretraining."""
         own = network.body.state_dict()
         if all(own[name].shape == value.shape for name, value in self.state.items() if name in own):
             return dict(self.state)

@@ -137,7 +137,7 @@ def group_duplicates(
 ) -> tuple[Rows, list[Finding]]:
     """A group per row of thumbnails (N, 32, 32, 3), and a finding when near-duplicates mean nothing or may be missed.
 
-    `look` gives the picture of a row at its own resolution. Raises UsageError for a mode that is neither "near"
+    `look` gives the image of a row at its own resolution. Raises UsageError for a mode that is neither "near"
     nor "exact".
     """
     require_one_of(DUPLICATES, "duplicates", mode)

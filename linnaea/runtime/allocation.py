@@ -16,7 +16,7 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     """Let the C library keep what tensors of up to 1 GiB free, for as long as the process lives; whether it will.
 
     Otherwise each large tensor is mapped anew and each of its pages is faulted in by its first write, which costs as
-    much as computing it: a forward pass of MobileNetV2 on 16 pictures of 224 pixels faults 80,000 times, or never. Only
+    much as computing it: a forward pass of MobileNetV2 on 16 images of 224 pixels faults 80,000 times, or never. Only
     for glibc, and not where its allocator was set up or replaced by hand.
     """
     by_hand = any(name in ("GLIBC_TUNABLES", "LD_PRELOAD") or name.startswith("MALLOC_") for name in environment)

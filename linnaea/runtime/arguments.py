@@ -50,7 +50,7 @@ def require_share(name: str, value: object, usual: float = 0.05) -> None:
 
 
 def require_picture_size(name: str, value: object) -> None:
-    """Raise UsageError when the argument `name` is no side of a picture that is read, in pixels."""
+    """Raise UsageError when the argument `name` is no side of an image that is read, in pixels."""
     if not SMALLEST_PICTURE <= _whole(value) <= LARGEST_PICTURE:
         raise UsageError(f"{name} is {value}; expected {SMALLEST_PICTURE} to {LARGEST_PICTURE} pixels.")
 

@@ -1,4 +1,4 @@
-"""Checks that look at pictures, features and probabilities: they see what was planted, and nothing in clean data."""
+"""Checks that look at images, features and probabilities: they see what was planted, and nothing in clean data."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_what_gives_the_class_away_is_named(change):
 
 
 def test_outliers_are_far_from_everything():
-    features = np.repeat(np.eye(8, dtype=np.float32)[:4], COUNT // 4, axis=0)  # four kinds of pictures
+    features = np.repeat(np.eye(8, dtype=np.float32)[:4], COUNT // 4, axis=0)  # four kinds of images
     features += np.random.default_rng(0).normal(size=features.shape).astype(np.float32) * 0.05
     features[13] = -3 * np.eye(8)[5]
     finding = found(replace(clean(), features=features)).get("outliers")

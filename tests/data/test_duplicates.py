@@ -1,4 +1,4 @@
-"""The same picture is found again; different pictures are left alone."""
+"""Copies of an image are found; different images are not taken for copies."""
 
 import io
 

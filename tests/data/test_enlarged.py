@@ -1,4 +1,4 @@
-"""Pictures that were enlarged are told by their own spectrum, whatever the others are."""
+"""Images that were enlarged are told by their own spectrum, whatever the others are."""
 
 import numpy as np
 import pytest

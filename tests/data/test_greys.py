@@ -12,7 +12,7 @@ from linnaea.data.pixels import Recipe, decode_files
 
 
 def ramps(folder, *highest, ending="png"):
-    """16-bit pictures, each from 0 to a value."""
+    """16-bit images, each from 0 to a value."""
     paths = []
     for number, value in enumerate(highest):
         levels = np.linspace(0, value, 64 * 64).round().astype(np.uint16).reshape(64, 64)
@@ -31,7 +31,7 @@ def test_white_is_the_highest_value_of_the_bits_in_use(tmp_path, caplog, bits, w
     assert (f"use {bits} bits" in caplog.text) == (bits < 16)
     bright, dark = decode_files(paths, recipe).images
     assert len(np.unique(bright)) >= 250
-    assert 80 <= dark.max() <= 90  # a dark picture stays dark
+    assert 80 <= dark.max() <= 90  # a dark image stays dark
 
 
 def test_sets_without_such_pictures_are_as_ever(tmp_path, caplog):

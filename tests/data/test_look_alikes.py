@@ -1,4 +1,4 @@
-"""Pictures of different objects that look alike are no duplicates; copies of any of them are."""
+"""Images of different objects that look alike are no duplicates; copies of any of them are."""
 
 import io
 from itertools import pairwise
@@ -107,7 +107,7 @@ COPIES = {
 
 
 def groups_of(images):
-    """A group per picture; what is looked at is the picture at its own size, as far as the sides allow."""
+    """A group per image; what is looked at is the image at its own size, as far as the sides allow."""
 
     def look(row):
         return sameness.at_own_size(images[row], "stretch")

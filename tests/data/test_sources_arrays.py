@@ -23,7 +23,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def pixels_of(dataset):
-    """The pictures in the order of the rows, the first of which can also be decoded as any file."""
+    """The images in the order of the rows, the first of which can also be decoded as any file."""
     assert Recipe(8).decode(dataset.paths[0])[0].shape == (8, 8, 3)
     return [np.asarray(Image.open(path.open("rb"))) for path in dataset.paths]
 

@@ -18,7 +18,7 @@ HEADER = "path,label,split,group,time"
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """Twelve different pictures, 00.png to 11.png, and copy.jpg, which is 00.png once more."""
+    """Twelve different images, 00.png to 11.png, and copy.jpg, which is 00.png once more."""
     folder = tmp_path_factory.mktemp("drawn")
     for number in range(12):
         smooth(number, 48).save(folder / f"{number:02}.png")

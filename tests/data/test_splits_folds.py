@@ -115,7 +115,7 @@ def test_entries_that_are_no_folds_are_refused(entry):
 
 @pytest.fixture
 def photos(tmp_path):
-    """24 pictures, the second half nearly the same as the first."""
+    """24 images, the second half nearly the same as the first."""
     for number in range(12):
         picture = smooth(number, 48)
         folder = tmp_path / "photos" / "ab"[number % 2]

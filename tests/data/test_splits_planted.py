@@ -19,7 +19,7 @@ SEEDS = range(25)
 
 
 def scene(number):
-    """A photo-like picture of 160 x 120 pixels: soft light, and some things in it."""
+    """A photo-like image of 160 x 120 pixels: soft light, and some things in it."""
     random = np.random.default_rng(number)
     light = Image.fromarray(random.integers(0, 256, (5, 7, 3), dtype=np.uint8)).resize(
         (160, 120), Image.Resampling.BICUBIC

@@ -20,7 +20,7 @@ from linnaea.run import Run
 
 @pytest.fixture
 def photos(tmp_path):
-    """Class folders `cat` and `dog` of five pictures each."""
+    """Class folders `cat` and `dog` of five images each."""
     return draw_pets(tmp_path / "old", *(f"{number}.png" for number in range(10)))
 
 

@@ -71,7 +71,7 @@ def write_csv(path: Path, text: list[list[Any]]) -> None:
 
 
 def make_photos(root: Path) -> list[str]:
-    """Twelve small pictures of different shapes; the last id has no file, the one before is broken."""
+    """Twelve small images of different shapes; the last id has no file, the one before is broken."""
     root.mkdir(parents=True)
     ids = [f"class {number % 6}/photo {number:02d} <b>.png" for number in range(14)]
     for number, name in enumerate(ids[:-1]):

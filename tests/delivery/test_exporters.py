@@ -40,7 +40,7 @@ NEEDED = ("onnxruntime", "numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffe
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Twelve pictures of all shapes: coloured patches, and flat, black, white and transparent ones."""
+    """Twelve images of all shapes: coloured patches, and flat, black, white and transparent ones."""
     folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for number in range(8):
         patches = random.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -69,7 +69,7 @@ def make_classifier(kind, photos):
     logits, _, scores = classifier.score(images)
     calibrated = calibrate(classifier, logits, scores, targets)
     limits = {name: getattr(calibrated.policy, name) for name in THRESHOLDS}
-    # calibrated on the very pictures that are compared, some would lie on a threshold: move it off them
+    # calibrated on the very images that are compared, some would lie on a threshold: move it off them
     moved = {name: limit * 1.001 for name, limit in limits.items() if limit is not None}
     return calibrated.with_(policy=replace(calibrated.policy, **moved))
 

@@ -87,7 +87,10 @@ def test_finished_run_has_every_section_in_order(finished_run: Path):
 def test_verdict_comes_first_and_is_made_of_facts(finished_run: Path):
     text = page_of(finished_run).text
     assert "The frozen rung names 93.9 % (90.5 to 96.1) of 294 test images correctly." in text
-    assert "On the ladder it reaches 93.5 % (90.1 to 95.8); always answering the commonest class reaches 24.8 %" in text
+    assert (
+        "On the ladder it reaches 93.5 % (90.1 to 95.8); always answering the most frequent class reaches 24.8 %"
+        in text
+    )
     assert "It declines to answer 9.2 % of these images; when it answers, 97.4 % (94.7 to 98.8) are right." in text
     assert "The data audit raised 2 warnings." in text
     assert "1 class of 6 has fewer than 10 test images." in text
@@ -347,7 +350,7 @@ def test_small_wide_and_badly_calibrated_results_are_cautions(finished_run: Path
     text = page_of(finished_run).text
     assert "The interval is wide, 60.0 to 91.0 %: only 25 test images stand behind it." in text
     assert "Stated confidence is off by 12.0 % on average" in text
-    assert "The intervals of frozen and of always answering the commonest class overlap" in text
+    assert "The intervals of frozen and of always answering the most frequent class overlap" in text
     assert "2 further cautions" in text
 
 

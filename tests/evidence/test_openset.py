@@ -59,7 +59,7 @@ def strangers(count, length):
 
 
 def several_of(targets):
-    """Two labels per picture: the class, and whether its number is even; a few nobody knows."""
+    """Two labels per image: the class, and whether its number is even; a few nobody knows."""
     matrix = np.eye(CLASSES, dtype=np.float32)[targets]
     matrix[:, 0] = targets % 2
     matrix[::7, 1] = np.nan

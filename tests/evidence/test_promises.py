@@ -19,7 +19,7 @@ def policy_for(aim, **more):
 
 
 def two_classes(found, spared, policy, **more):
-    """Of `found` = (right, all) ill images and `spared` = (right, all) well ones so many are answered rightly."""
+    """Of `found` = (right, all) ill images and `spared` = (right, all) well ones so many are answered correctly."""
     truths = np.repeat([1, 0], [found[1], spared[1]])
     right = np.concatenate([np.arange(total) < count for count, total in (found, spared)])
     yes = np.where(truths == 1, right, ~right)

@@ -1,4 +1,4 @@
-"""Small pictures that a network can learn: bright bars, upright or lying."""
+"""Small images that a network can learn: bright bars, upright or lying."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every registered augmentation meets one contract, and does to pictures and labels what its name says."""
+"""Every registered augmentation meets one contract, and does to images and labels what its name says."""
 
 import numpy as np
 import pytest

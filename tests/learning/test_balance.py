@@ -25,7 +25,7 @@ TASK = TASKS["multiclass"]
 
 
 def imbalanced(seed=0, size=8):
-    """Pictures of four classes, 40, 12, 3 and 1 of them, and features that tell them apart."""
+    """Images of four classes, 40, 12, 3 and 1 of them, and features that tell them apart."""
     random = np.random.default_rng(seed)
     targets = np.repeat(np.arange(4), COUNTS)[random.permutation(sum(COUNTS))].astype(np.int64)
     images = (40 * targets[:, None, None, None] + random.integers(0, 60, (len(targets), size, size, 3))).astype(
@@ -134,7 +134,7 @@ def test_logit_adjustment_is_the_published_formula():
 
 @pytest.mark.parametrize("name", names_that("weights", "loss"))
 def test_mixed_labels_cost_what_their_classes_cost(name):
-    """The loss is linear in the class weights where it is that of one picture."""
+    """The loss is linear in the class weights where it is that of one image."""
     logits = torch.randn(1, 4)
     each = [balance(name).loss(TASK, logits, torch.tensor([number])) for number in range(4)]
     mixed = balance(name).loss(TASK, logits, torch.tensor([[0.25, 0, 0.75, 0]]))

@@ -1,4 +1,4 @@
-"""Augmentations that change what a picture shows are found by evidence, left out or named."""
+"""Augmentations that change what an image shows are found by evidence, left out or named."""
 
 from dataclasses import replace
 

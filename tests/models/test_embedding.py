@@ -44,7 +44,7 @@ def photos():
 
 @pytest.fixture
 def half_white():
-    """Dark pictures, then as many just short of white: of a brightness of 0.999."""
+    """Dark images, then as many just short of white: of a brightness of 0.999."""
     images = np.full((300, SIZE, SIZE, 3), 255, dtype=np.uint8)
     images[:, 0] = 247
     images[:150] //= 2

@@ -28,7 +28,7 @@ def images():
 
 @pytest.fixture
 def embedded(monkeypatch, tmp_path):
-    """How many pictures each call embedded, the first apart, by which the width is told; with an empty cache."""
+    """How many images each call embedded, the first apart, by which the width is told; with an empty cache."""
     monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "cache"))
     counts = []
     monkeypatch.setattr(feature_cache, "embed", lambda *given: (counts.append(len(given[1])), embed(*given))[1])

@@ -33,7 +33,7 @@ def kind(request):
 
 @pytest.fixture
 def model(kind):
-    """A model in evaluation mode with weights that tell pictures apart."""
+    """A model in evaluation mode with weights that tell images apart."""
     torch.manual_seed(0)
     made = build(kind, ARGUMENTS[kind])
     if kind == "majority":
@@ -43,7 +43,7 @@ def model(kind):
 
 @pytest.fixture
 def pixels():
-    """Six pictures (6, 3, 40, 40) in [0, 1]: four of noise, one black, one white."""
+    """Six images (6, 3, 40, 40) in [0, 1]: four of noise, one black, one white."""
     noise = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     return torch.cat([noise, torch.zeros(1, 3, SIZE, SIZE), torch.ones(1, 3, SIZE, SIZE)])
 
@@ -202,7 +202,7 @@ def test_whitening_in_parts_is_whitening_of_the_whole():
 
 
 def loop_hog(picture):
-    """HOG of one picture (3, S, S), pixel by pixel, vote by vote, in double precision."""
+    """HOG of one image (3, S, S), pixel by pixel, vote by vote, in double precision."""
     side = picture.shape[-1]
     cell = side // CELLS
     histograms = np.zeros((CELLS, CELLS, ORIENTATIONS))

@@ -26,7 +26,7 @@ class Inspection:
     What the rest needs more work for is absent where nobody did it: `facts` from each file's header, `looks` measured
     on its pixels, `features` (N, D) that a model made of it, and `judge`, which learns class indices (N,) and
     gives probabilities (N, K), each from a classifier that was not fitted on that image; `unjudged` says why there is
-    none. `fit` is the way pictures become square. A check that lacks what it needs returns None.
+    none. `fit` is the way images become square. A check that lacks what it needs returns None.
     """
 
     dataset: Dataset

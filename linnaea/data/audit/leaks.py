@@ -11,7 +11,7 @@ from linnaea.runtime.words import counted
 
 @CHECKS.register("duplicates")
 def duplicates(inspection: Inspection) -> Finding | None:
-    """Images that show the same picture as another image."""
+    """Images that show the same image as another image."""
     groups = _duplicate_groups(inspection)
     if not groups:
         return None

@@ -1,4 +1,4 @@
-"""A check for masks: pictures of few values beside photos of the same name, which no class should learn from."""
+"""A check for masks: images of few values beside photos of the same name, which no class should learn from."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ def _are_masks(dataset: Dataset, pairs: Sequence[tuple[int, int]]) -> bool:
 
 
 def _values(dataset: Dataset, row: int) -> int:
-    """How many colours a picture has; as good as any number where it cannot be read."""
+    """How many colours an image has; as good as any number where it cannot be read."""
     try:
         pixels = np.asarray(read_rgb(read_content(dataset.paths[row]), SIDE)).reshape(-1, 3)
     except UnreadableError:

@@ -1,4 +1,4 @@
-"""Checks on single pictures: dark, bright, without content, blurred, tiny, oddly shaped, or cut by the crop."""
+"""Checks on single images: dark, bright, without content, blurred, tiny, oddly shaped, or cut by the crop."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ DARK, BRIGHT = 0.08, 0.95
 PLAIN = 0.01  # brightness that varies less than this shows nothing
 BLURRED = 4.5  # robust standard deviations of log sharpness below the median
 BLURRED_AT_MOST = 0.15  # a Laplacian that varies more than this, relative to brightness, has edges
-ENLARGED = 1.45  # powers of ten by which the spectrum of an enlarged picture falls
-TINY = 3.0  # times smaller than the usual picture
+ENLARGED = 1.45  # powers of ten by which the spectrum of an enlarged image falls
+TINY = 3.0  # times smaller than the usual image
 LONG = 3.0  # times longer than wide, beyond the usual shape
-CUT = 0.35  # share of a picture's detail that the crop throws away
-Judged = tuple[npt.NDArray[np.bool_], Numbers]  # which pictures are flagged, and how they score, the worst lowest
+CUT = 0.35  # share of an image's detail that the crop throws away
+Judged = tuple[npt.NDArray[np.bool_], Numbers]  # which images are flagged, and how they score, the worst lowest
 
 
 @CHECKS.register("dark")

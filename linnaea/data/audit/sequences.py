@@ -1,4 +1,4 @@
-"""Checks on the order of files: pictures that follow each other and look alike, as frames of a burst or a film do."""
+"""Checks on the order of files: images that follow each other and look alike, as frames of a burst or a film do."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from linnaea.finding import Estimate, Finding
 
 DRAWS = 200
 DIRECTIONS = 64
-CLOSER = 0.8  # consecutive pictures this much closer than chance, or more, are sequences
+CLOSER = 0.8  # consecutive images this much closer than chance, or more, are sequences
 FEWEST = 20
 
 

@@ -149,7 +149,7 @@ def loose_files(tree: Tree, below: str) -> list[Excluded]:
 def images_in(place: Path) -> tuple[list[Located], list[Excluded]]:
     """Every image file in a folder or an archive, and below it, sorted; and what is left out, with the reason.
 
-    Pictures in formats that cannot be read are among the images, and so is a file without an ending that begins like
+    Images in formats that cannot be read are among the images, and so is a file without an ending that begins like
     one: whoever reads them says what they are.
     """
     tree = Folder(place) if place.is_dir() else Packed(place)

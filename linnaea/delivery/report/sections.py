@@ -111,7 +111,7 @@ def reliability_of(finding: Finding, stated: Stated) -> dict[str, Any]:
 
 
 def illustrated(folder: Folder, finding: Finding) -> list[dict[str, Any]]:
-    """The first rows of a finding, each with the picture that its `id` names."""
+    """The first rows of a finding, each with the image that its `id` names."""
     rows = list(finding.rows)[:MOST_MISTAKES]
     shown = pictures(_root(folder), [str(row.get("id")) for row in rows], MOST_MISTAKES)
     return [{"row": row, "picture": picture} for row, picture in zip(rows, shown, strict=True)]
@@ -163,12 +163,12 @@ def splits_section(folder: Folder, manifest: Part) -> Part:
 
 
 def findings_section(folder: Folder, findings: Part) -> Part:
-    """Findings of any kind, each with its first rows and pictures."""
+    """Findings of any kind, each with its first rows and images."""
     return findings if findings.missing else Part([shown(_root(folder), finding) for finding in findings.content])
 
 
 def shown(root: Path | None, finding: Finding) -> dict[str, Any]:
-    """A finding with its columns, its first rows, and its pictures from the folder `root`."""
+    """A finding with its columns, its first rows, and its images from the folder `root`."""
     columns = list(dict.fromkeys(str(key) for row in finding.rows for key in row))
     thumbnails = pictures(root, finding.images, MOST_THUMBNAILS)
     return {"finding": finding, "columns": columns, "rows": list(finding.rows)[:MOST_ROWS], "pictures": thumbnails}

@@ -122,7 +122,7 @@ def _why_chosen(folder: Folder, evaluation: Evaluation, rungs: Sequence[Row], ch
         yield f"run.json does not say why {chosen} was chosen."
     rows = {str(row.get("rung")): row for row in rungs}
     if chosen == "majority":
-        yield f"That rung looks at no picture, {_baseline(folder)}: nothing on the ladder was worth more."
+        yield f"That rung looks at no image, {_baseline(folder)}: nothing on the ladder was worth more."
     elif chosen in rows and number(rows.get("majority", {}).get("value")) is not None:
         metric = metric_named(str(rows[chosen].get("metric")))
         ours, base = (estimate(rows[rung], metric) for rung in (chosen, "majority"))
@@ -131,8 +131,8 @@ def _why_chosen(folder: Folder, evaluation: Evaluation, rungs: Sequence[Row], ch
 
 
 def _baseline(folder: Folder) -> str:
-    """What the rung does that does not look at the pictures."""
-    return "answering the same for every picture" if folder.several else "always answering the commonest class"
+    """What the rung does that does not look at the images."""
+    return "answering the same for every image" if folder.several else "always answering the most frequent class"
 
 
 def _declines(folder: Folder, evaluation: Evaluation) -> Iterator[str]:

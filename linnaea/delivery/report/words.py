@@ -41,9 +41,9 @@ METRICS = {
     "f1_micro": Metric("Micro F1", "Balance of precision and recall over all decisions; common labels weigh most."),
     "f1_samples": Metric("F1 per image", "Balance of precision and recall of an image's labels, averaged over images."),
     "hamming_loss": Metric("Hamming loss", "Share of decisions, label by label, that are wrong.", share=True),
-    "subset_accuracy": Metric("All labels right", "Share of images with every label answered rightly.", share=True),
+    "subset_accuracy": Metric("All labels right", "Share of images with every label answered correctly.", share=True),
     "sensitivity": Metric("Sensitivity", "Share of the positive class that is found; also called recall.", share=True),
-    "specificity": Metric("Specificity", "Share of the negative class that is left alone.", share=True),
+    "specificity": Metric("Specificity", "Share of the negative class that is not flagged.", share=True),
     "ppv": Metric("Positive predictive value", "Share of positive answers that are right.", share=True),
     "npv": Metric("Negative predictive value", "Share of negative answers that are right.", share=True),
     "average_precision": Metric("Average precision", "Precision at each positive, averaged; 1 is perfect."),
@@ -79,14 +79,16 @@ METRICS = {
     "answered_accuracy": Metric("Accuracy when it answers", "Share right among images not declined.", share=True),
     "unsure_rate": Metric("Unsure", "Share of images declined because the answer was not sure enough.", share=True),
     "unfamiliar_rate": Metric("Unfamiliar", "Share declined because they look unlike the training images.", share=True),
-    "auroc": Metric("AUROC", "Chance that an unknown picture is stranger than a known one; 0.5 is guessing."),
-    "aupr": Metric("AUPR", "Precision at each unknown picture found by its score, averaged; 1 is perfect."),
+    "auroc": Metric("AUROC", "Chance that an unknown image scores higher than a known one; 0.5 is guessing."),
+    "aupr": Metric("AUPR", "Precision at each unknown image found by its score, averaged; 1 is perfect."),
     "fpr_at_95_tpr": Metric(
-        "Let through at 95 %", "Share of unknown pictures that pass where 95 % of the known do.", share=True
+        "Let through at 95 %", "Share of unknown images that pass where 95 % of the known do.", share=True
     ),
-    "oscr": Metric("OSCR", "Chance that a known picture is named rightly and an unknown one is stranger than it."),
-    "unknown_rejected": Metric("Unknown called unfamiliar", "Share of unknown pictures that are declined.", share=True),
-    "known_rejected": Metric("Known called unfamiliar", "Share of known pictures that are declined.", share=True),
+    "oscr": Metric(
+        "OSCR", "Chance that a known image is labelled correctly and scores as more familiar than an unknown one."
+    ),
+    "unknown_rejected": Metric("Unknown called unfamiliar", "Share of unknown images that are declined.", share=True),
+    "known_rejected": Metric("Known called unfamiliar", "Share of known images that are declined.", share=True),
     "coverage": Metric("Coverage of the prediction set", "Share of images whose set holds the truth.", share=True),
     "false_negative_rate": Metric(
         "Missed by the prediction set", "Share of an image's labels that its set misses, averaged.", share=True

@@ -1,7 +1,7 @@
-"""Augmentations: what is changed in training pictures without changing what they show.
+"""Augmentations: what is changed in training images without changing what they show.
 
 Each maps a batch of images (N, 3, H, W) of uint8 to another, drawing from the generator it is given; those that mix
-pictures mix their labels too. Add one by registering it in `AUGMENTATIONS`.
+images mix their labels too. Add one by registering it in `AUGMENTATIONS`.
 """
 
 from linnaea.learning.augmentations import colours, crops, holes, mirrors, mixing, policies

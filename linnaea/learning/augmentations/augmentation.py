@@ -17,7 +17,7 @@ DRAWS = 8
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to a batch of pictures and, where it mixes them, to their labels.
+    """What is done to a batch of images and, where it mixes them, to their labels.
 
     `change` maps images (N, 3, H, W) of uint8 and a generator to images of the same shape and type; an `amount` is
     handed on as a third argument. It draws from that generator alone and leaves its input as it is.
@@ -35,10 +35,10 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Mixing(Augmentation):
-    """An augmentation after which a picture shows several classes.
+    """An augmentation after which an image shows several classes.
 
     `change` maps images, class weights (N, K), a generator and the amount to images and class weights of the same
-    shapes; the weights of a picture keep their sum.
+    shapes; the weights of an image keep their sum.
     """
 
     def apply(
@@ -58,7 +58,7 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """Apply the named augmentations in order to images (N, 3, H, W) of uint8 and targets (N,) or (N, K).
 
-    Targets come back as class weights (N, K) where a name mixes pictures, else as they are. Raises UsageError for a
+    Targets come back as class weights (N, K) where a name mixes images, else as they are. Raises UsageError for a
     name, or a number after it, that means nothing.
     """
     for name in names:

@@ -1,4 +1,4 @@
-"""Parts of pictures, moved or enlarged."""
+"""Parts of images, moved or enlarged."""
 
 import torch
 from torch import Tensor
@@ -10,13 +10,13 @@ from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentat
 
 
 def shift(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
-    """Move each picture by up to a sixteenth of its side, edges filled by reflection."""
+    """Move each image by up to a sixteenth of its side, edges filled by reflection."""
     rows, columns = _moved(images, share, generator)
     return _gather(images, _reflected(rows, images.shape[2]), _reflected(columns, images.shape[3]))
 
 
 def random_crop(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
-    """Move each picture by up to an eighth of its side, edges filled with black (He et al. 2016)."""
+    """Move each image by up to an eighth of its side, edges filled with black (He et al. 2016)."""
     rows, columns = _moved(images, share, generator)
     shown = [
         places == places.clamp(0, side - 1) for places, side in ((rows, images.shape[2]), (columns, images.shape[3]))
@@ -27,7 +27,7 @@ def random_crop(images: Tensor, generator: torch.Generator, share: float) -> Ten
 
 
 def zoom(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
-    """Show between half and all of each picture's area, anywhere in it."""
+    """Show between half and all of each image's area, anywhere in it."""
     height, width = images.shape[2:]
     scales = (share + (1 - share) * torch.rand(len(images), generator=generator)).sqrt().tolist()
     places = torch.rand(len(images), 2, generator=generator).tolist()
@@ -46,7 +46,7 @@ def random_resized_crop(images: Tensor, generator: torch.Generator, share: float
 
 
 def _moved(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows (N, H) and columns (N, W) that each picture is read from, some of them outside of it."""
+    """Rows (N, H) and columns (N, W) that each image is read from, some of them outside of it."""
     margin = max(1, int(min(images.shape[2:]) * share))
     moves = torch.randint(2 * margin + 1, (len(images), 2), generator=generator) - margin
     return torch.arange(images.shape[2]) + moves[:, :1], torch.arange(images.shape[3]) + moves[:, 1:]
@@ -59,7 +59,7 @@ def _reflected(places: Tensor, side: int) -> Tensor:
 
 
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Each picture read at its own rows (N, H) and columns (N, W), in one go for the whole batch."""
+    """Each image read at its own rows (N, H) and columns (N, W), in one go for the whole batch."""
     count, channels, height, width = images.shape
     pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
     first = torch.arange(count).view(-1, 1, 1) * height * width

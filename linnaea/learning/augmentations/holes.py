@@ -1,6 +1,6 @@
-"""Rectangles that hide a part of a picture, each picture its own.
+"""Rectangles that hide a part of an image, each image its own.
 
-torchvision erases one rectangle per call, the same in a whole batch: here one mask is made for all pictures at once.
+torchvision erases one rectangle per call, the same in a whole batch: here one mask is made for all images at once.
 """
 
 import math
@@ -24,7 +24,7 @@ def cutout(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
 
 
 def random_erasing(images: Tensor, generator: torch.Generator, probability: float) -> Tensor:
-    """Black out a rectangle of 2 % to 33 % of the area in every second picture (Zhong et al. 2020)."""
+    """Black out a rectangle of 2 % to 33 % of the area in every second image (Zhong et al. 2020)."""
     count, _, height, width = images.shape
     least, most = ERASED_AREA
     area = (least + (most - least) * torch.rand(count, generator=generator)) * height * width
@@ -40,7 +40,7 @@ def random_erasing(images: Tensor, generator: torch.Generator, probability: floa
 
 
 def centres(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A random row and column of each picture, (N,) each."""
+    """A random row and column of each image, (N,) each."""
     count, _, height, width = images.shape
     return (
         torch.randint(height, (count,), generator=generator),
@@ -49,13 +49,13 @@ def centres(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]
 
 
 def around(centre: tuple[Tensor, Tensor], tall: Tensor, wide: Tensor, images: Tensor) -> Tensor:
-    """Where rectangles of these heights and widths (N,) around their centres lie in the pictures (N, 1, H, W)."""
+    """Where rectangles of these heights and widths (N,) around their centres lie in the images (N, 1, H, W)."""
     top, left = centre[0] - tall // 2, centre[1] - wide // 2
     return rectangles(top, top + tall, left, left + wide, images)
 
 
 def rectangles(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, images: Tensor) -> Tensor:
-    """Whether each pixel lies in its picture's rectangle (N, 1, H, W); the ends (N,) are excluded."""
+    """Whether each pixel lies in its image's rectangle (N, 1, H, W); the ends (N,) are excluded."""
     rows, columns = torch.arange(images.shape[2]), torch.arange(images.shape[3])
     down = (rows >= top[:, None]) & (rows < bottom[:, None])
     across = (columns >= left[:, None]) & (columns < right[:, None])

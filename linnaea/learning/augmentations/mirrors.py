@@ -1,4 +1,4 @@
-"""Mirrored and turned pictures."""
+"""Mirrored and turned images."""
 
 import torch
 from torch import Tensor
@@ -9,17 +9,17 @@ from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentat
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror every second picture left to right, at random."""
+    """Mirror every second image left to right, at random."""
     return _mirrored(images, 3, generator)
 
 
 def vertical_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror every second picture top to bottom, at random."""
+    """Mirror every second image top to bottom, at random."""
     return _mirrored(images, 2, generator)
 
 
 def rotation(images: Tensor, generator: torch.Generator, degrees: float) -> Tensor:
-    """Turn pictures by up to 15 degrees either way, black where nothing was; eight draws per batch."""
+    """Turn images by up to 15 degrees either way, black where nothing was; eight draws per batch."""
     return in_parts(v2.RandomRotation(degrees, interpolation=InterpolationMode.BILINEAR), images, generator)
 
 

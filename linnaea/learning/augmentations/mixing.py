@@ -1,4 +1,4 @@
-"""Pictures mixed with others of the batch, and their labels in the same proportion; each picture draws its own."""
+"""Images mixed with others of the batch, and their labels in the same proportion; each image draws its own."""
 
 import torch
 from torch import Tensor
@@ -10,14 +10,14 @@ from linnaea.learning.augmentations.holes import around, centres
 
 
 def mixup(images: Tensor, weights: Tensor, generator: torch.Generator, alpha: float) -> tuple[Tensor, Tensor]:
-    """Blend each picture with another; shares are drawn from Beta(0.2, 0.2), the larger its own (Zhang et al. 2018)."""
+    """Blend each image with another; shares are drawn from Beta(0.2, 0.2), the larger its own (Zhang et al. 2018)."""
     partners = torch.randperm(len(images), generator=generator)
     kept = _shares(alpha, len(images), generator)
     return blend(images, weights, partners, torch.maximum(kept, 1 - kept))
 
 
 def cutmix(images: Tensor, weights: Tensor, generator: torch.Generator, alpha: float) -> tuple[Tensor, Tensor]:
-    """Paste a rectangle of another picture; its area is drawn from Beta(1, 1) (Yun et al. 2019)."""
+    """Paste a rectangle of another image; its area is drawn from Beta(1, 1) (Yun et al. 2019)."""
     height, width = images.shape[2:]
     partners = torch.randperm(len(images), generator=generator)
     side = (1 - _shares(alpha, len(images), generator)).sqrt()
@@ -27,7 +27,7 @@ def cutmix(images: Tensor, weights: Tensor, generator: torch.Generator, alpha: f
 
 
 def blend(images: Tensor, weights: Tensor, partners: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """The share `kept` (N,) of each picture and its weights, the rest of its partner's (N,)."""
+    """The share `kept` (N,) of each image and its weights, the rest of its partner's (N,)."""
     share = kept.to(images.device).view(-1, 1, 1, 1)
     others = images[partners.to(images.device)].float()
     return others.lerp(images.float(), share).round().to(torch.uint8), _mixed(weights, partners, kept)

@@ -90,7 +90,7 @@ class Balance:
         return weights
 
     def pictures(self, images: Images, targets: Targets, seed: int) -> tuple[Images, Targets]:
-        """Further training images (M, S, S, 3), and their targets (M,); none unless the balancer makes pictures."""
+        """Further training images (M, S, S, 3), and their targets (M,); none unless the balancer makes some."""
         if not self._acts_on("pictures"):
             return images[:0], targets[:0]
         made: tuple[Images, Targets] = self._act(images, targets, seed)

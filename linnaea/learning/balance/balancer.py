@@ -30,7 +30,7 @@ class Balancer:
     - weights: images per class (K,) to a weight per class (K,)
     - loss: logits (N, K), class weights (N, K) and the shares of the classes (K,) to losses (N,)
     - features: features (N, D), targets (N,) and a seed to more of both, the given ones first
-    - pictures: images (N, S, S, 3) of uint8, targets (N,) and a seed to further images and their targets
+    - images: arrays (N, S, S, 3) of uint8, targets (N,) and a seed to further images and their targets
     """
 
     acts_on: str

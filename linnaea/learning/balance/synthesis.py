@@ -1,8 +1,8 @@
-"""Pictures of a rare class, drawn from a density that was fitted to its own.
+"""Images of a rare class, drawn from a density that was fitted to its own.
 
-The generator is a small one, linear, and made for few images: principal components of the class's pictures, and a
-kernel around each of their codes. It varies what differs between the class's own pictures (light, size, place, form);
-it invents no new object, and where the pictures do not resemble each other its pictures look like double exposures.
+The generator is a small one, linear, and made for few images: principal components of the class's images, and a
+kernel around each of their codes. It varies what differs between the class's own images (light, size, place, form);
+it invents no new object, and where the images do not resemble each other what it makes looks like double exposures.
 """
 
 import numpy as np
@@ -20,9 +20,9 @@ BATCH_BYTES = 2**26
 
 
 def synthetic(images: Images, targets: Targets, seed: int, spread: float) -> tuple[Images, Targets]:
-    """Fill each class up to the largest with pictures from its own principal components (Silverman and Young 1987).
+    """Fill each class up to the largest with images from its own principal components (Silverman and Young 1987).
 
-    A picture is a real one, moved along each component of its class by a normal random number with 0.3 of the
+    An image is a real one, moved along each component of its class by a normal random number with 0.3 of the
     component's standard deviation. A class of one image is repeated. At most a gibibyte is made.
     """
     present, counts = np.unique(targets, return_counts=True)
@@ -38,7 +38,7 @@ def synthetic(images: Images, targets: Targets, seed: int, spread: float) -> tup
 
 
 def make(images: Images, count: int, random: np.random.Generator, spread: float) -> Images:
-    """Pictures (count, S, S, 3) of uint8 like the images (N, S, S, 3) of one class."""
+    """Images (count, S, S, 3) of uint8 like the images (N, S, S, 3) of one class."""
     flat = images.reshape(len(images), -1).astype(np.float32)
     mean = flat.mean(axis=0)
     components, codes = _principal(flat - mean)

@@ -1,4 +1,4 @@
-"""Which rungs a balancer fits, and a job with the pictures it makes."""
+"""Which rungs a balancer fits, and a job with the images it makes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,7 +55,7 @@ def require_one_loss(loss: str | None, balance: str | None) -> None:
 
 
 def with_pictures(job: Job) -> Job:
-    """The job with the training pictures that its balancer makes after its own; the job itself if there are none."""
+    """The job with the training images that its balancer makes after its own; the job itself if there are none."""
     images, targets = job.balance.pictures(job.train.images, job.train.targets, job.options.seed)
     if not len(targets):
         return job

@@ -1,4 +1,4 @@
-"""May pictures be changed so? Decided by evidence: mirrored digits are not digits, mirrored ants are ants."""
+"""May images be changed so? Decided by evidence: mirrored digits are not digits, mirrored ants are ants."""
 
 from collections.abc import Sequence
 

@@ -89,7 +89,7 @@ class Job:
 
     @property
     def size(self) -> int:
-        """Side of the pictures in pixels."""
+        """Side of the images in pixels."""
         return int(self.train.images.shape[1])
 
     @property

@@ -35,7 +35,7 @@ NOT_BETTER = (
 def fit_scratch(job: Job) -> Fitted:
     """A triangular learning rate and label smoothing; Muon and a whitened stem for the compact network.
 
-    Where pictures may be mirrored, the compact network answers by the mean over both
+    Where images may be mirrored, the compact network answers by the mean over both
     sides if that helps on val.
     """
     torch.manual_seed(job.options.seed)
@@ -74,7 +74,7 @@ def fit_scratch(job: Job) -> Fitted:
 
 
 def _both_sides(model: Compact, job: Job, loss: float) -> str:
-    """Let the model answer by both sides of a picture where that lowers its `loss` on val; says what was done."""
+    """Let the model answer by both sides of an image where that lowers its `loss` on val; says what was done."""
     model.look_at_both_sides()
     counted = job.balance.on_val(job.val.targets)
     both = judge(model, job.val, job.task, LARGEST_BATCH, job.options.device, counted).calibrated

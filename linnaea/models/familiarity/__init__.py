@@ -1,4 +1,4 @@
-"""Familiarity: how strange a picture is to a model, told from its features and logits inside the exported graph.
+"""Familiarity: how strange an image is to a model, told from its features and logits inside the exported graph.
 
 A member of the family subclasses `Familiarity` and registers itself in `FAMILIARITIES`; `build_familiarity` makes one
 from its saved description. What is fitted is fitted by `linnaea.evidence.openset`, under the same name.

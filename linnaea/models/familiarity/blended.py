@@ -11,7 +11,7 @@ from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity, buil
 
 @FAMILIARITIES.register("blend")
 class Blend(Familiarity):
-    """Relative energy, discriminant and half of Mahalanobis, each in standard deviations over known pictures.
+    """Relative energy, discriminant and half of Mahalanobis, each in standard deviations over known images.
 
     The first two tell new kinds of what is known, the third things of another world. `centres` (P,) and `scales` (P,)
     are taken off the `parts` and multiplied with them; what comes out is at least `floors` (P,), so that a head that is
@@ -31,6 +31,6 @@ class Blend(Familiarity):
         self.register_buffer("floors", -torch.ones(len(parts)))
 
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
-        """Features (N, D) and logits (N, K) to scores (N,), about 0 for known pictures."""
+        """Features (N, D) and logits (N, K) to scores (N,), about 0 for known images."""
         scores = torch.stack([part(features, logits) for part in self.parts], dim=1)
         return torch.maximum((scores - self.centres) * self.scales, self.floors).sum(dim=1)

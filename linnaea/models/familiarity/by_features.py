@@ -1,4 +1,4 @@
-"""Scores that look at the features alone: how far a picture lies from those of training."""
+"""Scores that look at the features alone: how far an image lies from those of training."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ class Mahalanobis(Familiarity):
     On features of unit length (Mueller and Hein 2025), with a covariance of `rank` principal directions and equal
     variance in all others (Tipping and Bishop 1999); `means` (K, D) are those of the classes, or one for several
     labels, from the `centre` (D,): small numbers, whose squares do not drown what tells them apart.
-    The score is the root of the distance per dimension: about 1 for pictures like those of training.
+    The score is the root of the distance per dimension: about 1 for images like those of training.
     """
 
     kind = "mahalanobis"
@@ -47,7 +47,7 @@ class Mahalanobis(Familiarity):
 class Discriminant(Familiarity):
     """The highest of Fisher's linear discriminants, with its sign changed; not for several labels.
 
-    Half the relative Mahalanobis distance (Ren et al. 2021) with one covariance for the classes and for all pictures
+    Half the relative Mahalanobis distance (Ren et al. 2021) with one covariance for the classes and for all images
     together, which makes it linear: what sets the classes apart counts, and nothing else. `weight` (K, D) and `bias`
     (K,) act on features of unit length less their `centre` (D,).
     """
@@ -71,9 +71,9 @@ class Discriminant(Familiarity):
 
 @FAMILIARITIES.register("knn")
 class Knn(Familiarity):
-    """How far the k-th nearest picture of training lies, on features of unit length (Sun et al. 2022).
+    """How far the k-th nearest image of training lies, on features of unit length (Sun et al. 2022).
 
-    One less the cosine, which orders pictures as the distance does and is exact where that is small. `examples` (R, D)
+    One less the cosine, which orders images as the distance does and is exact where that is small. `examples` (R, D)
     of unit length are kept of training.
     """
 

@@ -61,10 +61,10 @@ class Vim(Familiarity):
 class RelativeEnergy(Familiarity):
     """The energy of the logits per distance of the features from the mean of training, with its sign changed.
 
-    A picture that lies far from the mean must have more to say for its class, as in fDBD (Liu and Qin 2024). Logits are
+    An image that lies far from the mean must have more to say for its class, as in fDBD (Liu and Qin 2024). Logits are
     centred, which softmax does not see and which keeps the energy above 0; of several labels the joint energy is so of
     itself. Distances are in standard deviations of each feature, `mean` (D,) and `inverse` (D,), per dimension; below
-    `nearest` they count as that, so that an empty picture near the mean does not pass for a known one.
+    `nearest` they count as that, so that an empty image near the mean does not pass for a known one.
     """
 
     kind = "relative_energy"
@@ -85,5 +85,5 @@ class RelativeEnergy(Familiarity):
         return -free_energy(centred, self.several) / torch.maximum(self.distance(features), self.nearest)
 
     def distance(self, features: Tensor) -> Tensor:
-        """How far features (N, D) lie from the mean of training, about 1 for pictures of training (N,)."""
+        """How far features (N, D) lie from the mean of training, about 1 for images of training (N,)."""
         return ((features - self.mean) * self.inverse).square().mean(dim=1).sqrt()

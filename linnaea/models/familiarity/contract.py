@@ -11,7 +11,7 @@ from linnaea.runtime.arguments import require_all, require_types
 
 
 class Familiarity(nn.Module):
-    """Features (N, D) and logits (N, K) of pictures to a score (N,) that grows with strangeness.
+    """Features (N, D) and logits (N, K) of images to a score (N,) that grows with strangeness.
 
     The logits are the model's own, before any temperature, so that calibration leaves the scores as they are. `kind` is
     the score's name in `FAMILIARITIES`, `arguments` the JSON-typed arguments that build it anew; what was fitted lies

@@ -32,7 +32,7 @@ def agreement(plan: Plan, workload: Workload, expected: Tensor) -> Agreement:
     """Compare the answers of a plan with those `expected` (n, ...), then try a step of it.
 
     They agree where the root mean square of the differences is at most 1 % of that of the spread of the outputs over
-    the pictures, in reduced formats at most 20 %: then 96 % of their variance is as it was.
+    the images, in reduced formats at most 20 %: then 96 % of their variance is as it was.
     """
     if workload.unfit and plan.precision != "float32":
         return Agreement(None, workload.unfit)
@@ -49,9 +49,9 @@ def agreement(plan: Plan, workload: Workload, expected: Tensor) -> Agreement:
 
 
 def difference(outputs: Tensor, expected: Tensor) -> float:
-    """Root mean square of the differences over that of the spread of what was expected (n, ...) over the pictures.
+    """Root mean square of the differences over that of the spread of what was expected (n, ...) over the images.
 
-    Where all pictures give the same, over that of the outputs themselves.
+    Where all images give the same, over that of the outputs themselves.
     """
     wanted = expected.double()
     spread = float((wanted - wanted.mean(dim=0)).square().mean())

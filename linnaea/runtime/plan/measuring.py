@@ -38,7 +38,7 @@ def measure(
     """The plan that is fastest for the workload on this machine, of those whose answers agree with float32.
 
     A `precision` other than "auto" is taken as it is, with the `memory_format` given or channels_last; below 256 images
-    nothing is measured either. What was measured is remembered for this network, picture size, batch, device, machine,
+    nothing is measured either. What was measured is remembered for this network, image size, batch, device, machine,
     number of threads and version of torch, and measured again only if `anew`; that the answers agree is checked each
     time, since other weights may overflow. Batches that do not fit into memory are halved. Takes about `seconds`;
     `clock` is for tests. Raises UsageError where the precision given cannot be used.

@@ -14,10 +14,10 @@ from linnaea.runtime.plan.memory import bounded_batch, usable_memory
 
 @dataclass(frozen=True)
 class Workload:
-    """`images` pictures to be run through the network `name`, in batches of at most `batch_size`.
+    """`images` images to be run through the network `name`, in batches of at most `batch_size`.
 
-    `purpose` is "embed" or "train", `shape` that of a picture. `step` does real work on a batch of `plan.batch_size`
-    images and says whether all it made is finite; `answers` gives the outputs (n, ...) for the same few pictures
+    `purpose` is "embed" or "train", `shape` that of an image. `step` does real work on a batch of `plan.batch_size`
+    images and says whether all it made is finite; `answers` gives the outputs (n, ...) for the same few images
     whenever it is called. An image takes `image_bytes` of memory, the network `fixed_bytes`. A batch whose size was
     `given` by hand is never made smaller. `unfit` says why number formats of 16 bits cannot be used, as the end of a
     sentence that begins with one; "" where they can.

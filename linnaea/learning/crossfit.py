@@ -20,9 +20,9 @@ def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floa
     """A function of class indices (N,) and the number of classes K that gives probabilities (N, K) out of sample.
 
     They come from ridge regression of the other folds, in closed form: `features` (N, D), `folds` (N,) the fold of each
-    image; copies of an image and images of a group belong in one fold. The penalty and the temperature are those of the
-    lowest cross-entropy. The normal equations are made once, N D^2 or N^2 D, and each fold's share is taken away from them
-    (Golub et al. 1979); the factorisations of D x D, one per fold and penalty, are kept for further targets.
+    image; copies of an image and images of a group belong in one fold. The penalty and the temperature are those of
+    the lowest cross-entropy. The normal equations are made once, N D^2 or N^2 D, and each fold's share is taken away
+    from them (Golub et al. 1979); the factorisations of D x D, one per fold and penalty, are kept for further targets.
     """
     inputs = torch.from_numpy(np.asarray(features, dtype=np.float32))
     inputs = (inputs - inputs.mean(dim=0)) / inputs.std(dim=0).clamp(min=1e-6)

@@ -11,7 +11,8 @@ import torch
 
 from benchmarks.pairs import Paired, calibration, interleave
 from benchmarks.table import keep, photo_sets
-from linnaea.data.pixels import Images, Recipe, decode_files
+from linnaea.arrays import Images
+from linnaea.data.pixels import Recipe, decode_files
 from linnaea.models.model import as_pixels
 
 SIZE, BATCH = 224, 64

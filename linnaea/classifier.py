@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from linnaea import decisions
+from linnaea.arrays import Float32, Images
 from linnaea.bundle import read_bundle, write_bundle
 from linnaea.data.decoding import MOST_PIXELS, WHITE
 from linnaea.data.pixels import Recipe, decode_in_batches
@@ -32,8 +33,6 @@ from linnaea.taxonomy import Taxonomy
 
 logger = logging.getLogger("linnaea")
 EARLIER_BOUNDS = {"max_pixels": MOST_PIXELS, "white": WHITE}
-Images = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 
 
 class Answering(nn.Module):
@@ -142,7 +141,7 @@ class Classifier:
         """What the model said (N, K) of images whose calibrated logits (N, K) are given."""
         return (logits - np.array(self.prior_shift or 0.0, dtype=logits.dtype)) * self.temperature
 
-    def score(self, images: Images, plan: Plan | None = None) -> tuple[Floats, Floats, Floats]:
+    def score(self, images: Images, plan: Plan | None = None) -> tuple[Float32, Float32, Float32]:
         """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,) of decoded images (N, S, S, 3).
 
         The features are made by the plan (None: in float32), the rest is in float32.
@@ -150,7 +149,7 @@ class Classifier:
         return self.score_features(embed(self.model, images, plan))
 
     @torch.no_grad()
-    def score_features(self, features: Floats) -> tuple[Floats, Floats, Floats]:
+    def score_features(self, features: Float32) -> tuple[Float32, Float32, Float32]:
         """The same of features (N, D) that `embed` made by this classifier's model."""
         graph, step = self.graph(), 4096
         parts = [torch.from_numpy(features[start : start + step]) for start in range(0, len(features), step)]
@@ -160,9 +159,9 @@ class Classifier:
 
     def answer(
         self,
-        logits: Floats,
-        probabilities: Floats,
-        scores: Floats,
+        logits: Float32,
+        probabilities: Float32,
+        scores: Float32,
         columns: dict[str, Sequence[Any]],
         failed: Sequence[str | None],
     ) -> Predictions:

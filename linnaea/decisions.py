@@ -9,11 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
-Flags = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
+from linnaea.arrays import Flags, Floats, Integers
+
 ROOT = "anything"
 UNDEFINED = "undefined"  # the reason where what the model said is not a number
 

@@ -14,6 +14,7 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from linnaea.arrays import Images, Integers
 from linnaea.classifier import Classifier
 from linnaea.data.decoding import square
 from linnaea.data.greys import recipe_for
@@ -28,8 +29,6 @@ from linnaea.runtime.arguments import require_count, require_share
 from linnaea.runtime.plan import pick_device
 from linnaea.task import TASKS, infer_task
 
-Images = npt.NDArray[np.uint8]
-Targets = npt.NDArray[np.int64]
 Given: TypeAlias = list[Path] | npt.NDArray[Any]
 PLAIN = ("image files", "images of uint8")  # what means the same to everyone: nothing was scaled or rearranged
 FAMILIARITY_IMAGES = 5_000
@@ -170,7 +169,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return pictures, f"images of {_type(pictures)}"
 
-    def _encoded(self, y: Any, given: Given) -> Targets:
+    def _encoded(self, y: Any, given: Given) -> Integers:
         """Set `classes_` and return the class index of each label (N,)."""
         labels = column_or_1d(y, warn=True)
         check_consistent_length(given, labels)
@@ -234,7 +233,7 @@ def _scaled(values: npt.NDArray[Any], low: float, high: float) -> Images:
     return brightness
 
 
-def _split(targets: Targets, share: float, random: np.random.RandomState) -> tuple[Targets, Targets]:
+def _split(targets: Integers, share: float, random: np.random.RandomState) -> tuple[Integers, Integers]:
     """Positions to train on and to validate on: of each class its share, at least one where there are two."""
     chosen: list[int] = []
     for number in range(targets.max() + 1):

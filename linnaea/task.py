@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from linnaea.arrays import Floats
 from linnaea.registry import Registry
 from linnaea.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import torch
-
-Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)

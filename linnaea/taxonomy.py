@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Floats, Integers
 from linnaea.decisions import ROOT, Level, levels_of, ways_down
 from linnaea.errors import DataError
-
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)

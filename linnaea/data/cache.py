@@ -4,21 +4,18 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
 import PIL
 from PIL import features
 
+from linnaea.arrays import Array
 from linnaea.data import damage, decoding
 from linnaea.runtime.cache import cached
 from linnaea.runtime.containers import MARK, Located, Member
 from linnaea.runtime.store import Stamp, Store
 
-Rows = npt.NDArray[Any]
 
-
-def recall(paths: Sequence[Located], namespace: str, out: Rows) -> list[str]:
+def recall(paths: Sequence[Located], namespace: str, out: Array) -> list[str]:
     """Copy the rows that are known into `out` (N, ...); the SHA-256 of their files, and "" where nothing is known.
 
     A file is known when its path, size, time of change and inode are those of a file that was read before.
@@ -32,7 +29,7 @@ def recall(paths: Sequence[Located], namespace: str, out: Rows) -> list[str]:
     return cached(look, otherwise=[""] * len(paths))
 
 
-def keep(stamps: Sequence[Stamp | None], sha256: Sequence[str], namespace: str, rows: Rows) -> None:
+def keep(stamps: Sequence[Stamp | None], sha256: Sequence[str], namespace: str, rows: Array) -> None:
     """Keep what was made of files (N, ...) for the next time; the stamps are from before each was read."""
 
     def write(store: Store) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Float32, Images
 from linnaea.data.cache import keep, recall, stamp_of
 from linnaea.data.decoding import UnreadableError, read_rgb, square
 from linnaea.data.duplicates import THUMBNAIL, thumbnail_of
@@ -18,8 +19,6 @@ from linnaea.errors import UnreadableImageError
 from linnaea.runtime.containers import Located
 from linnaea.runtime.progress import track
 
-Images = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 Records = npt.NDArray[Any]
 VERSION = 6
 BYTES_AT_ONCE = 256 * 2**20  # of pixels
@@ -31,7 +30,7 @@ class Embedding:
 
     name: str
     width: int
-    embed: Callable[[Images], Floats]
+    embed: Callable[[Images], Float32]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Digest(Opened):
         return np.asarray(self.records["thumbnail"])
 
     @property
-    def features(self) -> Floats:
+    def features(self) -> Float32:
         """What the embedding made of each image (N, D)."""
         return np.asarray(self.records["features"])
 

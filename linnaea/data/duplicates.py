@@ -9,11 +9,11 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from linnaea.arrays import Images
 from linnaea.data.similarity import similar_pairs, unit
 from linnaea.data.verdicts import Judge, Pair
 from linnaea.dataset import Dataset
 
-Images = npt.NDArray[np.uint8]
 Groups = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.floating]
 THUMBNAIL = 32

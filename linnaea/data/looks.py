@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from linnaea.arrays import Floats
 from linnaea.data.spectrum import fall
 
-Numbers = npt.NDArray[np.floating]
 FAINTEST = 1.0  # sum of gradients of a thumbnail below which there is nothing to cut away
 SIDE = 112  # images are measured at about this size
 GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255)
@@ -24,20 +24,20 @@ class Looks:
     far its spectrum falls, as in `linnaea.data.spectrum`.
     """
 
-    dark: Numbers
-    bright: Numbers
-    spread: Numbers
-    sharpness: Numbers
-    cut_away: Numbers
-    fall: Numbers
+    dark: Floats
+    bright: Floats
+    spread: Floats
+    sharpness: Floats
+    cut_away: Floats
+    fall: Floats
 
     @classmethod
-    def from_rows(cls, rows: Numbers) -> "Looks":
+    def from_rows(cls, rows: Floats) -> "Looks":
         """From what `measure` gave for each image, (N, 6)."""
         return cls(*rows.T)
 
 
-def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8], full: Image.Image) -> Numbers:
+def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8], full: Image.Image) -> Floats:
     """The numbers of `Looks` (6,) of a whole RGB image, also given as a thumbnail (S, S, 3) and at full size."""
     small = image if max(image.size) < 2 * SIDE else image.reduce(max(1, max(image.size) // SIDE))
     levels = np.asarray(small.convert("L"))
@@ -57,7 +57,7 @@ def measure(image: Image.Image, thumbnail: npt.NDArray[np.uint8], full: Image.Im
     )
 
 
-def _laplacian(brightness: Numbers) -> float:
+def _laplacian(brightness: Floats) -> float:
     """The standard deviation of the Laplacian; zero for images too small to have one."""
     if min(brightness.shape) < 3:
         return 0.0
@@ -65,7 +65,7 @@ def _laplacian(brightness: Numbers) -> float:
     return float((around - 4 * brightness[1:-1, 1:-1]).std())
 
 
-def _outside_square(brightness: Numbers, ratio: float) -> float:
+def _outside_square(brightness: Floats, ratio: float) -> float:
     """The share of gradients outside the central square of an image that was stretched from width by height."""
     down, across = np.gradient(brightness)
     detail = np.hypot(across, down)

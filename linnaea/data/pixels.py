@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Images
 from linnaea.data import cache
 from linnaea.data.decoding import (
     FITS,
@@ -35,7 +36,6 @@ from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track
 from linnaea.runtime.reading import read_regular
 
-Images = npt.NDArray[np.uint8]
 IN_MEMORY_BYTES = 2 * 2**30
 MACHINE_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)  # says nothing about the file
 KEPT_AT_ONCE = 64 * 2**20  # bytes of pixels decoded between two writes to the cache

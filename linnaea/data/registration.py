@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Flags = npt.NDArray[np.bool_]
+from linnaea.arrays import Flags
+
 Thumbnails = npt.NDArray[np.uint8]
 SIDE = 32
 GREY = (0.299, 0.587, 0.114)

@@ -3,20 +3,18 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.arrays import Float32, Images
 from linnaea.data.decoding import UnreadableError, read_rgb, square
 from linnaea.data.pixels import Recipe, read_content
 from linnaea.data.registration import Placement, grey, register
 from linnaea.errors import DataError
 from linnaea.runtime.containers import Located
 
-Floats = npt.NDArray[np.float32]
-Images = npt.NDArray[np.uint8]
 SIDES = (32, 48, 64, 96, 128, 192, 256)  # an image is looked at on the largest that is no larger than its own
 ALIGNED_AT = 128  # finer images are laid over one another at about this size, to a twentieth of a pixel
 COARSEST = 24
@@ -55,7 +53,7 @@ def at_own_size(image: Image.Image, fit: str) -> Images:
     return np.asarray(square(image, side, fit))
 
 
-def differences(left: Sequence[Images], right: Sequence[Images]) -> Floats:
+def differences(left: Sequence[Images], right: Sequence[Images]) -> Float32:
     """How much each pair of images (S, S, 3) differs where it differs most, at the smaller side (P,).
 
     The one is laid over the other and given its tone curve, channel by channel. Then, at each resolution down from the

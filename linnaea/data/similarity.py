@@ -7,10 +7,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from linnaea.arrays import Integers
 from linnaea.runtime.machine import has_bfloat16
 
 Vectors = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
 BLOCK = 1024
 WORTH_REDUCING = 256  # dimensions from which products cost more than looking through them
 COARSE_ERROR = 0.008  # bound on what bfloat16 changes in a product of unit vectors: 2^-8 of the factors, 2^-9 of it
@@ -47,7 +47,7 @@ class Pairs:
 
 def similar_pairs(
     vectors: Vectors, threshold: float, *, others: Sequence[Vectors] = (), most: float = np.inf
-) -> tuple[Rows, Rows, Vectors, float]:
+) -> tuple[Integers, Integers, Vectors, float]:
     """The pairs left < right whose cosine similarity reaches the threshold, their similarity, and the floor under it.
 
     `vectors` (N, D) are of unit length, as are `others`: further views (N, D) of the same things; a pair is then
@@ -108,7 +108,7 @@ def _as_integers(products: Tensor, floor: float) -> tuple[Tensor, int]:
     return products.view(torch.int16), bits - (float(nearest) > floor)
 
 
-def _distinct(left: Tensor, right: Tensor, similarity: Tensor, count: int) -> tuple[Rows, Rows, Vectors]:
+def _distinct(left: Tensor, right: Tensor, similarity: Tensor, count: int) -> tuple[Integers, Integers, Vectors]:
     """Each pair once, with its highest similarity, sorted."""
     order = similarity.argsort(descending=True, stable=True).numpy()
     pairs, first = np.unique((left * count + right).numpy()[order], return_index=True)

@@ -1,10 +1,10 @@
 """Was an image enlarged? Its spectrum says: what was added holds no detail of its own."""
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Numbers = npt.NDArray[np.floating]
+from linnaea.arrays import Floats
+
 SIDE, SMALLEST = 256, 64  # pixels of the squares that are looked at; less has no spectrum to speak of
 MIDDLE, HIGH = (0.12, 0.18), (0.30, 0.35)  # cycles a pixel, across or down
 FAINTEST = 1.5  # power of ten of the middle below which there is too little to see it fall, in levels squared
@@ -27,7 +27,7 @@ def fall(image: Image.Image) -> float:
     return min((found for found in falls if found is not None), default=0.0)
 
 
-def _fall(levels: Numbers) -> float | None:
+def _fall(levels: Floats) -> float | None:
     """The fall of a square; None where it is smooth."""
     side = len(levels)
     window = np.hanning(side)[:, None] * np.hanning(side)

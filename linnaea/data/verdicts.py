@@ -6,14 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from linnaea.arrays import Float32, Images
 from linnaea.data import registration, sameness
 from linnaea.runtime.cache import cached
 
-Floats = npt.NDArray[np.float32]
-Images = npt.NDArray[np.uint8]
 Pair = tuple[int, int]
 WORTH_KEEPING = 4  # verdicts that take longer to reach than to look up
 VIEWS_KEPT = 256
@@ -48,15 +46,17 @@ class Judge:
         """The row of the one that has more pixels, the first where both have as many."""
         return max(pair, key=lambda row: len(self._look(row)))
 
-    def _apart(self, pairs: Sequence[Pair]) -> Floats:
+    def _apart(self, pairs: Sequence[Pair]) -> Float32:
         left, right = (self.thumbnails[list(side)] for side in zip(*pairs, strict=True))
         return 1 - registration.agree_when_small(left, right).astype(np.float32)
 
-    def _differences(self, pairs: Sequence[Pair]) -> Floats:
+    def _differences(self, pairs: Sequence[Pair]) -> Float32:
         left, right = ([self._look(row) for row in side] for side in zip(*pairs, strict=True))
         return sameness.differences(left, right)
 
-    def _judged(self, question: str, pairs: Sequence[Pair], measure: Callable[[Sequence[Pair]], Floats]) -> list[float]:
+    def _judged(
+        self, question: str, pairs: Sequence[Pair], measure: Callable[[Sequence[Pair]], Float32]
+    ) -> list[float]:
         """A measure of each pair; several are measured once and remembered, as it depends on nothing but the two."""
         if len(pairs) < WORTH_KEEPING:
             return list(map(float, measure(pairs))) if pairs else []

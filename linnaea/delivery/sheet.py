@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from linnaea.arrays import Images
 from linnaea.runtime.files import write_atomically
 from linnaea.runtime.neutral import neutral
 
-Images = npt.NDArray[np.uint8]
 SMALLEST, LARGEST = 96, 160
 GAP = 8
 TEXT = 13

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Floats
 from linnaea.errors import UsageError
 from linnaea.registry import Registry
 
-Floats = npt.NDArray[np.floating]
 MARGIN = 1e-5  # what two runtimes may differ by: an image on a threshold is on its known side
 ROUNDING = 1e-9  # 20 * (1 - 0.95) is 1, whatever floating point says
 TIE = 1e-9  # less than one image of a hundred million

@@ -1,13 +1,13 @@
 """Calibration: probabilities that mean something, sets that cover, and thresholds with a stated rejection rate."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from linnaea.arrays import Floats, Targets
 from linnaea.decisions import Policy, decide
 from linnaea.errors import DataError
 from linnaea.evidence.aims import MARGIN, Goal
@@ -20,8 +20,6 @@ from linnaea.task import TASKS
 if TYPE_CHECKING:
     from linnaea.classifier import Classifier  # which imports torch; predictions are judged without
 
-Floats = npt.NDArray[np.floating]
-Targets = npt.NDArray[Any]
 ROUNDING = 1e-9  # 10 * (1 - 0.9) is 1, whatever floating point says
 
 

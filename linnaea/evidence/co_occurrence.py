@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import hypergeom
 
+from linnaea.arrays import Flags, Floats
 from linnaea.evidence.metrics import LabelScores
-from linnaea.evidence.metrics.scores import Flags, ratio
+from linnaea.evidence.metrics.scores import ratio
 from linnaea.finding import Finding
-from linnaea.task import Floats
 
 MOST_PAIRS = 30
 LEVEL = 0.05

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from linnaea.arrays import Flags, Floats
 from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Metric
 from linnaea.evidence.metrics.contract import S
-from linnaea.evidence.metrics.scores import Flags, ratio
+from linnaea.evidence.metrics.scores import ratio
 from linnaea.evidence.shares import unvaried
 from linnaea.evidence.spread import Sample, Z
 from linnaea.evidence.statistics import Jackknifed, sample_of, used_by, why_undefined
 from linnaea.predictions import Predictions
-from linnaea.task import Floats
 
 FLIPS = 10_000
 

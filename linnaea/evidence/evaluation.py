@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from linnaea.arrays import Flags, Floats
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
 from linnaea.evidence.intervals import REPLICATES, Statistic, estimate
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
-from linnaea.evidence.metrics.scores import Flags
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
 from linnaea.evidence.promised import promises_of
 from linnaea.evidence.promises import findings_of
@@ -25,7 +25,6 @@ from linnaea.evidence.tree_tables import tree_findings
 from linnaea.finding import Estimate, Finding, promises_in
 from linnaea.predictions import Predictions
 from linnaea.runtime.neutral import neutral
-from linnaea.task import Floats
 
 __all__ = ["Evaluation", "figure_of", "figures", "findings", "judge", "write_evaluation"]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from linnaea.arrays import Floats
 from linnaea.errors import UsageError
 from linnaea.evidence.spread import Bounds, Sample, Spread, left_out, limits_of, resample
 from linnaea.finding import Estimate
-from linnaea.task import Floats
 
 REPLICATES = 200
 FEWEST_REPLICATES = 40

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from linnaea.arrays import Flags
 from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import LabelScores
-from linnaea.evidence.metrics.scores import Flags, ratio
+from linnaea.evidence.metrics.scores import ratio
 from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_mean, of_share
 from linnaea.predictions import Predictions

@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
+from linnaea.arrays import Floats
 from linnaea.errors import UsageError
 from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Scores
 from linnaea.evidence.metrics.two_classes import negatives, positives, sensitivity, specificity
 from linnaea.evidence.spread import Sample, Z
 from linnaea.runtime.arguments import require_share
-from linnaea.task import Floats
 
 
 def require_prevalence(task: str, prevalence: float | None) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from linnaea.arrays import Floats
 from linnaea.classifier import Classifier
 from linnaea.errors import DataError, UsageError, suggest
 from linnaea.evidence.calibration import Aims, fit_policy
 from linnaea.predictions import Predictions
-from linnaea.task import TASKS, Floats
+from linnaea.task import TASKS
 
 TASKS_WITH_PRIOR = ("binary", "multiclass")
 STEPS = 10_000

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from linnaea.arrays import Flags
 from linnaea.decisions import Policy
 from linnaea.evidence.aims import AIMS, Goal
 from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import Judged, LabelScores, Scores
-from linnaea.evidence.metrics.scores import Flags
 from linnaea.evidence.metrics.two_classes import POSITIVE, answered_yes, positives
 from linnaea.evidence.promises import AT_LEAST, AT_MOST, MORE_THAN, Promise
 from linnaea.evidence.statistics import of_share, sample_of

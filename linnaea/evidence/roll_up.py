@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Floats, Integers
 from linnaea.decisions import Policy, decide, stages_of
 from linnaea.errors import UsageError
 from linnaea.evidence.aims import MARGIN, ROUNDING
@@ -12,8 +12,6 @@ from linnaea.finding import Estimate, Finding
 from linnaea.runtime.arguments import require_share
 from linnaea.taxonomy import Taxonomy
 
-Floats = npt.NDArray[np.floating]
-Targets = npt.NDArray[np.int64]
 RISK = 0.1
 NEVER = 2.0  # what no probability reaches
 
@@ -48,7 +46,7 @@ def require_taxonomy(task: str, risk: float | None, unsure_rate: float | None = 
 
 
 def fit_roll_up(
-    probabilities: Floats, targets: Targets, tree: Taxonomy, risk: float, weights: Floats | None = None
+    probabilities: Floats, targets: Integers, tree: Taxonomy, risk: float, weights: Floats | None = None
 ) -> RolledUp:
     """The lowest threshold at which at most the share `risk` of images is expected to get a wrong answer.
 
@@ -67,7 +65,7 @@ def fit_roll_up(
     return _told(threshold, probabilities, targets, tree, risk, counts)
 
 
-def highest_wrong(probabilities: Floats, targets: Targets, tree: Taxonomy) -> Floats:
+def highest_wrong(probabilities: Floats, targets: Integers, tree: Taxonomy) -> Floats:
     """The highest threshold at which each image may still be given a wrong answer (N,); -1 where it never is.
 
     An answer moves up as the threshold rises, and may become wrong on another branch; what counts is the last time it
@@ -82,7 +80,7 @@ def highest_wrong(probabilities: Floats, targets: Targets, tree: Taxonomy) -> Fl
 
 
 def _told(
-    threshold: float, probabilities: Floats, targets: Targets, tree: Taxonomy, risk: float, counts: Floats
+    threshold: float, probabilities: Floats, targets: Integers, tree: Taxonomy, risk: float, counts: Floats
 ) -> RolledUp:
     policy = Policy(thresholds=(threshold,), parents=tree.parents)
     labels = decide("hierarchical", tree.classes, probabilities, policy).labels

@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from linnaea.arrays import Floats, Integers
 from linnaea.evidence.spread import Z, freedom_of
-from linnaea.task import Floats
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

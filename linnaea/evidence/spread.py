@@ -4,12 +4,10 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit, logit, stdtrit
 
-from linnaea.task import Floats
+from linnaea.arrays import Floats, Integers
 
-Integers = npt.NDArray[np.int64]
 Bounds = tuple[float, float]
 Z = 1.959963984540054
 _ELEMENTS = 2**20  # weights at once, 8 MB: what stays in a processor's cache runs fastest

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from linnaea.arrays import Flags, Floats, Integers
 from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Judged, Metric
 from linnaea.evidence.metrics.contract import S
-from linnaea.evidence.metrics.scores import Flags, Integers, ratio
+from linnaea.evidence.metrics.scores import ratio
 from linnaea.evidence.shares import shares, slack_of_parts
 from linnaea.evidence.spread import Bounds, Sample
 from linnaea.predictions import Predictions
 from linnaea.runtime.words import in_number
-from linnaea.task import Floats
 
 # Beyond this many sorted weights for each part that is left out (some seconds for all) the first order is enough.
 _SORTED_WEIGHTS = 4_000_000

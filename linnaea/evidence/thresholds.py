@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Floats, Targets
 from linnaea.errors import UsageError
 from linnaea.evidence.aims import ROUNDING, Cuts, Goal
 from linnaea.finding import Finding
 
-Floats = npt.NDArray[np.floating]
-Targets = npt.NDArray[Any]
 FEW = 5
 DOUBT = 20.0
 HALF = 0.5

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from linnaea.evidence.metrics.scores import Integers, ratio
+from linnaea.arrays import Integers
+from linnaea.evidence.metrics.scores import ratio
 from linnaea.evidence.metrics.trees import TreeScores
 from linnaea.evidence.shares import Shares, share_at
 from linnaea.evidence.statistics import sample_of

@@ -3,20 +3,18 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.arrays import Float32, Integers
 from linnaea.learning.heads import spanned
 
-Floats = npt.NDArray[np.float32]
-Targets = npt.NDArray[np.int64]
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)  # times the mean variance of the standardised features
 
 
-def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floats]:
+def cross_fit(features: Float32, folds: Integers) -> Callable[[Integers, int], Float32]:
     """A function of class indices (N,) and the number of classes K that gives probabilities (N, K) out of sample.
 
     They come from ridge regression of the other folds, in closed form: `features` (N, D), `folds` (N,) the fold of each
@@ -32,7 +30,7 @@ def cross_fit(features: Floats, folds: Targets) -> Callable[[Targets, int], Floa
     parts = [torch.from_numpy(np.flatnonzero(folds == fold)) for fold in np.unique(folds)]
     factors = [_factors(gram - extended[rows].T @ extended[rows], length) for rows in parts]
 
-    def probabilities(targets: Targets, classes: int) -> Floats:
+    def probabilities(targets: Integers, classes: int) -> Float32:
         wanted = torch.zeros(len(targets), classes).scatter_(1, torch.from_numpy(targets)[:, None], 1.0)
         moment = extended.T @ wanted
         scores = [torch.empty_like(wanted) for _ in PENALTIES]
@@ -56,12 +54,12 @@ def _factors(gram: Tensor, length: int) -> list[Tensor]:
     return [torch.linalg.cholesky(gram + torch.diag(ridge)) for ridge in ridges]
 
 
-def _calibrated(scores: Sequence[Tensor], targets: Targets) -> Floats:
+def _calibrated(scores: Sequence[Tensor], targets: Integers) -> Float32:
     """The probabilities of those scores (N, K) that have the lowest cross-entropy at their best temperature."""
     labels = torch.from_numpy(targets)
     tried = [(score, *best_factor(score, labels)) for score in scores]
     score, factor, _ = min(tried, key=lambda entry: entry[2])
-    values: Floats = (score * factor).softmax(dim=1).numpy()
+    values: Float32 = (score * factor).softmax(dim=1).numpy()
     return values
 
 

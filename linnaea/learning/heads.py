@@ -9,23 +9,20 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.arrays import Float32, Float64, Targets
 from linnaea.learning.calibrated import calibrated_loss
 from linnaea.learning.targets import as_weights
 from linnaea.runtime.machine import one_thread_each
 from linnaea.runtime.progress import track
 
-Floats = npt.NDArray[np.float32]
-Targets = npt.NDArray[Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
-Point = npt.NDArray[np.float64]
-Objective = Callable[[Point], tuple[float, Point]]
+Objective = Callable[[Float64], tuple[float, Float64]]
 NUMPYS = "libscipy_openblas"  # of numpy and scipy: its threads wait for the next step by taking cores from torch
 _LONE = Lock()  # the number of its threads is one for the whole process
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -37,13 +34,13 @@ EQUAL = 1e-3  # of a loss: heads that differ by less are the same
 class LinearHead:
     """Weights (K, D) and bias (K,) that map raw features to logits, and the strength C that made them."""
 
-    weight: Floats
-    bias: Floats
+    weight: Float32
+    bias: Float32
     strength: float
 
-    def logits(self, features: Floats) -> Floats:
+    def logits(self, features: Float32) -> Float32:
         """Features (N, D) to logits (N, K)."""
-        scores: Floats = features @ self.weight.T + self.bias
+        scores: Float32 = features @ self.weight.T + self.bias
         return scores
 
 
@@ -69,14 +66,14 @@ def squared_hinge(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def fit_path(
-    features: Floats,
+    features: Float32,
     targets: Targets,
     classes: int,
     *,
     loss: Loss = log_loss,
     strengths: Sequence[float] = STRENGTHS,
     iterations: int = 200,
-    weights: Floats | None = None,
+    weights: Float32 | None = None,
     deadline: float = math.inf,
 ) -> list[LinearHead]:
     """Fit one head per strength, each starting from the one before.
@@ -114,7 +111,7 @@ def fit_path(
     return heads
 
 
-def _minimum(objective: Objective, start: Point, iterations: int, deadline: float) -> Point:
+def _minimum(objective: Objective, start: Float64, iterations: int, deadline: float) -> Float64:
     """Where L-BFGS ends, after so many iterations or at the deadline."""
 
     def on_time(_: Any) -> None:
@@ -137,7 +134,7 @@ def spanned(inputs: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def choose(
-    heads: Sequence[LinearHead], features: Floats, targets: Targets, weights: Floats | None = None
+    heads: Sequence[LinearHead], features: Float32, targets: Targets, weights: Float32 | None = None
 ) -> LinearHead:
     """The head with the lowest cross-entropy on `features` at its best temperature; `weights` as above.
 
@@ -154,7 +151,7 @@ def _objective(inputs: Tensor, classes: int, loss: Callable[[Tensor], Tensor], s
     """The penalised loss divided by C N, which keeps L-BFGS's own tolerances meaningful, and its gradient."""
     per_image = 1.0 / len(inputs)
 
-    def value_and_gradient(point: Point) -> tuple[float, Point]:
+    def value_and_gradient(point: Float64) -> tuple[float, Float64]:
         matrix = torch.from_numpy(point.astype(np.float32)).view(classes, -1).requires_grad_()
         scores = inputs @ matrix[:, :-1].T + matrix[:, -1]
         penalty = matrix[:, :-1].square().sum() / (2 * strength)

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from linnaea.arrays import Float32
 from linnaea.learning.targets import as_weights
 
-Features = npt.NDArray[np.float32]
 PENALTY = 1.0
 BIAS_PENALTY = 1e-3
 
@@ -33,18 +33,18 @@ class LeastSquares:
     Further examples are added as sums, so that each fit costs one more solve.
     """
 
-    mean: Features
-    scale: Features
+    mean: Float32
+    scale: Float32
     classes: int
     penalty: float
 
     @classmethod
-    def on(cls, features: Features, classes: int) -> "LeastSquares":
+    def on(cls, features: Float32, classes: int) -> "LeastSquares":
         """Standardise as these features (N, D) ask for."""
         scale = features.std(axis=0)
         return cls(features.mean(axis=0), np.where(scale > 1e-6, scale, 1), classes, PENALTY * len(features))
 
-    def sums(self, features: Features, targets: Tensor) -> Sums:
+    def sums(self, features: Float32, targets: Tensor) -> Sums:
         """What features (N, D) with class indices (N,) or class weights (N, K) add to a fit."""
         inputs = self._inputs(features)
         return Sums(inputs.T @ inputs, inputs.T @ (2 * as_weights(targets, self.classes) - 1))
@@ -55,11 +55,11 @@ class LeastSquares:
         penalty[-1] = BIAS_PENALTY
         return torch.cholesky_solve(sums.moment, torch.linalg.cholesky(sums.gram + torch.diag(penalty)))
 
-    def answers(self, features: Features, weights: Tensor) -> npt.NDArray[np.int64]:
+    def answers(self, features: Float32, weights: Tensor) -> npt.NDArray[np.int64]:
         """The class of each row of features (N, D)."""
         answers: npt.NDArray[np.int64] = (self._inputs(features) @ weights).argmax(dim=1).numpy()
         return answers
 
-    def _inputs(self, features: Features) -> Tensor:
+    def _inputs(self, features: Float32) -> Tensor:
         scaled = torch.from_numpy(((features - self.mean) / self.scale).astype(np.float32))
         return torch.cat([scaled, torch.ones(len(scaled), 1)], dim=1)

@@ -1,19 +1,16 @@
 """Ridge regression on class indices in closed form, the whole path from one decomposition: heads for many classes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from linnaea.arrays import Array, Float32
 from linnaea.learning.crossfit import best_factor
 from linnaea.learning.heads import LinearHead
 
 SCALES = (-2.0, 12.0)  # the logarithm of the factor on the scores of a head
 MOST_SCALED = 2_000  # images that the factor is fitted on
-Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[Any]
 PENALTIES = (
     0.001,
     0.003,
@@ -28,12 +25,12 @@ PENALTIES = (
 
 
 def fit_ridge_path(
-    features: Floats,
-    targets: Rows,
+    features: Float32,
+    targets: Array,
     classes: int,
     *,
     penalties: Sequence[float] = PENALTIES,
-    weights: Floats | None = None,
+    weights: Float32 | None = None,
 ) -> list[LinearHead]:
     """Fit one head per penalty, the largest first: least squares on -1 and 1 for each class (Hoerl and Kennard 1970).
 
@@ -59,7 +56,7 @@ def fit_ridge_path(
     return heads
 
 
-def with_scale(head: LinearHead, features: Floats, targets: Rows) -> LinearHead:
+def with_scale(head: LinearHead, features: Float32, targets: Array) -> LinearHead:
     """The head with its scores times the factor that makes them logits: of the lowest cross-entropy on these images.
 
     Regressions on -1 and 1 differ by hundredths where there are many classes, as if nothing were known.

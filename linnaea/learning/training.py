@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from linnaea.arrays import Images, Targets
 from linnaea.errors import LinnaeaError
 from linnaea.learning.augmentations import augment
 from linnaea.learning.balance import Balance
@@ -28,8 +29,6 @@ from linnaea.runtime.progress import track
 from linnaea.task import Task
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
-Images = npt.NDArray[np.uint8]
-Targets = npt.NDArray[Any]
 FORMATS: "dict[str, Any]" = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # Fabric's names
 LAST, BEST = "last.safetensors", "best.safetensors"
 

@@ -10,13 +10,13 @@ from scipy.stats import binomtest
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from linnaea.arrays import Integers
 from linnaea.learning.augmentations import augment
 from linnaea.learning.least_squares import LeastSquares
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
 from linnaea.models.hog import Hog
 
-Integers = npt.NDArray[np.int64]
 SIDE = 32
 MOST_TRAIN, MOST_VAL = 1_200, 1_000
 TOGETHER = 32

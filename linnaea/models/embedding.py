@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from linnaea.arrays import Images
 from linnaea.models.folding import folded
 from linnaea.models.model import Model, as_pixels
 from linnaea.runtime.machine import one_thread_each, prepare_processor
@@ -18,7 +19,6 @@ from linnaea.runtime.progress import track
 
 __all__ = ["WORTH_MEASURING", "batch_size", "embed", "identity", "measure_embedding"]
 
-Images = npt.NDArray[np.uint8]
 WORTH_FOLDING = 64  # images: of fewer, folding takes longer than it saves
 COMPARED = 4  # images whose features are compared between plans
 logger = logging.getLogger("linnaea")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from linnaea.arrays import Float32, Images
 from linnaea.models.embedding import embed, identity
 from linnaea.models.model import Model
 from linnaea.runtime.cache import cached
@@ -19,8 +20,6 @@ from linnaea.runtime.plan import Plan
 from linnaea.runtime.progress import working
 from linnaea.runtime.store import Store
 
-Images = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 AT_ONCE = 2_048
 UNDER_A_DEADLINE = 64
 
@@ -30,11 +29,11 @@ class Embedded:
     """The `rows` (n,) of images that were embedded, their `features` (n, D), and how many of them had been kept."""
 
     rows: npt.NDArray[np.int64]
-    features: Floats
+    features: Float32
     known: int = 0
 
 
-def embed_once(model: Model, images: Images, plan: Plan | None = None) -> Floats:
+def embed_once(model: Model, images: Images, plan: Plan | None = None) -> Float32:
     """What `embed` gives, (N, D), for a model whose body stays as it is; only images that it never met are embedded.
 
     Whoever asks, the ladder, the audit or a search: what one of them embedded serves the others, and later runs. Equal
@@ -53,7 +52,7 @@ def embed_until(
     """
     plan = plan or Plan(str(model.device))
 
-    def way(some: Images) -> tuple[Floats, int]:
+    def way(some: Images) -> tuple[Float32, int]:
         return _looked_up(model, some, plan) if once else (embed(model, some, plan), 0)
 
     if deadline == math.inf:
@@ -69,7 +68,7 @@ def embed_until(
     return Embedded(order[:done][sequence], np.concatenate(features)[sequence], known)
 
 
-def _looked_up(model: Model, images: Images, plan: Plan) -> tuple[Floats, int]:
+def _looked_up(model: Model, images: Images, plan: Plan) -> tuple[Float32, int]:
     """Features (N, D) and how many of them had been kept."""
     if not len(images):
         return embed(model, images, plan), 0
@@ -90,7 +89,7 @@ def _key(image: Images) -> str:
     return hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
 
 
-def _keep(namespace: str, keys: Sequence[str], features: Floats) -> None:
+def _keep(namespace: str, keys: Sequence[str], features: Float32) -> None:
     def write(store: Store) -> None:
         store.add(namespace, keys, features)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Integers
 from linnaea.data.audit import Inspection, leaks_first
 from linnaea.data.audit import audit as run_checks
 from linnaea.data.digest import Digest, Embedding, digest
@@ -38,7 +38,6 @@ MOST_FITTED, MOST_SCORES = 50_000, 10**8
 FEWEST_JUDGED = 50
 MEASURED_WITH = 16  # images that the execution plan is measured on
 FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def closer_look(weights: Weights | None, recipe: Recipe, seed: int) -> Callable[
     return look
 
 
-def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: int) -> Inspection:
+def inspect(dataset: Dataset, found: Digest, duplicates: Integers, fit: str, seed: int) -> Inspection:
     """What the checks see: `found` of the readable images of `dataset`, in its order."""
     inspection = Inspection(dataset, duplicates, found.facts, found.looks, found.features, fit=fit)
     folds = random_folds(inspection.apart, seed=seed)
@@ -164,7 +163,7 @@ def inspect(dataset: Dataset, found: Digest, duplicates: Rows, fit: str, seed: i
     return replace(inspection, judge=lambda targets: judge(targets, len(dataset.classes)))
 
 
-def _unjudged(dataset: Dataset, folds: Rows) -> str:
+def _unjudged(dataset: Dataset, folds: Integers) -> str:
     """Why labels cannot be checked; empty where they can."""
     if dataset.multilabel:
         return "images with several labels are not judged by this audit"

@@ -31,7 +31,6 @@ NAME = "discovered"
 SMALLEST = 5
 MOST_GROUPED, MOST_KNOWN = 4_000, 2_000
 SHOWN = 8
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

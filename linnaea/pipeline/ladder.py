@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Float32, Floats
 from linnaea.classifier import Classifier, known_columns, load
 from linnaea.data.pixels import Recipe
 from linnaea.dataset import Dataset
@@ -29,8 +30,6 @@ from linnaea.runtime.files import read_json, write_json
 from linnaea.runtime.progress import working
 
 FAILURES = (LinnaeaError, RuntimeError, AssertionError, TypeError, ValueError)  # what networks raise on odd sizes
-Features = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.floating]
 TIMED = 64  # images by which speed is told where nothing else has to be embedded
 logger = logging.getLogger("linnaea")
 
@@ -45,8 +44,8 @@ class RungResult:
     row: dict[str, Any]
     classifier: Classifier | None = None
     predictions: Predictions | None = None
-    val_features: Features | None = None
-    train_features: Features | None = None
+    val_features: Float32 | None = None
+    train_features: Float32 | None = None
     baseline: bool = False
     warnings: Sequence[str] = ()
 
@@ -221,8 +220,8 @@ def _on_cost(known: int, seconds: float) -> list[str]:
 
 
 def _timed_features(
-    classifier: Classifier, images: npt.NDArray[np.uint8], known: Features | None
-) -> tuple[Features, float]:
+    classifier: Classifier, images: npt.NDArray[np.uint8], known: Float32 | None
+) -> tuple[Float32, float]:
     """Features of the val images, and images per second; where they are known, by some of them."""
     embed(classifier.model, images[:TIMED])
     timed = images if known is None else images[:TIMED]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Images, Integers
 from linnaea.data.audit import Inspection, audit, leaks_first
 from linnaea.data.audit.levels import level_below
 from linnaea.data.duplicates import duplicate_groups, kept_together, largest_group, thumbnails_of
@@ -22,8 +22,6 @@ from linnaea.runtime.words import counted
 from linnaea.task import infer_task
 
 logger = logging.getLogger("linnaea")
-Images = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.int64]
 ALIKE = 0.2
 FEW = 10
 
@@ -37,11 +35,11 @@ class Usable:
 
     dataset: Dataset
     decoded: Decoded
-    duplicates: Rows
+    duplicates: Integers
     remarks: list[Finding]
 
     @property
-    def units(self) -> Rows:
+    def units(self) -> Integers:
         """A number per row (N,), equal where images must stay together."""
         return kept_together(self.dataset, self.duplicates)
 
@@ -54,7 +52,7 @@ class Prepared:
     decoded: Decoded
     findings: list[Finding]
 
-    def rows(self, name: str) -> Rows:
+    def rows(self, name: str) -> Integers:
         """Positions of the rows of one split."""
         return np.array(
             [row for row, value in enumerate(self.dataset.column("split")) if value == name], dtype=np.int64
@@ -123,7 +121,7 @@ def _log(findings: Sequence[Finding]) -> None:
         logger.log(logging.INFO if finding.severity == "info" else logging.WARNING, finding.summary)
 
 
-def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:
+def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Integers]:
     """The pixels and duplicates of those images that are still in the dataset."""
     if len(dataset) == len(found.dataset):
         return found.decoded, found.duplicates
@@ -134,7 +132,7 @@ def _rows_of(dataset: Dataset, found: Usable) -> tuple[Decoded, Rows]:
 
 def group_duplicates(
     thumbnails: Images, sha256: Sequence[str], mode: str, look: Callable[[int], Images]
-) -> tuple[Rows, list[Finding]]:
+) -> tuple[Integers, list[Finding]]:
     """A group per row of thumbnails (N, 32, 32, 3), and a finding when near-duplicates mean nothing or may be missed.
 
     `look` gives the image of a row at its own resolution. Raises UsageError for a mode that is neither "near"
@@ -178,7 +176,7 @@ def _require_classes(dataset: Dataset) -> None:
         )
 
 
-def _require_val(dataset: Dataset, duplicates: Rows) -> None:
+def _require_val(dataset: Dataset, duplicates: Integers) -> None:
     if dataset.multilabel and len(dataset.split("val")) and np.isnan(dataset.split("val").targets).all():
         raise DataError(
             f"no val image of {dataset.root} has a known label, but models are chosen and calibrated on val: label "
@@ -207,7 +205,7 @@ def _require_same(dataset: Dataset, decoded: Decoded) -> None:
         )
 
 
-def _without_untrained(dataset: Dataset, decoded: Decoded, duplicates: Rows) -> tuple[Dataset, Decoded, Rows]:
+def _without_untrained(dataset: Dataset, decoded: Decoded, duplicates: Integers) -> tuple[Dataset, Decoded, Integers]:
     """Leave out images of classes that have none in train: no model could name them.
 
     Images with several labels stay, and so do all of their classes.

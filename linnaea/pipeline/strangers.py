@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from linnaea.arrays import Float32
 from linnaea.classifier import Classifier
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, UsageError, suggest
@@ -24,7 +24,6 @@ logger = logging.getLogger("linnaea")
 REASON = "held out as an unknown class"
 NAME = "openset"
 MOST_UNKNOWN = 2_000
-Features = npt.NDArray[np.float32]
 
 
 def hold_out(dataset: Dataset, names: Sequence[str]) -> Dataset:
@@ -67,7 +66,7 @@ def held_out(dataset: Dataset) -> Dataset | None:
 
 
 def judge_held_out(
-    run: Run, classifier: Classifier, held: Dataset, answers: Predictions, features: Features, known: Known
+    run: Run, classifier: Classifier, held: Dataset, answers: Predictions, features: Float32, known: Known
 ) -> OpenSet | None:
     """Compare the images that were held out with known ones, by the classifier's score and by every other.
 

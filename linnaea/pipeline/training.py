@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Integers
 from linnaea.classifier import Classifier, known_columns
 from linnaea.data.audit import Inspection
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
@@ -46,7 +47,7 @@ from linnaea.pipeline.beginning import (
     with_positive,
 )
 from linnaea.pipeline.ladder import RungResult, climb
-from linnaea.pipeline.preparation import Prepared, Rows, prepare
+from linnaea.pipeline.preparation import Prepared, prepare
 from linnaea.pipeline.strangers import held_out, judge_held_out
 from linnaea.pipeline.strangers import hold_out as hold_out_of
 from linnaea.predictions import Predictions
@@ -279,12 +280,12 @@ def _affordable(result: RungResult, prepared: Prepared, deadline: float) -> int:
     return max(FEWEST_FAMILIARITY_IMAGES, min(FAMILIARITY_IMAGES, in_time))
 
 
-def _familiarity_rows(prepared: Prepared, most: int) -> Rows:
+def _familiarity_rows(prepared: Prepared, most: int) -> Integers:
     rows = prepared.rows("train")
     return rows if len(rows) <= most else np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
-def _features(result: RungResult, prepared: Prepared, rows: Rows) -> npt.NDArray[np.float32]:
+def _features(result: RungResult, prepared: Prepared, rows: Integers) -> npt.NDArray[np.float32]:
     """Features of these training rows, from the ladder where it has them."""
     assert result.classifier is not None
     if result.train_features is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Float32
 from linnaea.data.duplicates import kept_together
 from linnaea.data.facts import Facts
 from linnaea.data.looks import Looks
@@ -14,8 +15,7 @@ from linnaea.dataset import Dataset
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
 
-Floats = npt.NDArray[np.float32]
-Judge = Callable[[npt.NDArray[np.int64]], Floats]
+Judge = Callable[[npt.NDArray[np.int64]], Float32]
 SHOWN = 12
 
 
@@ -33,7 +33,7 @@ class Inspection:
     duplicates: npt.NDArray[np.int64]
     facts: Sequence[Facts] | None = None
     looks: Looks | None = None
-    features: Floats | None = None
+    features: Float32 | None = None
     judge: Judge | None = None
     fit: str = "crop"
     unjudged: str = "no classifier looked at them"

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Float64, Integers
 from linnaea.data.audit.contract import Judge
 from linnaea.data.audit.noise_model import LARGEST, Fitted, Noise, fit, given_labels, start_from
 from linnaea.finding import Estimate, Z
 
-Floats = npt.NDArray[np.float64]
-Targets = npt.NDArray[np.int64]
 FAINTEST = 1e-9  # probability; keeps logarithms finite
 MOST_FITTED, LEAST_FITTED = 5_000, 1_500  # images that the noise is fitted on
 MOST_SCORES = 150_000  # of these, as long as the least are left
@@ -38,16 +37,16 @@ class LabelNoise:
     rate: Estimate
     certain: bool
     agreed: float
-    right: Floats
-    looks_like: Targets
+    right: Float64
+    looks_like: Integers
 
     @property
-    def wrong(self) -> Floats:
+    def wrong(self) -> Float64:
         """The probability (N,) that a label is wrong."""
         return np.asarray(1 - self.right)
 
 
-def label_noise(judge: Judge, targets: Targets) -> LabelNoise:
+def label_noise(judge: Judge, targets: Integers) -> LabelNoise:
     """Fit the noise of labels (N,) to the probabilities (N, K) that a judge gives out of sample, by maximum likelihood.
 
     Classes that overlap and labels that are wrong both make a calibrated classifier unsure. They differ in the surest
@@ -75,11 +74,11 @@ def label_noise(judge: Judge, targets: Targets) -> LabelNoise:
     return LabelNoise(rate, certain, agreed, *_told(again, logs, targets))
 
 
-def _logarithms(probabilities: npt.NDArray[np.floating]) -> Floats:
+def _logarithms(probabilities: npt.NDArray[np.floating]) -> Float64:
     return np.asarray(np.log(np.maximum(probabilities.astype(np.float64), FAINTEST)))
 
 
-def _told(noise: Noise, logs: Floats, targets: Targets) -> tuple[Floats, Targets]:
+def _told(noise: Noise, logs: Float64, targets: Integers) -> tuple[Float64, Integers]:
     """The probability of each label (N,) to be right, and the most probable other class (N,)."""
     classes = given_labels(noise, logs, targets)[0]
     right = noise.right(classes, targets)
@@ -87,7 +86,7 @@ def _told(noise: Noise, logs: Floats, targets: Targets) -> tuple[Floats, Targets
     return right, classes.argmax(axis=1)
 
 
-def worth_a_look(right: Floats, precision: float = 0.5) -> Targets:
+def worth_a_look(right: Float64, precision: float = 0.5) -> Integers:
     """The labels with the least probability `right` (N,) of being right, the least first, as far as it is worth it.
 
     That is where the expected F1 of the list is highest (Ye et al. 2012), but at least a share of `precision` of the
@@ -100,7 +99,7 @@ def worth_a_look(right: Floats, precision: float = 0.5) -> Targets:
     return np.asarray(order[: int(score.argmax()) + 1] if score.any() else order[:0])
 
 
-def _optima(logs: Floats, targets: Targets) -> list[Fitted]:
+def _optima(logs: Float64, targets: Integers) -> list[Fitted]:
     """The noise of the highest likelihood, then others of which the likelihood is hardly lower."""
     count, found = logs.shape[1], []
     for sharpness, rate in STARTS:
@@ -119,11 +118,11 @@ def _optima(logs: Floats, targets: Targets) -> list[Fitted]:
     return [best, *apart[:1]]
 
 
-def _rate(fitted: Fitted, targets: Targets) -> float:
+def _rate(fitted: Fitted, targets: Integers) -> float:
     return float(1 - fitted.noise.right(fitted.classes, targets).mean())
 
 
-def _alike(noise: Noise, logs: Floats, targets: Targets) -> npt.NDArray[np.bool_]:
+def _alike(noise: Noise, logs: Float64, targets: Integers) -> npt.NDArray[np.bool_]:
     """Which classes taken for each other (K, K) look alike to the classifier, so that neither label need be wrong."""
     alike = np.zeros_like(noise.alike)
     for pair in {(min(pair), max(pair)) for pair in np.argwhere(noise.taken_for).tolist()}:
@@ -131,7 +130,7 @@ def _alike(noise: Noise, logs: Floats, targets: Targets) -> npt.NDArray[np.bool_
     return alike
 
 
-def _mistaken(noise: Noise, logs: Floats, targets: Targets, pair: tuple[int, int]) -> bool:
+def _mistaken(noise: Noise, logs: Float64, targets: Integers, pair: tuple[int, int]) -> bool:
     """Whether two classes are told apart and their labels still exchanged, judged by the images of these two alone.
 
     A classifier may be sure of most classes and blind for two: then labels and what it sees of these two are
@@ -157,7 +156,7 @@ def _cost(noise: Noise) -> float:
     return float(np.log(max(2, count * (count - 1)) / CHANCE) * np.count_nonzero(noise.taken_for))
 
 
-def _without_chance(fitted: Fitted, logs: Floats, targets: Targets) -> Fitted:
+def _without_chance(fitted: Fitted, logs: Float64, targets: Integers) -> Fitted:
     """Drop pairs of classes, those of the fewest images first, as long as the likelihood does not tell."""
     dropped = max(1, int(np.count_nonzero(fitted.noise.taken_for)) // 2)
     while fitted.noise.taken_for.any():
@@ -175,7 +174,7 @@ def _without_chance(fitted: Fitted, logs: Floats, targets: Targets) -> Fitted:
     return fitted
 
 
-def _interval(logs: Floats, targets: Targets, fitted: Fitted, highest: float) -> tuple[float, float]:
+def _interval(logs: Float64, targets: Integers, fitted: Fitted, highest: float) -> tuple[float, float]:
     """The 95 % limits of the share of wrong labels: the noise is made larger and smaller, the rest fitted again."""
     noise, rate = fitted.noise, _rate(fitted, targets)
     here = 1.0
@@ -203,11 +202,11 @@ def _edge(likely: Callable[[float], bool], inside: float, outside: float) -> flo
     return (near + far) / 2
 
 
-def _likelihood(noise: Noise, logs: Floats, targets: Targets) -> float:
+def _likelihood(noise: Noise, logs: Float64, targets: Integers) -> float:
     return _seen_anew(noise, logs, targets).likelihood
 
 
-def _seen_anew(noise: Noise, logs: Floats, targets: Targets) -> Fitted:
+def _seen_anew(noise: Noise, logs: Float64, targets: Integers) -> Fitted:
     """The same noise with what the classifier sees fitted again, from as sharp as it was or sharper."""
     starts = [replace(noise, sharpness=noise.sharpness * factor) for factor in SHARPER]
     return max((fit(start, logs, targets, free=False) for start in starts), key=lambda entry: entry.likelihood)

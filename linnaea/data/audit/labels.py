@@ -5,16 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Floats, Integers
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
 from linnaea.data.audit.label_noise import LabelNoise, label_noise, worth_a_look
 from linnaea.data.similarity import unit
 from linnaea.finding import Finding, wilson
 from linnaea.runtime.words import counted
 
-Floats = npt.NDArray[np.floating]
-Targets = npt.NDArray[np.int64]
 NEIGHBOURS = 5
 FAR = 5.0  # robust standard deviations above the median distance
 MOST_REFERENCES = 4_000
@@ -47,7 +45,7 @@ def label_errors(inspection: Inspection) -> Finding | None:
     return found if noise.certain else replace(found, severity="info")
 
 
-def _listed(noise: LabelNoise, rows: Targets, first: Mapping[str, Any]) -> str:
+def _listed(noise: LabelNoise, rows: Integers, first: Mapping[str, Any]) -> str:
     wrong = float(noise.wrong[rows].sum())
     expected = (
         f"expect about {_number(wrong)} of them to be wrong and {_number(len(rows) - wrong)} correct (false alarms)."
@@ -70,7 +68,7 @@ def _number(count: float) -> str:
     return f"{count:.0f}" if count >= 10 else f"{count:.1f}"
 
 
-def _blind(noise: LabelNoise, targets: Targets) -> str:
+def _blind(noise: LabelNoise, targets: Integers) -> str:
     """That the judge agrees with the labels no more often than by chance; empty where it does."""
     largest = np.bincount(targets).max() / len(targets)
     if wilson(noise.agreed * len(targets), len(targets))[0] > largest:

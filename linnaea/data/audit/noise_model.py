@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-Floats = npt.NDArray[np.float64]
-Targets = npt.NDArray[np.int64]
+from linnaea.arrays import Float64, Integers
+
 STEPS, CONVERGED = 60, 2e-3
 STEADY = 10.0  # pseudo-images that hold the bias of a class at 0
 LARGEST = 0.95  # share of a class's labels that may be wrong
@@ -22,9 +22,9 @@ class Noise:
     """
 
     sharpness: float
-    bias: Floats
+    bias: Float64
     anywhere: float
-    taken_for: Floats
+    taken_for: Float64
     alike: npt.NDArray[np.bool_]
 
     def times(self, factor: float) -> "Noise":
@@ -33,11 +33,11 @@ class Noise:
         return replace(self, anywhere=self.anywhere * factor, taken_for=taken_for)
 
     @property
-    def other(self) -> Floats:
+    def other(self) -> Float64:
         """The share of labels of each class (K,) that name another."""
         return np.asarray(self.anywhere + self.taken_for.sum(axis=1))
 
-    def right(self, classes: Floats, targets: Targets) -> Floats:
+    def right(self, classes: Float64, targets: Integers) -> Float64:
         """The probability (N,) that a label is right, from that of each class (N, K) given image and label."""
         same = classes[np.arange(len(targets)), targets]
         return np.asarray(same + (classes * (self.alike & (self.taken_for > 0)).T[targets]).sum(axis=1))
@@ -49,7 +49,7 @@ class Fitted:
 
     noise: Noise
     likelihood: float
-    classes: Floats
+    classes: Float64
 
 
 def start_from(count: int, sharpness: float, anywhere: float, mistaken: float = 0.0) -> Noise:
@@ -58,7 +58,7 @@ def start_from(count: int, sharpness: float, anywhere: float, mistaken: float = 
     return Noise(sharpness, np.zeros(count), anywhere, pairs, np.zeros((count, count), dtype=bool))
 
 
-def fit(noise: Noise, logs: Floats, targets: Targets, *, free: bool = True) -> Fitted:
+def fit(noise: Noise, logs: Float64, targets: Integers, *, free: bool = True) -> Fitted:
     """Expectation maximisation; only the view of the classifier changes where the noise is not `free`."""
     before = -np.inf
     for _ in range(STEPS):
@@ -72,7 +72,7 @@ def fit(noise: Noise, logs: Floats, targets: Targets, *, free: bool = True) -> F
     return Fitted(noise, likelihood, classes)
 
 
-def given_labels(noise: Noise, logs: Floats, targets: Targets) -> tuple[Floats, float]:
+def given_labels(noise: Noise, logs: Float64, targets: Integers) -> tuple[Float64, float]:
     """The probability of each class given image and label (N, K), and the log-likelihood of the labels."""
     rows = np.arange(len(targets))
     joint = softmax(noise.sharpness * logs + noise.bias, axis=1)
@@ -83,7 +83,7 @@ def given_labels(noise: Noise, logs: Floats, targets: Targets) -> tuple[Floats, 
     return joint / total, float(np.log(total).sum() - STEADY / 2 * (noise.bias**2).sum())
 
 
-def _noise_of(noise: Noise, classes: Floats, targets: Targets) -> Noise:
+def _noise_of(noise: Noise, classes: Float64, targets: Integers) -> Noise:
     """The noise that those classes and labels count; pairs of less than an image vanish (Figueiredo and Jain 2002)."""
     count = classes.shape[1]
     moved = np.stack([classes[targets == label].sum(axis=0) for label in range(count)], axis=1)  # true, label
@@ -97,7 +97,7 @@ def _noise_of(noise: Noise, classes: Floats, targets: Targets) -> Noise:
     return replace(noise, anywhere=min(anywhere, LARGEST), taken_for=taken_for / over)
 
 
-def _sharpened(noise: Noise, logs: Floats, classes: Floats) -> Noise:
+def _sharpened(noise: Noise, logs: Float64, classes: Float64) -> Noise:
     """One step of Newton towards the sharpness and bias under which the classes are most probable."""
     seen = softmax(noise.sharpness * logs + noise.bias, axis=1)
     mean = (seen * logs).sum(axis=1)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from linnaea.arrays import Integers
 from linnaea.data.audit.contract import CHECKS, Inspection
-from linnaea.data.splits.units import Rows
 from linnaea.data.times import UNKNOWN, moments
 from linnaea.dataset import SPLITS, Dataset
 from linnaea.errors import DataError
@@ -104,12 +104,12 @@ def _parts(dataset: Dataset) -> list[str]:
     return [*(name for name in SPLITS if name in found), *sorted(found - set(SPLITS))]
 
 
-def _numbered(dataset: Dataset) -> Rows:
+def _numbered(dataset: Dataset) -> Integers:
     """The place of each image's split in the order of time (N,)."""
     return np.array([SPLITS.index(name) for name in dataset.column("split")], dtype=np.int64)
 
 
-def _misplaced(times: Rows, parts: Rows) -> Rows:
+def _misplaced(times: Integers, parts: Integers) -> Integers:
     """Rows that stand in the way of the order, the fewer of those before and those after each border."""
     known = times != UNKNOWN
     found: set[int] = set()
@@ -122,7 +122,7 @@ def _misplaced(times: Rows, parts: Rows) -> Rows:
     return np.array(sorted(found), dtype=np.int64)
 
 
-def _order(times: Rows, parts: Rows) -> float:
+def _order(times: Integers, parts: Integers) -> float:
     """The chance that an image of val or test is younger than one of train, ties counting half."""
     known = times != UNKNOWN
     train, rest = np.sort(times[known & (parts == 0)]), times[known & (parts > 0)]
@@ -132,6 +132,6 @@ def _order(times: Rows, parts: Rows) -> float:
     return float(below.mean() / 2 / len(train))
 
 
-def _table(dataset: Dataset, rows: Rows) -> list[dict[str, object]]:
+def _table(dataset: Dataset, rows: Integers) -> list[dict[str, object]]:
     ids, times, parts = dataset.ids, dataset.column("time"), dataset.column("split")
     return [{"path": ids[row], "split": parts[row], "time": str(times[row])} for row in rows.tolist()]

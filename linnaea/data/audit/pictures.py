@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Floats
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
 from linnaea.data.looks import Looks
 from linnaea.finding import Finding
 
-Numbers = npt.NDArray[np.floating]
 DARK, BRIGHT = 0.08, 0.95
 PLAIN = 0.01  # brightness that varies less than this shows nothing
 BLURRED = 4.5  # robust standard deviations of log sharpness below the median
@@ -18,7 +18,7 @@ ENLARGED = 1.45  # powers of ten by which the spectrum of an enlarged image fall
 TINY = 3.0  # times smaller than the usual image
 LONG = 3.0  # times longer than wide, beyond the usual shape
 CUT = 0.35  # share of an image's detail that the crop throws away
-Judged = tuple[npt.NDArray[np.bool_], Numbers]  # which images are flagged, and how they score, the worst lowest
+Judged = tuple[npt.NDArray[np.bool_], Floats]  # which images are flagged, and how they score, the worst lowest
 
 
 @CHECKS.register("dark")
@@ -99,7 +99,7 @@ def _by_looks(inspection: Inspection, name: str, judge: Callable[[Looks], Judged
 
 
 def _finding(
-    inspection: Inspection, name: str, flagged: npt.NDArray[np.bool_], badness: Numbers, words: str
+    inspection: Inspection, name: str, flagged: npt.NDArray[np.bool_], badness: Floats, words: str
 ) -> Finding | None:
     """A finding on the flagged images, the lowest `badness` first."""
     rows = np.flatnonzero(flagged)

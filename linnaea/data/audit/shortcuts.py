@@ -6,17 +6,14 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Flags, Float64, Integers
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.data.facts import Facts
 from linnaea.data.splits import random_folds
 from linnaea.finding import Estimate, Finding, wilson
 from linnaea.runtime.words import counted
 
-Numbers = npt.NDArray[np.float64]
-Targets = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 WORTH_SAYING = 0.2  # of what separates the most frequent class from certainty
 APART = 0.5  # share of a class that a property must tell, beyond that of the others
 FEWEST = 20
@@ -111,7 +108,7 @@ def _told_apart(named: Flags, own: Flags, z: float) -> dict[str, float]:
     return {"of_class": round(float(of_class), 4), "of_others": round(float(of_others), 4)} if lo - hi >= APART else {}
 
 
-def _looks(inspection: Inspection) -> Iterator[tuple[str, Numbers]]:
+def _looks(inspection: Inspection) -> Iterator[tuple[str, Float64]]:
     """Name and values (N,) of what was measured on the pixels and may have nothing to do with the subject."""
     if inspection.looks is not None:
         yield "brightness of the brightest part", inspection.looks.dark.astype(np.float64)
@@ -119,7 +116,7 @@ def _looks(inspection: Inspection) -> Iterator[tuple[str, Numbers]]:
         yield "sharpness", inspection.looks.sharpness.astype(np.float64)
 
 
-def _properties(facts: Sequence[Facts]) -> Iterator[tuple[str, Numbers]]:
+def _properties(facts: Sequence[Facts]) -> Iterator[tuple[str, Float64]]:
     """Name and values (N,) of each property; words become numbers."""
     yield "file format", _numbered([entry.format for entry in facts])
     yield "colour mode", _numbered([entry.mode for entry in facts])
@@ -129,11 +126,11 @@ def _properties(facts: Sequence[Facts]) -> Iterator[tuple[str, Numbers]]:
     yield "JPEG quality", np.array([entry.coarseness for entry in facts])
 
 
-def _numbered(words: Sequence[str]) -> Numbers:
+def _numbered(words: Sequence[str]) -> Float64:
     return np.unique(words, return_inverse=True)[1].astype(np.float64)
 
 
-def _answers(values: Numbers, targets: Targets, groups: Targets, weights: str | None = None) -> Targets:
+def _answers(values: Float64, targets: Integers, groups: Integers, weights: str | None = None) -> Integers:
     """The class (N,) that a tree grown on the other folds names from the one value (N,) of each image."""
     from sklearn.tree import DecisionTreeClassifier
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from linnaea.arrays import Flags
 from linnaea.data.sources.loading import LABEL_NAMES, LEFT_OUT, as_text
 from linnaea.data.sources.missing import MISSING, tell_missing
 from linnaea.data.sources.several import read_lists
@@ -19,7 +20,6 @@ ALONE = ("class", "class_name")  # columns that hold one name, whatever is in it
 PRESENT, ABSENT = ("1", "1.0", "true"), ("0", "0.0", "false")
 UNKNOWN = ("", "-1", "-1.0", "nan")  # -1 is how chest X-ray sets write "uncertain"
 TEXT, NAMES = pa.string(), pa.list_(pa.string())
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

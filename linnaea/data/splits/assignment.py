@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from linnaea.arrays import Integers
 from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
-from linnaea.data.splits.units import Rows, units_of
+from linnaea.data.splits.units import units_of
 from linnaea.dataset import SPLITS, Dataset, Excluded
 from linnaea.errors import DataError, UsageError
 from linnaea.runtime.words import counted
@@ -25,7 +26,7 @@ def default_fractions(images: int) -> dict[str, float]:
 
 def split(
     dataset: Dataset,
-    groups: Rows | None = None,
+    groups: Integers | None = None,
     *,
     by: str = "stratified",
     fractions: Mapping[str, float] | None = None,
@@ -51,7 +52,7 @@ def split(
     return _filled(dataset, dealt)
 
 
-def fill_splits(dataset: Dataset, groups: Rows, *, seed: int = 0) -> Dataset:
+def fill_splits(dataset: Dataset, groups: Integers, *, seed: int = 0) -> Dataset:
     """Give a split to those images that have none, of a dataset whose others have one.
 
     An image goes where the others of its group (N,) are, into train where they lie apart; the rest are dealt out as
@@ -82,7 +83,7 @@ def require_all(parts: Sequence[str | None], column: str = "split") -> None:
 
 def _complete(
     dataset: Dataset,
-    groups: Rows,
+    groups: Integers,
     deal_out: Splitter,
     by: str,
     fractions: Mapping[str, float] | None,

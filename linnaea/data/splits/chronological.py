@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from linnaea.arrays import Integers
 from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt
-from linnaea.data.splits.units import Rows
 from linnaea.data.times import UNKNOWN, moments
 from linnaea.errors import DataError
 
@@ -29,7 +29,7 @@ def chronological(deal: Deal) -> Dealt:
     return Dealt([None if part == UNKNOWN else names[part] for part in kept], GOES_ON)
 
 
-def _times(deal: Deal) -> Rows:
+def _times(deal: Deal) -> Integers:
     """The place of each image in time; raises DataError when there is none."""
     dataset = deal.dataset
     if not dataset.has("time"):
@@ -47,7 +47,7 @@ def _times(deal: Deal) -> Rows:
     return times
 
 
-def _borders(times: Rows, shares: list[float]) -> Rows:
+def _borders(times: Integers, shares: list[float]) -> Integers:
     """The first moment of each part but the first: the one that comes nearest to the shares of the images."""
     before = np.concatenate([[0], np.cumsum(np.bincount(times))])  # images before each moment
     distinct = len(before) - 1
@@ -64,7 +64,7 @@ def _borders(times: Rows, shares: list[float]) -> Rows:
     return np.array(borders, dtype=np.int64)
 
 
-def _require_some(names: list[str], parts: Rows, latest: Rows) -> None:
+def _require_some(names: list[str], parts: Integers, latest: Integers) -> None:
     for number, name in enumerate(names):
         if not (latest[parts == number] == number).any():
             raise DataError(

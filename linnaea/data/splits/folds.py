@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from linnaea.arrays import Integers
 from linnaea.data.splits.assignment import split
 from linnaea.data.splits.stratified import deal_evenly
-from linnaea.data.splits.units import Rows, units_of
+from linnaea.data.splits.units import units_of
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
 
@@ -14,8 +15,8 @@ COLUMN = "fold_"
 
 
 def assign_folds(
-    dataset: Dataset, groups: Rows | None = None, *, folds: int = 5, repeats: int = 1, seed: int = 0
-) -> Rows:
+    dataset: Dataset, groups: Integers | None = None, *, folds: int = 5, repeats: int = 1, seed: int = 0
+) -> Integers:
     """The fold of each image in each repeat, shape (N, repeats), 1 to `folds`: stratified, equal `groups` together.
 
     The same for any order of the rows. Raises UsageError for fewer than two folds or one repeat, DataError for fewer
@@ -36,19 +37,19 @@ def assign_folds(
     return out
 
 
-def random_folds(groups: Rows, *, folds: int = 5, seed: int = 0) -> Rows:
+def random_folds(groups: Integers, *, folds: int = 5, seed: int = 0) -> Integers:
     """A fold from 0 on for each image (N,), equal `groups` (N,) together; drawn, so that one may be small or empty."""
     return np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % folds
 
 
-def with_folds(dataset: Dataset, assigned: Rows) -> Dataset:
+def with_folds(dataset: Dataset, assigned: Integers) -> Dataset:
     """The dataset with a column `fold_1`, `fold_2`, ... for each repeat in `assigned` (N, repeats)."""
     for repeat, column in enumerate(assigned.T.tolist(), 1):
         dataset = dataset.with_column(f"{COLUMN}{repeat}", column)
     return dataset
 
 
-def given_folds(dataset: Dataset) -> Rows | None:
+def given_folds(dataset: Dataset) -> Integers | None:
     """The folds that the columns `fold_1`, `fold_2`, ... name, shape (N, repeats); None where there are none.
 
     Raises DataError where one is no number from 1 upwards.
@@ -69,7 +70,9 @@ def given_folds(dataset: Dataset) -> Rows | None:
     return np.array([[int(value) for value in dataset.column(name)] for name in names], dtype=np.int64).T
 
 
-def each_fold(dataset: Dataset, assigned: Rows, groups: Rows | None = None, *, seed: int = 0) -> Iterator[Dataset]:
+def each_fold(
+    dataset: Dataset, assigned: Integers, groups: Integers | None = None, *, seed: int = 0
+) -> Iterator[Dataset]:
     """The dataset once for each fold of each repeat in `assigned` (N, repeats): that fold is test, val out of the rest.
 
     Repeat by repeat, and fold by fold in each.

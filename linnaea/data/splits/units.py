@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from linnaea.arrays import Integers
 from linnaea.dataset import Dataset
-
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -22,14 +20,14 @@ class Units:
     seed, never on the order of the rows.
     """
 
-    of: Rows
+    of: Integers
     counts: csr_array
 
     def __len__(self) -> int:
         return int(self.counts.shape[0])
 
     @property
-    def sizes(self) -> Rows:
+    def sizes(self) -> Integers:
         """Images per unit, shape (U,)."""
         return np.bincount(self.of, minlength=len(self))
 
@@ -47,12 +45,12 @@ class Units:
         for begin, end in pairwise(starts):
             yield list(zip(classes[begin:end], images[begin:end], strict=True))
 
-    def spread(self, parts: Sequence[int]) -> Rows:
+    def spread(self, parts: Sequence[int]) -> Integers:
         """The part of each row (N,), given the part of each unit."""
         return np.array(parts, dtype=np.int64)[self.of]
 
 
-def units_of(dataset: Dataset, groups: Rows, seed: int) -> Units:
+def units_of(dataset: Dataset, groups: Integers, seed: int) -> Units:
     """The units of a dataset, rows of equal `groups` (N,) being one; `seed` decides among units of equal size."""
     found, unit, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     first = np.full(len(found), len(groups))
@@ -66,7 +64,7 @@ def units_of(dataset: Dataset, groups: Rows, seed: int) -> Units:
     return Units(of, counts)
 
 
-def _places(dataset: Dataset, seed: int) -> Rows:
+def _places(dataset: Dataset, seed: int) -> Integers:
     """A random-looking place for each row, by the seed and the content; the path decides between equal contents."""
     paths = dataset.ids
     contents = dataset.column("sha256") if dataset.has("sha256") else paths

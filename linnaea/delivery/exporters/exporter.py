@@ -18,7 +18,6 @@ from linnaea.registry import Registry
 from linnaea.runtime.containers import Located
 from linnaea.runtime.neutral import neutral
 
-Images = npt.NDArray[np.uint8]
 Answer = Callable[[Path | bytes], tuple[npt.NDArray[np.float32], float]]
 PARITY_IMAGES = 64
 TOLERANCE = 1e-3

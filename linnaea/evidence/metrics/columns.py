@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from linnaea.arrays import Float32
+
 SCALAR = np.dtype(np.float32)
 
 
@@ -59,7 +60,7 @@ class Columns:
         chosen.shape = (len(chosen._rows), self.shape[1])
         return chosen
 
-    def _column(self, number: int) -> Floats:
+    def _column(self, number: int) -> Float32:
         place = range(self.shape[1])[number] * self._length * SCALAR.itemsize
         content = os.pread(self._room.descriptor, self._length * SCALAR.itemsize, place)
         if len(content) != self._length * SCALAR.itemsize:

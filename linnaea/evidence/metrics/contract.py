@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from linnaea.arrays import Flags, Floats, Integers
 from linnaea.evidence.metrics.influence import Linear
 from linnaea.evidence.metrics.labels import LabelScores
-from linnaea.evidence.metrics.scores import Flags, Integers, Judged, Scores
+from linnaea.evidence.metrics.scores import Judged, Scores
 from linnaea.evidence.metrics.trees import TreeScores
 from linnaea.evidence.spread import Bounds
 from linnaea.registry import Registry
-from linnaea.task import Floats
 
 S = TypeVar("S", bound=Judged)
 Function = Callable[[S, Floats], Floats]

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from linnaea.arrays import Flags, Floats
 from linnaea.evidence.metrics.contract import METRICS, Function, Metric, Parts
-from linnaea.evidence.metrics.scores import Flags, Scores, mean_of_defined, ratio, totals
-from linnaea.task import Floats
+from linnaea.evidence.metrics.scores import Scores, mean_of_defined, ratio, totals
 
 
 def accuracy(scores: Scores, weights: Floats) -> Floats:

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from linnaea.evidence.metrics.scores import Integers
-from linnaea.task import Floats
+from linnaea.arrays import Floats, Integers
 
 _DRAWS = 1000
 _STEPS = 20  # halvings of the interval from 0 to 1

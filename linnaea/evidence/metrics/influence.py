@@ -12,9 +12,8 @@ from itertools import islice
 import numpy as np
 from scipy.special import digamma, polygamma
 
-from linnaea.evidence.metrics.scores import Flags, Integers
+from linnaea.arrays import Flags, Floats, Integers
 from linnaea.runtime.machine import available_threads
-from linnaea.task import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from linnaea.arrays import Flags, Floats
 from linnaea.evidence.metrics.contract import LABEL_METRICS, Function, Metric, Parts
 from linnaea.evidence.metrics.labels import LabelScores
-from linnaea.evidence.metrics.scores import Flags, mean_of_defined, ratio
-from linnaea.task import Floats
+from linnaea.evidence.metrics.scores import mean_of_defined, ratio
 
 
 def f1_micro(scores: LabelScores, weights: Floats) -> Floats:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from linnaea.arrays import Floats, Integers
 from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric
 from linnaea.evidence.metrics.gaps import interval_of_gaps
 from linnaea.evidence.metrics.labels import LabelScores
-from linnaea.evidence.metrics.scores import BINS, Integers, ratio
-from linnaea.task import Floats
+from linnaea.evidence.metrics.scores import BINS, ratio
 
 
 def nll(scores: LabelScores, weights: Floats) -> Floats:

@@ -5,12 +5,12 @@ from functools import partial
 
 import numpy as np
 
+from linnaea.arrays import Floats
 from linnaea.evidence.metrics.contract import LABEL_METRICS, Metric, every_class
 from linnaea.evidence.metrics.influence import Linear, Part, of_area, of_average_precision, over_classes
 from linnaea.evidence.metrics.labels import LabelScores
 from linnaea.evidence.metrics.ranking import area, in_blocks
 from linnaea.evidence.metrics.scores import Ranking, mean_of_defined
-from linnaea.task import Floats
 
 
 def mean_average_precision(scores: LabelScores, weights: Floats) -> Floats:

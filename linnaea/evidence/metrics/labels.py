@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 from scipy.special import log_expit
 
-from linnaea.evidence.metrics.scores import BINS, Flags, Integers, Judged, Ranking, finite_scores
+from linnaea.arrays import Flags, Floats, Integers
+from linnaea.evidence.metrics.scores import BINS, Judged, Ranking, finite_scores
 from linnaea.predictions import Predictions
-from linnaea.task import Floats
 
 
 @dataclass(frozen=True, eq=False)

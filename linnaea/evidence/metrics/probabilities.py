@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from linnaea.arrays import Floats, Integers
 from linnaea.evidence.metrics.contract import METRICS, Metric
 from linnaea.evidence.metrics.gaps import interval_of_gaps
-from linnaea.evidence.metrics.scores import BINS, Integers, Scores, ratio, totals
-from linnaea.task import Floats
+from linnaea.evidence.metrics.scores import BINS, Scores, ratio, totals
 
 
 def nll(scores: Scores, weights: Floats) -> Floats:

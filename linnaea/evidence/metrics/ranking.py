@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 from scipy.special import digamma
 
+from linnaea.arrays import Floats
 from linnaea.evidence.metrics.contract import METRICS, Metric, every_class
 from linnaea.evidence.metrics.influence import Linear, of_area, of_risk_coverage, over_classes
 from linnaea.evidence.metrics.scores import Ranking, Scores, mean_of_defined, ratio, totals
-from linnaea.task import Floats
 
 _COLUMNS = 16
 _DIGAMMA = 200  # weights that are sorted in the time that a resample takes per image

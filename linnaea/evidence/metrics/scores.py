@@ -10,13 +10,10 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import logsumexp
 
+from linnaea.arrays import Flags, Floats, Integers
 from linnaea.errors import DataError
 from linnaea.evidence.metrics.columns import Columns
 from linnaea.predictions import Predictions
-from linnaea.task import Floats
-
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 BINS = 15
 

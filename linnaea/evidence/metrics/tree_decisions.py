@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from linnaea.arrays import Floats
 from linnaea.evidence.metrics.contract import TREE_METRICS, Metric
 from linnaea.evidence.metrics.scores import ratio
 from linnaea.evidence.metrics.trees import TreeScores
-from linnaea.task import Floats
 
 Function = Callable[[TreeScores, Floats], Floats]
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from linnaea.arrays import Flags, Floats, Integers
 from linnaea.errors import DataError
-from linnaea.evidence.metrics.scores import Flags, Integers, Scores
+from linnaea.evidence.metrics.scores import Scores
 from linnaea.predictions import Predictions
-from linnaea.task import Floats
 from linnaea.taxonomy import Taxonomy
 
 

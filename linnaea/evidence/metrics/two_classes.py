@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from linnaea.arrays import Flags, Floats
 from linnaea.evidence.metrics.contract import METRICS, Metric
 from linnaea.evidence.metrics.influence import Linear, of_average_precision, over_classes
 from linnaea.evidence.metrics.label_ranking import average_precision as of_ranking
 from linnaea.evidence.metrics.ranking import in_blocks
-from linnaea.evidence.metrics.scores import Flags, Scores, ratio
-from linnaea.task import Floats
+from linnaea.evidence.metrics.scores import Scores, ratio
 
 POSITIVE = 1
 Counted = Callable[[Scores], Flags]

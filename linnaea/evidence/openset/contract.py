@@ -6,16 +6,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from linnaea.arrays import Floats, Targets
 from linnaea.models.familiarity import Familiarity
 from linnaea.models.model import Model
 from linnaea.registry import Registry
-
-Floats = npt.NDArray[np.floating]
-Targets = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Flags, Floats
 from linnaea.errors import DataError
 from linnaea.evidence.intervals import REPLICATES, Statistic, estimate
 from linnaea.evidence.metrics.scores import ratio, totals
@@ -13,9 +14,7 @@ from linnaea.evidence.shares import slack_of_parts
 from linnaea.evidence.spread import Sample
 from linnaea.evidence.statistics import of_share
 from linnaea.finding import Estimate
-from linnaea.task import Floats
 
-Flags = npt.NDArray[np.bool_]
 KNOWN_KEPT = 0.95
 
 

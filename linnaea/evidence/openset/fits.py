@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from linnaea.evidence.openset.contract import FITS, Fit, Floats, Known, fill, principal
+from linnaea.arrays import Floats
+from linnaea.evidence.openset.contract import FITS, Fit, Known, fill, principal
 from linnaea.models.familiarity import Familiarity
 from linnaea.models.familiarity.blended import Blend
 from linnaea.models.familiarity.by_features import Discriminant, Knn, Mahalanobis

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from linnaea.arrays import Floats, Targets
 from linnaea.errors import UsageError
-from linnaea.evidence.openset.contract import FITS, Floats, Known, Targets
+from linnaea.evidence.openset.contract import FITS, Known
 from linnaea.models.familiarity import FAMILIARITIES, Familiarity
 from linnaea.models.model import Model
 

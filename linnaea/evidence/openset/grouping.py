@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples, silhouette_score
 
-from linnaea.evidence.openset.contract import Floats, Known
+from linnaea.arrays import Floats, Integers
+from linnaea.evidence.openset.contract import Known
 
-Rows = npt.NDArray[np.int64]
 SHRINKAGE = 0.9
 MOST_GROUPS = 12
 MOST_COMPARED = 1_000  # images by which a number of groups is judged
@@ -27,7 +26,7 @@ class Grouping:
     many gives at most; both 0 for one group.
     """
 
-    groups: Rows
+    groups: Integers
     typical: Floats
     silhouette: float
     within: float
@@ -37,7 +36,7 @@ class Grouping:
 class Division:
     """Labels (N,) of clusters, their silhouette, and the highest one that dividing a known class likewise gives."""
 
-    labels: Rows
+    labels: Integers
     silhouette: float
     within: float
 
@@ -78,7 +77,7 @@ def turned(known: Known, features: Floats) -> Floats:
     return np.asarray(white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12))
 
 
-def _divided(vectors: Floats, count: int) -> tuple[Rows, float] | None:
+def _divided(vectors: Floats, count: int) -> tuple[Integers, float] | None:
     """Labels (N,) of so many clusters, and their silhouette; None where there are too few different vectors (N, D)."""
     if len(np.unique(vectors.round(5), axis=0)) <= count:
         return None
@@ -94,7 +93,7 @@ def _silhouette_of(vectors: Floats, count: int) -> float:
     return 0.0 if found is None else found[1]
 
 
-def _typical(vectors: Floats, labels: Rows) -> Floats:
+def _typical(vectors: Floats, labels: Integers) -> Floats:
     if len(np.unique(labels)) == 1:
         centre = vectors.mean(axis=0)
         return np.asarray(vectors @ centre / max(float(np.linalg.norm(centre)), 1e-12))

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from linnaea.arrays import Flags, Floats
 from linnaea.decisions import Policy
 from linnaea.errors import DataError
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.metrics import scores_of
-from linnaea.evidence.openset.contract import FITS, Floats, Known
-from linnaea.evidence.openset.figures import Flags, openset_figures
+from linnaea.evidence.openset.contract import FITS, Known
+from linnaea.evidence.openset.figures import openset_figures
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 

@@ -10,16 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from linnaea.arrays import Float32, Images, Integers
 from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
 from linnaea.learning.balance.balancer import ACTS, BALANCERS, Balancer
 from linnaea.learning.targets import as_weights, smoothed
 from linnaea.task import Task
 
-Features = npt.NDArray[np.float32]
-Images = npt.NDArray[np.uint8]
-Targets = npt.NDArray[np.int64]
-Weights = npt.NDArray[np.float32]
 ON_VAL = "Because of --balance, every class has the same weight on val when a strength or an epoch is chosen."
 
 
@@ -51,11 +48,11 @@ class Balance:
             return []
         return [f"Balanced by {self.name}, which {ACTS[self.balancer.acts_on]}.", self.balancer.note, ON_VAL]
 
-    def rows(self, targets: Targets, seed: int) -> Targets:
+    def rows(self, targets: Integers, seed: int) -> Integers:
         """The rows of one epoch, in no particular order."""
         if not self._acts_on("draws"):
             return np.arange(len(targets))
-        rows: Targets = self._act(targets, np.random.default_rng(seed))
+        rows: Integers = self._act(targets, np.random.default_rng(seed))
         return rows
 
     def loss(self, task: Task, logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -66,10 +63,10 @@ class Balance:
         losses = self.head_loss(task.losses)(logits.float(), smoothed(wanted, label_smoothing))
         return (losses * (wanted @ self._weights.to(logits.device))).mean()
 
-    def for_head(self, features: Features, targets: Targets, seed: int) -> tuple[Features, Targets, Weights | None]:
+    def for_head(self, features: Float32, targets: Integers, seed: int) -> tuple[Float32, Integers, Float32 | None]:
         """The features and targets a head is fitted on, and how much each counts (None: all the same)."""
         if self._acts_on("features"):
-            more: tuple[Features, Targets] = self._act(features, targets, seed)
+            more: tuple[Float32, Integers] = self._act(features, targets, seed)
             return *more, None
         if self._acts_on("draws"):
             return features, targets, np.bincount(self.rows(targets, seed), minlength=len(targets)).astype(np.float32)
@@ -81,19 +78,19 @@ class Balance:
             return usual
         return lambda scores, targets: self._losses(scores, as_weights(targets, scores.shape[1]))
 
-    def on_val(self, targets: Targets) -> Weights | None:
+    def on_val(self, targets: Integers) -> Float32 | None:
         """How much each of these val images counts in a choice: equal sums per class; None where all count the same."""
         if self.balancer is None:
             return None
         counts = np.bincount(targets, minlength=len(self.counts))
-        weights: Weights = (len(targets) / ((counts > 0).sum() * counts[targets])).astype(np.float32)
+        weights: Float32 = (len(targets) / ((counts > 0).sum() * counts[targets])).astype(np.float32)
         return weights
 
-    def pictures(self, images: Images, targets: Targets, seed: int) -> tuple[Images, Targets]:
+    def pictures(self, images: Images, targets: Integers, seed: int) -> tuple[Images, Integers]:
         """Further training images (M, S, S, 3), and their targets (M,); none unless the balancer makes some."""
         if not self._acts_on("pictures"):
             return images[:0], targets[:0]
-        made: tuple[Images, Targets] = self._act(images, targets, seed)
+        made: tuple[Images, Integers] = self._act(images, targets, seed)
         return made
 
     def _acts_on(self, *what: str) -> bool:

@@ -1,18 +1,16 @@
 """Features between those of images of a rare class."""
 
 import numpy as np
-import numpy.typing as npt
 
+from linnaea.arrays import Float32, Integers
 from linnaea.errors import MissingExtraError
 from linnaea.learning.balance.balancer import BALANCERS, Balancer
 
-Floats = npt.NDArray[np.float32]
-Targets = npt.NDArray[np.int64]
 NEIGHBOURS = 5
 MOST_ROWS = 100_000
 
 
-def smote(features: Floats, targets: Targets, seed: int) -> tuple[Floats, Targets]:
+def smote(features: Float32, targets: Integers, seed: int) -> tuple[Float32, Integers]:
     """Fill each class up to the largest with points between neighbours in its features (Chawla et al. 2002).
 
     Neighbours are the five nearest, or all there are; a class of one image is repeated. All classes together get at
@@ -30,8 +28,8 @@ def smote(features: Floats, targets: Targets, seed: int) -> tuple[Floats, Target
 
 
 def _between(
-    features: Floats, targets: Targets, wanted: dict[int, int], seed: int, neighbours: int
-) -> tuple[Floats, Targets]:
+    features: Float32, targets: Integers, wanted: dict[int, int], seed: int, neighbours: int
+) -> tuple[Float32, Integers]:
     try:
         from imblearn.over_sampling import SMOTE
     except ImportError:
@@ -42,8 +40,8 @@ def _between(
 
 
 def _repeated(
-    features: Floats, targets: Targets, wanted: dict[int, int], seed: int, neighbours: int
-) -> tuple[Floats, Targets]:
+    features: Float32, targets: Integers, wanted: dict[int, int], seed: int, neighbours: int
+) -> tuple[Float32, Integers]:
     labels = np.concatenate([np.full(count - 1, number, dtype=targets.dtype) for number, count in wanted.items()])
     first = {number: int(np.flatnonzero(targets == number)[0]) for number in wanted}
     return features[[first[number] for number in labels.tolist()]], labels

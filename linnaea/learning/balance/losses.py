@@ -5,20 +5,20 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.nn import functional
 
+from linnaea.arrays import Float64
 from linnaea.learning.amounts import Amount
 from linnaea.learning.balance.balancer import BALANCERS, Balancer
 
-Floats = npt.NDArray[np.float64]
 CONFIDENCE = (
     "Focal loss draws probabilities towards each other; the temperature, fitted afterwards on val, mends that on the "
     "whole, not class by class."
 )
 
 
-def class_weights(counts: npt.NDArray[np.int64], power: float) -> Floats:
+def class_weights(counts: npt.NDArray[np.int64], power: float) -> Float64:
     """Weigh each class by the inverse of its number of images (King and Zeng 2001); an image weighs 1 on average."""
     weights = np.maximum(counts, 1).astype(np.float64) ** -power
-    scaled: Floats = weights * counts.sum() / (weights * counts).sum()
+    scaled: Float64 = weights * counts.sum() / (weights * counts).sum()
     return scaled
 
 

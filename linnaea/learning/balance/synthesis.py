@@ -8,18 +8,17 @@ it invents no new object, and where the images do not resemble each other what i
 import numpy as np
 import numpy.typing as npt
 
+from linnaea.arrays import Images, Integers
 from linnaea.learning.amounts import Amount
 from linnaea.learning.balance.balancer import BALANCERS, Balancer
 
-Images = npt.NDArray[np.uint8]
-Targets = npt.NDArray[np.int64]
 MOST_COMPONENTS = 64
 MOST_STUDIED = 256
 MOST_BYTES = 2**30
 BATCH_BYTES = 2**26
 
 
-def synthetic(images: Images, targets: Targets, seed: int, spread: float) -> tuple[Images, Targets]:
+def synthetic(images: Images, targets: Integers, seed: int, spread: float) -> tuple[Images, Integers]:
     """Fill each class up to the largest with images from its own principal components (Silverman and Young 1987).
 
     An image is a real one, moved along each component of its class by a normal random number with 0.3 of the

@@ -1,6 +1,7 @@
 """The rung that trains nothing but a head: a pretrained backbone with logistic regression on its features."""
 
-from linnaea.learning.heads import Floats, LinearHead, Targets, choose, fit_path
+from linnaea.arrays import Float32, Targets
+from linnaea.learning.heads import LinearHead, choose, fit_path
 from linnaea.learning.ridge import fit_ridge_path, with_scale
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
@@ -42,7 +43,7 @@ def fit_frozen(job: Job) -> Fitted:
 
 
 def _path(
-    features: Floats, targets: Targets, weights: Floats | None, job: Job, val: Floats
+    features: Float32, targets: Targets, weights: Float32 | None, job: Job, val: Float32
 ) -> tuple[list[LinearHead], list[str]]:
     """Logistic regressions or, of very many numbers and one label per image, ridge regressions, which is noted."""
     if targets.ndim == 2 or features.size * job.classes <= MOST_PRODUCTS:

@@ -3,14 +3,14 @@
 import struct
 
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
+from linnaea.arrays import Images
+
 GREY_RAMP = np.repeat(np.arange(256, dtype=np.uint8), 4).reshape(256, 4) * np.array([1, 1, 1, 0], dtype=np.uint8)
 HEADERS = 14 + 40
 
 
-def to_bitmap(pixels: Pixels) -> bytes:
+def to_bitmap(pixels: Images) -> bytes:
     """A Windows bitmap (BITMAPINFOHEADER, uncompressed) of grey (H, W) or RGB (H, W, 3) pixels."""
     height, width = pixels.shape[:2]
     grey = pixels.ndim == 2

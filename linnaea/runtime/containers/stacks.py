@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from linnaea.runtime.containers.bitmap import Pixels, bitmap_bytes, to_bitmap
+from linnaea.arrays import Images
+from linnaea.runtime.containers.bitmap import bitmap_bytes, to_bitmap
 
 
 class Stack:
@@ -10,7 +11,7 @@ class Stack:
 
     refused: Sequence[tuple[str, str]] = ()
 
-    def __init__(self, count: int, shape: tuple[int, ...], pixels: Callable[[int], Pixels]) -> None:
+    def __init__(self, count: int, shape: tuple[int, ...], pixels: Callable[[int], Images]) -> None:
         self.count, self.shape, self.pixels = count, shape, pixels
 
     def names(self) -> Sequence[str]:

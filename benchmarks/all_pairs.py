@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.pairs import Apart, calibration, interleave, median
 from benchmarks.peers import add_peer
 from benchmarks.table import keep
-from linnaea.data.similarity import similar_pairs, unit
+from linnaea.data.duplicates.similarity import similar_pairs, unit
 
 PEER = "faiss-cpu==1.15.1"
 COUNTS = (12_500, 25_000, 50_000, 100_000)

@@ -65,7 +65,7 @@ def change(folder: Path) -> None:
 
 def decode_and_embed(folder: Path, weights: str) -> float:
     """Seconds to decode every file and embed it by the fastest plan, and nothing else."""
-    from linnaea.data.pixels import Recipe, decode_files
+    from linnaea.data.images.pixels import Recipe, decode_files
     from linnaea.models.embedding import embed, measure_embedding
     from linnaea.models.weights import read_weights
 

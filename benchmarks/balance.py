@@ -13,7 +13,7 @@ import torch
 from scipy.stats import t as student
 
 from benchmarks.table import keep, photo_sets
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.learning.balance import BALANCERS
 from linnaea.learning.rungs import RUNGS, Job, Options, with_pictures

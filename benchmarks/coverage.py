@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from benchmarks.table import keep, photo_sets
 from linnaea import read
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.evidence.calibration import conformal_threshold, false_negative_threshold
 from linnaea.learning.heads import choose, fit_path, log_losses
 from linnaea.models.embedding import embed

@@ -12,7 +12,7 @@ import torch
 from benchmarks.pairs import Paired, calibration, interleave
 from benchmarks.table import keep, photo_sets
 from linnaea.arrays import Images
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.models.model import as_pixels
 
 SIZE, BATCH = 224, 64

@@ -14,7 +14,7 @@ from benchmarks.frozen_peers import EPOCHS, RATE, Given, fastai_epochs, trainer_
 from benchmarks.pairs import Apart, Paired, in_turns, median
 from benchmarks.table import keep, photo_sets
 from linnaea import read
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.learning.heads import choose, fit_path
 from linnaea.models.embedding import embed, measure_embedding
 from linnaea.models.weights import read_weights

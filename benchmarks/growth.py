@@ -13,8 +13,8 @@ from scipy.stats import t as student
 from benchmarks.pairs import calibration
 from benchmarks.reporting import made
 from benchmarks.table import keep, photo_sets
-from linnaea.data.duplicates import duplicate_groups
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.duplicates.grouping import duplicate_groups
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.evidence import figures
 from linnaea.learning.heads import choose
 from linnaea.learning.ridge import fit_ridge_path

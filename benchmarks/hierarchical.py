@@ -11,21 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.table import keep, photo_sets
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.decisions import Policy, decide
 from linnaea.evidence.calibration import fit_temperature
 from linnaea.evidence.differences import alike, difference_of
-from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import TreeScores, metrics_of
 from linnaea.evidence.roll_up import fit_roll_up
-from linnaea.evidence.statistics import of_metric, sample_of
+from linnaea.evidence.uncertainty import of_metric, sample_of
 from linnaea.finding import Estimate
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.losses import with_loss
 from linnaea.models.embedding import embed
 from linnaea.models.weights import read_weights
 from linnaea.predictions import Predictions
+from linnaea.statistics.intervals import estimate
 from linnaea.task import TASKS
 from linnaea.taxonomy import Taxonomy
 

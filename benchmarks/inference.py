@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.pairs import Apart, Paired, calibration, in_turns, interleave
 from benchmarks.table import keep, photo_sets
 from linnaea.classifier import Classifier
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
 from linnaea.runtime.plan import pick_device

@@ -15,11 +15,11 @@ from scipy.special import expit, log_expit, softmax
 from scipy.stats import norm
 
 from benchmarks.table import keep
-from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import LABEL_METRICS, METRICS, LabelScores, Scores
 from linnaea.evidence.metrics.scores import Judged
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_metric
+from linnaea.evidence.uncertainty import of_metric
+from linnaea.statistics.intervals import estimate
+from linnaea.statistics.spread import Sample
 
 Floats = npt.NDArray[np.float64]
 LARGE = 200_000

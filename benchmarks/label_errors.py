@@ -9,8 +9,8 @@ from cleanlab.filter import find_label_issues
 from benchmarks.table import keep, photo_sets
 from linnaea import read
 from linnaea.data.audit.label_noise import label_noise, worth_a_look
-from linnaea.data.digest import digest
-from linnaea.data.pixels import Recipe
+from linnaea.data.audit.survey import digest
+from linnaea.data.images.pixels import Recipe
 from linnaea.data.splits import random_folds
 from linnaea.learning.crossfit import cross_fit
 from linnaea.pipeline.auditing import embedding_for

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import linnaea
 from benchmarks.table import keep, photo_sets
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.dataset import Dataset
 from linnaea.models.embedding import embed
 

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from benchmarks.table import keep, photo_sets
-from linnaea.data.decoding import read_rgb
-from linnaea.data.duplicates import duplicate_groups, thumbnail_of
-from linnaea.data.sameness import at_own_size
+from linnaea.data.duplicates.grouping import duplicate_groups, thumbnail_of
+from linnaea.data.duplicates.sameness import at_own_size
+from linnaea.data.images.decoding import read_rgb
 
 KINDS = ("re-encoded", "resized", "cropped", "brightness")
 BASE, COPIES = 9_000, 1_000

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.peers import add_peer
 from benchmarks.table import keep, photo_sets
 from linnaea import read
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.learning.heads import choose, fit_path
 from linnaea.models.embedding import embed

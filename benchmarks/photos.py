@@ -60,7 +60,7 @@ def measure(photos: Path, weights: Path) -> dict[str, object]:
 
 def logistic_regression(run: Path, weights: Path, split: str) -> float:
     """Accuracy on `split` of scikit-learn's logistic regression, its C chosen on val."""
-    from linnaea.data.pixels import Recipe, decode_files
+    from linnaea.data.images.pixels import Recipe, decode_files
     from linnaea.models.embedding import embed
     from linnaea.models.weights import read_weights
     from linnaea.run import Run

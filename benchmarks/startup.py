@@ -18,7 +18,7 @@ from benchmarks.pairs import interleave
 from benchmarks.peers import add_peer, folder_of, python_of
 from benchmarks.table import keep, photo_sets
 from linnaea.classifier import Classifier
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
 

@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from linnaea.arrays import Images, Integers
 from linnaea.classifier import Classifier
-from linnaea.data.decoding import square
-from linnaea.data.greys import recipe_for
-from linnaea.data.pixels import Recipe, decode_files, usual_side
+from linnaea.data.images.decoding import square
+from linnaea.data.images.greys import recipe_for
+from linnaea.data.images.pixels import Recipe, decode_files, usual_side
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity

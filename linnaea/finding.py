@@ -1,6 +1,5 @@
 """A finding is what a watcher reports: a figure, a table, images and how serious it is."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 SEVERITIES = ("info", "warning", "error")
 PROMISE = "promise_"  # names of findings about what was promised begin so
 RATES = ("coverage", "false_negative_rate", "unsure_rate", "unfamiliar_rate")  # promised by every policy
-Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,6 @@ class Estimate:
         if self.lo is None or self.hi is None:
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.lo:.3f} to {self.hi:.3f})"
-
-
-def wilson(count: float, n: float, z: float = Z) -> tuple[float, float]:
-    """The limits of a share, `count` of `n` images; 0 and 1 where there are none (Wilson 1927).
-
-    They are those of 95 %, or lie `z` standard errors apart from it.
-    """
-    if not n:
-        return 0.0, 1.0
-    centre, half = count + z**2 / 2, z * math.sqrt(count * (n - count) / n + z**2 / 4)
-    return max(0.0, (centre - half) / (n + z**2)), min(1.0, (centre + half) / (n + z**2))
 
 
 @dataclass(frozen=True)

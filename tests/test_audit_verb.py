@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 import linnaea
-from linnaea.data import digest as digest_module
-from linnaea.data.pixels import Recipe
+from linnaea.data.audit import survey as digest_module
+from linnaea.data.images.pixels import Recipe
 from linnaea.errors import DataError
 from linnaea.pipeline import auditing
 from linnaea.runtime.plan import Plan

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from linnaea.classifier import Classifier, load
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.decisions import Outputs, Policy, answer
 from linnaea.errors import BundleError
 from linnaea.evidence.calibration import Aims, calibrate

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import linnaea as ln
-from linnaea.data.decoding import decode
+from linnaea.data.images.decoding import decode
 from linnaea.delivery.exporters import EXPORTERS, Exporter
 from linnaea.runtime.containers import Member
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import linnaea as ln
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.models.network import Network
 from linnaea.pipeline.ladder import RungResult, choose
 from linnaea.predictions import Predictions

@@ -6,7 +6,7 @@ from PIL import Image
 
 from linnaea import evaluate
 from linnaea.classifier import Classifier
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.decisions import Outputs, Policy, answer
 from linnaea.delivery.answers import FORMATS
 from linnaea.errors import DataError

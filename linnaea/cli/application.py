@@ -88,7 +88,7 @@ def _seed(name: str, given: int) -> None:
 
 
 def _fit(name: str, given: str) -> None:
-    from linnaea.data.decoding import FITS
+    from linnaea.data.images.decoding import FITS
 
     require_one_of(FITS, name, given)
 

@@ -10,15 +10,15 @@ from linnaea.decisions import Policy
 from linnaea.errors import UsageError
 from linnaea.evidence.aims import AIMS
 from linnaea.evidence.curves import Curve, curve_findings
-from linnaea.evidence.intervals import REPLICATES, estimate
 from linnaea.evidence.metrics import METRICS, Scores
 from linnaea.evidence.metrics.two_classes import POSITIVE, answered_yes
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_metric, sample_of
 from linnaea.evidence.tables import percent
 from linnaea.evidence.thresholds import HALF, fit_thresholds
+from linnaea.evidence.uncertainty import of_metric, sample_of
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
+from linnaea.statistics.intervals import REPLICATES, estimate
+from linnaea.statistics.spread import Sample
 
 FIGURES = ("sensitivity", "specificity", "ppv", "npv")
 

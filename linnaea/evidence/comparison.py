@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from linnaea.evidence.differences import alike, common_sample, difference_of, test_of, value_of
-from linnaea.evidence.intervals import REPLICATES, estimate
 from linnaea.evidence.metrics import metrics_for, metrics_of, scores_of
 from linnaea.evidence.pairing import pair
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
 from linnaea.runtime.neutral import neutral
+from linnaea.statistics.intervals import REPLICATES, estimate
 
 LEVEL = 0.05
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from linnaea.arrays import Flags, Floats, Integers
-from linnaea.evidence.intervals import REPLICATES
 from linnaea.evidence.metrics import Scores
 from linnaea.evidence.metrics.two_classes import POSITIVE, positives
-from linnaea.evidence.spread import Sample, Z, limits_of, resample
 from linnaea.evidence.tables import percent
 from linnaea.finding import Finding
+from linnaea.statistics.intervals import REPLICATES
+from linnaea.statistics.spread import Sample, Z, limits_of, resample
 
 FALSE_POSITIVE_RATES = np.round((np.arange(41) / 40) ** 2, 4)  # dense where few mistakes are made
 RECALLS = np.round(np.arange(1, 41) / 40, 4)

@@ -1,44 +1,17 @@
 """Differences between two classifiers on the same images: their intervals and their test."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from linnaea.arrays import Flags, Floats
-from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Metric
 from linnaea.evidence.metrics.contract import S
 from linnaea.evidence.metrics.scores import ratio
-from linnaea.evidence.shares import unvaried
-from linnaea.evidence.spread import Sample, Z
-from linnaea.evidence.statistics import Jackknifed, sample_of, used_by, why_undefined
+from linnaea.evidence.uncertainty import Jackknifed, sample_of, used_by, why_undefined
 from linnaea.predictions import Predictions
-
-FLIPS = 10_000
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p-value of McNemar's test (1947), from the images that only one answers correctly."""
-    from scipy.stats import binomtest
-
-    discordant = only_first + only_second
-    return float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
-
-
-def sign_flips(differences: Floats, seed: int = 0, draws: int = FLIPS) -> float:
-    """The two-sided p-value that group totals (G,) are as likely to have the other sign (Good 2005), 0 to 1."""
-    moved = differences[differences != 0]
-    random = np.random.default_rng(seed)
-    signs = random.integers(0, 2, (draws, len(moved)), dtype=np.int8) * 2 - 1
-    beyond = np.abs(signs @ moved) >= abs(moved.sum()) - 1e-9
-    return float((beyond.sum() + 1) / (draws + 1))
-
-
-def bonett_price(only_first: int, only_second: int, n: int) -> tuple[float, float]:
-    """The 95 % limits of the difference of two paired shares, second less first (Bonett and Price 2012)."""
-    first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
-    half = Z * np.sqrt((first + second - (second - first) ** 2) / (n + 2))
-    return float(max(second - first - half, -1.0)), float(min(second - first + half, 1.0))
+from linnaea.statistics.intervals import Statistic
+from linnaea.statistics.paired import FLIPS, bonett_price, mcnemar, sign_flips, zou_donner
+from linnaea.statistics.shares import unvaried
+from linnaea.statistics.spread import Sample
 
 
 def common_sample(a: Predictions, b: Predictions) -> Sample:
@@ -113,16 +86,6 @@ def _from_both(metric: Metric[S], scores: tuple[S, S], sample: Sample) -> tuple[
     values = [float(metric(side, np.ones((1, len(side))))[0]) for side in scores]
     limits = [metric.interval(side, sample.unit_of) for side in scores]
     return None if np.isnan([values, *np.transpose(limits)]).any() else zou_donner(values, limits)
-
-
-def zou_donner(values: Sequence[float], limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The 95 % limits of the second figure less the first, from those of each as if independent (Zou and Donner 2008).
-
-    Too wide rather than too narrow for figures of the same images, which vary together.
-    """
-    (first, second), ((first_lo, first_hi), (second_lo, second_hi)) = values, limits
-    below, above = np.hypot(second - second_lo, first_hi - first), np.hypot(second_hi - second, first - first_lo)
-    return float(second - first - below), float(second - first + above)
 
 
 def _discordant(metric: Metric[S], scores: tuple[S, S]) -> tuple[int, int]:

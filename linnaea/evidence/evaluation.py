@@ -12,19 +12,19 @@ import pyarrow.compute as pc
 from linnaea.arrays import Flags, Floats
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
-from linnaea.evidence.intervals import REPLICATES, Statistic, estimate
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
 from linnaea.evidence.promised import promises_of
 from linnaea.evidence.promises import findings_of
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_mean, of_metric, of_share, sample_of
 from linnaea.evidence.tree_tables import tree_findings
+from linnaea.evidence.uncertainty import of_mean, of_metric, of_share, sample_of
 from linnaea.finding import Estimate, Finding, promises_in
 from linnaea.predictions import Predictions
 from linnaea.runtime.neutral import neutral
+from linnaea.statistics.intervals import REPLICATES, Statistic, estimate
+from linnaea.statistics.spread import Sample
 
 __all__ = ["Evaluation", "figure_of", "figures", "findings", "judge", "write_evaluation"]
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from linnaea.arrays import Flags
-from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import LabelScores
 from linnaea.evidence.metrics.scores import ratio
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_mean, of_share
+from linnaea.evidence.uncertainty import of_mean, of_share
 from linnaea.predictions import Predictions
+from linnaea.statistics.intervals import Statistic
+from linnaea.statistics.spread import Sample
 
 
 def of_label_policy(predictions: Predictions, scores: LabelScores, sample: Sample) -> dict[str, Statistic]:

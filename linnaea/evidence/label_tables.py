@@ -9,19 +9,19 @@ import numpy as np
 from linnaea.arrays import Flags, Floats
 from linnaea.decisions import Policy
 from linnaea.evidence.co_occurrence import co_occurrence
-from linnaea.evidence.intervals import Statistic, estimate
 from linnaea.evidence.metrics import LABEL_METRICS, LabelScores
 from linnaea.evidence.metrics.influence import Part, of_area, of_average_precision
 from linnaea.evidence.metrics.label_ranking import average_precision, behind_each, linear_of_labels
 from linnaea.evidence.metrics.ranking import area, in_blocks
 from linnaea.evidence.metrics.scores import BINS, Ranking, ratio
-from linnaea.evidence.shares import Shares, share_at, slack_of_parts
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import sample_of, sorts_too_much
 from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits, with_outlook
+from linnaea.evidence.uncertainty import sample_of, sorts_too_much
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.runtime.words import in_number
+from linnaea.statistics.intervals import Statistic, estimate
+from linnaea.statistics.shares import Shares, share_at, slack_of_parts
+from linnaea.statistics.spread import Sample
 
 ORDER: dict[str, tuple[Callable[[Ranking, Floats], Floats], Part]] = {
     "average_precision": (average_precision, of_average_precision),

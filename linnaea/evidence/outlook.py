@@ -1,6 +1,8 @@
 """What more images would show: the interval that a share would then have, and how many would decide a question."""
 
-from linnaea.finding import Estimate, Z, wilson
+from linnaea.finding import Estimate
+from linnaea.statistics.shares import limits_of_share
+from linnaea.statistics.spread import Z
 
 TIMES = {"twice": 2, "four_times": 4}
 
@@ -21,7 +23,7 @@ def with_more_images(share: Estimate, times: float) -> tuple[float, float]:
     """The 95 % limits that a share would have from so many times the images, should its value stay."""
     assert share.value is not None, "only of a share that is known"
     images = times * independent_images(share)
-    return wilson(share.value * images, images)
+    return limits_of_share(share.value * images, images)
 
 
 def images_to_decide(figure: Estimate, bound: float, *, is_share: bool = True) -> float | None:

@@ -9,11 +9,11 @@ from scipy.special import expit, logit
 
 from linnaea.arrays import Floats
 from linnaea.errors import UsageError
-from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Scores
 from linnaea.evidence.metrics.two_classes import negatives, positives, sensitivity, specificity
-from linnaea.evidence.spread import Sample, Z
 from linnaea.runtime.arguments import require_share
+from linnaea.statistics.intervals import Statistic
+from linnaea.statistics.spread import Sample, Z
 
 
 def require_prevalence(task: str, prevalence: float | None) -> None:

@@ -8,13 +8,13 @@ import numpy as np
 from linnaea.arrays import Flags
 from linnaea.decisions import Policy
 from linnaea.evidence.aims import AIMS, Goal
-from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import Judged, LabelScores, Scores
 from linnaea.evidence.metrics.two_classes import POSITIVE, answered_yes, positives
 from linnaea.evidence.promises import AT_LEAST, AT_MOST, MORE_THAN, Promise
-from linnaea.evidence.statistics import of_share, sample_of
+from linnaea.evidence.uncertainty import of_share, sample_of
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
+from linnaea.statistics.intervals import estimate
 
 IMAGES = ("image", "images")
 NO_SUCH = "no such images"

@@ -10,10 +10,10 @@ from linnaea.decisions import UNDEFINED
 from linnaea.evidence.metrics.scores import BINS, Scores, confidence_of, ratio, totals
 from linnaea.evidence.metrics.trees import TreeScores
 from linnaea.evidence.outlook import TIMES, with_more_images
-from linnaea.evidence.shares import Shares, share_at
-from linnaea.evidence.statistics import sample_of
+from linnaea.evidence.uncertainty import sample_of
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import REASONS, Predictions
+from linnaea.statistics.shares import Shares, share_at
 
 MOST_MISTAKES = 48
 MOST_NAMED = 5

@@ -7,11 +7,11 @@ import numpy as np
 from linnaea.arrays import Integers
 from linnaea.evidence.metrics.scores import ratio
 from linnaea.evidence.metrics.trees import TreeScores
-from linnaea.evidence.shares import Shares, share_at
-from linnaea.evidence.statistics import sample_of
 from linnaea.evidence.tables import or_none, percent, with_limits
+from linnaea.evidence.uncertainty import sample_of
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions
+from linnaea.statistics.shares import Shares, share_at
 
 
 def tree_findings(predictions: Predictions, scores: TreeScores) -> list[Finding]:

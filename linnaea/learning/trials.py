@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import binomtest
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -16,6 +15,8 @@ from linnaea.learning.least_squares import LeastSquares
 from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
 from linnaea.models.hog import Hog
+from linnaea.statistics.paired import mcnemar
+from linnaea.statistics.shares import limits_of_share
 
 SIDE = 32
 MOST_TRAIN, MOST_VAL = 1_200, 1_000
@@ -47,8 +48,8 @@ class Confusion:
     @property
     def becomes(self) -> bool:
         """Whether more are `taken_for` than still `truth`, and a tenth or more, by the lower limit (Wilson 1927)."""
-        low = binomtest(self.count, self.n).proportion_ci(method="wilson").low
-        return bool(low >= EXCHANGED and low > self.kept / self.n)
+        low, _ = limits_of_share(self.count, self.n)
+        return low >= EXCHANGED and low > self.kept / self.n
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ class Trial:
     @property
     def p_value(self) -> float:
         """Of no loss: McNemar's exact test (1947), one-sided."""
-        discordant = self.lost + self.won
-        return float(binomtest(self.lost, discordant, alternative="greater").pvalue) if discordant else 1.0
+        return mcnemar(self.lost, self.won, alternative="greater")
 
     @property
     def exchanged(self) -> tuple[Confusion, ...]:

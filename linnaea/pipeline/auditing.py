@@ -10,10 +10,10 @@ import numpy as np
 from linnaea.arrays import Integers
 from linnaea.data.audit import Inspection, leaks_first
 from linnaea.data.audit import audit as run_checks
-from linnaea.data.digest import Digest, Embedding, digest
-from linnaea.data.greys import recipe_for
-from linnaea.data.pixels import Recipe, decode_files
-from linnaea.data.sameness import viewer
+from linnaea.data.audit.survey import Digest, Embedding, digest
+from linnaea.data.duplicates.sameness import viewer
+from linnaea.data.images.greys import recipe_for
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.data.splits import random_folds, require_all
 from linnaea.dataset import Dataset

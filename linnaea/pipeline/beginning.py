@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.errors import RunError, UsageError, suggest
 from linnaea.learning.rungs import Step

@@ -6,8 +6,8 @@ from pathlib import Path
 from linnaea.data.datasheet import place_for, write_template
 from linnaea.data.hashing import hashed
 from linnaea.data.sources import read
-from linnaea.data.versions import Diff
-from linnaea.data.versions import diff as compare_versions
+from linnaea.data.versions.changes import Diff
+from linnaea.data.versions.changes import diff as compare_versions
 from linnaea.dataset import Dataset
 from linnaea.run import Run
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.classifier import Classifier, load
-from linnaea.data.decoding import UnreadableError
-from linnaea.data.pixels import decode_files, read_content
+from linnaea.data.images.decoding import UnreadableError
+from linnaea.data.images.pixels import decode_files, read_content
 from linnaea.data.writers.names import Names, safe
 from linnaea.delivery.sheet import Strip, write_sheet
 from linnaea.errors import DataError, UsageError

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.classifier import Classifier
-from linnaea.data.pixels import decode_in_batches
+from linnaea.data.images.pixels import decode_in_batches
 from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import Predictions
 from linnaea.run import Run

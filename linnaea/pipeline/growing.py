@@ -21,8 +21,7 @@ from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
 from linnaea.evidence.differences import change_of
-from linnaea.evidence.intervals import estimate
-from linnaea.evidence.statistics import sample_of
+from linnaea.evidence.uncertainty import sample_of
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
@@ -33,6 +32,7 @@ from linnaea.pipeline.ladder import climb
 from linnaea.pipeline.preparation import prepare
 from linnaea.pipeline.training import examples_job, finish, timed
 from linnaea.run import Run, now
+from linnaea.statistics.intervals import estimate
 from linnaea.task import TASKS, infer_task
 
 logger = logging.getLogger("linnaea")

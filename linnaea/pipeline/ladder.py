@@ -12,15 +12,13 @@ import numpy.typing as npt
 
 from linnaea.arrays import Float32, Floats
 from linnaea.classifier import Classifier, known_columns, load
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence import figure_of
-from linnaea.evidence.intervals import REPLICATES
 from linnaea.evidence.metrics import metrics_for, scores_of
-from linnaea.evidence.spread import Spread, left_out
-from linnaea.evidence.statistics import sample_of
+from linnaea.evidence.uncertainty import sample_of
 from linnaea.learning.rungs import Fitted, Job, Step
 from linnaea.models.embedding import embed
 from linnaea.pipeline.balancing import augmentation_findings
@@ -28,6 +26,8 @@ from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.files import read_json, write_json
 from linnaea.runtime.progress import working
+from linnaea.statistics.intervals import REPLICATES
+from linnaea.statistics.spread import Spread, left_out
 
 FAILURES = (LinnaeaError, RuntimeError, AssertionError, TypeError, ValueError)  # what networks raise on odd sizes
 TIMED = 64  # images by which speed is told where nothing else has to be embedded

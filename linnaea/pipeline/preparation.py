@@ -10,9 +10,9 @@ import numpy as np
 from linnaea.arrays import Images, Integers
 from linnaea.data.audit import Inspection, audit, leaks_first
 from linnaea.data.audit.levels import level_below
-from linnaea.data.duplicates import duplicate_groups, kept_together, largest_group, thumbnails_of
-from linnaea.data.pixels import Decoded, Recipe, decode_files
-from linnaea.data.sameness import viewer
+from linnaea.data.duplicates.grouping import duplicate_groups, kept_together, largest_group, thumbnails_of
+from linnaea.data.duplicates.sameness import viewer
+from linnaea.data.images.pixels import Decoded, Recipe, decode_files
 from linnaea.data.splits import changed_mix, fill_splits, split
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError

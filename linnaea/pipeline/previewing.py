@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnaea.data.greys import recipe_for
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.greys import recipe_for
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.dataset import Dataset
 from linnaea.delivery.sheet import Strip, write_sheet

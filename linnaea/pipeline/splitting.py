@@ -7,7 +7,7 @@ from pathlib import Path
 from linnaea.data.audit import LEAKS, Check, Inspection
 from linnaea.data.audit.leaks import duplicates_across_splits, groups_across_splits
 from linnaea.data.audit.order import absent_classes, shares, time_across_splits
-from linnaea.data.greys import recipe_for
+from linnaea.data.images.greys import recipe_for
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS, assign_folds, each_fold, given_folds, require_all, with_folds
 from linnaea.dataset import Dataset

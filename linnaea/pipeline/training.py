@@ -15,8 +15,8 @@ from linnaea.arrays import Integers
 from linnaea.classifier import Classifier, known_columns
 from linnaea.data.audit import Inspection
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
-from linnaea.data.greys import recipe_for
-from linnaea.data.pixels import Recipe, rows_of, usual_side
+from linnaea.data.images.greys import recipe_for
+from linnaea.data.images.pixels import Recipe, rows_of, usual_side
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS
 from linnaea.dataset import Dataset

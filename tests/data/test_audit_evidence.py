@@ -10,10 +10,10 @@ from scipy.stats import binomtest
 
 from linnaea.data.audit import Inspection, audit
 from linnaea.data.audit.labels import neighbour_distance
-from linnaea.data.facts import Facts
-from linnaea.data.looks import Looks
+from linnaea.data.images.appearance import Looks
+from linnaea.data.images.headers import Facts
 from linnaea.dataset import Dataset
-from linnaea.finding import wilson
+from linnaea.statistics.shares import limits_of_share
 
 COUNT = 200
 generator = np.random.default_rng(0)
@@ -36,8 +36,8 @@ def found(inspection):
 def test_intervals_are_those_of_scipy():
     for count, images in ((0, 9), (4, 9), (9, 9), (137, 200)):
         expected = binomtest(count, images).proportion_ci(method="wilson")
-        assert wilson(count, images) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert wilson(0, 0) == (0, 1)
+        assert limits_of_share(count, images) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert limits_of_share(0, 0) == (0, 1)
 
 
 def test_clean_pictures_have_no_finding():

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from linnaea.data.audit import Inspection, audit
-from linnaea.data.facts import Facts
-from linnaea.data.looks import Looks
+from linnaea.data.images.appearance import Looks
+from linnaea.data.images.headers import Facts
 from linnaea.dataset import Dataset
 
 LABELS = ["rare"] * 60 + ["b", "c"] * 240

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from linnaea.data.damage import damage_in
-from linnaea.data.decoding import MOST_PIXELS, Bounds, DamagedError, UnreadableError, decode, read_rgb
-from linnaea.data.facts import read_facts
-from linnaea.data.pixels import Recipe, decode_files, usual_side
+from linnaea.data.images.damage import damage_in
+from linnaea.data.images.decoding import MOST_PIXELS, Bounds, DamagedError, UnreadableError, decode, read_rgb
+from linnaea.data.images.headers import read_facts
+from linnaea.data.images.pixels import Recipe, decode_files, usual_side
 from linnaea.errors import UsageError
 
 SIZE = 64

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from linnaea.data import damage, decoding
-from linnaea.data.decoding import FITS, MOST_PIXELS, UnreadableError, decode
-from linnaea.data.pixels import Recipe, decode_files, decode_in_batches
+from linnaea.data.images import damage, decoding
+from linnaea.data.images.decoding import FITS, MOST_PIXELS, UnreadableError, decode
+from linnaea.data.images.pixels import Recipe, decode_files, decode_in_batches
 from linnaea.errors import UnreadableImageError, UsageError
 from linnaea.runtime import reading
 
@@ -298,4 +298,4 @@ def test_decoding_needs_nothing_but_numpy_and_pillow_and_what_travels_with_it():
         names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
         others = {name for name in names if name.split(".")[0] not in {*sys.stdlib_module_names, "numpy", "PIL"}}
-        assert others <= {"linnaea.data.damage", "linnaea.runtime.reading"}
+        assert others <= {"linnaea.data.images.damage", "linnaea.runtime.reading"}

@@ -8,9 +8,9 @@ from material import smooth
 from PIL import Image
 
 import linnaea
-from linnaea.data import duplicates, registration, sameness
-from linnaea.data.decoding import decode
-from linnaea.data.duplicates import duplicate_groups, thumbnails_of
+from linnaea.data.duplicates import alignment, grouping, sameness
+from linnaea.data.duplicates.grouping import duplicate_groups, thumbnails_of
+from linnaea.data.images.decoding import decode
 
 
 def pixels(*images, size=64):
@@ -88,8 +88,8 @@ def test_it_is_said_where_only_the_closest_were_compared(tmp_path, monkeypatch, 
         place.parent.mkdir(exist_ok=True)
         Image.fromarray(picture).save(place)
     assert linnaea.check_split(linnaea.split(tmp_path))[0].name == "shares"
-    monkeypatch.setattr(duplicates, "MOST_PAIRS", 0)
-    monkeypatch.setattr(duplicates, "FEW_PAIRS", 3)
+    monkeypatch.setattr(grouping, "MOST_PAIRS", 0)
+    monkeypatch.setattr(grouping, "FEW_PAIRS", 3)
     finding = linnaea.check_split(linnaea.split(tmp_path))[0]
     assert (finding.name, finding.severity, finding.count) == ("not_all_compared", "warning", 12)
     caplog.clear()
@@ -110,6 +110,6 @@ def test_verdicts_are_remembered_and_the_same(tmp_path, monkeypatch):
     assert len(set(fresh.tolist())) == 40
     monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "cache"))
     assert (groups_of(images) == fresh).all()
-    monkeypatch.delattr(registration, "agree_when_small")
+    monkeypatch.delattr(alignment, "agree_when_small")
     monkeypatch.delattr(sameness, "differences")
     assert (groups_of(images) == fresh).all()

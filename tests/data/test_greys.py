@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from linnaea.data.decoding import UnreadableError, decode, read_rgb
-from linnaea.data.greys import recipe_for
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.decoding import UnreadableError, decode, read_rgb
+from linnaea.data.images.greys import recipe_for
+from linnaea.data.images.pixels import Recipe, decode_files
 
 
 def ramps(folder, *highest, ending="png"):

@@ -9,8 +9,8 @@ from material import smooth
 from PIL import Image, ImageDraw, ImageEnhance
 
 import linnaea
-from linnaea.data import duplicates, sameness, verdicts
-from linnaea.data.duplicates import duplicate_groups, thumbnail_of
+from linnaea.data.duplicates import grouping, sameness, verdicts
+from linnaea.data.duplicates.grouping import duplicate_groups, thumbnail_of
 
 SIDE, COUNT = 192, 6
 
@@ -161,7 +161,7 @@ def test_a_chain_is_cut_where_its_ends_differ():
         def same(self, pairs):
             return {(one, other): float(other - one) for one, other in pairs if other - one <= 2}
 
-    groups = duplicates._represented(dict.fromkeys(pairwise(range(7)), 1.0), 8, Chain()).tolist()
+    groups = grouping._represented(dict.fromkeys(pairwise(range(7)), 1.0), 8, Chain()).tolist()
     assert groups == [0, 0, 0, 3, 3, 3, 6, 7]
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from linnaea.data import decoding, pixels
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images import decoding, pixels
+from linnaea.data.images.pixels import Recipe, decode_files
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linnaea.data import similarity
-from linnaea.data.similarity import similar_pairs, unit
+from linnaea.data.duplicates import similarity
+from linnaea.data.duplicates.similarity import similar_pairs, unit
 
 
 def plain(vectors, threshold):

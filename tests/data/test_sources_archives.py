@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from material import pack, reasons
 
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.errors import DataError
 

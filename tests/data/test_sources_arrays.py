@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
 
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.data.sources import read
 from linnaea.errors import DataError
 from linnaea.runtime.containers.pickles import read_pickle

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linnaea.data.duplicates import merge_groups
+from linnaea.data.duplicates.grouping import merge_groups
 from linnaea.data.splits import default_fractions, split
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError

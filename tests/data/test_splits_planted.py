@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 import linnaea
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.data.splits import SPLITTERS, assign_folds, split
 from linnaea.pipeline.preparation import usable
 

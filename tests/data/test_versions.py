@@ -13,7 +13,7 @@ from PIL import Image
 
 import linnaea
 import linnaea.data.hashing as hashing
-from linnaea.data.versions import diff
+from linnaea.data.versions.changes import diff
 from linnaea.dataset import Dataset, Excluded
 from linnaea.run import Run
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import torch
 from PIL import Image
 
 from linnaea.classifier import Classifier, Policy
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.delivery.exporters import EXPORTERS, Exporter, export
 from linnaea.delivery.exporters.predict_onnx import Predictor
 from linnaea.errors import CheckFailedError, DataError, MissingExtraError, UsageError
@@ -306,11 +307,11 @@ def test_predict_script_without_images_says_how_to_use_it(exports):
 
 
 def test_decoding_travels_as_it_is_but_for_where_its_files_lie(exports):
-    for name in ("linnaea.data.decoding", "linnaea.data.damage", "linnaea.runtime.reading", "linnaea.decisions"):
+    for name in ("data.images.decoding", "data.images.damage", "runtime.reading", "decisions", "arrays"):
         copy = exports["hog"].file.with_name(f"{name.rpartition('.')[2]}.py").read_text(encoding="utf-8")
-        source = Path(sys.modules[name].__file__).read_text(encoding="utf-8")
+        source = Path(sys.modules[f"linnaea.{name}"].__file__).read_text(encoding="utf-8")
         assert "linnaea." not in copy
-        assert copy == source.replace("from linnaea.data.", "from ").replace("from linnaea.runtime.", "from ")
+        assert copy == re.sub(r"from linnaea\.([a-z]+\.)*(?=\w+ import)", "from ", source)
 
 
 def test_an_exported_file_that_says_what_is_not_a_number_does_not_answer(exports, photos, tmp_path):

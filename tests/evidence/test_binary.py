@@ -7,10 +7,10 @@ from sklearn.metrics import average_precision_score, precision_score, recall_sco
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, figures, findings
 from linnaea.evidence.curves import FALSE_POSITIVE_RATES, RECALLS, Curve
-from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import METRICS, scores_of
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_metric
+from linnaea.evidence.uncertainty import of_metric
+from linnaea.statistics.intervals import estimate
+from linnaea.statistics.spread import Sample
 
 SHARES = ("sensitivity", "specificity", "ppv", "npv")
 

@@ -7,9 +7,9 @@ import pytest
 
 from linnaea.errors import DataError
 from linnaea.evidence import METRICS, compare
-from linnaea.evidence.differences import bonett_price, mcnemar, sign_flips
 from linnaea.evidence.metrics import Scores
 from linnaea.predictions import Predictions
+from linnaea.statistics.paired import bonett_price, mcnemar, sign_flips
 
 
 def test_a_clear_difference_is_said_with_both_figures_and_its_interval(random_ones):

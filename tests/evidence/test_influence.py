@@ -5,10 +5,10 @@ import pytest
 from scipy.special import expit
 
 from linnaea.evidence import figures
-from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import LABEL_METRICS, METRICS, LabelScores, Scores
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_metric
+from linnaea.evidence.uncertainty import of_metric
+from linnaea.statistics.intervals import estimate
+from linnaea.statistics.spread import Sample
 
 STEP = 1e-4
 
@@ -65,7 +65,7 @@ def test_its_parts_are_those_of_the_exact_figure(family, name):
 def test_a_metric_that_sorts_too_much_is_told_to_first_order_and_says_so(random_ones, monkeypatch):
     predictions = random_ones(2_000, 3, skill=1.0)
     exact = figures(predictions, replicates=400)
-    monkeypatch.setattr("linnaea.evidence.statistics._SORTED_WEIGHTS", 100)
+    monkeypatch.setattr("linnaea.evidence.uncertainty._SORTED_WEIGHTS", 100)
     linear = figures(predictions, replicates=400)
     for name in ("roc_auc_ovr", "aurc"):
         assert exact[name].method == "jackknife, 400 parts"
@@ -77,7 +77,7 @@ def test_a_metric_that_sorts_too_much_is_told_to_first_order_and_says_so(random_
 
 
 def test_intervals_to_first_order_cover_the_truth(monkeypatch):
-    monkeypatch.setattr("linnaea.evidence.statistics._SORTED_WEIGHTS", 1)
+    monkeypatch.setattr("linnaea.evidence.uncertainty._SORTED_WEIGHTS", 1)
     random = np.random.default_rng(11)
     large = scores_of("roc_auc_ovr", random, 200_000)
     names = ("roc_auc_ovr", "aurc")
@@ -94,8 +94,8 @@ def test_intervals_to_first_order_cover_the_truth(monkeypatch):
 
 def test_classes_of_few_images_are_told_exactly_or_the_interval_is_called_too_narrow(random_ones, monkeypatch):
     predictions = random_ones(60, 20)
-    monkeypatch.setattr("linnaea.evidence.statistics._SORTED_WEIGHTS", 200)
+    monkeypatch.setattr("linnaea.evidence.uncertainty._SORTED_WEIGHTS", 200)
     assert "first order" not in figures(predictions, replicates=50)["roc_auc_ovr"].method
-    monkeypatch.setattr("linnaea.evidence.statistics._TOO_MANY", 1)
+    monkeypatch.setattr("linnaea.evidence.uncertainty._TOO_MANY", 1)
     method = figures(predictions, replicates=50)["roc_auc_ovr"].method
     assert method.endswith(", to first order, too narrow: some classes have few images")

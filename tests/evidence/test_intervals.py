@@ -7,11 +7,11 @@ from scipy.stats import binomtest
 
 from linnaea.errors import UsageError
 from linnaea.evidence.evaluation import figures
-from linnaea.evidence.intervals import Statistic, estimate
 from linnaea.evidence.metrics import METRICS, Scores
-from linnaea.evidence.shares import shares, slack_of_parts, unvaried, wilson
-from linnaea.evidence.spread import Sample, Spread, left_out, limits_of, resample
-from linnaea.evidence.statistics import of_metric
+from linnaea.evidence.uncertainty import of_metric
+from linnaea.statistics.intervals import Statistic, estimate
+from linnaea.statistics.shares import shares, slack_of_parts, unvaried, wilson
+from linnaea.statistics.spread import Sample, Spread, left_out, limits_of, resample
 
 Z2 = 1.959963984540054**2
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from linnaea.errors import DataError
-from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import LABEL_METRICS, LabelScores
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_metric
+from linnaea.evidence.uncertainty import of_metric
 from linnaea.predictions import Predictions
+from linnaea.statistics.intervals import estimate
+from linnaea.statistics.spread import Sample
 
 NAMES = list(LABEL_METRICS)
 

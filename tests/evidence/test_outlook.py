@@ -5,25 +5,26 @@ import math
 import pytest
 
 from linnaea.evidence.outlook import images_to_decide, independent_images, with_more_images
-from linnaea.finding import Estimate, wilson
+from linnaea.finding import Estimate
+from linnaea.statistics.shares import limits_of_share
 
 
 def share(count, n, images=None):
     """The share `count` of `n` with Wilson's limits; `images` is what is said to stand behind it."""
-    return Estimate(count / n, *wilson(count, n), images or n, "Wilson")
+    return Estimate(count / n, *limits_of_share(count, n), images or n, "Wilson")
 
 
 @pytest.mark.parametrize(("count", "n"), [(9, 10), (0, 12), (12, 12), (431, 500), (1, 2)])
 def test_independent_images_count_as_themselves_and_more_of_them_as_wilson_says(count, n):
     assert independent_images(share(count, n)) == pytest.approx(n)
     for times in (2, 4):
-        assert with_more_images(share(count, n), times) == pytest.approx(wilson(times * count, times * n))
+        assert with_more_images(share(count, n), times) == pytest.approx(limits_of_share(times * count, times * n))
 
 
 def test_images_in_groups_count_as_fewer_ones_and_never_as_more():
     grouped = share(36, 40, images=120)
     assert independent_images(grouped) == pytest.approx(40)
-    assert with_more_images(grouped, 4) == pytest.approx(wilson(144, 160))
+    assert with_more_images(grouped, 4) == pytest.approx(limits_of_share(144, 160))
     assert independent_images(share(90, 100, images=30)) == 30
 
 
@@ -31,7 +32,7 @@ def test_images_in_groups_count_as_fewer_ones_and_never_as_more():
 def test_as_many_images_as_are_said_to_decide_it_do_and_fewer_do_not(count, n, bound):
     needed = images_to_decide(share(count, n), bound)
     for images, decides in ((math.ceil(needed) + 1, True), (0.9 * needed, False)):
-        lo, hi = wilson(count / n * images, images)
+        lo, hi = limits_of_share(count / n * images, images)
         assert (lo > bound or hi < bound) == decides
 
 

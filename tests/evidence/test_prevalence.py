@@ -6,16 +6,16 @@ import torch
 from scipy.special import softmax
 
 from linnaea.classifier import Classifier, load
-from linnaea.data.pixels import Recipe
+from linnaea.data.images.pixels import Recipe
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence import figures
 from linnaea.evidence.calibration import Aims, calibrate
-from linnaea.evidence.intervals import estimate
 from linnaea.evidence.metrics import scores_of
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
 from linnaea.evidence.prior import adapt, estimate_prior
-from linnaea.evidence.spread import Sample
 from linnaea.models import build
+from linnaea.statistics.intervals import estimate
+from linnaea.statistics.spread import Sample
 
 NAMES = ("ppv_at_prevalence_0.02", "npv_at_prevalence_0.02")
 

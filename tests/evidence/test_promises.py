@@ -7,9 +7,10 @@ from scipy.special import logit
 from linnaea.decisions import Policy, decide
 from linnaea.evidence import judge, write_evaluation
 from linnaea.evidence.promises import AT_LEAST, Promise
-from linnaea.finding import Estimate, promises_in, wilson
+from linnaea.finding import Estimate, promises_in
 from linnaea.predictions import Predictions
 from linnaea.runtime.files import read_json
+from linnaea.statistics.shares import limits_of_share
 
 CLASSES = ("well", "ill")
 
@@ -82,7 +83,7 @@ def test_what_is_undecided_says_how_many_images_would_decide_it():
 def test_promises_are_wrongly_called_as_rarely_as_the_intervals_say(true, most):
     found = np.random.default_rng(0).binomial(200, true, 2000)
     outcomes = [
-        Promise("", ("", ""), AT_LEAST, 0.9, Estimate(count / 200, *wilson(count, 200), 200, "")).outcome
+        Promise("", ("", ""), AT_LEAST, 0.9, Estimate(count / 200, *limits_of_share(count, 200), 200, "")).outcome
         for count in found.tolist()
     ]
     shares = {name: outcomes.count(name) / len(outcomes) for name in ("kept", "missed")}

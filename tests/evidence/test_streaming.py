@@ -83,7 +83,7 @@ def test_evaluate_takes_a_file_of_predictions(file, monkeypatch, capsys):
 
 def test_memory_does_not_grow_with_the_scores(tmp_path, random_ones, monkeypatch):
     monkeypatch.setattr("linnaea.predictions.AT_ONCE", 2**17)
-    monkeypatch.setattr("linnaea.evidence.spread._ELEMENTS", 2**15)
+    monkeypatch.setattr("linnaea.statistics.spread._ELEMENTS", 2**15)
     path = random_ones(20_000, 250).write(tmp_path / "scores.parquet")
     tracemalloc.start()
     try:

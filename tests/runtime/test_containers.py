@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays
 from material import pack
 from PIL import Image
 
-from linnaea.data.decoding import MOST_BYTES
+from linnaea.data.images.decoding import MOST_BYTES
 from linnaea.errors import DataError
 from linnaea.runtime.cells import escape, holds_several, join_cell, split_cell, unescape
 from linnaea.runtime.containers import Member, contract, locate, open_container

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from material import pack
 
-from linnaea.data.pixels import Recipe, decode_files
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.errors import DataError
 from linnaea.runtime.boundary import parsing, reason_of
 from linnaea.runtime.containers import Member, open_container

@@ -5,8 +5,9 @@ from collections import Counter
 
 from linnaea.data.audit.contract import CHECKS, Inspection
 from linnaea.dataset import SPLITS
-from linnaea.finding import Finding, wilson
+from linnaea.finding import Finding
 from linnaea.runtime.words import counted
+from linnaea.statistics.shares import limits_of_share
 
 FEW = 10
 IMBALANCE = 10.0
@@ -88,5 +89,5 @@ def _judged(counts: Counter[tuple[str, str]], label: str, present: list[str]) ->
 
 def _half_width(images: int) -> float:
     """Half of the widest 95 % Wilson interval of a share of so many images."""
-    lo, hi = wilson(images / 2, images)
+    lo, hi = limits_of_share(images / 2, images)
     return (hi - lo) / 2

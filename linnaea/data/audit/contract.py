@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.arrays import Float32
-from linnaea.data.duplicates import kept_together
-from linnaea.data.facts import Facts
-from linnaea.data.looks import Looks
+from linnaea.data.duplicates.grouping import kept_together
+from linnaea.data.images.appearance import Looks
+from linnaea.data.images.headers import Facts
 from linnaea.dataset import Dataset
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from linnaea.arrays import Float64, Integers
 from linnaea.data.audit.contract import Judge
 from linnaea.data.audit.noise_model import LARGEST, Fitted, Noise, fit, given_labels, start_from
-from linnaea.finding import Estimate, Z
+from linnaea.finding import Estimate
+from linnaea.statistics.spread import Z
 
 FAINTEST = 1e-9  # probability; keeps logarithms finite
 MOST_FITTED, LEAST_FITTED = 5_000, 1_500  # images that the noise is fitted on

@@ -9,9 +9,10 @@ import numpy as np
 from linnaea.arrays import Floats, Integers
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
 from linnaea.data.audit.label_noise import LabelNoise, label_noise, worth_a_look
-from linnaea.data.similarity import unit
-from linnaea.finding import Finding, wilson
+from linnaea.data.duplicates.similarity import unit
+from linnaea.finding import Finding
 from linnaea.runtime.words import counted
+from linnaea.statistics.shares import limits_of_share
 
 NEIGHBOURS = 5
 FAR = 5.0  # robust standard deviations above the median distance
@@ -71,7 +72,7 @@ def _number(count: float) -> str:
 def _blind(noise: LabelNoise, targets: Integers) -> str:
     """That the judge agrees with the labels no more often than by chance; empty where it does."""
     largest = np.bincount(targets).max() / len(targets)
-    if wilson(noise.agreed * len(targets), len(targets))[0] > largest:
+    if limits_of_share(noise.agreed * len(targets), len(targets))[0] > largest:
         return ""
     return (
         f"Labels could not be checked: the audit's own classifier agrees with {noise.agreed:.0%} of them, hardly more "

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from linnaea.arrays import Floats
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
-from linnaea.data.looks import Looks
+from linnaea.data.images.appearance import Looks
 from linnaea.finding import Finding
 
 DARK, BRIGHT = 0.08, 0.95

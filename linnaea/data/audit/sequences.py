@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.data.audit.contract import CHECKS, Inspection
-from linnaea.data.similarity import unit
+from linnaea.data.duplicates.similarity import unit
 from linnaea.finding import Estimate, Finding
 
 DRAWS = 200

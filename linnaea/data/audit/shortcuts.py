@@ -9,10 +9,11 @@ import numpy as np
 
 from linnaea.arrays import Flags, Float64, Integers
 from linnaea.data.audit.contract import CHECKS, Inspection
-from linnaea.data.facts import Facts
+from linnaea.data.images.headers import Facts
 from linnaea.data.splits import random_folds
-from linnaea.finding import Estimate, Finding, wilson
+from linnaea.finding import Estimate, Finding
 from linnaea.runtime.words import counted
+from linnaea.statistics.shares import limits_of_share
 
 WORTH_SAYING = 0.2  # of what separates the most frequent class from certainty
 APART = 0.5  # share of a class that a property must tell, beyond that of the others
@@ -36,7 +37,8 @@ def shortcuts(inspection: Inspection) -> Finding | None:
     found: list[dict[str, Any]] = []
     for name, values in _properties(inspection.facts):
         right = _answers(values[rows], targets[rows], groups[rows]) == targets[rows]
-        share, lo, hi = (round(value, 4) for value in (float(right.mean()), *wilson(int(right.sum()), len(rows))))
+        limits = limits_of_share(int(right.sum()), len(rows))
+        share, lo, hi = (round(value, 4) for value in (float(right.mean()), *limits))
         if lo > floor and (share - floor) / (1 - floor) >= WORTH_SAYING:
             found.append({"property": name, "accuracy": share, "lo": lo, "hi": hi})
     if not found:
@@ -103,8 +105,8 @@ def _told(found: Sequence[Mapping[str, Any]]) -> str:
 def _told_apart(named: Flags, own: Flags, z: float) -> dict[str, float]:
     """The share of the class that is named so and that of the others, where they differ enough; else nothing."""
     of_class, of_others = named[own].mean(), named[~own].mean()
-    lo = wilson(int(named[own].sum()), int(own.sum()), z)[0]
-    hi = wilson(int(named[~own].sum()), int((~own).sum()), z)[1]
+    lo = limits_of_share(int(named[own].sum()), int(own.sum()), z)[0]
+    hi = limits_of_share(int(named[~own].sum()), int((~own).sum()), z)[1]
     return {"of_class": round(float(of_class), 4), "of_others": round(float(of_others), 4)} if lo - hi >= APART else {}
 
 

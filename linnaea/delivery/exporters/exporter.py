@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.classifier import Classifier
-from linnaea.data.pixels import decode_files
+from linnaea.data.images.pixels import decode_files
 from linnaea.decisions import decide
 from linnaea.errors import CheckFailedError, DataError
 from linnaea.finding import Estimate, Finding

@@ -9,9 +9,9 @@ from types import ModuleType
 
 import torch
 
-from linnaea import decisions
+from linnaea import arrays, decisions
 from linnaea.classifier import Classifier
-from linnaea.data import damage, decoding
+from linnaea.data.images import damage, decoding
 from linnaea.delivery.exporters.exporter import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
 from linnaea.runtime import reading
@@ -19,7 +19,7 @@ from linnaea.runtime.files import write_atomically, write_text
 
 OPSET = 18
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
-BESIDE = (reading, damage, decoding, decisions)
+BESIDE = (arrays, reading, damage, decoding, decisions)
 SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnxruntime is an extra
 
 

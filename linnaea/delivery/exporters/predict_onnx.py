@@ -20,7 +20,7 @@ try:
 except ImportError as error:
     sys.exit(f"Error: {error}. This file needs three packages: pip install onnxruntime numpy pillow")
 
-from linnaea.data.decoding import Bounds, UnreadableError, decode
+from linnaea.data.images.decoding import Bounds, UnreadableError, decode
 from linnaea.decisions import UNDEFINED, Outputs, Policy, answer
 
 NAMES = ["logits", "probabilities", "ood_score"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linnaea.data.decoding import NOT_FOUND, UnreadableError, read_rgb
-from linnaea.data.pixels import read_content
+from linnaea.data.images.decoding import NOT_FOUND, UnreadableError, read_rgb
+from linnaea.data.images.pixels import read_content
 from linnaea.runtime.containers import locate
 
 SIDE = 160

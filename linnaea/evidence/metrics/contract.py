@@ -9,8 +9,8 @@ from linnaea.evidence.metrics.influence import Linear
 from linnaea.evidence.metrics.labels import LabelScores
 from linnaea.evidence.metrics.scores import Judged, Scores
 from linnaea.evidence.metrics.trees import TreeScores
-from linnaea.evidence.spread import Bounds
 from linnaea.registry import Registry
+from linnaea.statistics.spread import Bounds
 
 S = TypeVar("S", bound=Judged)
 Function = Callable[[S, Floats], Floats]

@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from linnaea.arrays import Flags, Floats
 from linnaea.errors import DataError
-from linnaea.evidence.intervals import REPLICATES, Statistic, estimate
 from linnaea.evidence.metrics.scores import ratio, totals
-from linnaea.evidence.shares import slack_of_parts
-from linnaea.evidence.spread import Sample
-from linnaea.evidence.statistics import of_share
+from linnaea.evidence.uncertainty import of_share
 from linnaea.finding import Estimate
+from linnaea.statistics.intervals import REPLICATES, Statistic, estimate
+from linnaea.statistics.shares import slack_of_parts
+from linnaea.statistics.spread import Sample
 
 KNOWN_KEPT = 0.95
 

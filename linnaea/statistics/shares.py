@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from linnaea.arrays import Floats, Integers
-from linnaea.evidence.spread import Z, freedom_of
+from linnaea.statistics.spread import Z, freedom_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,14 @@ def wilson(successes: Floats | float, n: Floats | float, quantile: Floats | floa
     lo = np.where(share == 0, 0.0, np.clip(centre - half, 0, 1))
     hi = np.where(share == 1, 1.0, np.clip(centre + half, 0, 1))
     return lo, hi
+
+
+def limits_of_share(count: float, n: float, quantile: float = Z) -> tuple[float, float]:
+    """The same of one share, `count` of `n`; 0 and 1 where there are no images."""
+    if not n:
+        return 0.0, 1.0
+    lo, hi = wilson(count, n, quantile)
+    return float(lo), float(hi)
 
 
 def shares(places: Integers, successes: Floats, count: int, units: Integers | None = None) -> Shares:

@@ -10,8 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from linnaea.arrays import Images
-from linnaea.data.similarity import similar_pairs, unit
-from linnaea.data.verdicts import Judge, Pair
+from linnaea.data.duplicates.similarity import similar_pairs, unit
+from linnaea.data.duplicates.verdicts import Judge, Pair
 from linnaea.dataset import Dataset
 
 Groups = npt.NDArray[np.int64]

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from linnaea.arrays import Flags, Floats, Integers
-from linnaea.evidence.intervals import Statistic
 from linnaea.evidence.metrics import Judged, Metric
 from linnaea.evidence.metrics.contract import S
 from linnaea.evidence.metrics.scores import ratio
-from linnaea.evidence.shares import shares, slack_of_parts
-from linnaea.evidence.spread import Bounds, Sample
 from linnaea.predictions import Predictions
 from linnaea.runtime.words import in_number
+from linnaea.statistics.intervals import Statistic
+from linnaea.statistics.shares import shares, slack_of_parts
+from linnaea.statistics.spread import Bounds, Sample
 
 # Beyond this many sorted weights for each part that is left out (some seconds for all) the first order is enough.
 _SORTED_WEIGHTS = 4_000_000

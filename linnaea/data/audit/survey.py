@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.arrays import Float32, Images
-from linnaea.data.cache import keep, recall, stamp_of
-from linnaea.data.decoding import UnreadableError, read_rgb, square
-from linnaea.data.duplicates import THUMBNAIL, thumbnail_of
-from linnaea.data.facts import RECORD_BYTES, Facts, read_facts
-from linnaea.data.looks import Looks, measure
-from linnaea.data.pixels import Opened, Recipe, fill_rows, read_content
+from linnaea.data.duplicates.grouping import THUMBNAIL, thumbnail_of
+from linnaea.data.images.appearance import Looks, measure
+from linnaea.data.images.cache import keep, recall, stamp_of
+from linnaea.data.images.decoding import UnreadableError, read_rgb, square
+from linnaea.data.images.headers import RECORD_BYTES, Facts, read_facts
+from linnaea.data.images.pixels import Opened, Recipe, fill_rows, read_content
 from linnaea.errors import UnreadableImageError
 from linnaea.runtime.containers import Located
 from linnaea.runtime.progress import track

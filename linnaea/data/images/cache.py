@@ -9,7 +9,7 @@ import PIL
 from PIL import features
 
 from linnaea.arrays import Array
-from linnaea.data import damage, decoding
+from linnaea.data.images import damage, decoding
 from linnaea.runtime.cache import cached
 from linnaea.runtime.containers import MARK, Located, Member
 from linnaea.runtime.store import Stamp, Store

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from linnaea.data.decoding import MOST_PIXELS, WHITE, UnreadableError, open_image, white_of
-from linnaea.data.pixels import LOOKED_AT, Recipe, fill_rows, read_content
+from linnaea.data.images.decoding import MOST_PIXELS, WHITE, UnreadableError, open_image, white_of
+from linnaea.data.images.pixels import LOOKED_AT, Recipe, fill_rows, read_content
 from linnaea.runtime.containers import Located
 
 logger = logging.getLogger("linnaea")

@@ -7,8 +7,8 @@ import numpy as np
 
 from linnaea.arrays import Floats
 from linnaea.errors import UsageError
-from linnaea.evidence.spread import Bounds, Sample, Spread, left_out, limits_of, resample
 from linnaea.finding import Estimate
+from linnaea.statistics.spread import Bounds, Sample, Spread, left_out, limits_of, resample
 
 REPLICATES = 200
 FEWEST_REPLICATES = 40

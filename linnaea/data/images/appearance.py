@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from linnaea.arrays import Floats
-from linnaea.data.spectrum import fall
+from linnaea.data.images.spectrum import fall
 
 FAINTEST = 1.0  # sum of gradients of a thumbnail below which there is nothing to cut away
 SIDE = 112  # images are measured at about this size
@@ -21,7 +21,7 @@ class Looks:
     `dark` is the brightness that all but a hundredth of its pixels stay below, `bright` the one that all but a
     twentieth exceed, both 0 to 1; `spread` the standard deviation of brightness; `sharpness` that of its Laplacian
     relative to it; `cut_away` the share of the gradients of the whole image outside its central square; `fall` how
-    far its spectrum falls, as in `linnaea.data.spectrum`.
+    far its spectrum falls, as in `linnaea.data.images.spectrum`.
     """
 
     dark: Floats

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from linnaea.data.hashing import hashed
-from linnaea.data.matching import Pair, match
+from linnaea.data.versions.matching import Pair, match
 from linnaea.dataset import Dataset
 from linnaea.runtime.cells import join_cell
 from linnaea.runtime.neutral import neutral
@@ -101,7 +101,7 @@ class Diff:
 
 
 def diff(first: Dataset, second: Dataset, names: tuple[str, str] = ("first", "second")) -> Diff:
-    """What changed from the first to the second dataset; see `linnaea.data.matching` for which image is which.
+    """What changed from the first to the second dataset; see `linnaea.data.versions.matching` for which image is which.
 
     Contents are those in the column `sha256`; where it is missing the files are read, each once. What only one of the
     two says of its images is not compared, which `notes` say.

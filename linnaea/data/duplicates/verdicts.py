@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from linnaea.arrays import Float32, Images
-from linnaea.data import registration, sameness
+from linnaea.data.duplicates import alignment, sameness
 from linnaea.runtime.cache import cached
 
 Pair = tuple[int, int]
@@ -48,7 +48,7 @@ class Judge:
 
     def _apart(self, pairs: Sequence[Pair]) -> Float32:
         left, right = (self.thumbnails[list(side)] for side in zip(*pairs, strict=True))
-        return 1 - registration.agree_when_small(left, right).astype(np.float32)
+        return 1 - alignment.agree_when_small(left, right).astype(np.float32)
 
     def _differences(self, pairs: Sequence[Pair]) -> Float32:
         left, right = ([self._look(row) for row in side] for side in zip(*pairs, strict=True))
@@ -79,5 +79,5 @@ class Judge:
 @lru_cache
 def _version() -> str:
     """Twelve digits that change with whatever decides about a verdict: the source, and torch."""
-    sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (registration, sameness))
+    sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (alignment, sameness))
     return hashlib.sha256(sources + torch.__version__.encode()).hexdigest()[:12]

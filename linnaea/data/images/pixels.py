@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.arrays import Images
-from linnaea.data import cache
-from linnaea.data.decoding import (
+from linnaea.data.images import cache
+from linnaea.data.images.decoding import (
     FITS,
     MOST_BYTES,
     MOST_PIXELS,

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from linnaea import decisions
 from linnaea.arrays import Float32, Images
-from linnaea.bundle import read_bundle, write_bundle
-from linnaea.data.decoding import MOST_PIXELS, WHITE
-from linnaea.data.pixels import Recipe, decode_in_batches
+from linnaea.classifier.bundle import read_bundle, write_bundle
+from linnaea.classifier.schema import require_schema
+from linnaea.data.images.decoding import MOST_PIXELS, WHITE
+from linnaea.data.images.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.decisions import UNDEFINED, Outputs, Policy
 from linnaea.errors import BundleError, DataError, LinnaeaError
@@ -27,7 +28,6 @@ from linnaea.predictions import Predictions
 from linnaea.runtime.arguments import DAMAGED, require_all, require_one_of
 from linnaea.runtime.containers import Located
 from linnaea.runtime.plan import Plan, pick_precision
-from linnaea.schema import require_schema
 from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 

@@ -1,0 +1,1 @@
+"""Versions of a dataset: which image of one is which of the other, and what changed."""

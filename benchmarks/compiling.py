@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.table import keep
+from linnaea.experiments.network_timing import pictures
 from linnaea.models.network import Network
-from linnaea.pipeline.planning import pictures
 from linnaea.runtime.plan import Plan
 
 NETWORKS = ("mobilenetv3_small_100", "resnet18", "vit_small_patch16_224")

@@ -1,7 +1,7 @@
 """How fast networks embed and train here in each number and memory format, and which the execution plan picks."""
 
 from benchmarks.table import keep
-from linnaea.pipeline.planning import TITLES, measure_plans
+from linnaea.experiments.network_timing import TITLES, measure_plans
 from linnaea.runtime.plan import Plan
 
 NETWORKS = ("resnet18", "mobilenetv3_small_100", "efficientnet_b0", "vit_small_patch16_224")

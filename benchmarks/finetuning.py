@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from benchmarks.pairs import Apart, Paired, calibration, in_turns, kernels
 from benchmarks.table import keep
+from linnaea.experiments.network_timing import measure_plans, pictures
 from linnaea.learning.schedule import Schedule
 from linnaea.learning.training import Examples, fit
 from linnaea.models.network import Network
-from linnaea.pipeline.planning import measure_plans, pictures
 from linnaea.runtime.plan import Plan, pick_device
 from linnaea.task import TASKS
 

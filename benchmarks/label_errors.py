@@ -12,8 +12,8 @@ from linnaea.data.audit.label_noise import label_noise, worth_a_look
 from linnaea.data.audit.survey import digest
 from linnaea.data.images.pixels import Recipe
 from linnaea.data.splits import random_folds
+from linnaea.experiments.inspection import embedding_for
 from linnaea.learning.crossfit import cross_fit
-from linnaea.pipeline.auditing import embedding_for
 
 SETS = {"hymenoptera": None, "clothing": None, "cifar10": 3_000}
 PLANTED = (("any", 0.0), ("any", 0.05), ("any", 0.2), ("any", 0.4), ("most confused", 0.1), ("most confused", 0.4))

@@ -10,8 +10,8 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.finetuning import AIMS, BATCH, SIZE, network, ours
 from benchmarks.pairs import calibration
 from benchmarks.table import keep
+from linnaea.experiments.network_timing import measure_plans, pictures
 from linnaea.models.embedding import embed
-from linnaea.pipeline.planning import measure_plans, pictures
 from linnaea.runtime.plan import Plan
 
 IMAGES = 64

@@ -14,29 +14,47 @@ if TYPE_CHECKING:
     from linnaea.errors import LinnaeaError
     from linnaea.estimator import ImageClassifier
     from linnaea.finding import Estimate, Finding
-    from linnaea.pipeline import (
-        adapt_prior,
-        audit,
-        check_split,
-        compare,
-        convert,
-        datasheet,
-        diff,
-        discover,
-        evaluate,
-        export,
-        folds,
-        grow,
-        predict,
-        preview,
-        read,
-        report,
-        split,
-        train,
-    )
     from linnaea.predictions import Predictions
     from linnaea.run import Run
+    from linnaea.verbs.adapt_prior import adapt_prior
+    from linnaea.verbs.audit import audit
+    from linnaea.verbs.check_split import check_split
+    from linnaea.verbs.compare import compare
+    from linnaea.verbs.convert import convert
+    from linnaea.verbs.datasheet import datasheet
+    from linnaea.verbs.diff import diff
+    from linnaea.verbs.discover import discover
+    from linnaea.verbs.evaluate import evaluate
+    from linnaea.verbs.export import export
+    from linnaea.verbs.folds import folds
+    from linnaea.verbs.grow import grow
+    from linnaea.verbs.predict import predict
+    from linnaea.verbs.preview import preview
+    from linnaea.verbs.read import read
+    from linnaea.verbs.report import report
+    from linnaea.verbs.split import split
+    from linnaea.verbs.train import train
 
+_VERBS = (
+    "adapt_prior",
+    "audit",
+    "check_split",
+    "compare",
+    "convert",
+    "datasheet",
+    "diff",
+    "discover",
+    "evaluate",
+    "export",
+    "folds",
+    "grow",
+    "predict",
+    "preview",
+    "read",
+    "report",
+    "split",
+    "train",
+)
 _HOMES = {
     "Classifier": "linnaea.classifier",
     "Dataset": "linnaea.dataset",
@@ -47,13 +65,7 @@ _HOMES = {
     "Predictions": "linnaea.predictions",
     "Run": "linnaea.run",
     "load": "linnaea.classifier",
-    **dict.fromkeys(
-        (
-            *("adapt_prior", "audit", "check_split", "compare", "convert", "datasheet", "diff", "discover", "evaluate"),
-            *("export", "folds", "grow", "predict", "preview", "read", "report", "split", "train"),
-        ),
-        "linnaea.pipeline",
-    ),
+    **{verb: f"linnaea.verbs.{verb}" for verb in _VERBS},
 }
 
 __all__ = [

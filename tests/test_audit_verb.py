@@ -12,7 +12,7 @@ import linnaea
 from linnaea.data.audit import survey as digest_module
 from linnaea.data.images.pixels import Recipe
 from linnaea.errors import DataError
-from linnaea.pipeline import auditing
+from linnaea.experiments import inspection
 from linnaea.runtime.plan import Plan
 
 
@@ -74,12 +74,12 @@ def test_only_what_changed_is_read_again(photos, monkeypatch):
 def test_features_of_two_number_formats_are_never_mixed(photos, monkeypatch):
     paths, examined, examine = linnaea.read(photos).paths[:4], [], digest_module._examine
     plan = Plan("cpu", "bfloat16")
-    monkeypatch.setattr(auditing, "WORTH_MEASURING", 4)
-    monkeypatch.setattr(auditing, "measure_embedding", lambda model, images, count: plan)
+    monkeypatch.setattr(inspection, "WORTH_MEASURING", 4)
+    monkeypatch.setattr(inspection, "measure_embedding", lambda model, images, count: plan)
     monkeypatch.setattr(digest_module, "_examine", lambda *given: (examined.append(1), examine(*given))[1])
 
     def look(paths):
-        embedding, size, _ = auditing.embedding_for("none", None, "crop", paths)
+        embedding, size, _ = inspection.embedding_for("none", None, "crop", paths)
         digest_module.digest(paths, Recipe(size), embedding)
         return embedding.name, len(examined)
 

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from linnaea import cli, pipeline
+import linnaea as ln
+from linnaea import cli
 from linnaea.learning.rungs import RUNGS
 
 CHEAP = ("--model", "majority,hog", "--weights", "none")
@@ -75,7 +76,7 @@ def shapes(tmp_path_factory):
 def finished(shapes, tmp_path_factory):
     """A finished run; not to be changed."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    pipeline.train(shapes, out=folder, model="majority,hog", weights="none")
+    ln.train(shapes, out=folder, model="majority,hog", weights="none")
     return folder
 
 
@@ -215,7 +216,7 @@ def mixed(tmp_path_factory):
     (root / "square" / ".ipynb_checkpoints").mkdir()
     shutil.copy(folder / "0.png", root / "square" / ".ipynb_checkpoints" / "0-checkpoint.png")
     run = root.parent / "the run"
-    pipeline.train(root, out=run, model="majority,hog", weights="none")
+    ln.train(root, out=run, model="majority,hog", weights="none")
     return run
 
 

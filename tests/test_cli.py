@@ -16,7 +16,7 @@ import typer
 from PIL import Image
 
 import linnaea
-from linnaea import cli, pipeline
+from linnaea import cli
 from linnaea.errors import UsageError
 
 VERBS = (
@@ -100,13 +100,13 @@ def test_every_verb_is_a_command():
 def test_the_signature_is_the_schema(verb):
     renamed = NAMES_IN_PYTHON.get(verb, {})
     flags = {renamed.get(name, name) for name in parameters_of(verb)} - ONLY_ON_THE_COMMAND_LINE.get(verb, set())
-    arguments = set(inspect.signature(getattr(pipeline, verb)).parameters) - ONLY_IN_PYTHON.get(verb, set())
+    arguments = set(inspect.signature(getattr(linnaea, verb)).parameters) - ONLY_IN_PYTHON.get(verb, set())
     assert flags == arguments
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_defaults_are_the_same(verb):
-    arguments = inspect.signature(getattr(pipeline, verb)).parameters
+    arguments = inspect.signature(getattr(linnaea, verb)).parameters
     for name, parameter in parameters_of(verb).items():
         if name not in arguments or name in DEFAULTS_THAT_DIFFER.get(verb, set()):
             continue
@@ -470,7 +470,7 @@ def test_in_python_the_same_is_refused_before_a_run_begins(name, value, colour_p
 @pytest.mark.parametrize("verb", ["audit", "preview", "split", "folds"])
 def test_seeds_are_whole_numbers_from_zero(verb, colour_photos):
     with pytest.raises(UsageError, match="seed is -1; expected a whole number"):
-        list(getattr(pipeline, verb)(colour_photos, seed=-1))
+        list(getattr(linnaea, verb)(colour_photos, seed=-1))
 
 
 def test_images_that_are_to_be_unknown_are_looked_for_before_the_test_split_is_opened(cli_run):

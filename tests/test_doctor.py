@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from linnaea.cli import app
 from linnaea.errors import UsageError
-from linnaea.pipeline.planning import measure_plans, pictures
+from linnaea.experiments.network_timing import measure_plans, pictures
 from linnaea.runtime.machine import reduced_formats
 
 SMALL = ("--network", "test_resnet", "--img-size", "32", "--batch-size", "8", "--device", "cpu")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from material import draw_pets, run, touch
 
-from linnaea import pipeline
+import linnaea
 from linnaea.cli.application import print_json
 from linnaea.cli.saying import say, say_data
 from linnaea.data.sources import read
@@ -237,7 +237,7 @@ def test_code_in_markdown_is_code(text):
 def test_a_card_of_odd_classes(tmp_path):
     for name in ("[red](http:", "<b>dog"):
         draw_pets(tmp_path / "photos" / name, *(f"{number}.png" for number in range(12)))
-    pipeline.train(tmp_path / "photos", out=tmp_path / "run", model="majority", weights="none")
+    linnaea.train(tmp_path / "photos", out=tmp_path / "run", model="majority", weights="none")
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert "\\<b\\>dog" in card
     assert "\\[red\\](http:" in card

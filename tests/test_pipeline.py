@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 
 import linnaea as ln
 from linnaea.data.images.pixels import Recipe
+from linnaea.experiments.ladder import RungResult, choose
 from linnaea.models.network import Network
-from linnaea.pipeline.ladder import RungResult, choose
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 

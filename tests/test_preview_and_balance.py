@@ -9,7 +9,7 @@ from PIL import Image
 import linnaea as ln
 from linnaea.delivery.sheet import Strip, draw_sheet
 from linnaea.errors import DataError, UsageError
-from linnaea.pipeline.previewing import DRAWS
+from linnaea.experiments.preview_sheet import DRAWS
 
 
 def width_of(file):

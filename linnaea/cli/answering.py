@@ -42,9 +42,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a run on its test split or on other data, or a file of predictions: every figure with an interval."""
-    from linnaea import pipeline
+    import linnaea
 
-    evaluation = pipeline.evaluate(run, data, prevalence=prevalence, unknown=unknown, max_pixels=max_pixels)
+    evaluation = linnaea.evaluate(run, data, prevalence=prevalence, unknown=unknown, max_pixels=max_pixels)
     if as_json:
         from dataclasses import asdict
 
@@ -82,12 +82,12 @@ def predict(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Classify image files: label, confidence, prediction set, OOD score and a reason for each."""
-    from linnaea import pipeline
+    import linnaea
     from linnaea.delivery.answers import writer_for
 
     # refused before any work is done
     write = writer_for(output_format, out, guard_formulas=guard_formulas)
-    answers = pipeline.predict(run, list(images), precision=precision, damaged=damaged, max_pixels=max_pixels)
+    answers = linnaea.predict(run, list(images), precision=precision, damaged=damaged, max_pixels=max_pixels)
     text, reasons = write(answers, out), Counter(answers.column("reason"))
     if out is None:
         say_data(text)
@@ -103,9 +103,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs on the same images with a paired test."""
-    from linnaea import pipeline
+    import linnaea
 
-    comparison = pipeline.compare(first, second)
+    comparison = linnaea.compare(first, second)
     print_result(comparison, as_json)
 
 
@@ -116,9 +116,9 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Folder to write to. Default: RUN/export/FORMAT.")] = None,
 ) -> None:
     """Export the classifier of a run and check that the file gives the same answers."""
-    from linnaea import pipeline
+    import linnaea
 
-    exported = pipeline.export(run, to, out=out)
+    exported = linnaea.export(run, to, out=out)
     say_text(str(exported))
     say(f"Next: python {exported.file.parent / 'predict.py'} PHOTO.jpg")
 
@@ -126,6 +126,6 @@ def export(
 @commands.command()
 def report(run: RunFolder) -> None:
     """Write the report of a run again: one self-contained HTML file."""
-    from linnaea import pipeline
+    import linnaea
 
-    say(f"The report is in {pipeline.report(run)}.")
+    say(f"The report is in {linnaea.report(run)}.")

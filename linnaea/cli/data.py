@@ -51,9 +51,9 @@ def audit(
     seed: Seed = 0,
 ) -> None:
     """Check labelled images before training: files, duplicates, leaks, label errors, odd images, shortcuts."""
-    from linnaea import pipeline
+    import linnaea
 
-    found = pipeline.audit(
+    found = linnaea.audit(
         data, weights=weights, img_size=img_size, fit=fit, max_pixels=max_pixels, duplicates=duplicates, seed=seed
     )
     grave = [finding for finding in found if finding.severity != "info"]
@@ -86,9 +86,9 @@ def preview(
     seed: Seed = 0,
 ) -> None:
     """Show what a network will see: an image of each class, and what augmentation makes of it."""
-    from linnaea import pipeline
+    import linnaea
 
-    shown = pipeline.preview(
+    shown = linnaea.preview(
         data,
         augment=names_in(augment),
         out=out,
@@ -134,18 +134,20 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Split images into train, val and test without leaks, and write the split as CSV; or check existing splits."""
-    from linnaea import pipeline
+    import linnaea
     from linnaea.runtime.files import write_text
 
     if check:
+        from linnaea.verbs.check_split import leaks_in
+
         if out or fractions or folds or repeats != 1:
             raise UsageError("--check only looks at existing splits: remove --out, --fractions, --folds and --repeats.")
-        findings = pipeline.check_split(data, split_by=split_by, duplicates=duplicates, max_pixels=max_pixels)
+        findings = linnaea.check_split(data, split_by=split_by, duplicates=duplicates, max_pixels=max_pixels)
         print_findings(findings, as_json)
-        if leaks := pipeline.leaks_in(findings):
+        if leaks := leaks_in(findings):
             raise CheckFailedError(f"the splits of {data} leak: {', '.join(leak.name for leak in leaks)}.")
         return
-    dataset = pipeline.split(
+    dataset = linnaea.split(
         data,
         split_by=split_by,
         fractions=_shares(fractions),
@@ -181,9 +183,9 @@ def diff(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything differs.")] = False,
 ) -> None:
     """Say what changed between two versions of a dataset, image by image."""
-    from linnaea import pipeline
+    import linnaea
 
-    found = pipeline.diff(first, second)
+    found = linnaea.diff(first, second)
     print_result(found, as_json)
     if strict and found.differs:
         raise CheckFailedError(
@@ -197,9 +199,9 @@ def datasheet(
     out: Annotated[Path | None, typer.Option(help="File to write. Default: datasheet.toml beside the images.")] = None,
 ) -> None:
     """Write a datasheet to fill in: questions that only people can answer, beside what was counted."""
-    from linnaea import pipeline
+    import linnaea
 
-    file = pipeline.datasheet(data, out=out)
+    file = linnaea.datasheet(data, out=out)
     say(f"The datasheet is in {file}: answer its questions, and each run that is trained with it keeps a copy.")
     say(f"Next: linnaea train {data}{f' --datasheet {out}' if out else ''}")
 
@@ -215,10 +217,10 @@ def convert(
     images_per_shard: Annotated[int, typer.Option(help="Largest number of images in one tar file.")] = 10_000,
 ) -> None:
     """Convert any supported source to a folder with a manifest, or to shards; image files are copied unchanged."""
-    from linnaea import pipeline
+    import linnaea
 
     names = split.split(",") if split else None
-    dataset = pipeline.convert(data, out, to=to, split=names, images_per_shard=images_per_shard)
+    dataset = linnaea.convert(data, out, to=to, split=names, images_per_shard=images_per_shard)
     left = f"; {counted(len(dataset.excluded), 'file was', 'files were')} left out (see {out / 'manifest.csv'})"
     images, classes = counted(len(dataset), "image"), counted(len(dataset.classes), "class", "classes")
     say(f"In {out}: {images} of {classes}{left * bool(dataset.excluded)}.")

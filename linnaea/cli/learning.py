@@ -158,9 +158,9 @@ def train(
     ] = False,
 ) -> None:
     """Train a classifier: audit and split the data, try each rung, calibrate, evaluate on the test split, report."""
-    from linnaea import pipeline
+    import linnaea
 
-    classifier = pipeline.train(
+    classifier = linnaea.train(
         data,
         out=out,
         model=model,
@@ -204,9 +204,9 @@ def discover(
     as_json: AsJson = False,
 ) -> None:
     """Group the images that a run calls unfamiliar, and propose each group as a new class."""
-    from linnaea import pipeline
+    import linnaea
 
-    found = pipeline.discover(run, list(images), out=out, smallest=smallest)
+    found = linnaea.discover(run, list(images), out=out, smallest=smallest)
     if as_json:
         print_json(found.finding.to_json() | {"folder": str(found.folder), "sheet": str(found.sheet)})
         return
@@ -226,9 +226,9 @@ def grow(
     ] = None,
 ) -> None:
     """Add classes to the classifier of a run: only its head is fitted again."""
-    from linnaea import pipeline
+    import linnaea
 
-    classifier = pipeline.grow(run, data, out=out)
+    classifier = linnaea.grow(run, data, out=out)
     _told(out or Path(run).resolve().parent / classifier.provenance["run"])
 
 

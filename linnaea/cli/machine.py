@@ -58,7 +58,7 @@ def doctor(
 
     facts, plans = examine(), {}
     if network is not None:
-        from linnaea.pipeline.planning import measure_plans, table
+        from linnaea.experiments.network_timing import measure_plans, table
 
         plans = measure_plans(network, img_size=img_size, batch_size=batch_size, device=device)
     if as_json:
@@ -74,7 +74,7 @@ def doctor(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write the digits and the run to.")] = Path("runs/demo"),
 ) -> None:
-    """Run the whole pipeline on 1,797 real handwritten digits, offline, in a few minutes."""
-    from linnaea.demo import demonstrate
+    """Run the whole way from images to answers on 1,797 real handwritten digits, offline, in a few minutes."""
+    from linnaea.verbs.demo import demonstrate
 
     demonstrate(out, say)

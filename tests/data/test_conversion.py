@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from linnaea import convert, read
 from linnaea.data.writers.names import Names, safe
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
-from linnaea.pipeline import convert, read
 
 
 def draw(root, *names):

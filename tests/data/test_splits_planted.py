@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 import linnaea
 from linnaea.data.images.pixels import Recipe
 from linnaea.data.splits import SPLITTERS, assign_folds, split
-from linnaea.pipeline.preparation import usable
+from linnaea.experiments.preparation import usable
 
 SCENES = 40
 SEEDS = range(25)

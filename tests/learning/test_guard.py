@@ -10,13 +10,13 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import interpolate
 
+from linnaea.experiments.balancing import augmentation_findings
 from linnaea.learning import trials
 from linnaea.learning.least_squares import BIAS_PENALTY, LeastSquares
 from linnaea.learning.rungs import Job, Options
 from linnaea.learning.rungs.guard import choose_augmentations, trials_of
 from linnaea.learning.training import Examples
 from linnaea.learning.trials import Confusion, Trial
-from linnaea.pipeline.balancing import augmentation_findings
 from linnaea.task import TASKS
 
 

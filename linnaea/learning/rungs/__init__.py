@@ -1,7 +1,7 @@
 """The rungs of the ladder: ways to a fitted model, from the cheapest up.
 
 A rung is a function from a `Job` to a `Fitted` model, registered in `RUNGS` with what it needs. Nothing here judges:
-the pipeline does that, with intervals, on the validation split.
+the ladder does that, with intervals, on the validation split.
 """
 
 from linnaea.learning.rungs import classical, finetune, frozen, scratch

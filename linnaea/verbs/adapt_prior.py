@@ -7,8 +7,8 @@ from linnaea.classifier import Classifier, load
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence.prior import adapt, estimate_prior
-from linnaea.pipeline.answering import predict
 from linnaea.run import Run
+from linnaea.verbs.predict import predict
 
 
 def adapt_prior(

@@ -10,9 +10,9 @@ from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.evidence.evaluation import Evaluation, judge, write_evaluation
 from linnaea.evidence.prevalence import require_prevalence
-from linnaea.pipeline.answering import image_files
-from linnaea.pipeline.known import known_images
-from linnaea.pipeline.strangers import judge_folder, judge_images
+from linnaea.experiments.evaluation_images import known_images
+from linnaea.experiments.image_files import image_files
+from linnaea.experiments.unknown_images import evaluate_unknown_folder, evaluate_unknown_images
 from linnaea.run import NO_TEST, Run
 
 logger = logging.getLogger("linnaea")
@@ -20,7 +20,7 @@ Data = str | Path | Dataset
 Unknown = str | Path | Sequence[str | Path]
 
 
-def judge_classifier(
+def evaluate_classifier(
     classifier: Classifier, data: Data | None, prevalence: float | None = None, unknown: Unknown | None = None
 ) -> Evaluation:
     """Judge a classifier on labelled images; see `linnaea.evaluate`."""
@@ -32,11 +32,11 @@ def judge_classifier(
     judged = judge(predictions, classifier.policy, prevalence=prevalence)
     if strangers is None:
         return judged
-    openset = judge_images(classifier, predictions, strangers)
+    openset = evaluate_unknown_images(classifier, predictions, strangers)
     return judged.with_more(openset.figures, openset.findings)
 
 
-def judge_run(
+def evaluate_run(
     run: Run,
     data: Data | None = None,
     prevalence: float | None = None,
@@ -71,7 +71,7 @@ def _judge(
     if unknown is None or strangers is None:
         return evaluation
     named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name
-    openset = judge_folder(run, loaded, answers, strangers, named)
+    openset = evaluate_unknown_folder(run, loaded, answers, strangers, named)
     return evaluation.with_more(openset.figures, openset.findings)
 
 

@@ -39,9 +39,9 @@ def evaluate(
             )
         return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
     from linnaea.classifier import Classifier
-    from linnaea.pipeline.judging import judge_classifier, judge_run
+    from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run
 
     if isinstance(classifier, Classifier):
-        return judge_classifier(classifier.allowing(max_pixels), data, prevalence, unknown)
+        return evaluate_classifier(classifier.allowing(max_pixels), data, prevalence, unknown)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
-    return judge_run(run, data, prevalence, unknown, max_pixels=max_pixels)
+    return evaluate_run(run, data, prevalence, unknown, max_pixels=max_pixels)

@@ -1,18 +1,19 @@
 """How a run begins, goes on and ends: its folder, its frozen arguments, and the truth in run.json."""
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from linnaea.data.images.pixels import Recipe
 from linnaea.dataset import Dataset
-from linnaea.errors import RunError, UsageError, suggest
+from linnaea.errors import RunError
 from linnaea.learning.rungs import Step
 from linnaea.run import Run, command_line, is_vacant, now
 from linnaea.runtime.locks import held
+from linnaea.runtime.progress import working
 
 logger = logging.getLogger("linnaea")
 
@@ -23,24 +24,6 @@ def freeze(dataset: Dataset, arguments: dict[str, Any]) -> dict[str, Any]:
         name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
         for name, value in {"data": str(dataset.root.resolve()), **arguments}.items()
     }
-
-
-def with_positive(dataset: Dataset, positive: str | None) -> Dataset:
-    """The dataset with `positive` as the second of its two classes, which is what aims and curves are about.
-
-    Raises UsageError for another number of classes, and for a class that is none of them.
-    """
-    if positive is None:
-        return dataset
-    if dataset.task != "binary":
-        raise UsageError(
-            f"positive is {positive!r}, but {dataset.root} has {len(dataset.classes)} classes and the task "
-            f"{dataset.task}: only one of two classes can be the positive class; leave it out."
-        )
-    if positive not in dataset.classes:
-        known = ", ".join(dataset.classes)
-        raise UsageError(f"unknown class {positive!r}: one of {known}.{suggest(positive, dataset.classes)}")
-    return replace(dataset, classes=(*(name for name in dataset.classes if name != positive), positive))
 
 
 def new_folder(dataset: Dataset) -> Path:
@@ -148,3 +131,12 @@ def _recorded(run: Run) -> Iterator[None]:
         with suppress(OSError):  # the error itself tells of a full disk
             run.update(status="failed", error=str(error) or type(error).__name__, finished=now())
         raise
+
+
+@contextmanager
+def timed(run: Run, stage: str) -> Iterator[None]:
+    """Record in run.json how long a stage takes, and say meanwhile what is being done."""
+    started = time.perf_counter()
+    with working(stage):
+        yield
+    run.timed(stage, time.perf_counter() - started)

@@ -1,10 +1,8 @@
-"""`diff` and `datasheet`: what a dataset was, is, and what only people know of it; nothing here needs torch."""
+"""`diff`: what changed between two versions of a dataset; nothing here needs torch."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from linnaea.data.datasheet import place_for, write_template
-from linnaea.data.hashing import hashed
 from linnaea.data.sources import read
 from linnaea.data.versions.changes import Diff
 from linnaea.data.versions.changes import diff as compare_versions
@@ -21,13 +19,6 @@ def diff(first: Data | Run, second: Data | Run) -> Diff:
     in it now, each file read once; a table or a run is what it recorded, where it recorded content hashes.
     """
     return compare_versions(_version(first), _version(second), (_named(first, "first"), _named(second, "second")))
-
-
-def datasheet(data: Data, *, out: str | Path | None = None) -> Path:
-    """Write an empty datasheet, with what can be counted filled in; raises UsageError where there is one already."""
-    dataset = data if isinstance(data, Dataset) else read(data)
-    file = place_for(dataset) if out is None else Path(out)
-    return write_template(hashed(dataset)[0], file)
 
 
 def _version(source: Data | Run) -> Dataset:

@@ -6,66 +6,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from linnaea.arrays import Float32
 from linnaea.classifier import Classifier
-from linnaea.dataset import Dataset, Excluded
-from linnaea.errors import DataError, UsageError, suggest
+from linnaea.dataset import Dataset
+from linnaea.errors import DataError
 from linnaea.evidence.openset import Known
 from linnaea.evidence.openset.judging import OpenSet, compare_scores, judge_openset
-from linnaea.pipeline.embedding import embed_files
+from linnaea.experiments.embedded_files import embed_files
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.containers import Located
-from linnaea.task import infer_task
 
 logger = logging.getLogger("linnaea")
-REASON = "held out as an unknown class"
 NAME = "openset"
 MOST_UNKNOWN = 2_000
 
 
-def hold_out(dataset: Dataset, names: Sequence[str]) -> Dataset:
-    """The dataset without the classes of these names; their images are left out with the reason, and their label.
-
-    Raises UsageError for several labels per image and a name that is not a class, DataError when fewer than two classes
-    remain.
-    """
-    if not names:
-        return dataset
-    if dataset.multilabel:
-        raise UsageError(
-            f"hold_out is {', '.join(names)}, but images of {dataset.root} may show several classes: one that is left "
-            "out may appear in an image beside others. Give a folder of other images to `evaluate --unknown`."
-        )
-    for name in names:
-        if name not in dataset.classes:
-            known = ", ".join(dataset.classes)
-            raise UsageError(f"unknown class {name!r} to hold out: one of {known}.{suggest(name, dataset.classes)}")
-    classes = tuple(name for name in dataset.classes if name not in names)
-    if len(classes) < 2:
-        raise DataError(
-            f"{dataset.root} has {len(dataset.classes)} classes: without {', '.join(names)} {len(classes)} would be "
-            "left, and at least two are needed."
-        )
-    held = set(names)
-    gone = [Excluded(path, REASON) for path, label in zip(dataset.ids, dataset.labels, strict=True) if label in held]
-    return replace(dataset.without(gone), classes=classes, task=infer_task(classes, dataset.taxonomy))
-
-
-def held_out(dataset: Dataset) -> Dataset | None:
-    """The images of the classes that were held out, with their labels; None where there are none."""
-    entries = [entry for entry in dataset.excluded if entry.reason == REASON and entry.label not in dataset.classes]
-    if not entries:
-        return None
-    labels = [str(entry.label) for entry in entries]
-    table = pa.table({"path": [entry.path for entry in entries], "label": labels})
-    classes = tuple(dict.fromkeys(labels))
-    return Dataset(table, classes, infer_task(classes), dataset.root)
-
-
-def judge_held_out(
+def evaluate_held_out(
     run: Run, classifier: Classifier, held: Dataset, answers: Predictions, features: Float32, known: Known
 ) -> OpenSet | None:
     """Compare the images that were held out with known ones, by the classifier's score and by every other.
@@ -101,17 +59,19 @@ def judge_held_out(
     return judged
 
 
-def judge_images(classifier: Classifier, known: Predictions, paths: Sequence[Located]) -> OpenSet:
+def evaluate_unknown_images(classifier: Classifier, known: Predictions, paths: Sequence[Located]) -> OpenSet:
     """Compare images of none of the classes with known ones; raises DataError where none can be read."""
     embedded = embed_files(classifier, paths)
     unknown = embedded.answers(classifier, [str(path) for path in paths], [None] * len(paths))
     return judge_openset(known, unknown, classifier.policy, _score_of(classifier))
 
 
-def judge_folder(run: Run, classifier: Classifier, known: Predictions, paths: Sequence[Located], named: str) -> OpenSet:
+def evaluate_unknown_folder(
+    run: Run, classifier: Classifier, known: Predictions, paths: Sequence[Located], named: str
+) -> OpenSet:
     """Compare images of none of the classes with known ones; what the run has used is left out with a warning.
 
-    Writes the same files as `judge_held_out`, under a name made of `named` and of the images' contents. Raises
+    Writes the same files as `evaluate_held_out`, under a name made of `named` and of the images' contents. Raises
     DataError when no image remains.
     """
     embedded = embed_files(classifier, paths)

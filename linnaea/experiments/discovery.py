@@ -9,22 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.classifier import Classifier, load
+from linnaea.classifier import Classifier
 from linnaea.data.images.decoding import UnreadableError
 from linnaea.data.images.pixels import decode_files, read_content
 from linnaea.data.writers.names import Names, safe
 from linnaea.delivery.sheet import Strip, write_sheet
-from linnaea.errors import DataError, UsageError
+from linnaea.errors import DataError
 from linnaea.evidence.openset import Known
 from linnaea.evidence.openset.grouping import Grouping, group_strangers
+from linnaea.experiments.embedded_files import Embedded, embed_files
 from linnaea.finding import Finding
 from linnaea.models.feature_cache import embed_once
-from linnaea.pipeline.answering import image_files
-from linnaea.pipeline.embedding import Embedded, embed_files
 from linnaea.predictions import Predictions, label_text
 from linnaea.run import Run
 from linnaea.runtime.containers import MARK, Located
-from linnaea.runtime.files import whole_folder
 
 logger = logging.getLogger("linnaea")
 NAME = "discovered"
@@ -42,50 +40,8 @@ class Discovery:
     finding: Finding
 
 
-def discover(
-    run: str | Path | Run,
-    images: str | Path | Sequence[str | Path],
-    *,
-    out: str | Path | None = None,
-    smallest: int = SMALLEST,
-) -> Discovery:
-    """Group the images that a run's classifier calls unfamiliar, and propose each group as a new class.
-
-    `images` are files, folders and archives; images of the run itself are left out. Groups are clusters of the model's
-    features, their number the one with the highest silhouette; fewer than `smallest` images make none. Copies of the
-    images go into a folder `new-1`, `new-2`, ... per group, below `out` (None: `discovered` in the run's folder):
-    rename, merge and delete these, then give the folder to `linnaea.grow`. Raises DataError where nothing is unfamiliar
-    or no group is found.
-    """
-    if smallest < 2:
-        raise UsageError(f"smallest is {smallest}; expected 2 images or more, such as {SMALLEST}.")
-    opened = run if isinstance(run, Run) else Run.open(run)
-    opened.require_finished()
-    classifier = load(opened.model_folder)
-    if classifier.familiarity is None or classifier.policy.ood_threshold is None:
-        raise UsageError(
-            f"nothing is unfamiliar to {opened.folder}: it has no familiarity score. Train it with --ood auto and "
-            "another model."
-        )
-    place = Path(out) if out is not None else opened.folder / NAME
-    with opened.locked(), whole_folder(place) as folder:
-        strangers = _strangers(opened, classifier, image_files(images))
-        grouping = _grouped(opened, classifier, strangers.embedded.features, smallest)
-        if not (grouping.groups >= 0).any():
-            raise DataError(
-                f"{len(strangers.paths)} of {strangers.asked} images count as unfamiliar, and no group of them has "
-                f"{smallest}: give more images. Images that you can name yourself may be given to `linnaea grow` at "
-                "once, in a folder per class."
-            )
-        rows = _copied(strangers, grouping, folder)
-    sheet = _sheet(classifier, strangers, grouping, place.with_name(f"{place.name}.png"))
-    finding = _finding(strangers, grouping, rows, place)
-    opened.write_findings(NAME, [finding])
-    return Discovery(place, sheet, finding)
-
-
 @dataclass(frozen=True, eq=False)
-class _Strangers:
+class Unfamiliar:
     """The unfamiliar images: where they are, what the model makes of them, and what was answered."""
 
     paths: list[Located]
@@ -94,7 +50,7 @@ class _Strangers:
     asked: int
 
 
-def _strangers(run: Run, classifier: Classifier, paths: Sequence[Located]) -> _Strangers:
+def unfamiliar_images(run: Run, classifier: Classifier, paths: Sequence[Located]) -> Unfamiliar:
     """The unfamiliar ones of these images, at most 4,000, the strangest; raises DataError where there are none."""
     embedded = embed_files(classifier, paths)
     foreign = embedded.not_of(run)
@@ -118,10 +74,10 @@ def _strangers(run: Run, classifier: Classifier, paths: Sequence[Located]) -> _S
     scores = answers.column("ood_score")
     rows = sorted(sorted(found, key=lambda row: -scores[row])[:MOST_GROUPED])
     table = answers.table.take(rows)
-    return _Strangers([paths[row] for row in rows], embedded.take(rows), answers.with_table(table), len(paths))
+    return Unfamiliar([paths[row] for row in rows], embedded.take(rows), answers.with_table(table), len(paths))
 
 
-def _grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32], smallest: int) -> Grouping:
+def grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32], smallest: int) -> Grouping:
     """Grouped by what differs between the run's classes more than within them."""
     part = run.dataset().split("train")
     rows = np.sort(np.random.default_rng(0).permutation(len(part))[:MOST_KNOWN])
@@ -136,15 +92,15 @@ def _grouped(run: Run, classifier: Classifier, features: npt.NDArray[np.float32]
     return group_strangers(known, features, smallest=smallest)
 
 
-def _copied(strangers: _Strangers, grouping: Grouping, folder: Path) -> list[dict[str, Any]]:
+def copied(unfamiliar: Unfamiliar, grouping: Grouping, folder: Path) -> list[dict[str, Any]]:
     """Copy the images of each group into a folder of its own; a row per group for the finding."""
-    rows, labels = [], list(map(label_text, strangers.answers.column("label")))
+    rows, labels = [], list(map(label_text, unfamiliar.answers.column("label")))
     for group in range(int(grouping.groups.max()) + 1):
         members = _members(grouping, group)
         names, below = Names(), folder / f"new-{group + 1}"
         below.mkdir()
         for member in members:
-            path = strangers.paths[member]
+            path = unfamiliar.paths[member]
             name = PurePosixPath(str(path).rpartition(MARK)[2] or str(path))
             try:
                 content = read_content(path)
@@ -159,7 +115,7 @@ def _copied(strangers: _Strangers, grouping: Grouping, folder: Path) -> list[dic
                 "images": len(members),
                 "alike": round(float(grouping.typical[members].mean()), 3),
                 "mostly answered": f"{nearest} ({answered.count(nearest)} of {len(members)})",
-                "example": str(strangers.paths[members[0]]),
+                "example": str(unfamiliar.paths[members[0]]),
             }
         )
     return rows
@@ -172,23 +128,25 @@ def _members(grouping: Grouping, group: int) -> list[int]:
     return order
 
 
-def _sheet(classifier: Classifier, strangers: _Strangers, grouping: Grouping, place: Path) -> Path:
+def contact_sheet(classifier: Classifier, unfamiliar: Unfamiliar, grouping: Grouping, place: Path) -> Path:
+    """Write the sheet with the most typical images of each group."""
     strips = []
     for group in range(int(grouping.groups.max()) + 1):
         members = _members(grouping, group)
-        images = decode_files([strangers.paths[member] for member in members[:SHOWN]], classifier.recipe).images
+        images = decode_files([unfamiliar.paths[member] for member in members[:SHOWN]], classifier.recipe).images
         strips.append(Strip(f"new-{group + 1} ({len(members)})", np.asarray(images)))
     title = f"{len(strips)} groups of unfamiliar images, the most typical of each first"
     return write_sheet(place, title, [], strips)
 
 
-def _finding(strangers: _Strangers, grouping: Grouping, rows: list[dict[str, Any]], place: Path) -> Finding:
+def discovery_finding(unfamiliar: Unfamiliar, grouping: Grouping, rows: list[dict[str, Any]], place: Path) -> Finding:
+    """How many images are unfamiliar, and what speaks for their groups."""
     grouped = int((grouping.groups >= 0).sum())
     return Finding(
         NAME,
-        f"{len(strangers.paths)} of {strangers.asked} images are unfamiliar; {grouped} of them form {len(rows)} "
-        f"groups, copied to {place}; {len(strangers.paths) - grouped} stay alone. {_how_apart(grouping)}",
-        count=len(strangers.paths),
+        f"{len(unfamiliar.paths)} of {unfamiliar.asked} images are unfamiliar; {grouped} of them form {len(rows)} "
+        f"groups, copied to {place}; {len(unfamiliar.paths) - grouped} stay alone. {_how_apart(grouping)}",
+        count=len(unfamiliar.paths),
         rows=rows,
     )
 

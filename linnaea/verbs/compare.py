@@ -1,14 +1,12 @@
-"""Verbs about runs that look at what these left, not at their models: nothing here needs torch."""
+"""`compare`: two runs on the same images, by what they left; nothing here needs torch."""
 
 import logging
 from pathlib import Path
 
-from linnaea.delivery.report import write_report
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence.comparison import Comparison
 from linnaea.evidence.comparison import compare as compare_predictions
 from linnaea.run import Run
-from linnaea.runtime.checksums import require_all_unchanged
 
 logger = logging.getLogger("linnaea")
 
@@ -41,13 +39,6 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
                 run.count_test(f"compare with {other}")
         logger.info("This counts as one more look at the test split of both runs.")
     return comparison
-
-
-def report(run: str | Path) -> Path:
-    """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
-    folder = Run.open(run).folder
-    require_all_unchanged(folder / "predictions")
-    return write_report(folder)
 
 
 def _require_same_images(first: Run, second: Run) -> None:

@@ -19,9 +19,9 @@ from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence import figure_of
 from linnaea.evidence.metrics import metrics_for, scores_of
 from linnaea.evidence.uncertainty import sample_of
+from linnaea.experiments.balancing import augmentation_findings
 from linnaea.learning.rungs import Fitted, Job, Step
 from linnaea.models.embedding import embed
-from linnaea.pipeline.balancing import augmentation_findings
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.files import read_json, write_json

@@ -1,9 +1,7 @@
 """`grow`: the classifier of a run learns further classes; what it sees with stays as it is."""
 
 import logging
-import math
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,25 +11,18 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from linnaea.classifier import Classifier, load
-from linnaea.data.sources import read
+from linnaea.classifier import Classifier
 from linnaea.dataset import MANIFEST, Dataset, Excluded
-from linnaea.delivery.card import write_card
-from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
-from linnaea.evidence.calibration import Aims
 from linnaea.evidence.differences import change_of
 from linnaea.evidence.uncertainty import sample_of
+from linnaea.experiments.run_life import free_folder
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
-from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
+from linnaea.learning.rungs import Fitted, Job
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.model import Model
-from linnaea.pipeline.beginning import begun, free_folder, freeze
-from linnaea.pipeline.ladder import climb
-from linnaea.pipeline.preparation import prepare
-from linnaea.pipeline.training import examples_job, finish, timed
-from linnaea.run import Run, now
+from linnaea.run import Run
 from linnaea.statistics.intervals import estimate
 from linnaea.task import TASKS, infer_task
 
@@ -41,68 +32,8 @@ UNNAMED = re.compile(r"new-\d+")
 AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk")
 
 
-def grow(run: str | Path | Run, data: str | Path | Dataset, *, out: str | Path | None = None) -> Classifier:
-    """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`.
-
-    `data` are labelled images, such as the folders of `linnaea.discover` under names that you gave them. What the model
-    makes of an image stays as it is; only its linear head is fitted again, on the features of the run's images and the
-    new ones, then calibrated and judged like any other. Images of the run stay in their splits, and new ones that show
-    the same image join them. The finding `grown` says what it cost the classes known before. `out` None makes a new
-    folder beside the run. Raises DataError, UsageError or RunError, each saying how to mend it.
-    """
-    started = time.monotonic()
-    old = run if isinstance(run, Run) else Run.open(run)
-    old.require_finished()
-    classifier = load(old.model_folder)
-    given = data if isinstance(data, Dataset) else read(data)
-    _require_growable(classifier, given)
-    unnamed = [name for name in given.classes if UNNAMED.fullmatch(name)]
-    if unnamed:
-        logger.warning(
-            f"{', '.join(unnamed)}: these groups have not been renamed and become classes under these names."
-        )
-    record = old.record()
-    both = united(old.dataset(), given)
-    arguments = {"grown_from": str(old.folder.resolve()), "data": str(given.root.resolve()), "seed": record["seed"]}
-    kept = {name: record["arguments"].get(name) for name in (*AIMS, "ood", "duplicates")}
-    if kept["aim"] is not None and both.task != "binary":
-        kept["aim"] = None
-        logger.warning("The aim of the run is dropped: it was for two classes, and now there are more.")
-    aims = Aims(**{name: kept[name] for name in AIMS if kept[name] is not None})
-    with begun(_folder(old, out), freeze(both, {**arguments, **kept}), resume=False) as new:
-        new.update(seed=record["seed"])
-        if old.judged_on == "test":  # what growing costs is told by it
-            with old.locked():
-                old.count_test(f"grow into {new.folder.name}")
-        with timed(new, "decode, audit, split"):
-            prepared = prepare(
-                both,
-                classifier.recipe,
-                seed=record["seed"],
-                duplicates=kept["duplicates"] or "near",
-                keep_splits=both,
-            )
-            new.write_findings("audit", prepared.findings)
-            new.write_dataset(prepared.dataset)
-        job = examples_job(prepared, Options(seed=record["seed"]), math.inf)
-        with timed(new, "ladder"):
-            step = Step(NAME, Rung(lambda job: _fit(job, classifier.model), pretrained=None))
-            choice = climb(new, [step], job, prepared.dataset, classifier.recipe)
-        assert choice.result.classifier is not None, "a ladder of one step that failed raises"
-        new.update(
-            chosen=NAME, chosen_because=f"The head of {old.folder.name} was fitted again.", plan={"device": "cpu"}
-        )
-        grown = finish(choice.result, prepared, aims, new, ood=kept["ood"] or "auto")
-        finding = _cost(old, new, classifier.classes)
-        new.write_findings(NAME, [finding])
-        logger.info(finding.summary)
-        new.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
-        write_card(new.folder)
-    write_report(new.folder)
-    return grown
-
-
-def _require_growable(classifier: Classifier, data: Dataset) -> None:
+def require_growable(classifier: Classifier, data: Dataset) -> None:
+    """Raise UsageError where the head cannot be fitted again, or images have several labels."""
     if not classifier.model.has_linear_head:
         raise UsageError(
             f"the model {classifier.model.kind} does not look at the images and cannot grow: use a run with another "
@@ -141,14 +72,15 @@ def _values(dataset: Dataset, name: str) -> list[Any]:
     return dataset.column(name) if dataset.has(name) else [None] * len(dataset)
 
 
-def _folder(old: Run, out: str | Path | None) -> Path:
+def grown_folder(old: Run, out: str | Path | None) -> Path:
+    """Where the new run goes: `out`, else a new folder beside the old run."""
     if out is not None:
         return Path(out)
     own = old.folder.resolve()
     return free_folder(own.with_name(f"{own.name}-{NAME}"))
 
 
-def _fit(job: Job, model: Model) -> Fitted:
+def fit_head(job: Job, model: Model) -> Fitted:
     """Logistic regression with the task's loss on the model's features, its strength chosen on val."""
     features, val = embed_once(model, job.train.images), embed_once(model, job.val.images)
     heads = fit_path(features, job.train.targets, job.classes, loss=job.task.losses)
@@ -158,7 +90,7 @@ def _fit(job: Job, model: Model) -> Fitted:
     return Fitted(grown, notes=notes, features=features, val_features=val)
 
 
-def _cost(old: Run, new: Run, before: Sequence[str]) -> Finding:
+def cost_finding(old: Run, new: Run, before: Sequence[str]) -> Finding:
     """What growing changed for the images that the run was judged on before, and how the new classes fare."""
     split = old.judged_on
     first, second = old.predictions(split), new.predictions(split)

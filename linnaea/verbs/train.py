@@ -3,67 +3,56 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from linnaea.arrays import Integers
-from linnaea.classifier import Classifier, known_columns
+from linnaea.classifier import Classifier
 from linnaea.data.audit import Inspection
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
 from linnaea.data.images.greys import recipe_for
-from linnaea.data.images.pixels import Recipe, rows_of, usual_side
+from linnaea.data.images.pixels import Recipe
 from linnaea.data.sources import read
 from linnaea.data.splits import SPLITTERS
 from linnaea.dataset import Dataset
 from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
-from linnaea.errors import UsageError
-from linnaea.evidence import write_evaluation
-from linnaea.evidence.calibration import Aims, calibrate_with_findings
-from linnaea.evidence.openset import Known, fit_familiarity, require_score
+from linnaea.evidence.calibration import Aims
+from linnaea.evidence.openset import require_score
 from linnaea.evidence.roll_up import require_taxonomy
 from linnaea.evidence.thresholds import require_thresholds
-from linnaea.finding import Finding
-from linnaea.learning.amounts import look_up
-from linnaea.learning.augmentations import AUGMENTATIONS
-from linnaea.learning.losses import with_loss
-from linnaea.learning.rungs import Job, Options, Step, require_one_loss, steps_balanced, steps_for
-from linnaea.learning.training import Examples
-from linnaea.models.embedding import embed
-from linnaea.models.feature_cache import embed_once
-from linnaea.pipeline.auditing import closer_look
-from linnaea.pipeline.balancing import balanced
-from linnaea.pipeline.beginning import (
+from linnaea.experiments.asked_classes import hold_out as hold_out_of
+from linnaea.experiments.asked_classes import with_positive
+from linnaea.experiments.balancing import balanced
+from linnaea.experiments.conclusion import conclude
+from linnaea.experiments.examples import examples_job, picture_size, task_of
+from linnaea.experiments.inspection import closer_look
+from linnaea.experiments.ladder import climb
+from linnaea.experiments.preparation import prepare
+from linnaea.experiments.run_life import (
     begun,
     find_unfinished,
     freeze,
     new_folder,
+    timed,
     way_of,
-    with_positive,
 )
-from linnaea.pipeline.ladder import RungResult, climb
-from linnaea.pipeline.preparation import Prepared, prepare
-from linnaea.pipeline.strangers import held_out, judge_held_out
-from linnaea.pipeline.strangers import hold_out as hold_out_of
-from linnaea.predictions import Predictions
-from linnaea.run import NO_TEST, Run, now
+from linnaea.learning.amounts import look_up
+from linnaea.learning.augmentations import AUGMENTATIONS
+from linnaea.learning.rungs import Options, Step, require_one_loss, steps_balanced, steps_for
+from linnaea.run import Run, now
 from linnaea.runtime.arguments import DUPLICATES, require_count, require_one_of, require_positive, require_seed
 from linnaea.runtime.clock import command_started
 from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
-from linnaea.runtime.progress import working
-from linnaea.task import TASKS, Task
 
 logger = logging.getLogger("linnaea")
-FAMILIARITY_IMAGES, FEWEST_FAMILIARITY_IMAGES = 2_000, 200
+
+
 LOOKING_SHARE = 0.15  # of the time limit: when it has passed before the images were looked at, they are not
+
+
 FINISHING_SHARE = 0.08  # of the time limit is kept for calibration, evaluation and the report
-SIZE_FROM_SCRATCH = (32, 128)
 
 
 def train(
@@ -180,7 +169,7 @@ def train(
             chosen_because=choice.because,
             plan=choice.result.classifier.provenance["plan"] | {"device": options.device},
         )
-        classifier = finish(choice.result, prepared, aims, run, ood=ood, deadline=job.deadline)
+        classifier = conclude(choice.result, prepared, aims, run, ood=ood, deadline=job.deadline)
         run.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
         write_card(run.folder)
     write_report(run.folder)
@@ -205,139 +194,6 @@ def _look(
     return look
 
 
-def finish(
-    result: RungResult,
-    prepared: Prepared,
-    aims: Aims,
-    run: Run,
-    *,
-    ood: str = "auto",
-    deadline: float = math.inf,
-) -> Classifier:
-    """Fit familiarity by the score `ood` on training features and calibration on val, evaluate, and save the bundle.
-
-    No image is embedded twice: the features that the ladder made are used again. Familiarity is fitted on fewer images
-    where not all can be embedded before the `deadline`, a time of `time.monotonic`, and the test images as well.
-    """
-    assert result.classifier is not None, "only a finished rung is chosen"
-    classifier, targets = result.classifier, prepared.dataset.targets
-    val = prepared.rows("val")
-    with timed(run, "calibrate"):
-        rows = _familiarity_rows(prepared, _affordable(result, prepared, deadline))
-        features = _features(result, prepared, rows)
-        val_features = result.val_features
-        if val_features is None:
-            val_features = embed(classifier.model, prepared.decoded.images[val])
-        familiarity = fit_familiarity(classifier.model, features, targets[rows], fresh=val_features, name=ood)
-        classifier = classifier.with_(familiarity=familiarity)
-        logits, _, scores = classifier.score_features(val_features)
-        try:
-            classifier, told = calibrate_with_findings(classifier, logits, scores, targets[val], aims)
-        except UsageError as error:
-            raise UsageError(f"{error} With --resume and another --aim, finished training is kept.") from None
-        _tell_thresholds(run, told)
-        record = run.record()
-        facts = {
-            "linnaea": record["linnaea"],
-            "dataset": record["dataset"]["fingerprint"],
-            "trained": record["started"],
-        } | ({"positive": classifier.classes[1]} if classifier.task == "binary" else {})
-        classifier = classifier.with_(provenance={**classifier.provenance, **facts, "run": run.folder.name})
-        classifier.save(run.model_folder)
-    with timed(run, "evaluate"):
-        seen = val_features
-        answers = _evaluate(classifier, seen, prepared, run, "val")
-        test = prepared.rows("test")
-        if len(test):
-            run.count_test("train")
-            fixed = result.train_features is not None
-            seen = (embed_once if fixed else embed)(classifier.model, prepared.decoded.images[test])
-            answers = _evaluate(classifier, seen, prepared, run, "test")
-        else:
-            run.note(NO_TEST)
-            logger.warning(NO_TEST)
-    if (held := held_out(prepared.dataset)) is not None:
-        with timed(run, "open set"):
-            known = Known.of(classifier.model, features, targets[rows], val_features)
-            judge_held_out(run, classifier, held, answers, seen, known)
-    return classifier
-
-
-def _tell_thresholds(run: Run, found: list[Finding]) -> None:
-    """Write down what was found about thresholds, and say it where there are any."""
-    if found:
-        run.write_findings("thresholds", found)
-    for finding in found:
-        logger.log(logging.INFO if finding.severity == "info" else logging.WARNING, finding.summary)
-
-
-def _affordable(result: RungResult, prepared: Prepared, deadline: float) -> int:
-    """How many training images can be embedded in time, of the 2,000 that familiarity is fitted on at the most."""
-    if deadline == math.inf or result.train_features is not None:
-        return FAMILIARITY_IMAGES
-    seconds = deadline - time.monotonic()
-    in_time = int(seconds * float(result.row["images_per_second"])) - len(prepared.rows("test"))
-    return max(FEWEST_FAMILIARITY_IMAGES, min(FAMILIARITY_IMAGES, in_time))
-
-
-def _familiarity_rows(prepared: Prepared, most: int) -> Integers:
-    rows = prepared.rows("train")
-    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).permutation(rows)[:most])
-
-
-def _features(result: RungResult, prepared: Prepared, rows: Integers) -> npt.NDArray[np.float32]:
-    """Features of these training rows, from the ladder where it has them."""
-    assert result.classifier is not None
-    if result.train_features is not None:
-        return result.train_features[np.searchsorted(prepared.rows("train"), rows)]
-    return embed(result.classifier.model, prepared.decoded.images[rows])
-
-
-def _evaluate(
-    classifier: Classifier, features: npt.NDArray[np.float32], prepared: Prepared, run: Run, name: str
-) -> Predictions:
-    rows = prepared.rows(name)
-    part = prepared.dataset.take(rows.tolist()).with_unreadable(name)
-    columns = known_columns(part)
-    reasons = {entry.path: entry.reason for entry in prepared.dataset.excluded}
-    lost = [reasons[path] for path in part.ids[len(rows) :]]
-    scores = [_lengthened(column, len(lost)) for column in classifier.score_features(features)]
-    failed = [*[None] * len(rows), *lost]
-    answers = classifier.answer(scores[0], scores[1], scores[2], columns, failed)
-    write_evaluation(answers, run.folder, name, classifier.policy)
-    return answers
-
-
-def _lengthened(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    """Rows of zeros after the scores, for images that were not read and get no answer."""
-    return np.concatenate([scores, np.zeros((count, *scores.shape[1:]), dtype=scores.dtype)])
-
-
-def examples_job(prepared: Prepared, options: Options, deadline: float) -> Job:
-    """The training and the val images of a prepared dataset, as rungs take them."""
-
-    def examples(name: str) -> Examples:
-        rows = prepared.rows(name)
-        return Examples(rows_of(prepared.decoded.images, rows), prepared.dataset.targets[rows])
-
-    dataset, most = prepared.dataset, FAMILIARITY_IMAGES
-    return Job(
-        examples("train"),
-        examples("val"),
-        len(dataset.classes),
-        task_of(dataset, options.loss),
-        options,
-        names=dataset.classes,
-        deadline=deadline,
-        afterwards=len(prepared.rows("val")) + len(prepared.rows("test")) + len(_familiarity_rows(prepared, most)),
-    )
-
-
-def task_of(dataset: Dataset, loss: str | None = None) -> Task:
-    """The task of a dataset, with the loss of this name or its usual one; raises UsageError for one of other tasks."""
-    return with_loss(TASKS[dataset.task], loss, dataset.tree)
-
-
 def _options(
     epochs: int | None, learning_rate: float | None, batch_size: int | None, augment: Sequence[str] | None
 ) -> Options:
@@ -351,16 +207,6 @@ def _options(
     return Options(epochs, learning_rate, batch_size, tuple(augment) if augment is not None else None)
 
 
-def picture_size(dataset: Dataset, steps: Sequence[Step]) -> int:
-    """The size of the weights' images; without weights, that of the images, from 32 to 128, by steps of 32."""
-    sizes = [step.weights.size for step in steps if step.weights is not None]
-    if sizes:
-        return max(sizes)
-    smallest, largest = SIZE_FROM_SCRATCH
-    usual = usual_side(dataset.paths) or smallest
-    return int(min(largest, max(smallest, math.ceil(usual / 32) * 32)))
-
-
 def _datasheet(dataset: Dataset, given: str | Path | None) -> Datasheet | None:
     file = find_datasheet(dataset) if given is None else Path(given)
     return read_datasheet(file) if file is not None else None
@@ -368,12 +214,3 @@ def _datasheet(dataset: Dataset, given: str | Path | None) -> Datasheet | None:
 
 def _has_data(run: Run) -> bool:
     return "dataset" in run.record()
-
-
-@contextmanager
-def timed(run: Run, stage: str) -> Iterator[None]:
-    """Record in run.json how long a stage takes, and say meanwhile what is being done."""
-    started = time.perf_counter()
-    with working(stage):
-        yield
-    run.timed(stage, time.perf_counter() - started)

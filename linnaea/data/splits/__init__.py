@@ -4,7 +4,6 @@ A splitter is a function from a `Deal` (images in whole units, and the shares of
 registered under its name.
 """
 
-from linnaea.data.splits import chronological, iterative, stratified  # noqa: F401  members register themselves
 from linnaea.data.splits.assignment import default_fractions, fill_splits, require_all, split
 from linnaea.data.splits.contract import SPLITTERS, Deal, Dealt, Splitter
 from linnaea.data.splits.folds import assign_folds, each_fold, given_folds, random_folds, with_folds

@@ -10,7 +10,9 @@ from linnaea.errors import DataError
 GOES_ON = "its group or a duplicate continues into a later split"
 
 
-@SPLITTERS.register("time")
+@SPLITTERS.register(
+    "time", title="By time", meaning="Every train image is older than every val image, and those than every test image."
+)
 def chronological(deal: Deal) -> Dealt:
     """Every train image is older than every val image, and those than every test image, by the `time` column.
 

@@ -29,4 +29,4 @@ class Dealt:
 
 
 Splitter = Callable[[Deal], Dealt]
-SPLITTERS: Registry[Splitter] = Registry("splitter")
+SPLITTERS: Registry[Splitter] = Registry("splitter", "linnaea.data.splits")

@@ -15,7 +15,11 @@ from linnaea.data.splits.lack import Lack
 from linnaea.data.splits.units import Units
 
 
-@SPLITTERS.register("iterative")
+@SPLITTERS.register(
+    "iterative",
+    title="Iterative",
+    meaning="Each of several labels has its share in each part, the rarest dealt out first (Sechidis et al. 2011).",
+)
 def iterative(deal: Deal) -> Dealt:
     """Each label has its share in each part, the rarest label is dealt out first (Sechidis et al. 2011); whole units.
 

@@ -10,7 +10,9 @@ from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 
 
-@SPLITTERS.register("stratified")
+@SPLITTERS.register(
+    "stratified", title="Stratified", meaning="Each class has its share in each part; duplicates and groups stay whole."
+)
 def stratified(deal: Deal) -> Dealt:
     """Each class has its share in each part, and units stay whole; images with several labels by `iterative`.
 

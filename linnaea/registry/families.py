@@ -1,0 +1,116 @@
+"""The families there are and the light index of each: what is known of its members without importing them."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from linnaea.errors import UsageError, suggest
+from linnaea.registry.about import HOUSE, About, unknown
+from linnaea.registry.places import sources
+from linnaea.registry.plugins import plugins
+from linnaea.registry.source import Declaration, Registration, Text, read
+
+logger = logging.getLogger("linnaea")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family by its noun, such as "loss": the variable of its registry, where that is made, and where members lie."""
+
+    noun: str
+    variable: str
+    module: str
+    package: str
+    origin: str = HOUSE
+
+    @cached_property
+    def members(self) -> Mapping[str, About]:
+        """What is known of each member, by name and in order: by `order`, cost and name."""
+        found: dict[str, About] = {}
+        for origin, module, registration in self._registrations():
+            try:
+                told = self._told(found, origin, module, registration)
+            except UsageError as error:
+                if origin == HOUSE:
+                    raise
+                logger.warning(f"A {self.noun} of the plugin {origin} is left out: {error}")
+            else:
+                found[told.name] = told
+        return {told.name: told for told in sorted(found.values(), key=lambda told: told.rank)}
+
+    def about(self, name: str) -> About:
+        """What is known of a member; raises UsageError with a suggestion for an unknown name."""
+        if name not in self.members:
+            raise unknown(self.noun, name, self.members)
+        return self.members[name]
+
+    def _told(self, found: Mapping[str, About], origin: str, module: str, registration: Registration) -> About:
+        if registration.fault:
+            raise UsageError(registration.fault)
+        if registration.name in found:
+            raise taken(self.noun, registration.name, found[registration.name].module)
+        return About.given(self.noun, registration.name, module, origin, registration.keywords)
+
+    def _registrations(self) -> Iterator[tuple[str, str, Registration]]:
+        texts = {module: (self.origin, read(module, path)) for module, path in sources(self.package)}
+        for plugin in plugins():
+            texts |= {module: (plugin.name, text) for module, text in plugin.texts if module not in texts}
+        for module, (origin, text) in texts.items():
+            yield from ((origin, module, one) for one in text.registrations if self._is_for_us(one))
+
+    def _is_for_us(self, registration: Registration) -> bool:
+        if registration.variable != self.variable:
+            return False
+        source, package = f"{registration.source}.", f"{self.package}."
+        return source.startswith(package) or package.startswith(source)
+
+
+def taken(noun: str, name: str, module: str) -> UsageError:
+    """The error for a name given twice."""
+    return UsageError(f"a {noun} named {name!r} is already registered in {module}: choose another name.")
+
+
+@cache
+def families() -> Mapping[str, Family]:
+    """Every family of the house and of the plugins, by its noun."""
+    found: dict[str, Family] = {}
+    house = ((module, read(module, path)) for module, path in sources(HOUSE))
+    for origin, texts in [(HOUSE, house), *((plugin.name, iter(plugin.texts)) for plugin in plugins())]:
+        for family in _declared(origin, texts):
+            if family.noun not in found:
+                found[family.noun] = family
+            else:
+                logger.warning(f"{origin} makes a second family {family.noun!r} in {family.module}: it is left out.")
+    return dict(sorted(found.items()))
+
+
+def _declared(origin: str, texts: Iterator[tuple[str, Text]]) -> Iterator[Family]:
+    for module, text in texts:
+        yield from (Family(one.noun, one.variable, module, one.package, origin) for one in text.declarations)
+
+
+def family(noun: str) -> Family:
+    """The family of this noun; raises UsageError where there is none."""
+    if noun not in families():
+        known = ", ".join(families())
+        raise UsageError(f"there is no family {noun!r}: expected one of {known}.{suggest(noun, families())}")
+    return families()[noun]
+
+
+@cache
+def family_in(noun: str, package: str) -> Family:
+    """The family whose registry is made in a package; of all files only those of the package are read for it."""
+    for module, path in sources(package):
+        for one in read(module, path).declarations:
+            if one == Declaration(one.variable, noun, package):
+                return Family(noun, one.variable, module, package, _origin(package))
+    raise UsageError(
+        f'no file in {package} says NAME = Registry("{noun}", "{package}") at its top level: expected the registry to '
+        "be made there, beside its members."
+    )
+
+
+def _origin(package: str) -> str:
+    top = package.partition(".")[0]
+    return next((plugin.name for plugin in plugins() if plugin.module.partition(".")[0] == top), HOUSE)

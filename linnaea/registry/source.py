@@ -1,0 +1,134 @@
+"""What the text of a module says about families and their members; nothing of it is run."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+WORTH_READING = ("Registry(", ".register(")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A family that a module makes: `variable = Registry(noun, package)`."""
+
+    variable: str
+    noun: str
+    package: str
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A member that a module registers in the family bound to `variable` of the module `source`, maybe its own.
+
+    `fault` says why that cannot be read from the text, and is empty where it can.
+    """
+
+    source: str
+    variable: str
+    name: str
+    keywords: Mapping[str, object]
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """What one module declares and registers at its top level."""
+
+    declarations: tuple[Declaration, ...] = ()
+    registrations: tuple[Registration, ...] = ()
+
+
+@cache
+def read(module: str, path: Path) -> Text:
+    """Read the file of a module; raises OSError or SyntaxError where that is not possible."""
+    text = path.read_text(encoding="utf-8")
+    if not any(word in text for word in WORTH_READING):
+        return Text()
+    reader = _Reader(module, path)
+    reader.visit(ast.parse(text, str(path)))
+    return Text(tuple(reader.declarations), tuple(reader.registrations))
+
+
+class _Reader(ast.NodeVisitor):
+    """Visits what runs when a module is imported: not the bodies of functions."""
+
+    def __init__(self, module: str, path: Path) -> None:
+        self.module, self.path = module, path
+        self.imported: dict[str, str] = {}  # a name here: what it stands for, with all its modules
+        self.declarations: list[Declaration] = []
+        self.registrations: list[Registration] = []
+
+    def visit_Import(self, node: ast.Import) -> None:
+        for name in node.names:
+            top = name.name.partition(".")[0]
+            self.imported[name.asname or top] = name.name if name.asname else top
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for name in node.names:
+            self.imported[name.asname or name.name] = f"{self._absolute(node)}.{name.name}"
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        inside = [*self.module.split("."), *(["__init__"] if self.path.name == "__init__.py" else [])]
+        return ".".join([*(inside[: -node.level] if node.level else []), *([node.module] if node.module else [])])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Its body runs later, if at all."""
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self._declared(node.targets[0], node.value)
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._declared(node.target, node.value)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "register":
+            self.registrations += self._registered(node, node.func.value)
+        self.generic_visit(node)
+
+    def _declared(self, target: ast.expr, value: ast.expr | None) -> None:
+        if not isinstance(target, ast.Name) or not isinstance(value, ast.Call):
+            return
+        made = value.func.value if isinstance(value.func, ast.Subscript) else value.func
+        if _dotted(made).rpartition(".")[2] == "Registry":
+            given = [one.value for one in value.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            if len(given) == 2:
+                self.declarations.append(Declaration(target.id, *given))
+
+    def _registered(self, node: ast.Call, registry: ast.expr) -> Iterator[Registration]:
+        called = _dotted(registry)
+        if not called.rpartition(".")[2].isupper():
+            return  # no registry of a family
+        first, dot, rest = called.partition(".")
+        full = f"{self.imported[first]}{dot}{rest}" if first in self.imported else f"{self.module}.{called}"
+        source, _, variable = full.rpartition(".")
+        try:
+            name = ast.literal_eval(node.args[0])
+            keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+        except (IndexError, ValueError):
+            fault = (
+                f"{self.path}:{node.lineno}: what {called}.register is given must be written out, so that it can be "
+                "read without running the file: a name in quotes and plain values."
+            )
+            yield Registration(source, variable, "", {}, fault)
+        else:
+            yield Registration(source, variable, str(name), keywords)
+
+
+def _dotted(node: ast.expr) -> str:
+    """The text of `a.b.NAME`; empty for what is no name."""
+    if isinstance(node, ast.Attribute):
+        before = _dotted(node.value)
+        return f"{before}.{node.attr}" if before else ""
+    return node.id if isinstance(node, ast.Name) else ""

@@ -86,11 +86,21 @@ class Multilabel(Task):
         return (losses * known).sum(dim=1)
 
 
-TASKS: Registry[Task] = Registry("task")
-TASKS.register("multiclass")(Task("multiclass", metric="accuracy"))
-TASKS.register("binary")(Task("binary", metric="accuracy"))
-TASKS.register("multilabel")(Multilabel("multilabel", metric="map", multilabel=True))
-TASKS.register("hierarchical")(Task("hierarchical", metric="accuracy", hierarchical=True))
+TASKS: Registry[Task] = Registry("task", "linnaea.task")
+TASKS.register("multiclass", title="Multiclass", meaning="One of three or more classes per image.")(
+    Task("multiclass", metric="accuracy")
+)
+TASKS.register("binary", title="Binary", meaning="One of two classes per image.")(Task("binary", metric="accuracy"))
+TASKS.register(
+    "multilabel",
+    title="Several labels",
+    meaning="Any number of classes per image, each there or not; targets (N, K) are 0, 1, or NaN where nobody knows.",
+)(Multilabel("multilabel", metric="map", multilabel=True))
+TASKS.register(
+    "hierarchical",
+    title="Hierarchical",
+    meaning="One of the classes per image, or a group of them, as a taxonomy has it.",
+)(Task("hierarchical", metric="accuracy", hierarchical=True))
 
 
 def infer_task(classes: tuple[str, ...], taxonomy: Mapping[str, str] | None = None) -> str:

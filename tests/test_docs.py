@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,12 +104,12 @@ def workplace(tmp_path, monkeypatch, photos, tables):
     monkeypatch.setattr(
         "linnaea.models.weights._from_hub", lambda name: (None, f"No pretrained weights of {name}: this is a test.")
     )
-    for family in tables.FAMILIES:
-        registry = tables.registry_of(family)
-        monkeypatch.setattr(registry, "_members", dict(registry._members))
     logger = logging.getLogger("linnaea")
     level = logger.level
-    yield tmp_path
+    with ExitStack() as stack:
+        for family in tables.FAMILIES:
+            stack.enter_context(tables.registry_of(family).restored())
+        yield tmp_path
     logger.setLevel(level)
 
 

@@ -96,7 +96,7 @@ class Aim:
     doubtful: bool = False
 
 
-AIMS: Registry[Aim] = Registry("aim")
+AIMS: Registry[Aim] = Registry("aim", "linnaea.evidence.aims")
 
 
 @dataclass(frozen=True)
@@ -208,10 +208,38 @@ def _number(text: str, wanted: str) -> float:
     return value
 
 
-AIMS.register("default")(Aim(default, doubtful=True))
-AIMS.register("youden")(Aim(youden, example="youden", doubtful=True))
-AIMS.register("f1")(Aim(f1, example="f1", doubtful=True))
-AIMS.register("recall")(Aim(recall, _one_share, "recall=0.95", "recall"))
-AIMS.register("precision")(Aim(precision, _one_share, "precision=0.9", "precision"))
-AIMS.register("specificity")(Aim(specificity, _one_share, "specificity=0.95", "specificity"))
-AIMS.register("cost")(Aim(cost, _costs, "cost=1:5", priced=True, doubtful=True))
+AIMS.register(
+    "default",
+    title="Usual threshold",
+    meaning="Of two classes the likelier, which is a threshold of one half; of several labels each by its highest F1.",
+)(Aim(default, doubtful=True))
+AIMS.register(
+    "youden",
+    title="Youden's index",
+    meaning="The highest sum of sensitivity and specificity (Youden 1950): both kinds of mistake count by their rate.",
+)(Aim(youden, example="youden", doubtful=True))
+AIMS.register(
+    "f1",
+    title="F1",
+    meaning="The highest F1, which lies at half of itself where probabilities are true (Lipton et al. 2014).",
+)(Aim(f1, example="f1", doubtful=True))
+AIMS.register(
+    "recall",
+    title="Recall",
+    meaning="The highest specificity at a recall (sensitivity) of at least so much, for new images on average.",
+)(Aim(recall, _one_share, "recall=0.95", "recall"))
+AIMS.register(
+    "precision",
+    title="Precision",
+    meaning="The highest recall at a precision of at least so much on val (Saito and Rehmsmeier 2015).",
+)(Aim(precision, _one_share, "precision=0.9", "precision"))
+AIMS.register(
+    "specificity",
+    title="Specificity",
+    meaning="The highest recall (sensitivity) at a specificity of at least so much, for new images on average.",
+)(Aim(specificity, _one_share, "specificity=0.95", "specificity"))
+AIMS.register(
+    "cost",
+    title="Lowest cost",
+    meaning="The lowest cost, `cost=1:5` for a false positive and a false negative (Elkan 2001).",
+)(Aim(cost, _costs, "cost=1:5", priced=True, doubtful=True))

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from linnaea.errors import UsageError
 from linnaea.registry.about import HOUSE, About, Cost, unknown
 from linnaea.registry.families import family_in, taken
+from linnaea.registry.source import first_line
 
 logger = logging.getLogger("linnaea")
 Member = TypeVar("Member")
@@ -27,7 +28,8 @@ class Registry(Generic[Member]):
     def __init__(self, family: str, package: str | None = None) -> None:
         self.family = family
         self.package = package
-        self._members: dict[str, tuple[About, Member]] = {}
+        self._members: dict[str, Member] = {}
+        self._told: dict[str, About] = {}
         self._sorted: Mapping[str, About] | None = None
 
     def register(
@@ -42,21 +44,22 @@ class Registry(Generic[Member]):
     ) -> Callable[[Member], Member]:
         """Return a decorator that registers its argument as `name`; a name is given once.
 
-        `title` is what people call it, `meaning` says in one line of plain English what it does, `cost` is the class
-        of what it takes, and all else that is known of it are its capabilities: plain values, written out.
+        `title` is what people call it, `meaning` says in one line of plain English what it does: where it is not given,
+        the docstring of the function or class that is decorated. `cost` is the class of what it takes, and all else
+        that is known of it are its capabilities. All of these are plain values, written out.
         """
         module = _caller()
-        keywords = {"title": title, "meaning": meaning, "cost": cost, "order": order, **capabilities}
-        told = About.given(self.family, name, module, HOUSE, keywords)
+        keywords = {"title": title, "cost": cost, "order": order, **capabilities}
+        keywords |= {"meaning": meaning} if meaning else {}
 
         def add(member: Member) -> Member:
+            told = About.given(self.family, name, module, HOUSE, {"meaning": _docstring(member), **keywords})
             if name in self._members:
-                raise taken(self.family, name, self._members[name][0].module)
+                raise taken(self.family, name, self._told[name].module)
             expected = told if self._is_own(module) else self._index.get(name, told)
             if expected.module != module:
                 raise taken(self.family, name, expected.module)
-            self._members[name] = (expected, member)
-            self._sorted = None
+            self._members[name], self._told[name], self._sorted = member, expected, None
             return member
 
         return add
@@ -71,7 +74,7 @@ class Registry(Generic[Member]):
     @property
     def _known(self) -> Mapping[str, About]:
         if self._sorted is None:
-            known = {**self._index, **{name: told for name, (told, _) in self._members.items()}}
+            known = {**self._index, **self._told}
             ranked = sorted(known.values(), key=lambda told: told.rank) if self.package else known.values()
             self._sorted = {told.name: told for told in ranked}
         return self._sorted
@@ -85,14 +88,14 @@ class Registry(Generic[Member]):
     def __getitem__(self, name: str) -> Member:
         if name not in self._members:
             self._load(self.about(name))
-        return self._members[name][1]
+        return self._members[name]
 
     def _load(self, told: About) -> None:
         whose = "" if told.origin == HOUSE else f" of the plugin {told.origin}"
         try:
             importlib.import_module(told.module)
         except Exception as error:
-            self._members = {name: kept for name, kept in self._members.items() if kept[0].module != told.module}
+            self._keep({name for name, known in self._told.items() if known.module != told.module})
             if told.origin == HOUSE:
                 raise
             raise UsageError(f"the {self.family} {told.name!r}{whose} cannot be imported: {error}") from error
@@ -127,9 +130,17 @@ class Registry(Generic[Member]):
         try:
             yield
         finally:
-            kept = before | set(self._index)
-            self._members = {name: member for name, member in self._members.items() if name in kept}
-            self._sorted = None
+            self._keep(before | set(self._index))
+
+    def _keep(self, names: set[str]) -> None:
+        self._members = {name: member for name, member in self._members.items() if name in names}
+        self._told = {name: told for name, told in self._told.items() if name in names}
+        self._sorted = None
+
+
+def _docstring(member: object) -> str:
+    has_own = inspect.isroutine(member) or inspect.isclass(member)
+    return first_line(inspect.cleandoc(member.__doc__ or "")) if has_own else ""
 
 
 def _caller() -> str:

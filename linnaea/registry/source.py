@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +30,10 @@ class Registration:
     name: str
     keywords: Mapping[str, object]
     fault: str = ""
+
+    def explained(self, docstring: str) -> "Registration":
+        """The same; what it decorates says what it means, if it does not say so itself."""
+        return replace(self, keywords={"meaning": docstring, **self.keywords})
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,12 @@ class _Reader(ast.NodeVisitor):
         return ".".join([*(inside[: -node.level] if node.level else []), *([node.module] if node.module else [])])
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        for decorator in node.decorator_list:
-            self.visit(decorator)
+        self._decorated(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        for decorator in node.decorator_list:
-            self.visit(decorator)
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._decorated(node)
+        for statement in node.body:
+            self.visit(statement)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Its body runs later, if at all."""
@@ -96,6 +100,13 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node.func, ast.Attribute) and node.func.attr == "register":
             self.registrations += self._registered(node, node.func.value)
         self.generic_visit(node)
+
+    def _decorated(self, node: ast.FunctionDef | ast.ClassDef) -> None:
+        before = len(self.registrations)
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        told = first_line(ast.get_docstring(node))
+        self.registrations[before:] = [one.explained(told) for one in self.registrations[before:]]
 
     def _declared(self, target: ast.expr, value: ast.expr | None) -> None:
         if not isinstance(target, ast.Name) or not isinstance(value, ast.Call):
@@ -124,6 +135,11 @@ class _Reader(ast.NodeVisitor):
             yield Registration(source, variable, "", {}, fault)
         else:
             yield Registration(source, variable, str(name), keywords)
+
+
+def first_line(docstring: str | None) -> str:
+    """The first paragraph of a docstring in one line."""
+    return " ".join((docstring or "").split("\n\n")[0].split())
 
 
 def _dotted(node: ast.expr) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from linnaea.data.audit import LEAKS, Check, Inspection
+from linnaea.data.audit import Check, Inspection, is_leak
 from linnaea.data.audit.leaks import duplicates_across_splits, groups_across_splits
 from linnaea.data.audit.order import absent_classes, shares, time_across_splits
 from linnaea.data.images.greys import recipe_for
@@ -15,9 +15,6 @@ from linnaea.errors import DataError, UsageError
 from linnaea.experiments.preparation import Usable, usable
 from linnaea.experiments.splitting import SIZE
 from linnaea.finding import Finding
-
-TIME = LEAKS[-1]
-
 
 OF_PARTS: tuple[Check, ...] = (duplicates_across_splits, groups_across_splits, shares, absent_classes)
 
@@ -46,12 +43,14 @@ def check_split(
     if not dataset.has("split") and assigned is None:
         raise UsageError(f"{dataset.root} has neither splits nor folds to check: leave --check out to make some.")
     meant = split_by == "time"
-    return [replace(each, severity="warning") if meant and each.name == TIME else each for each in findings]
+    return [
+        replace(each, severity="warning") if meant and each.name == "time_across_splits" else each for each in findings
+    ]
 
 
 def leaks_in(findings: list[Finding]) -> list[Finding]:
     """Those findings that make figures too good."""
-    return [finding for finding in findings if finding.name in LEAKS and finding.severity != "info"]
+    return [finding for finding in findings if is_leak(finding)]
 
 
 def _looked_at(found: Usable, column: str, parts: list[str | None], checks: Sequence[Check]) -> list[Finding]:

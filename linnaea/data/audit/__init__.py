@@ -9,35 +9,21 @@ from collections.abc import Sequence
 from linnaea.data.audit.contract import CHECKS, Check, Inspection
 from linnaea.finding import Finding
 
-__all__ = ["CHECKS", "LEAKS", "Check", "Inspection", "audit", "leaks_first"]
-
-
-LEAKS = ("duplicates_across_splits", "groups_across_splits", "time_across_splits")
+__all__ = ["CHECKS", "Check", "Inspection", "audit", "is_leak", "leaks_first"]
 
 
 def leaks_first(findings: Sequence[Finding]) -> list[Finding]:
     """The findings that make figures too good before all others, each in its order."""
-    return sorted(findings, key=lambda finding: finding.name not in LEAKS or finding.severity == "info")
+    return sorted(findings, key=lambda finding: not is_leak(finding))
+
+
+def is_leak(finding: Finding) -> bool:
+    """Whether a finding makes figures too good, as its check says that it does."""
+    known = finding.name in CHECKS and CHECKS.about(finding.name).capabilities.get("leak")
+    return bool(known) and finding.severity != "info"
 
 
 def audit(inspection: Inspection) -> list[Finding]:
-    """Run every registered check; leaks come first, the rest in order of registration."""
-    from linnaea.data.audit import (  # noqa: F401  members register themselves
-        classes,
-        files,
-        judged,
-        labels,
-        leaks,
-        levels,
-        masks,
-        names,
-        order,
-        pictures,
-        sequences,
-        shortcuts,
-        taxonomy,
-        unknown,
-    )
-
+    """Run every registered check; leaks come first, the rest in the order of the checks."""
     found = (check(inspection) for _, check in CHECKS.items())
     return leaks_first([finding for finding in found if finding is not None])

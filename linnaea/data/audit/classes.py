@@ -14,7 +14,7 @@ IMBALANCE = 10.0
 USUAL_SHARE = 0.15  # of a class is in the test split where none is given
 
 
-@CHECKS.register("one_class")
+@CHECKS.register("one_class", title="A single class", order=10)
 def one_class(inspection: Inspection) -> Finding | None:
     """Nothing to tell apart."""
     present = {label for labels in inspection.dataset.label_lists for label in labels}
@@ -32,7 +32,7 @@ def one_class(inspection: Inspection) -> Finding | None:
     )
 
 
-@CHECKS.register("small_classes")
+@CHECKS.register("small_classes", title="Small classes", order=20)
 def small_classes(inspection: Inspection) -> Finding | None:
     """Classes with so few images in a split that little can be said of them there, and how little."""
     dataset = inspection.dataset
@@ -64,7 +64,7 @@ def small_classes(inspection: Inspection) -> Finding | None:
     )
 
 
-@CHECKS.register("imbalance")
+@CHECKS.register("imbalance", title="Imbalance", order=30)
 def imbalance(inspection: Inspection) -> Finding | None:
     """The largest class is many times the smallest."""
     counts = Counter(label for labels in inspection.dataset.label_lists for label in labels).most_common()

@@ -60,4 +60,4 @@ def warn_of(name: str, summary: str, table: Sequence[Mapping[str, Any]], figure:
 
 
 Check = Callable[[Inspection], Finding | None]
-CHECKS: Registry[Check] = Registry("check")
+CHECKS: Registry[Check] = Registry("check", "linnaea.data.audit")

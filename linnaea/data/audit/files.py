@@ -7,7 +7,7 @@ from linnaea.finding import Finding
 from linnaea.runtime.words import counted
 
 
-@CHECKS.register("left_out")
+@CHECKS.register("left_out", title="Left out", order=40)
 def left_out(inspection: Inspection) -> Finding | None:
     """Files that were left out, with the reason; hidden files alone are no reason to worry."""
     excluded = inspection.dataset.excluded

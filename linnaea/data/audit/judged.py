@@ -12,7 +12,7 @@ from linnaea.runtime.words import counted
 MOST_NAMED = 3
 
 
-@CHECKS.register("unjudged_classes")
+@CHECKS.register("unjudged_classes", title="Unjudged classes", order=50)
 def unjudged_classes(inspection: Inspection) -> Finding | None:
     """Classes without an image in val or test, or that will have none because their images belong together."""
     columns = _Columns.of(inspection)

@@ -21,7 +21,7 @@ SHORT = 100  # one label in so many is listed at most, where all may be right
 WIDE = 0.1  # share of wrong labels that may be there although none is seen
 
 
-@CHECKS.register("label_errors")
+@CHECKS.register("label_errors", title="Label errors", cost="seconds", order=60)
 def label_errors(inspection: Inspection) -> Finding | None:
     """Labels that are more likely wrong than right by a classifier that never saw the image, the likeliest first.
 
@@ -92,7 +92,7 @@ def _nothing_said(noise: LabelNoise) -> str:
     )
 
 
-@CHECKS.register("outliers")
+@CHECKS.register("outliers", title="Outliers", cost="seconds", order=70)
 def outliers(inspection: Inspection) -> Finding | None:
     """Images that lie far from every other one: strangers, broken crops, another subject."""
     if inspection.features is None:

@@ -9,7 +9,7 @@ from linnaea.finding import Finding
 from linnaea.runtime.words import counted
 
 
-@CHECKS.register("duplicates")
+@CHECKS.register("duplicates", title="Duplicates", order=80)
 def duplicates(inspection: Inspection) -> Finding | None:
     """Images that show the same image as another image."""
     groups = _duplicate_groups(inspection)
@@ -26,19 +26,19 @@ def duplicates(inspection: Inspection) -> Finding | None:
     )
 
 
-@CHECKS.register("duplicates_across_splits")
+@CHECKS.register("duplicates_across_splits", title="Duplicates across splits", order=90, leak=True)
 def duplicates_across_splits(inspection: Inspection) -> Finding | None:
     """The same image in two splits, which makes the figures too optimistic."""
     return _straddling(inspection, "split")
 
 
-@CHECKS.register("duplicates_across_classes")
+@CHECKS.register("duplicates_across_classes", title="Duplicates across classes", order=100)
 def duplicates_across_classes(inspection: Inspection) -> Finding | None:
     """The same image, or nearly, under two labels; if it is the same, at least one of them is wrong."""
     return _straddling(inspection, "label")
 
 
-@CHECKS.register("groups_across_splits")
+@CHECKS.register("groups_across_splits", title="Groups across splits", order=110, leak=True)
 def groups_across_splits(inspection: Inspection) -> Finding | None:
     """The same `group` (patient, board, site) in two splits."""
     if not inspection.dataset.has("group") or not inspection.dataset.has("split"):

@@ -11,7 +11,7 @@ FEWEST = 2
 SHOWN = 4
 
 
-@CHECKS.register("one_level_too_high")
+@CHECKS.register("one_level_too_high", title="One level too high", order=120)
 def one_level_too_high(inspection: Inspection) -> Finding | None:
     """Class folders that hold nothing but the same folders again, which may be the classes."""
     words = level_below(inspection.dataset)

@@ -19,7 +19,7 @@ COMMON = 0.9  # of a folder's names are in the other folder
 Kinds = dict[tuple[str, str], list[tuple[int, int]]]
 
 
-@CHECKS.register("masks")
+@CHECKS.register("masks", title="Masks", order=130)
 def masks(inspection: Inspection) -> Finding | None:
     """Images of a few plain colours that are named like a photo beside them (`cat_mask.png`, `masks/cat.png`)."""
     dataset = inspection.dataset

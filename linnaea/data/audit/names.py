@@ -10,7 +10,7 @@ from linnaea.runtime.words import counted
 ALIKE = str.maketrans("_-", "  ")
 
 
-@CHECKS.register("similar_class_names")
+@CHECKS.register("similar_class_names", title="Similar class names", order=140)
 def similar_class_names(inspection: Inspection) -> Finding | None:
     """Classes whose names differ only by case, spaces, dashes or the way accents are encoded; they are kept apart."""
     groups: dict[str, list[str]] = defaultdict(list)

@@ -16,7 +16,7 @@ from linnaea.runtime.words import counted
 MEANT = 0.8  # chance that a later part's image is younger than a train image, from which an order in time was meant
 
 
-@CHECKS.register("time_across_splits")
+@CHECKS.register("time_across_splits", title="Time across splits", order=150, leak=True)
 def time_across_splits(inspection: Inspection) -> Finding | None:
     """Images that are no younger than those of an earlier split: a warning where the splits were meant to be in order.
 
@@ -58,7 +58,7 @@ def _sentences(misplaced: int, unknown: int, meant: bool) -> Iterator[str]:
         yield f"{counted(unknown, 'image has', 'images have')} no time, so their order is unknown."
 
 
-@CHECKS.register("absent_classes")
+@CHECKS.register("absent_classes", title="Absent classes", order=160)
 def absent_classes(inspection: Inspection) -> Finding | None:
     """Classes of which a split has no image: nothing is learned of them, or nothing measured."""
     dataset = inspection.dataset

@@ -21,19 +21,19 @@ CUT = 0.35  # share of an image's detail that the crop throws away
 Judged = tuple[npt.NDArray[np.bool_], Floats]  # which images are flagged, and how they score, the worst lowest
 
 
-@CHECKS.register("dark")
+@CHECKS.register("dark", title="Dark", order=170)
 def dark(inspection: Inspection) -> Finding | None:
     """Images of which all but the brightest hundredth is nearly black."""
     return _by_looks(inspection, "dark", lambda looks: (looks.dark < DARK, looks.dark), "nearly black")
 
 
-@CHECKS.register("bright")
+@CHECKS.register("bright", title="Bright", order=180)
 def bright(inspection: Inspection) -> Finding | None:
     """Images of which all but the darkest twentieth is nearly white."""
     return _by_looks(inspection, "bright", lambda looks: (looks.bright > BRIGHT, -looks.bright), "nearly white")
 
 
-@CHECKS.register("without_content")
+@CHECKS.register("without_content", title="Without content", order=190)
 def without_content(inspection: Inspection) -> Finding | None:
     """Images of a single colour."""
     return _by_looks(
@@ -41,7 +41,7 @@ def without_content(inspection: Inspection) -> Finding | None:
     )
 
 
-@CHECKS.register("blurred")
+@CHECKS.register("blurred", title="Blurred", order=200)
 def blurred(inspection: Inspection) -> Finding | None:
     """Images with far less fine detail than is usual here: the spread of the Laplacian against that of brightness."""
     return _by_looks(inspection, "blurred", _hazy, "far less sharp than the others")
@@ -55,14 +55,14 @@ def _hazy(looks: Looks) -> Judged:
     return hazy, looks.sharpness
 
 
-@CHECKS.register("enlarged")
+@CHECKS.register("enlarged", title="Enlarged", order=210)
 def enlarged(inspection: Inspection) -> Finding | None:
     """Images without the fine detail that their size could hold, each by its own spectrum: probably enlarged."""
     words = "less detailed than their size allows, as if enlarged from half of it or less"
     return _by_looks(inspection, "enlarged", lambda looks: (looks.fall > ENLARGED, -looks.fall), words)
 
 
-@CHECKS.register("tiny")
+@CHECKS.register("tiny", title="Tiny", order=220)
 def tiny(inspection: Inspection) -> Finding | None:
     """Files with far fewer pixels than is usual here."""
     if inspection.facts is None:
@@ -74,7 +74,7 @@ def tiny(inspection: Inspection) -> Finding | None:
     )
 
 
-@CHECKS.register("odd_shape")
+@CHECKS.register("odd_shape", title="Odd shape", order=230)
 def odd_shape(inspection: Inspection) -> Finding | None:
     """Images three times longer or flatter than is usual here."""
     if inspection.facts is None:
@@ -84,7 +84,7 @@ def odd_shape(inspection: Inspection) -> Finding | None:
     return _finding(inspection, "odd_shape", strangeness > LONG, -strangeness, "of a very unusual shape")
 
 
-@CHECKS.register("cut_by_crop")
+@CHECKS.register("cut_by_crop", title="Cut by the crop", order=240)
 def cut_by_crop(inspection: Inspection) -> Finding | None:
     """Images much of whose detail lies outside the square that `--fit crop` keeps."""
     if inspection.fit != "crop":

@@ -13,7 +13,7 @@ CLOSER = 0.8  # consecutive images this much closer than chance, or more, are se
 FEWEST = 20
 
 
-@CHECKS.register("sequences")
+@CHECKS.register("sequences", title="Sequences", cost="seconds", order=250)
 def sequences(inspection: Inspection) -> Finding | None:
     """Whether files that follow each other by name look more alike than others of their class do.
 

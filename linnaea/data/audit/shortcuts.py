@@ -21,7 +21,7 @@ FEWEST = 20
 MOST = 20_000
 
 
-@CHECKS.register("shortcuts")
+@CHECKS.register("shortcuts", title="Shortcuts", cost="seconds", order=260)
 def shortcuts(inspection: Inspection) -> Finding | None:
     """Properties of the file rather than of its content that predict the class, and how well, out of sample.
 
@@ -56,7 +56,7 @@ def shortcuts(inspection: Inspection) -> Finding | None:
     )
 
 
-@CHECKS.register("class_shortcuts")
+@CHECKS.register("class_shortcuts", title="Shortcuts to a class", cost="seconds", order=270)
 def class_shortcuts(inspection: Inspection) -> Finding | None:
     """Classes that one property of the file alone distinguishes from all the others, out of sample.
 

@@ -11,7 +11,7 @@ from linnaea.taxonomy import Taxonomy
 MOST_NAMED = 5
 
 
-@CHECKS.register("taxonomy")
+@CHECKS.register("taxonomy", title="Taxonomy", order=280)
 def taxonomy(inspection: Inspection) -> Finding | None:
     """The groups above the classes; names in it that have no class below them, and classes outside of every group."""
     dataset = inspection.dataset

@@ -12,7 +12,7 @@ from linnaea.runtime.words import counted
 MOST_NAMED = 5
 
 
-@CHECKS.register("nothing_known")
+@CHECKS.register("nothing_known", title="Nothing known", order=290)
 def nothing_known(inspection: Inspection) -> Finding | None:
     """Images for which nothing is known about any label: they teach nothing and judge nothing."""
     dataset = inspection.dataset
@@ -32,7 +32,7 @@ def nothing_known(inspection: Inspection) -> Finding | None:
     )
 
 
-@CHECKS.register("never_absent")
+@CHECKS.register("never_absent", title="Never known to be absent", order=300)
 def never_absent(inspection: Inspection) -> Finding | None:
     """Labels that no image of a split is known to lack: nothing can be learned or measured about them there."""
     dataset = inspection.dataset

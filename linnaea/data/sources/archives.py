@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from linnaea.data.sources import hub_metadata, table
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.folders import has_splits, loose_files, read_tree
 from linnaea.data.sources.trees import Packed, under
 from linnaea.dataset import Dataset
@@ -46,3 +47,11 @@ def _wrapping(tree: Packed) -> str:
         tree.refused = [*tree.refused, *loose_files(tree, below)]
         below = deeper
     return below
+
+
+SOURCES.register(
+    "archive",
+    title="Archive",
+    meaning="`photos.zip`, `photos.tar`, `.tar.gz`, `.tar.xz`: folders or a table as on a disk.",
+    order=120,
+)(Source(detects, read))

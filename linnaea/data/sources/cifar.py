@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.data.sources.assembling import assemble, numbered
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.runtime.containers.cifar import read_binary, read_pickled
@@ -134,3 +135,11 @@ def _groups(fine: npt.NDArray[np.str_], coarse: npt.NDArray[np.str_], folder: Pa
     if len({child for child, _ in pairs}) < len(pairs):
         raise DataError(f"{folder} puts one fine class in several coarse ones: its labels are damaged.")
     return dict(pairs)
+
+
+SOURCES.register(
+    "CIFAR",
+    title="CIFAR",
+    meaning="`data_batch_*.bin` and `test_batch.bin`, or CIFAR-100's `train.bin` and `test.bin`, or the same pickled.",
+    order=80,
+)(Source(detects, read))

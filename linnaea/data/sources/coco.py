@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.data.sources.assembling import assemble
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.split_words import split_of
 from linnaea.data.sources.taxonomy import from_pairs
 from linnaea.data.sources.trees import Folder, under
@@ -149,3 +150,11 @@ def _image_folder(part: Instances, root: Path) -> str:
     names = [name for name in list(part.images.values())[:TRIED] if not leads_outside(name)]
     tree = Folder(root)
     return next((folder for folder in usual if any(tree.have([under(folder, name) for name in names]))), part.part)
+
+
+SOURCES.register(
+    "COCO",
+    title="COCO",
+    meaning="`annotations/instances_*.json` with image folders beside: the categories of an image's objects.",
+    order=50,
+)(Source(detects, read))

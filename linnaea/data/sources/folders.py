@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from linnaea.data.datasheet import FILE as DATASHEET
 from linnaea.data.sources.assembling import SUFFIXES, assemble
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.split_words import is_unlabelled, splits_among
 from linnaea.data.sources.taxonomy import NAME as TAXONOMY
 from linnaea.data.sources.taxonomy import beside
@@ -184,3 +185,14 @@ def reason_to_skip(name: str) -> str | None:
     stem, dot, ending = parts[-1].rpartition(".")
     suffix = f".{ending}" if stem and dot and ending else ""
     return None if suffix.lower() in SUFFIXES else f"{NO_IMAGE} ({suffix or 'no ending'})"
+
+
+SOURCES.register(
+    "split folders",
+    title="Split folders",
+    meaning="`root/{train,val,test}/<class>/*` under all their usual names.",
+    order=140,
+)(Source(detects_splits, read_splits))
+SOURCES.register(
+    "class folders", title="Class folders", meaning="`root/<class>/*`, also with folders below the class.", order=150
+)(Source(detects_classes, read_classes))

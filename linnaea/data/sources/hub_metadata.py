@@ -5,6 +5,7 @@
 
 from pathlib import Path
 
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.folders import splits_in
 from linnaea.data.sources.table import read_in, table_in
 from linnaea.data.sources.trees import Folder, Tree, under
@@ -27,3 +28,11 @@ def tables_in(tree: Tree, below: str = "") -> dict[str, str]:
     splits = splits_in(tree, below)
     tables = ((table_in(tree, under(below, name)), split) for name, split in splits.items())
     return {table: split for table, split in tables if table is not None}
+
+
+SOURCES.register(
+    "metadata in split folders",
+    title="Metadata in split folders",
+    meaning="`root/{train,val,test}/metadata.{csv,jsonl,parquet}` with `file_name` and `label`.",
+    order=130,
+)(Source(detects, read))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.data.sources import table
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.loading import LEFT_OUT, json_text
 from linnaea.data.sources.split_words import splits_among
 from linnaea.dataset import Dataset
@@ -126,3 +127,11 @@ def _name(label: Any, names: list[str] | None) -> str:
     if label is None or (names and label == -1):
         return ""
     return names[label] if names and isinstance(label, int) else json_text(label) or ""
+
+
+SOURCES.register(
+    "datasets object",
+    title="Object of the library datasets",
+    meaning="A `datasets.Dataset` or `DatasetDict` with an Image column and a column of labels.",
+    order=10,
+)(Source(detects, read, writes=True))

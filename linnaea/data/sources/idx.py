@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.data.sources.assembling import assemble, numbered
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.runtime.containers.idx import read_idx
@@ -89,3 +90,11 @@ def _names(folder: Path, labels: Labels) -> Sequence[str]:
     if highest >= len(CLOTHES):
         raise DataError(f"{folder} has the label {highest}; Fashion-MNIST has labels from 0 to {len(CLOTHES) - 1}.")
     return CLOTHES
+
+
+SOURCES.register(
+    "IDX",
+    title="IDX",
+    meaning="`train-images-idx3-ubyte.gz` with `train-labels-idx1-ubyte.gz`, and `t10k-...` as test.",
+    order=70,
+)(Source(detects, read))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from linnaea.data.sources.assembling import assemble
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.folders import loose_files, reason_to_skip
 from linnaea.data.sources.split_words import splits_among
 from linnaea.data.sources.trees import Folder, under
@@ -123,3 +124,11 @@ def _readable(path: Path, top: Path, synsets: set[str]) -> dict[str, str]:
     shared = [name for name in first.values() if name]
     twice = {name for name in shared if shared.count(name) > 1}
     return {synset: f"{name} ({synset})" if name in twice else name for synset, name in first.items() if name}
+
+
+SOURCES.register(
+    "ImageNet",
+    title="ImageNet",
+    meaning="`train/n01440764/*`, `val/n01440764/*`, or a flat `val` with a table of its labels.",
+    order=100,
+)(Source(detects, read))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.data.sources import cifar, folders, hub_objects, idx, imagenet, svhn
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, MissingExtraError, UsageError, suggest
 from linnaea.runtime.cache import cache_folder
@@ -115,3 +116,11 @@ def _from_hub(name: str, folder: Path | None) -> Dataset:
             f"({type(error).__name__}: {error}): connect to the network, or check the name."
         ) from None
     return hub_objects.read(given, folder)
+
+
+SOURCES.register(
+    "name",
+    title="Name of a set",
+    meaning="`torchvision:CIFAR10` and others of its sets, `hub:owner/name` by the library `datasets`.",
+    order=20,
+)(Source(detects, read, writes=True))

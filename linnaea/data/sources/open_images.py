@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linnaea.data.sources.assembling import assemble
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.loading import load
 from linnaea.data.sources.split_words import SPLIT_OF, WORDS
 from linnaea.data.sources.trees import Folder, under
@@ -133,3 +134,11 @@ def _descriptions(root: Path, labels: Sequence[str]) -> list[str]:
         described = {row[0]: row[1] for row in rows_in(read_text(file)) if len(row) > 1}
     names = [described.get(label, label).strip() for label in labels]
     return [f"{name} ({label})" if names.count(name) > 1 else name for name, label in zip(names, labels, strict=True)]
+
+
+SOURCES.register(
+    "Open Images",
+    title="Open Images",
+    meaning="`ImageID,Source,LabelName,Confidence`: 1 is there, 0 is not, all else is unknown.",
+    order=30,
+)(Source(detects, read))

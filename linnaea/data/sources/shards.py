@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from linnaea.data.sources import taxonomy
 from linnaea.data.sources.assembling import SUFFIXES, assemble
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.loading import json_text
 from linnaea.data.sources.missing import MISSING, tell_missing
 from linnaea.data.sources.several import read_lists
@@ -184,3 +185,11 @@ def _named(label: Any, names: Sequence[str], where: str) -> str | None:
 
 
 READERS = {"json": _from_json, "cls": _from_text, "txt": _from_text}
+
+
+SOURCES.register(
+    "shards",
+    title="Shards",
+    meaning="`*.tar` with `key.jpg` beside `key.json`, `key.cls` or `key.txt`.",
+    order=110,
+)(Source(detects, read))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from linnaea.data.sources.assembling import assemble, numbered
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.runtime.containers.svhn import read_svhn
@@ -41,3 +42,11 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.name in FILES else []
     return [path / name for name in FILES if (path / name).is_file()]
+
+
+SOURCES.register(
+    "SVHN",
+    title="SVHN",
+    meaning="`train_32x32.mat` and `test_32x32.mat`; `extra_32x32.mat` belongs to train. The label 10 is the digit 0.",
+    order=90,
+)(Source(detects, read))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linnaea.data.sources.assembling import assemble
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.label_columns import Labels, read_labels
 from linnaea.data.sources.loading import ENDINGS, LEFT_OUT, PATH_NAMES, as_text, load, require_column
 from linnaea.data.sources.missing import MISSING, tell_missing
@@ -199,3 +200,11 @@ def _nothing(tree: Tree, excluded: Sequence[Excluded], tables: list[str]) -> str
         f"{where} contains no usable images ({told}). The first row names {excluded[0].path!r}; paths are "
         f"relative to the folder of the table, {tree.shown(tables[0].rpartition('/')[0])}."
     )
+
+
+SOURCES.register(
+    "table",
+    title="Table",
+    meaning="Read `path,label[,split][,group][,time][,...]`; paths are relative to the file's folder.",
+    order=40,
+)(Source(detects, read))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.data.sources.assembling import assemble
+from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.folders import reason_to_skip
 from linnaea.data.sources.trees import Folder
 from linnaea.dataset import SPLITS, Dataset, Excluded
@@ -135,3 +136,11 @@ def _read(file: Path) -> Annotation:
         raise DataError(f"{file} has an object without a name: expected the name of its class.")
     sure = {name for name, difficult in objects if difficult.strip() != "1"}
     return Annotation(image, sure, {name for name, _ in objects})
+
+
+SOURCES.register(
+    "Pascal VOC",
+    title="Pascal VOC",
+    meaning="`JPEGImages/*`, `Annotations/*.xml` and the lists in `ImageSets/Main`: the names of an image's objects.",
+    order=60,
+)(Source(detects, read))

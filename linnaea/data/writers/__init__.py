@@ -3,7 +3,6 @@
 A writer fills an empty folder with a dataset; it is registered under the name of its form.
 """
 
-from linnaea.data.writers import folder, shards  # noqa: F401  members register themselves
 from linnaea.data.writers.contract import WRITERS, Writer
 
 __all__ = ["WRITERS", "Writer"]

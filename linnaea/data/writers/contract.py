@@ -28,7 +28,7 @@ class Writer:
     write: Callable[[Dataset, Path, int], Dataset]
 
 
-WRITERS: Registry[Writer] = Registry("form to convert to")
+WRITERS: Registry[Writer] = Registry("form to convert to", "linnaea.data.writers")
 
 
 @dataclass

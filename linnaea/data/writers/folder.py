@@ -38,4 +38,8 @@ def _stem_and_suffix(name: str, content: bytes) -> tuple[str, str]:
     return safe(stem.zfill(DIGITS) if stem.isdigit() else stem), last.suffix if known else suffix_of(content)
 
 
-WRITERS.register("folder")(Writer(write))
+WRITERS.register(
+    "folder",
+    title="Folders",
+    meaning="Image files in folders by split and class (`train/cat/1.jpg`), or `images`, with `manifest.csv`.",
+)(Writer(write))

@@ -73,4 +73,8 @@ def _json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode()
 
 
-WRITERS.register("shards")(Writer(write))
+WRITERS.register(
+    "shards",
+    title="Shards",
+    meaning="Tar files of at most so many images, labels as JSON beside each image; and `manifest.csv`.",
+)(Writer(write))

@@ -6,7 +6,7 @@ from linnaea.delivery.report import origins
 from linnaea.delivery.report.charts import BandPoint, band_chart
 from linnaea.delivery.report.folder import Folder, Part, mapping
 from linnaea.delivery.report.tables import Evaluation
-from linnaea.delivery.report.words import METRICS, NOTHING, bounds, cell, decimal, number, percent
+from linnaea.delivery.report.words import NOTHING, SHARE, bounds, cell, decimal, number, percent
 from linnaea.finding import Finding
 
 DRAWN = ("roc", "precision_recall", "operating_points")
@@ -35,10 +35,7 @@ def decision_sections(folder: Folder, evaluation: Evaluation, classifier: Part) 
 
 def _row(row: Any) -> dict[str, Any]:
     shown = {name: percent(row.get(name)) for name in FIGURES}
-    limits = {
-        name: bounds({"lo": row.get(f"{name}_lo"), "hi": row.get(f"{name}_hi")}, METRICS["accuracy"])
-        for name in FIGURES
-    }
+    limits = {name: bounds({"lo": row.get(f"{name}_lo"), "hi": row.get(f"{name}_hi")}, SHARE) for name in FIGURES}
     threshold = number(row.get("threshold"))
     return {
         "aim": cell(row.get("aim")),

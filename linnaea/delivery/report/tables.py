@@ -7,12 +7,12 @@ from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part, mapping, pick
 from linnaea.delivery.report.words import (
-    METRICS,
     Metric,
     bounds,
     counted,
     estimate,
     figure,
+    in_order,
     metric_named,
     number,
     percent,
@@ -67,11 +67,9 @@ def evaluation_of(folder: Folder) -> Evaluation:
 
 def metric_rows(evaluation: Evaluation, *, in_tree: bool = False) -> list[dict[str, Any]]:
     """A row per metric, the known ones first in their own order, then the others by name."""
-    names = [name for name in METRICS if name in evaluation.metrics.content]
-    names += sorted(name for name in evaluation.metrics.content if name not in METRICS)
     return [
         {"name": name, **_metric_row(metric_named(name, in_tree=in_tree), evaluation.entry(name), validation)}
-        for name in names
+        for name in in_order(evaluation.metrics.content)
         for validation in [mapping(evaluation.validation.get(name))]
     ]
 

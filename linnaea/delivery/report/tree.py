@@ -4,7 +4,7 @@ from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part
 from linnaea.delivery.report.tables import Evaluation, bar
-from linnaea.delivery.report.words import METRICS, bounds, decimal, number, percent, whole
+from linnaea.delivery.report.words import SHARE, bounds, decimal, number, percent, whole
 from linnaea.finding import Finding
 
 DRAWN = ("tree", "levels")
@@ -56,7 +56,7 @@ def _share(row: Any, column: str) -> dict[str, Any]:
     lo, hi = row.get(f"{column}_lo"), row.get(f"{column}_hi")
     return {
         "value": percent(row.get(column)),
-        "limits": bounds({"lo": lo, "hi": hi}, METRICS["accuracy"]),
+        "limits": bounds({"lo": lo, "hi": hi}, SHARE),
         "bar": bar(row.get(column), lo, hi),
     }
 

@@ -1,11 +1,13 @@
 """Numbers as people read them, and what each metric means in one plain line."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
+from linnaea.registry import About, family
 from linnaea.runtime.words import in_number
 
 SPACE = "\N{NO-BREAK SPACE}"
@@ -26,56 +28,9 @@ class Metric:
     bounded: bool = True
 
 
-METRICS = {
-    "accuracy": Metric("Accuracy", "Share of images named correctly.", share=True),
-    "map": Metric("Mean average precision", "Ranking quality, averaged over labels; 1 is perfect."),
-    "balanced_accuracy": Metric(
-        "Balanced accuracy", "Accuracy averaged over classes: a rare class counts as much as a common one.", share=True
-    ),
-    "f1_macro": Metric("Macro F1", "Balance of precision and recall, averaged over classes; 1 is perfect."),
-    "top5_accuracy": Metric("Top-5 accuracy", "Share of images with the truth among the five likeliest.", share=True),
-    "roc_auc_ovr": Metric("ROC AUC", "Chance that an image of a class outranks one that is not; 0.5 is guessing."),
-    "roc_auc_macro": Metric(
-        "ROC AUC", "Chance that an image with a label outranks one without, averaged over labels; 0.5 is guessing."
-    ),
-    "f1_micro": Metric("Micro F1", "Balance of precision and recall over all decisions; common labels weigh most."),
-    "f1_samples": Metric("F1 per image", "Balance of precision and recall of an image's labels, averaged over images."),
-    "hamming_loss": Metric("Hamming loss", "Share of decisions, label by label, that are wrong.", share=True),
-    "subset_accuracy": Metric("All labels right", "Share of images with every label answered correctly.", share=True),
-    "sensitivity": Metric("Sensitivity", "Share of the positive class that is found; also called recall.", share=True),
-    "specificity": Metric("Specificity", "Share of the negative class that is not flagged.", share=True),
-    "ppv": Metric("Positive predictive value", "Share of positive answers that are right.", share=True),
-    "npv": Metric("Negative predictive value", "Share of negative answers that are right.", share=True),
-    "average_precision": Metric("Average precision", "Precision at each positive, averaged; 1 is perfect."),
-    "risk": Metric("Wrong answers", "Share of images whose answer is neither their class nor above it.", share=True),
-    "information": Metric(
-        "Information", "How deep the right answers go, as a share of the way to the class; wrong ones count nothing."
-    ),
-    "answer_depth": Metric("Depth of the answers", "Levels below the root, on average; 0 is no answer.", bounded=False),
-    "top_level_accuracy": Metric("Top-level accuracy", "Share of images put into the right top group.", share=True),
-    "hierarchical_precision": Metric(
-        "Hierarchical precision", "Share of the nodes named, each answer with all above it, that are true."
-    ),
-    "hierarchical_recall": Metric("Hierarchical recall", "Share of the true nodes, each with all above it, named."),
-    "hierarchical_f1": Metric("Hierarchical F1", "Balance of the two; 1 is perfect."),
-    "mistake_severity": Metric(
-        "Severity of mistakes",
-        "Height of the lowest group that holds both truth and likeliest class, over the mistakes; 1 is mildest.",
-        bounded=False,
-    ),
-    "tree_distance": Metric(
-        "Distance in the tree", "Steps from the likeliest class to the truth, on average.", bounded=False
-    ),
-    "nll": Metric(
-        "Log loss", "Surprise at the truth, in nats; 0 is perfect, one sure mistake costs a lot.", bounded=False
-    ),
-    "brier": Metric("Brier score", "Squared distance from probabilities to truth; lower is better.", bounded=False),
-    "ece": Metric(
-        "Calibration error", "How far stated confidence lies from the share that is right; lower is better.", share=True
-    ),
-    "aurc": Metric(
-        "Risk over coverage", "Error left when the least sure answers are set aside first; lower is better."
-    ),
+FAMILIES = ("metric", "metric of several labels", "metric of a taxonomy")
+SHARE = Metric("Share", "A share of images.", share=True)
+FIGURES = {  # beside the metrics
     "answered_accuracy": Metric("Accuracy when it answers", "Share right among images not declined.", share=True),
     "unsure_rate": Metric("Unsure", "Share of images declined because the answer was not sure enough.", share=True),
     "unfamiliar_rate": Metric("Unfamiliar", "Share declined because they look unlike the training images.", share=True),
@@ -98,7 +53,18 @@ METRICS = {
     ),
 }
 
-IN_TREES = {"accuracy": Metric("Accuracy", "Share of images whose most probable class is right.", share=True)}
+
+@cache
+def metrics() -> Mapping[str, About]:
+    """What is known of every metric, as the families of metrics have it; a name means the same in all of them."""
+    found = [about for noun in reversed(FAMILIES) for about in family(noun).members.values()]
+    return {about.name: about for about in sorted(found, key=lambda about: about.rank)}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of figures as a report lists them: metrics, other figures, then those that nothing is known of."""
+    known = [*metrics(), *FIGURES]
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
 def metric_named(name: str, *, in_tree: bool = False) -> Metric:
@@ -106,14 +72,20 @@ def metric_named(name: str, *, in_tree: bool = False) -> Metric:
 
     `in_tree` says that classes lie below groups, so that an answer need not be a class.
     """
-    if in_tree and name in IN_TREES:
-        return IN_TREES[name]
     kind, _, share = name.partition("_at_prevalence_")
-    if kind in METRICS and number(share) is not None:
-        title = f"{METRICS[kind].title} at a prevalence of {percent(share)}"
+    if kind in metrics() and number(share) is not None:
+        title = f"{metrics()[kind].title} at a prevalence of {percent(share)}"
         return Metric(title, "The same where the positive class has that share.", share=True)
+    if name in metrics():
+        return _described(metrics()[name], in_tree)
     plain = Metric(name.replace("_", " ").capitalize(), "This version has no plain description of it.", bounded=False)
-    return METRICS.get(name, plain)
+    return FIGURES.get(name, plain)
+
+
+def _described(about: About, in_tree: bool) -> Metric:
+    told = about.capabilities
+    meaning = str(told.get("in_tree", about.meaning)) if in_tree else about.meaning
+    return Metric(about.title, meaning, share=bool(told.get("share")), bounded=told.get("bounded") is not False)
 
 
 def number(value: Any) -> float | None:
@@ -174,7 +146,7 @@ def estimate(entry: Mapping[str, Any], metric: Metric) -> str:
 
 def limits(row: Mapping[str, Any], name: str) -> str:
     """The interval of a share in a row, from the columns `<name>_lo` and `<name>_hi`, a dash where there is none."""
-    return bounds({"lo": row.get(f"{name}_lo"), "hi": row.get(f"{name}_hi")}, METRICS["accuracy"]) or NOTHING
+    return bounds({"lo": row.get(f"{name}_lo"), "hi": row.get(f"{name}_hi")}, SHARE) or NOTHING
 
 
 def duration(value: Any) -> str:

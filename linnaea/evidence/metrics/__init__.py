@@ -1,15 +1,5 @@
 """The metrics: one pure function each, registered by name in `METRICS`, those of several labels in `LABEL_METRICS`."""
 
-from linnaea.evidence.metrics import (
-    decisions,
-    label_decisions,
-    label_probabilities,
-    label_ranking,
-    probabilities,
-    ranking,
-    tree_decisions,
-    two_classes,
-)
 from linnaea.evidence.metrics.contract import LABEL_METRICS, METRICS, TREE_METRICS, Metric
 from linnaea.evidence.metrics.kinds import metrics_for, metrics_of, scores_of
 from linnaea.evidence.metrics.labels import LabelScores
@@ -25,15 +15,7 @@ __all__ = [
     "Metric",
     "Scores",
     "TreeScores",
-    "decisions",
-    "label_decisions",
-    "label_probabilities",
-    "label_ranking",
     "metrics_for",
     "metrics_of",
-    "probabilities",
-    "ranking",
     "scores_of",
-    "tree_decisions",
-    "two_classes",
 ]

@@ -59,6 +59,6 @@ class Metric(Generic[S]):
         return self.function(scores, weights)
 
 
-METRICS: Registry[Metric[Scores]] = Registry("metric")
-LABEL_METRICS: Registry[Metric[LabelScores]] = Registry("metric of several labels")
-TREE_METRICS: Registry[Metric[TreeScores]] = Registry("metric of a taxonomy")
+METRICS: Registry[Metric[Scores]] = Registry("metric", "linnaea.evidence.metrics")
+LABEL_METRICS: Registry[Metric[LabelScores]] = Registry("metric of several labels", "linnaea.evidence.metrics")
+TREE_METRICS: Registry[Metric[TreeScores]] = Registry("metric of a taxonomy", "linnaea.evidence.metrics")

@@ -60,9 +60,31 @@ def _by_class(function: Function[Scores]) -> Parts[Scores]:
     return parts
 
 
-METRICS.register("accuracy")(Metric(accuracy, True, flags=lambda scores: scores.hits))
-METRICS.register("balanced_accuracy")(Metric(balanced_accuracy, True, parts=_by_class(_recalls)))
-METRICS.register("f1_macro")(Metric(f1_macro, True, parts=_by_class(_f1), enough=2))
-METRICS.register("top5_accuracy")(
-    Metric(top5_accuracy, True, needs=lambda scores: scores.classes > 10, flags=_among_first_five)
-)
+METRICS.register(
+    "accuracy",
+    title="Accuracy",
+    meaning="Share of images named correctly.",
+    order=10,
+    share=True,
+    in_tree="Share of images whose most probable class is right.",
+)(Metric(accuracy, True, flags=lambda scores: scores.hits))
+METRICS.register(
+    "balanced_accuracy",
+    title="Balanced accuracy",
+    meaning="Accuracy averaged over classes: a rare class counts as much as a common one.",
+    order=30,
+    share=True,
+)(Metric(balanced_accuracy, True, parts=_by_class(_recalls)))
+METRICS.register(
+    "f1_macro",
+    title="Macro F1",
+    meaning="Balance of precision and recall, averaged over classes; 1 is perfect.",
+    order=40,
+)(Metric(f1_macro, True, parts=_by_class(_f1), enough=2))
+METRICS.register(
+    "top5_accuracy",
+    title="Top-5 accuracy",
+    meaning="Share of images with the truth among the five likeliest.",
+    order=50,
+    share=True,
+)(Metric(top5_accuracy, True, needs=lambda scores: scores.classes > 10, flags=_among_first_five))

@@ -75,8 +75,35 @@ def _whole(function: Function[LabelScores]) -> Parts[LabelScores]:
     return parts
 
 
-LABEL_METRICS.register("f1_micro")(Metric(f1_micro, True, parts=_whole(f1_micro)))
-LABEL_METRICS.register("f1_macro")(Metric(f1_macro, True, parts=_f1_parts, enough=2))
-LABEL_METRICS.register("f1_samples")(Metric(f1_samples, True, parts=_whole(f1_samples)))
-LABEL_METRICS.register("hamming_loss")(Metric(hamming_loss, False, parts=_whole(hamming_loss)))
-LABEL_METRICS.register("subset_accuracy")(Metric(subset_accuracy, True, flags=lambda scores: scores.hits))
+LABEL_METRICS.register(
+    "f1_micro",
+    title="Micro F1",
+    meaning="Balance of precision and recall over all decisions; common labels weigh most.",
+    order=80,
+)(Metric(f1_micro, True, parts=_whole(f1_micro)))
+LABEL_METRICS.register(
+    "f1_macro",
+    title="Macro F1",
+    meaning="Balance of precision and recall, averaged over classes; 1 is perfect.",
+    order=40,
+)(Metric(f1_macro, True, parts=_f1_parts, enough=2))
+LABEL_METRICS.register(
+    "f1_samples",
+    title="F1 per image",
+    meaning="Balance of precision and recall of an image's labels, averaged over images.",
+    order=90,
+)(Metric(f1_samples, True, parts=_whole(f1_samples)))
+LABEL_METRICS.register(
+    "hamming_loss",
+    title="Hamming loss",
+    meaning="Share of decisions, label by label, that are wrong.",
+    order=100,
+    share=True,
+)(Metric(hamming_loss, False, parts=_whole(hamming_loss)))
+LABEL_METRICS.register(
+    "subset_accuracy",
+    title="All labels right",
+    meaning="Share of images with every label answered correctly.",
+    order=110,
+    share=True,
+)(Metric(subset_accuracy, True, flags=lambda scores: scores.hits))

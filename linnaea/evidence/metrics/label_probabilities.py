@@ -50,6 +50,24 @@ def _ece_interval(scores: LabelScores, units: Integers) -> tuple[float, float]:
     return interval_of_gaps(scores.bins[rows, labels], stated, there, units[rows])
 
 
-LABEL_METRICS.register("nll")(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
-LABEL_METRICS.register("brier")(Metric(brier, False, readable_only=True))
-LABEL_METRICS.register("ece")(Metric(ece, False, readable_only=True, interval=_ece_interval))
+LABEL_METRICS.register(
+    "nll",
+    title="Log loss",
+    meaning="Surprise at the truth, in nats; 0 is perfect, one sure mistake costs a lot.",
+    order=260,
+    bounded=False,
+)(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
+LABEL_METRICS.register(
+    "brier",
+    title="Brier score",
+    meaning="Squared distance from probabilities to truth; lower is better.",
+    order=270,
+    bounded=False,
+)(Metric(brier, False, readable_only=True))
+LABEL_METRICS.register(
+    "ece",
+    title="Calibration error",
+    meaning="How far stated confidence lies from the share that is right; lower is better.",
+    order=280,
+    share=True,
+)(Metric(ece, False, readable_only=True, interval=_ece_interval))

@@ -94,7 +94,9 @@ def _area_parts(scores: LabelScores) -> tuple[Floats, Floats]:
     return areas(scores, np.ones((1, len(scores))))[0], behind_each(scores)
 
 
-LABEL_METRICS.register("map")(
+LABEL_METRICS.register(
+    "map", title="Mean average precision", meaning="Ranking quality, averaged over labels; 1 is perfect.", order=20
+)(
     Metric(
         mean_average_precision,
         True,
@@ -105,6 +107,9 @@ LABEL_METRICS.register("map")(
         linear=_precision_linear,
     )
 )
-LABEL_METRICS.register("roc_auc_macro")(
-    Metric(roc_auc_macro, True, readable_only=True, parts=_area_parts, sorts=every_class, linear=_area_linear)
-)
+LABEL_METRICS.register(
+    "roc_auc_macro",
+    title="ROC AUC",
+    meaning="Chance that an image with a label outranks one without, averaged over labels; 0.5 is guessing.",
+    order=70,
+)(Metric(roc_auc_macro, True, readable_only=True, parts=_area_parts, sorts=every_class, linear=_area_linear))

@@ -36,6 +36,24 @@ def _ece_interval(scores: Scores, units: Integers) -> tuple[float, float]:
     return interval_of_gaps(scores.bins[read], scores.confidence[read], scores.hits[read], units[read])
 
 
-METRICS.register("nll")(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
-METRICS.register("brier")(Metric(brier, False, readable_only=True, bounds=(0.0, 2.0)))
-METRICS.register("ece")(Metric(ece, False, readable_only=True, interval=_ece_interval))
+METRICS.register(
+    "nll",
+    title="Log loss",
+    meaning="Surprise at the truth, in nats; 0 is perfect, one sure mistake costs a lot.",
+    order=260,
+    bounded=False,
+)(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
+METRICS.register(
+    "brier",
+    title="Brier score",
+    meaning="Squared distance from probabilities to truth; lower is better.",
+    order=270,
+    bounded=False,
+)(Metric(brier, False, readable_only=True, bounds=(0.0, 2.0)))
+METRICS.register(
+    "ece",
+    title="Calibration error",
+    meaning="How far stated confidence lies from the share that is right; lower is better.",
+    order=280,
+    share=True,
+)(Metric(ece, False, readable_only=True, interval=_ece_interval))

@@ -93,7 +93,12 @@ def _aurc_linear(scores: Scores) -> Linear:
     return of_risk_coverage(*read.levels, read.hits).among(scores.readable)
 
 
-METRICS.register("roc_auc_ovr")(
+METRICS.register(
+    "roc_auc_ovr",
+    title="ROC AUC",
+    meaning="Chance that an image of a class outranks one that is not; 0.5 is guessing.",
+    order=60,
+)(
     Metric(
         roc_auc_ovr,
         True,
@@ -103,7 +108,12 @@ METRICS.register("roc_auc_ovr")(
         linear=_area_linear,
     )
 )
-METRICS.register("aurc")(
+METRICS.register(
+    "aurc",
+    title="Risk over coverage",
+    meaning="Error left when the least sure answers are set aside first; lower is better.",
+    order=290,
+)(
     Metric(
         aurc,
         False,

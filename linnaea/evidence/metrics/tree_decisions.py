@@ -73,10 +73,59 @@ def _whole(function: Function) -> Callable[[TreeScores], tuple[Floats, Floats]]:
     return parts
 
 
-for _function in (hierarchical_precision, hierarchical_recall, hierarchical_f1, information):
-    TREE_METRICS.register(_function.__name__)(Metric(_function, True, parts=_whole(_function)))
-TREE_METRICS.register("risk")(Metric(risk, False, readable_only=True, flags=lambda scores: scores.wrong))
-TREE_METRICS.register("answer_depth")(Metric(answer_depth, True, readable_only=True, bounds=(0.0, np.inf)))
-TREE_METRICS.register("mistake_severity")(Metric(mistake_severity, False, readable_only=True, bounds=(0.0, np.inf)))
-TREE_METRICS.register("tree_distance")(Metric(tree_distance, False, readable_only=True, bounds=(0.0, np.inf)))
-TREE_METRICS.register("top_level_accuracy")(Metric(top_level_accuracy, True, flags=lambda scores: scores.level_hits(1)))
+TREE_METRICS.register(
+    "hierarchical_precision",
+    title="Hierarchical precision",
+    meaning="Share of the nodes named, each answer with all above it, that are true.",
+    order=210,
+)(Metric(hierarchical_precision, True, parts=_whole(hierarchical_precision)))
+TREE_METRICS.register(
+    "hierarchical_recall",
+    title="Hierarchical recall",
+    meaning="Share of the true nodes, each with all above it, named.",
+    order=220,
+)(Metric(hierarchical_recall, True, parts=_whole(hierarchical_recall)))
+TREE_METRICS.register(
+    "hierarchical_f1", title="Hierarchical F1", meaning="Balance of the two; 1 is perfect.", order=230
+)(Metric(hierarchical_f1, True, parts=_whole(hierarchical_f1)))
+TREE_METRICS.register(
+    "information",
+    title="Information",
+    meaning="How deep the right answers go, as a share of the way to the class; wrong ones count nothing.",
+    order=180,
+)(Metric(information, True, parts=_whole(information)))
+TREE_METRICS.register(
+    "risk",
+    title="Wrong answers",
+    meaning="Share of images whose answer is neither their class nor above it.",
+    order=170,
+    share=True,
+)(Metric(risk, False, readable_only=True, flags=lambda scores: scores.wrong))
+TREE_METRICS.register(
+    "answer_depth",
+    title="Depth of the answers",
+    meaning="Levels below the root, on average; 0 is no answer.",
+    order=190,
+    bounded=False,
+)(Metric(answer_depth, True, readable_only=True, bounds=(0.0, np.inf)))
+TREE_METRICS.register(
+    "mistake_severity",
+    title="Severity of mistakes",
+    meaning="Height of the lowest group that holds both truth and likeliest class, over the mistakes; 1 is mildest.",
+    order=240,
+    bounded=False,
+)(Metric(mistake_severity, False, readable_only=True, bounds=(0.0, np.inf)))
+TREE_METRICS.register(
+    "tree_distance",
+    title="Distance in the tree",
+    meaning="Steps from the likeliest class to the truth, on average.",
+    order=250,
+    bounded=False,
+)(Metric(tree_distance, False, readable_only=True, bounds=(0.0, np.inf)))
+TREE_METRICS.register(
+    "top_level_accuracy",
+    title="Top-level accuracy",
+    meaning="Share of images put into the right top group.",
+    order=200,
+    share=True,
+)(Metric(top_level_accuracy, True, flags=lambda scores: scores.level_hits(1)))

@@ -83,10 +83,26 @@ def _precision_parts(scores: Scores) -> tuple[Floats, Floats]:
     return average_precision(scores, np.ones((1, len(scores)))), np.array([float(fewer)])
 
 
-METRICS.register("sensitivity")(_metric(sensitivity, positives))
-METRICS.register("specificity")(_metric(specificity, negatives))
-METRICS.register("ppv")(_metric(ppv, answered_yes))
-METRICS.register("npv")(_metric(npv, answered_no))
+METRICS.register(
+    "sensitivity",
+    title="Sensitivity",
+    meaning="Share of the positive class that is found; also called recall.",
+    order=120,
+    share=True,
+)(_metric(sensitivity, positives))
+METRICS.register(
+    "specificity",
+    title="Specificity",
+    meaning="Share of the negative class that is not flagged.",
+    order=130,
+    share=True,
+)(_metric(specificity, negatives))
+METRICS.register(
+    "ppv", title="Positive predictive value", meaning="Share of positive answers that are right.", order=140, share=True
+)(_metric(ppv, answered_yes))
+METRICS.register(
+    "npv", title="Negative predictive value", meaning="Share of negative answers that are right.", order=150, share=True
+)(_metric(npv, answered_no))
 
 
 def _precision_linear(scores: Scores) -> Linear:
@@ -95,7 +111,12 @@ def _precision_linear(scores: Scores) -> Linear:
     return over_classes(len(read), [member], of_average_precision).among(scores.readable)
 
 
-METRICS.register("average_precision")(
+METRICS.register(
+    "average_precision",
+    title="Average precision",
+    meaning="Precision at each positive, averaged; 1 is perfect.",
+    order=160,
+)(
     Metric(
         average_precision,
         True,

@@ -4,7 +4,6 @@ Each maps a batch of images (N, 3, H, W) of uint8 to another, drawing from the g
 images mix their labels too. Add one by registering it in `AUGMENTATIONS`.
 """
 
-from linnaea.learning.augmentations import colours, crops, holes, mirrors, mixing, policies
 from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, Mixing, augment
 
 __all__ = [
@@ -12,10 +11,4 @@ __all__ = [
     "Augmentation",
     "Mixing",
     "augment",
-    "colours",
-    "crops",
-    "holes",
-    "mirrors",
-    "mixing",
-    "policies",
 ]

@@ -50,7 +50,7 @@ class Mixing(Augmentation):
         return mixed
 
 
-AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
+AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", "linnaea.learning.augmentations")
 
 
 def augment(

@@ -13,4 +13,8 @@ def colour_jitter(images: Tensor, generator: torch.Generator, strength: float) -
     return in_parts(v2.ColorJitter(strength, strength, strength), images, generator)
 
 
-AUGMENTATIONS.register("colour_jitter")(Augmentation(colour_jitter, Amount("the strength", 0.4, 0, 1)))
+AUGMENTATIONS.register(
+    "colour_jitter",
+    title="Colour jitter",
+    meaning="Change brightness, contrast and saturation by up to 40 %, the hue not at all; eight draws per batch.",
+)(Augmentation(colour_jitter, Amount("the strength", 0.4, 0, 1)))

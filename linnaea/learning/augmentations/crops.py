@@ -67,9 +67,19 @@ def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return pixels.index_select(0, places).view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
-AUGMENTATIONS.register("shift")(Augmentation(shift, Amount("the share of the side", 1 / 16, 0.01, 0.5)))
-AUGMENTATIONS.register("zoom")(Augmentation(zoom, Amount("the least share of the area", 0.5, 0.01, 1)))
-AUGMENTATIONS.register("random_crop")(Augmentation(random_crop, Amount("the share of the side", 1 / 8, 0.01, 0.5)))
-AUGMENTATIONS.register("random_resized_crop")(
-    Augmentation(random_resized_crop, Amount("the least share of the area", 0.08, 0.01, 1))
+AUGMENTATIONS.register(
+    "shift", title="Shift", meaning="Move each image by up to a sixteenth of its side, edges filled by reflection."
+)(Augmentation(shift, Amount("the share of the side", 1 / 16, 0.01, 0.5)))
+AUGMENTATIONS.register("zoom", title="Zoom", meaning="Show between half and all of each image's area, anywhere in it.")(
+    Augmentation(zoom, Amount("the least share of the area", 0.5, 0.01, 1))
 )
+AUGMENTATIONS.register(
+    "random_crop",
+    title="Random crop",
+    meaning="Move each image by up to an eighth of its side, edges filled with black (He et al. 2016).",
+)(Augmentation(random_crop, Amount("the share of the side", 1 / 8, 0.01, 0.5)))
+AUGMENTATIONS.register(
+    "random_resized_crop",
+    title="Random resized crop",
+    meaning="Show 8 % to all of the area, stretched by up to a third (Szegedy et al. 2015); eight draws per batch.",
+)(Augmentation(random_resized_crop, Amount("the least share of the area", 0.08, 0.01, 1)))

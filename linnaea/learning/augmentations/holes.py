@@ -62,5 +62,13 @@ def rectangles(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, images:
     return (down[:, None, :, None] & across[:, None, None, :]).to(images.device)
 
 
-AUGMENTATIONS.register("cutout")(Augmentation(cutout, Amount("the share of the side", 0.5, 0.01, 1)))
-AUGMENTATIONS.register("random_erasing")(Augmentation(random_erasing, Amount("the probability", ERASED, 0, 1)))
+AUGMENTATIONS.register(
+    "cutout",
+    title="Cutout",
+    meaning="Black out a square of half the side, its centre anywhere (DeVries and Taylor 2017).",
+)(Augmentation(cutout, Amount("the share of the side", 0.5, 0.01, 1)))
+AUGMENTATIONS.register(
+    "random_erasing",
+    title="Random erasing",
+    meaning="Black out a rectangle of 2 % to 33 % of the area in every second image (Zhong et al. 2020).",
+)(Augmentation(random_erasing, Amount("the probability", ERASED, 0, 1)))

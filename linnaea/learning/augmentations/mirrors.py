@@ -28,6 +28,14 @@ def _mirrored(images: Tensor, dimension: int, generator: torch.Generator) -> Ten
     return torch.where(chosen.view(-1, 1, 1, 1).to(images.device), images.flip(dimension), images)
 
 
-AUGMENTATIONS.register("flip")(Augmentation(flip))
-AUGMENTATIONS.register("vertical_flip")(Augmentation(vertical_flip))
-AUGMENTATIONS.register("rotation")(Augmentation(rotation, Amount("degrees", 15, 0, 180)))
+AUGMENTATIONS.register("flip", title="Mirroring", meaning="Mirror every second image left to right, at random.")(
+    Augmentation(flip)
+)
+AUGMENTATIONS.register(
+    "vertical_flip", title="Vertical mirroring", meaning="Mirror every second image top to bottom, at random."
+)(Augmentation(vertical_flip))
+AUGMENTATIONS.register(
+    "rotation",
+    title="Rotation",
+    meaning="Turn images by up to 15 degrees either way, black where nothing was; eight draws per batch.",
+)(Augmentation(rotation, Amount("degrees", 15, 0, 180)))

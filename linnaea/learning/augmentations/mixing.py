@@ -43,5 +43,13 @@ def _shares(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     return drawn
 
 
-AUGMENTATIONS.register("mixup")(Mixing(mixup, Amount("alpha of the Beta distribution", 0.2, 0.05, 10)))
-AUGMENTATIONS.register("cutmix")(Mixing(cutmix, Amount("alpha of the Beta distribution", 1, 0.05, 10)))
+AUGMENTATIONS.register(
+    "mixup",
+    title="MixUp",
+    meaning="Blend each image with another in shares drawn from Beta(0.2, 0.2) (Zhang et al. 2018).",
+)(Mixing(mixup, Amount("alpha of the Beta distribution", 0.2, 0.05, 10)))
+AUGMENTATIONS.register(
+    "cutmix",
+    title="CutMix",
+    meaning="Paste a rectangle of another image; its area is drawn from Beta(1, 1) (Yun et al. 2019).",
+)(Mixing(cutmix, Amount("alpha of the Beta distribution", 1, 0.05, 10)))

@@ -23,6 +23,18 @@ def trivialaugment(images: Tensor, generator: torch.Generator) -> Tensor:
     return in_parts(v2.TrivialAugmentWide(), images, generator)
 
 
-AUGMENTATIONS.register("autoaugment")(Augmentation(autoaugment))
-AUGMENTATIONS.register("randaugment")(Augmentation(randaugment, Amount("the magnitude", 9, 0, 30)))
-AUGMENTATIONS.register("trivialaugment")(Augmentation(trivialaugment))
+AUGMENTATIONS.register(
+    "autoaugment",
+    title="AutoAugment",
+    meaning="The policy that was learnt on ImageNet (Cubuk et al. 2019); eight draws per batch.",
+)(Augmentation(autoaugment))
+AUGMENTATIONS.register(
+    "randaugment",
+    title="RandAugment",
+    meaning="Two operations, both with magnitude 9 of 30 (Cubuk et al. 2020); eight draws per batch.",
+)(Augmentation(randaugment, Amount("the magnitude", 9, 0, 30)))
+AUGMENTATIONS.register(
+    "trivialaugment",
+    title="TrivialAugment",
+    meaning="One operation of any magnitude (Müller and Hutter 2021); eight draws per batch.",
+)(Augmentation(trivialaugment))

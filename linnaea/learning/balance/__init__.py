@@ -4,8 +4,7 @@ A balancer acts on what is drawn, on weights, on the loss, on features or on ima
 these it has. Add one by registering it in `BALANCERS`.
 """
 
-from linnaea.learning.balance import interpolation, losses, sampling, synthesis
 from linnaea.learning.balance.balance import Balance
 from linnaea.learning.balance.balancer import ACTS, BALANCERS, Balancer
 
-__all__ = ["ACTS", "BALANCERS", "Balance", "Balancer", "interpolation", "losses", "sampling", "synthesis"]
+__all__ = ["ACTS", "BALANCERS", "Balance", "Balancer"]

@@ -43,4 +43,4 @@ class Balancer:
         return self.act(*arguments, *([] if amount is None else [amount]))
 
 
-BALANCERS: Registry[Balancer] = Registry("balance")
+BALANCERS: Registry[Balancer] = Registry("balance", "linnaea.learning.balance")

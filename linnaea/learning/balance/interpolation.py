@@ -47,4 +47,8 @@ def _repeated(
     return features[[first[number] for number in labels.tolist()]], labels
 
 
-BALANCERS.register("smote")(Balancer("features", smote))
+BALANCERS.register(
+    "smote",
+    title="SMOTE",
+    meaning="Fill each class up to the largest with points between neighbours in its features (Chawla et al. 2002).",
+)(Balancer("features", smote))

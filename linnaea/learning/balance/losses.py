@@ -16,7 +16,7 @@ CONFIDENCE = (
 
 
 def class_weights(counts: npt.NDArray[np.int64], power: float) -> Float64:
-    """Weigh each class by the inverse of its number of images (King and Zeng 2001); an image weighs 1 on average."""
+    """Weigh each class by the inverse of its number of images (King and Zeng 2001)."""
     weights = np.maximum(counts, 1).astype(np.float64) ** -power
     scaled: Float64 = weights * counts.sum() / (weights * counts).sum()
     return scaled
@@ -33,6 +33,18 @@ def logit_adjustment(logits: Tensor, wanted: Tensor, shares: Tensor, strength: f
     return functional.cross_entropy(logits + strength * shares.log(), wanted, reduction="none")
 
 
-BALANCERS.register("class_weights")(Balancer("weights", class_weights, Amount("the power", 1, 0, 2)))
-BALANCERS.register("focal")(Balancer("loss", focal, Amount("gamma", 2, 0, 10), CONFIDENCE))
-BALANCERS.register("logit_adjustment")(Balancer("loss", logit_adjustment, Amount("the strength", 1, 0, 3)))
+BALANCERS.register(
+    "class_weights",
+    title="Class weights",
+    meaning="Weigh each class by the inverse of its number of images (King and Zeng 2001).",
+)(Balancer("weights", class_weights, Amount("the power", 1, 0, 2)))
+BALANCERS.register(
+    "focal",
+    title="Focal loss",
+    meaning="Let images count less that are answered with confidence, by (1 - p)^2 (Lin et al. 2017).",
+)(Balancer("loss", focal, Amount("gamma", 2, 0, 10), CONFIDENCE))
+BALANCERS.register(
+    "logit_adjustment",
+    title="Logit adjustment",
+    meaning="Add the logarithm of each class's share to its logit while learning (Menon et al. 2021).",
+)(Balancer("loss", logit_adjustment, Amount("the strength", 1, 0, 3)))

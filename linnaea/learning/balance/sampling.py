@@ -27,5 +27,11 @@ def _by_class(targets: Integers) -> list[Integers]:
     return [np.flatnonzero(targets == number) for number in np.unique(targets)]
 
 
-BALANCERS.register("oversample")(Balancer("draws", oversample))
-BALANCERS.register("undersample")(Balancer("draws", undersample))
+BALANCERS.register(
+    "oversample", title="Oversampling", meaning="Repeat the images of each class until it has as many as the largest."
+)(Balancer("draws", oversample))
+BALANCERS.register(
+    "undersample",
+    title="Undersampling",
+    meaning="Take as many images of each class as the smallest has, others in every epoch.",
+)(Balancer("draws", undersample))

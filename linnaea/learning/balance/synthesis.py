@@ -61,4 +61,8 @@ def _principal(centred: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32
     return (codes / lengths**2).T.astype(np.float32) @ centred, codes
 
 
-BALANCERS.register("synthetic")(Balancer("pictures", synthetic, Amount("the spread", 0.3, 0, 1)))
+BALANCERS.register(
+    "synthetic",
+    title="Synthetic images",
+    meaning="Fill each class up with images from its own principal components (Silverman and Young 1987).",
+)(Balancer("pictures", synthetic, Amount("the spread", 0.3, 0, 1)))

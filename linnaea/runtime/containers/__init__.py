@@ -5,7 +5,6 @@ Nothing is ever unpacked onto the disk: an image within is addressed as `photos.
 `open(path)`.
 """
 
-from linnaea.runtime.containers import cifar, idx, svhn, tars, zips  # noqa: F401  members register themselves
 from linnaea.runtime.containers.contract import CONTAINERS, Container, Kind
 from linnaea.runtime.containers.member import MARK, Located, Member, kind_of, locate, open_container
 

@@ -70,6 +70,13 @@ def _stack(data: Bytes) -> Stack:
     return Stack(len(planes), (SIDE, SIDE, 3), lambda number: planes[number].transpose(1, 2, 0))
 
 
-CONTAINERS.register("cifar binary")(Kind("a CIFAR batch", lambda name: BINARY.match(name) is not None, open_binary))
+CONTAINERS.register(
+    "cifar binary", title="CIFAR batch", meaning="The images of a binary batch of CIFAR-10 or CIFAR-100.", order=10
+)(Kind("a CIFAR batch", lambda name: BINARY.match(name) is not None, open_binary))
 PICKLE = Kind("a pickled CIFAR batch", lambda name: PICKLED.match(name) is not None, open_pickled)
-CONTAINERS.register("cifar pickle")(PICKLE)
+CONTAINERS.register(
+    "cifar pickle",
+    title="Pickled CIFAR batch",
+    meaning="The images of a batch pickled for Python; nothing in it is executed.",
+    order=20,
+)(PICKLE)

@@ -47,7 +47,7 @@ class Kind:
     open: Callable[[Path], Container]
 
 
-CONTAINERS: Registry[Kind] = Registry("kind of packed file")
+CONTAINERS: Registry[Kind] = Registry("kind of packed file", "linnaea.runtime.containers")
 
 
 def require_no_bomb(path: Path, unpacked: int) -> None:

@@ -88,4 +88,6 @@ def open_idx(path: Path) -> Stack:
     return Stack(len(images), images.shape[1:], lambda number: images[number])
 
 
-CONTAINERS.register("idx")(Kind("an IDX file", lambda name: NAME.search(name) is not None, open_idx))
+CONTAINERS.register(
+    "idx", title="IDX file", meaning="The images of an IDX file in three dimensions, plain or packed by gzip.", order=30
+)(Kind("an IDX file", lambda name: NAME.search(name) is not None, open_idx))

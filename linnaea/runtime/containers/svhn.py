@@ -53,4 +53,6 @@ def open_svhn(path: Path) -> Stack:
     return Stack(images.shape[3], images.shape[:3], lambda number: images[..., number])
 
 
-CONTAINERS.register("svhn")(Kind("a Matlab file of version 5", lambda name: name.lower().endswith(".mat"), open_svhn))
+CONTAINERS.register(
+    "svhn", title="Matlab file of SVHN", meaning="The images of a Matlab file of cropped house numbers.", order=40
+)(Kind("a Matlab file of version 5", lambda name: name.lower().endswith(".mat"), open_svhn))

@@ -107,4 +107,9 @@ def _reason(entry: tarfile.TarInfo) -> str | None:
     return f"file of more than {MOST_MEMBER_BYTES:,} bytes" if entry.size > MOST_MEMBER_BYTES else None
 
 
-CONTAINERS.register("tar")(Kind("a tar archive", lambda name: NAME.search(name) is not None, Tar))
+CONTAINERS.register(
+    "tar",
+    title="Tar archive",
+    meaning="The images in a tar archive, packed or not, read where they lie.",
+    order=50,
+)(Kind("a tar archive", lambda name: NAME.search(name) is not None, Tar))

@@ -86,20 +86,24 @@ class Multilabel(Task):
         return (losses * known).sum(dim=1)
 
 
-TASKS: Registry[Task] = Registry("task", "linnaea.task")
-TASKS.register("multiclass", title="Multiclass", meaning="One of three or more classes per image.")(
+TASKS: Registry[Task] = Registry("task", "linnaea.task", title="Tasks", use="Chosen by the number of classes.")
+TASKS.register("multiclass", title="Multiclass", meaning="One of three or more classes per image.", order=10)(
     Task("multiclass", metric="accuracy")
 )
-TASKS.register("binary", title="Binary", meaning="One of two classes per image.")(Task("binary", metric="accuracy"))
+TASKS.register("binary", title="Binary", meaning="One of two classes per image.", order=20)(
+    Task("binary", metric="accuracy")
+)
 TASKS.register(
     "multilabel",
     title="Several labels",
     meaning="Any number of classes per image, each there or not; targets (N, K) are 0, 1, or NaN where nobody knows.",
+    order=30,
 )(Multilabel("multilabel", metric="map", multilabel=True))
 TASKS.register(
     "hierarchical",
     title="Hierarchical",
     meaning="One of the classes per image, or a group of them, as a taxonomy has it.",
+    order=40,
 )(Task("hierarchical", metric="accuracy", hierarchical=True))
 
 

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 import linnaea
 from linnaea.cli import main
+from linnaea.registry import families
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -107,7 +108,7 @@ def workplace(tmp_path, monkeypatch, photos, tables):
     logger = logging.getLogger("linnaea")
     level = logger.level
     with ExitStack() as stack:
-        for family in tables.FAMILIES:
+        for family in families().values():
             stack.enter_context(tables.registry_of(family).restored())
         yield tmp_path
     logger.setLevel(level)

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from linnaea.errors import UsageError
-from linnaea.registry import Registry, families, family
+from linnaea.registry import Registry, families, family, listing
 from linnaea.registry.source import read
 
 CONTRACT = """
@@ -192,6 +192,19 @@ def test_an_unknown_family_is_answered_with_a_suggestion():
         family("splitters")
 
 
+def test_the_listing_names_every_member_of_every_family():
+    lines = listing().splitlines()
+    for found in families().values():
+        at = next(place for place, line in enumerate(lines) if line.startswith(f"{found.title} ({found.noun})."))
+        told = lines[at + 1 : at + 1 + len(found.members)]
+        assert [line.split("  ")[1] for line in told] == list(found.members)
+        assert all(one.meaning in line for one, line in zip(found.members.values(), told, strict=True))
+    assert listing("splitter") in listing()
+    assert "Takes seconds." in listing("check")
+    with pytest.raises(UsageError, match=r"there is no family 'chek': expected one of .* Did you mean 'check'"):
+        listing("chek")
+
+
 def test_a_file_that_has_nothing_to_do_with_families_is_not_parsed(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("def (")
@@ -233,6 +246,8 @@ class TestPlugins:
             from linnaea.registry import family
             told = family("splitter").about("by_hand")
             assert told.origin == "hands" and told.title == "By hand", told
+            from linnaea.registry import listing
+            assert "  by_hand     By hand     As somebody wrote it down. From the plugin hands." in listing("splitter")
             assert "numpy" not in sys.modules and "hands" not in sys.modules
         """
         self.run(tmp_path, listed)
@@ -261,7 +276,7 @@ class TestPlugins:
         told = self.run(tmp_path, "from linnaea.registry import family; print(*family('splitter').members)")
         assert "hands" in told.stderr
         assert fault in told.stderr
-        assert told.stdout.split() == ["iterative", "stratified", "time"]
+        assert told.stdout.split() == ["time", "iterative", "stratified"]
 
     def test_one_that_cannot_be_imported_is_warned_about_and_left_out(self, tmp_path):
         self.install(tmp_path, "hands", "hands", {"hands.py": f"{self.MEMBER}\n        1 / 0\n"})
@@ -275,7 +290,7 @@ class TestPlugins:
         """
         told = self.run(tmp_path, code)
         assert told.stdout.splitlines() == [
-            "iterative stratified time",
+            "time iterative stratified",
             "the splitter 'by_hand' of the plugin hands cannot be imported: division by zero",
         ]
         assert "the plugin hands cannot be imported: division by zero It is left out." in told.stderr

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from linnaea.errors import UsageError
 from linnaea.predictions import ANSWER, Predictions
@@ -14,18 +13,7 @@ from linnaea.runtime.cells import escape, join_cell
 from linnaea.runtime.files import write_text
 
 Writer = Callable[[Predictions, Path | None], str]  # to text, which is also written where a file is given
-ToText = TypeVar("ToText", bound=Callable[[Predictions], str])
-FORMATS: Registry[Writer] = Registry("output format")
-
-
-def _register(name: str) -> Callable[[ToText], ToText]:
-    """Register a function to text, to be written where a file is asked for."""
-
-    def add(to_text: ToText) -> ToText:
-        FORMATS.register(name)(_writer(to_text))
-        return to_text
-
-    return add
+FORMATS: Registry[Writer] = Registry("output format", "linnaea.delivery.answers")
 
 
 def _writer(to_text: Callable[[Predictions], str]) -> Writer:
@@ -52,13 +40,11 @@ def writer_for(name: str | None, out: Path | None, *, guard_formulas: bool = Tru
     return write if guard_formulas or (name or known) != "csv" else _writer(partial(as_csv, guard_formulas=False))
 
 
-@_register("table")
 def as_table(predictions: Predictions) -> str:
     """Aligned columns, for people."""
     return str(predictions)
 
 
-@_register("csv")
 def as_csv(predictions: Predictions, *, guard_formulas: bool = True) -> str:
     """A header and a row per image; several labels, and those of a set, are joined by bars."""
     rows: list[Sequence[str]] = [ANSWER]
@@ -70,7 +56,6 @@ def as_csv(predictions: Predictions, *, guard_formulas: bool = True) -> str:
     return cells.as_csv(rows, guard_formulas=guard_formulas).rstrip("\n")
 
 
-@_register("json")
 def as_json(predictions: Predictions) -> str:
     """A list of objects, with the probability of every class."""
     probabilities = predictions.column("probabilities")
@@ -81,10 +66,17 @@ def as_json(predictions: Predictions) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
-@FORMATS.register("parquet")
+@FORMATS.register("parquet", title="Parquet", meaning="Every column, as a file.", order=4)
 def as_parquet(predictions: Predictions, out: Path | None) -> str:
     """Every column, as a file; there is no text."""
     if out is None:
         raise UsageError("the parquet format needs a file: add --out answers.parquet.")
     predictions.write(out)
     return ""
+
+
+FORMATS.register("table", title="Table", meaning="Aligned columns, for people.", order=1)(_writer(as_table))
+FORMATS.register("csv", title="CSV", meaning="A header and a row per image.", order=2)(_writer(as_csv))
+FORMATS.register("json", title="JSON", meaning="A list of objects, with the probability of every class.", order=3)(
+    _writer(as_json)
+)

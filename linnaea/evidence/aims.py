@@ -96,7 +96,9 @@ class Aim:
     doubtful: bool = False
 
 
-AIMS: Registry[Aim] = Registry("aim", "linnaea.evidence.aims")
+AIMS: Registry[Aim] = Registry(
+    "aim", "linnaea.evidence.aims", title="Aims of thresholds", use="Chosen with `linnaea train --aim`."
+)
 
 
 @dataclass(frozen=True)
@@ -212,34 +214,41 @@ AIMS.register(
     "default",
     title="Usual threshold",
     meaning="Of two classes the likelier, which is a threshold of one half; of several labels each by its highest F1.",
+    order=10,
 )(Aim(default, doubtful=True))
 AIMS.register(
     "youden",
     title="Youden's index",
     meaning="The highest sum of sensitivity and specificity (Youden 1950): both kinds of mistake count by their rate.",
+    order=20,
 )(Aim(youden, example="youden", doubtful=True))
 AIMS.register(
     "f1",
     title="F1",
     meaning="The highest F1, which lies at half of itself where probabilities are true (Lipton et al. 2014).",
+    order=30,
 )(Aim(f1, example="f1", doubtful=True))
 AIMS.register(
     "recall",
     title="Recall",
     meaning="The highest specificity at a recall (sensitivity) of at least so much, for new images on average.",
+    order=40,
 )(Aim(recall, _one_share, "recall=0.95", "recall"))
 AIMS.register(
     "precision",
     title="Precision",
     meaning="The highest recall at a precision of at least so much on val (Saito and Rehmsmeier 2015).",
+    order=50,
 )(Aim(precision, _one_share, "precision=0.9", "precision"))
 AIMS.register(
     "specificity",
     title="Specificity",
     meaning="The highest recall (sensitivity) at a specificity of at least so much, for new images on average.",
+    order=60,
 )(Aim(specificity, _one_share, "specificity=0.95", "specificity"))
 AIMS.register(
     "cost",
     title="Lowest cost",
     meaning="The lowest cost, `cost=1:5` for a false positive and a false negative (Elkan 2001).",
+    order=70,
 )(Aim(cost, _costs, "cost=1:5", priced=True, doubtful=True))

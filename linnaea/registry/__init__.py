@@ -9,6 +9,7 @@ imports any of them: `family("loss")` does that even without the contract. `LOSS
 
 from linnaea.registry.about import About, Cost
 from linnaea.registry.families import Family, families, family
+from linnaea.registry.listing import listing
 from linnaea.registry.registry import Registry
 
-__all__ = ["About", "Cost", "Family", "Registry", "families", "family"]
+__all__ = ["About", "Cost", "Family", "Registry", "families", "family", "listing"]

@@ -53,6 +53,11 @@ class About:
         )
 
     @property
+    def file(self) -> str:
+        """The path of its module below the folder of its distribution."""
+        return f"{self.module.replace('.', '/')}.py"
+
+    @property
     def rank(self) -> tuple[float, int, str]:
         """What members are sorted by."""
         return (float("inf") if self.order is None else self.order, COSTS.index(self.cost), self.name)

@@ -9,7 +9,7 @@ from linnaea.errors import UsageError, suggest
 from linnaea.registry.about import HOUSE, About, unknown
 from linnaea.registry.places import sources
 from linnaea.registry.plugins import plugins
-from linnaea.registry.source import Declaration, Registration, Text, read
+from linnaea.registry.source import Declaration, Registration, declared_in, read
 
 logger = logging.getLogger("linnaea")
 
@@ -22,7 +22,15 @@ class Family:
     variable: str
     module: str
     package: str
+    title: str
+    use: str = ""
     origin: str = HOUSE
+
+    @classmethod
+    def made(cls, declaration: Declaration, module: str, origin: str) -> "Family":
+        """The family that a module declares."""
+        noun, title = declaration.noun, declaration.title or f"{declaration.noun}s".capitalize()
+        return cls(noun, declaration.variable, module, declaration.package, title, declaration.use, origin)
 
     @cached_property
     def members(self) -> Mapping[str, About]:
@@ -75,19 +83,20 @@ def taken(noun: str, name: str, module: str) -> UsageError:
 def families() -> Mapping[str, Family]:
     """Every family of the house and of the plugins, by its noun."""
     found: dict[str, Family] = {}
-    house = ((module, read(module, path)) for module, path in sources(HOUSE))
-    for origin, texts in [(HOUSE, house), *((plugin.name, iter(plugin.texts)) for plugin in plugins())]:
-        for family in _declared(origin, texts):
-            if family.noun not in found:
-                found[family.noun] = family
-            else:
-                logger.warning(f"{origin} makes a second family {family.noun!r} in {family.module}: it is left out.")
-    return dict(sorted(found.items()))
+    for made in _made():
+        if made.noun not in found:
+            found[made.noun] = made
+        else:
+            logger.warning(f"{made.origin} makes a second family {made.noun!r} in {made.module}: it is left out.")
+    return dict(sorted(found.items(), key=lambda item: item[1].title))
 
 
-def _declared(origin: str, texts: Iterator[tuple[str, Text]]) -> Iterator[Family]:
-    for module, text in texts:
-        yield from (Family(one.noun, one.variable, module, one.package, origin) for one in text.declarations)
+def _made() -> Iterator[Family]:
+    for module, path in sources(HOUSE):
+        yield from (Family.made(one, module, HOUSE) for one in declared_in(module, path))
+    for plugin in plugins():
+        for module, text in plugin.texts:
+            yield from (Family.made(one, module, plugin.name) for one in text.declarations)
 
 
 def family(noun: str) -> Family:
@@ -102,9 +111,9 @@ def family(noun: str) -> Family:
 def family_in(noun: str, package: str) -> Family:
     """The family whose registry is made in a package; of all files only those of the package are read for it."""
     for module, path in sources(package):
-        for one in read(module, path).declarations:
-            if one == Declaration(one.variable, noun, package):
-                return Family(noun, one.variable, module, package, _origin(package))
+        for one in declared_in(module, path):
+            if (one.noun, one.package) == (noun, package):
+                return Family.made(one, module, _origin(package))
     raise UsageError(
         f'no file in {package} says NAME = Registry("{noun}", "{package}") at its top level: expected the registry to '
         "be made there, beside its members."

@@ -19,15 +19,15 @@ Member = TypeVar("Member")
 class Registry(Generic[Member]):
     """The members of one family by name, in order: by their `order`, then by cost, then by name.
 
-    `family` is the singular noun of the family ("metric", "rung", ...), `package` the package, or the one module, its
-    members lie in. A member is imported when it is asked for; names, and what `about` says, are read without importing
-    any. Without a package there are only those that are registered while the program runs, in the order in which they
-    came.
+    `family` is the singular noun of the family ("metric", "rung", ...), `title` its heading in the method table, `use`
+    a sentence on who uses it; `package` is the package, or the one module, its members lie in. A member is imported
+    when it is asked for; names, and what `about` says, are read without importing any. Without a package there are only
+    those that are registered while the program runs, in the order in which they came.
     """
 
-    def __init__(self, family: str, package: str | None = None) -> None:
-        self.family = family
-        self.package = package
+    def __init__(self, family: str, package: str | None = None, *, title: str = "", use: str = "") -> None:
+        self.family, self.package = family, package
+        self.title, self.use = title, use
         self._members: dict[str, Member] = {}
         self._told: dict[str, About] = {}
         self._sorted: Mapping[str, About] | None = None

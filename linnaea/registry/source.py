@@ -11,11 +11,13 @@ WORTH_READING = ("Registry(", ".register(")
 
 @dataclass(frozen=True)
 class Declaration:
-    """A family that a module makes: `variable = Registry(noun, package)`."""
+    """A family that a module makes: `variable = Registry(noun, package, title="...", use="...")`."""
 
     variable: str
     noun: str
     package: str
+    title: str = ""
+    use: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Text:
 
     declarations: tuple[Declaration, ...] = ()
     registrations: tuple[Registration, ...] = ()
+
+
+def declared_in(module: str, path: Path) -> tuple[Declaration, ...]:
+    """The families that a module makes, told without parsing it where it makes none; errors as from `read`."""
+    return read(module, path).declarations if WORTH_READING[0] in path.read_text(encoding="utf-8") else ()
 
 
 @cache
@@ -115,7 +122,8 @@ class _Reader(ast.NodeVisitor):
         if _dotted(made).rpartition(".")[2] == "Registry":
             given = [one.value for one in value.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
             if len(given) == 2:
-                self.declarations.append(Declaration(target.id, *given))
+                told = {str(keyword.arg): str(ast.literal_eval(keyword.value)) for keyword in value.keywords}
+                self.declarations.append(Declaration(target.id, *given, **told))
 
     def _registered(self, node: ast.Call, registry: ast.expr) -> Iterator[Registration]:
         called = _dotted(registry)

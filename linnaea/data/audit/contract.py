@@ -60,4 +60,6 @@ def warn_of(name: str, summary: str, table: Sequence[Mapping[str, Any]], figure:
 
 
 Check = Callable[[Inspection], Finding | None]
-CHECKS: Registry[Check] = Registry("check", "linnaea.data.audit")
+CHECKS: Registry[Check] = Registry(
+    "check", "linnaea.data.audit", title="Audit checks", use="Used by `linnaea audit` and `linnaea train`."
+)

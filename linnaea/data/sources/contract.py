@@ -20,4 +20,9 @@ class Source:
     writes: bool = False
 
 
-SOURCES: Registry[Source] = Registry("source", "linnaea.data.sources")
+SOURCES: Registry[Source] = Registry(
+    "source",
+    "linnaea.data.sources",
+    title="Sources, in the order they are tried",
+    use="Used by every verb that takes data.",
+)

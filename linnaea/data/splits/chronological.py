@@ -11,7 +11,10 @@ GOES_ON = "its group or a duplicate continues into a later split"
 
 
 @SPLITTERS.register(
-    "time", title="By time", meaning="Every train image is older than every val image, and those than every test image."
+    "time",
+    title="By time",
+    meaning="Every train image is older than every val image, and those than every test image.",
+    order=10,
 )
 def chronological(deal: Deal) -> Dealt:
     """Every train image is older than every val image, and those than every test image, by the `time` column.

@@ -29,4 +29,9 @@ class Dealt:
 
 
 Splitter = Callable[[Deal], Dealt]
-SPLITTERS: Registry[Splitter] = Registry("splitter", "linnaea.data.splits")
+SPLITTERS: Registry[Splitter] = Registry(
+    "splitter",
+    "linnaea.data.splits",
+    title="Splitters",
+    use="Chosen with `linnaea split --by` and `linnaea train --split-by`.",
+)

@@ -19,6 +19,7 @@ from linnaea.data.splits.units import Units
     "iterative",
     title="Iterative",
     meaning="Each of several labels has its share in each part, the rarest dealt out first (Sechidis et al. 2011).",
+    order=20,
 )
 def iterative(deal: Deal) -> Dealt:
     """Each label has its share in each part, the rarest label is dealt out first (Sechidis et al. 2011); whole units.

@@ -11,7 +11,10 @@ from linnaea.errors import DataError
 
 
 @SPLITTERS.register(
-    "stratified", title="Stratified", meaning="Each class has its share in each part; duplicates and groups stay whole."
+    "stratified",
+    title="Stratified",
+    meaning="Each class has its share in each part; duplicates and groups stay whole.",
+    order=30,
 )
 def stratified(deal: Deal) -> Dealt:
     """Each class has its share in each part, and units stay whole; images with several labels by `iterative`.

@@ -28,7 +28,9 @@ class Writer:
     write: Callable[[Dataset, Path, int], Dataset]
 
 
-WRITERS: Registry[Writer] = Registry("form to convert to", "linnaea.data.writers")
+WRITERS: Registry[Writer] = Registry(
+    "form to convert to", "linnaea.data.writers", title="Forms to convert to", use="Chosen with `linnaea convert --to`."
+)
 
 
 @dataclass

@@ -59,6 +59,21 @@ class Metric(Generic[S]):
         return self.function(scores, weights)
 
 
-METRICS: Registry[Metric[Scores]] = Registry("metric", "linnaea.evidence.metrics")
-LABEL_METRICS: Registry[Metric[LabelScores]] = Registry("metric of several labels", "linnaea.evidence.metrics")
-TREE_METRICS: Registry[Metric[TreeScores]] = Registry("metric of a taxonomy", "linnaea.evidence.metrics")
+METRICS: Registry[Metric[Scores]] = Registry(
+    "metric",
+    "linnaea.evidence.metrics",
+    title="Metrics",
+    use="Used by `linnaea train`, `linnaea evaluate` and `linnaea compare`.",
+)
+LABEL_METRICS: Registry[Metric[LabelScores]] = Registry(
+    "metric of several labels",
+    "linnaea.evidence.metrics",
+    title="Metrics of several labels",
+    use="Used in their place where an image may show several labels.",
+)
+TREE_METRICS: Registry[Metric[TreeScores]] = Registry(
+    "metric of a taxonomy",
+    "linnaea.evidence.metrics",
+    title="Metrics where classes lie below groups",
+    use="Beside those of the classes.",
+)

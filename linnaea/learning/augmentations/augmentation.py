@@ -50,7 +50,12 @@ class Mixing(Augmentation):
         return mixed
 
 
-AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", "linnaea.learning.augmentations")
+AUGMENTATIONS: Registry[Augmentation] = Registry(
+    "augmentation",
+    "linnaea.learning.augmentations",
+    title="Augmentations",
+    use="Chosen with `linnaea train --augment`, shown by `linnaea preview`.",
+)
 
 
 def augment(

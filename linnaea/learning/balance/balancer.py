@@ -43,4 +43,6 @@ class Balancer:
         return self.act(*arguments, *([] if amount is None else [amount]))
 
 
-BALANCERS: Registry[Balancer] = Registry("balance", "linnaea.learning.balance")
+BALANCERS: Registry[Balancer] = Registry(
+    "balance", "linnaea.learning.balance", title="Balancers", use="Chosen with `linnaea train --balance`."
+)

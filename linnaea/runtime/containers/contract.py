@@ -47,7 +47,12 @@ class Kind:
     open: Callable[[Path], Container]
 
 
-CONTAINERS: Registry[Kind] = Registry("kind of packed file", "linnaea.runtime.containers")
+CONTAINERS: Registry[Kind] = Registry(
+    "kind of packed file",
+    "linnaea.runtime.containers",
+    title="Packed files, whose images are read where they lie",
+    use="Used by the sources, and wherever an image is read.",
+)
 
 
 def require_no_bomb(path: Path, unpacked: int) -> None:

@@ -16,9 +16,9 @@ from benchmarks.table import keep, photo_sets
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.learning.balance import BALANCERS
+from linnaea.learning.examples import Examples
+from linnaea.learning.job import Features
 from linnaea.learning.rungs import RUNGS, Job, Options, with_pictures
-from linnaea.learning.rungs.rung import Features
-from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
 from linnaea.models.weights import Weights, read_weights
 from linnaea.runtime.plan import Plan

@@ -10,7 +10,8 @@ from benchmarks.table import keep, photo_sets
 from linnaea import read
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.evidence.calibration import conformal_threshold, false_negative_threshold
-from linnaea.learning.heads import choose, fit_path, log_losses
+from linnaea.learning.heads import choose, fit_path
+from linnaea.learning.losses.binary_cross_entropy import binary_cross_entropy
 from linnaea.models.embedding import embed
 from linnaea.models.weights import read_weights
 from linnaea.task import TASKS
@@ -57,7 +58,7 @@ def scores_of(name: str, size: int) -> tuple[Floats, npt.NDArray[np.floating], s
     model = read_weights(Path(os.environ["LINNAEA_WEIGHTS"])).build(2, size)
     features = embed(model, decode_files(dataset.paths, Recipe(size)).images)
     targets, own = dataset.targets, len(dataset) // 3
-    several = {"loss": log_losses} if dataset.multilabel else {}
+    several = {"loss": binary_cross_entropy} if dataset.multilabel else {}
     heads = fit_path(features[:own], targets[:own], len(dataset.classes), **several)
     head = choose(heads[:3], features[:own], targets[:own])
     probabilities = TASKS[dataset.task].probabilities(head.logits(features[own:]))

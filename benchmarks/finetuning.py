@@ -12,8 +12,10 @@ from torch.nn import functional
 from benchmarks.pairs import Apart, Paired, calibration, in_turns, kernels
 from benchmarks.table import keep
 from linnaea.experiments.network_timing import measure_plans, pictures
+from linnaea.learning.examples import Examples
+from linnaea.learning.job import Job, Options
 from linnaea.learning.schedule import Schedule
-from linnaea.learning.training import Examples, fit
+from linnaea.learning.supervised import train_network
 from linnaea.models.network import Network
 from linnaea.runtime.plan import Plan, pick_device
 from linnaea.task import TASKS
@@ -97,18 +99,16 @@ def ours(name: str, plan: Plan) -> np.ndarray:
     """What an epoch of so many steps did to the head (K, D)."""
     model, given = network(name), examples()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, fused=True)  # as the rung has it
-    few = Examples(given.images[:2], given.targets[:2])
     before, after = head(model), []
-    fit(
-        model,
-        optimizer,
+    job = Job(
         given,
-        few,
-        SCHEDULE,
+        given.take(np.arange(2)),
+        CLASSES,
         TASKS["multiclass"],
-        plan=plan,
+        Options(),
         on_epoch=lambda _: after.append(head(model)),
     )
+    train_network(job, model, optimizer, SCHEDULE, plan)
     return after[0] - before
 
 

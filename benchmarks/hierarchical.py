@@ -21,7 +21,7 @@ from linnaea.evidence.roll_up import fit_roll_up
 from linnaea.evidence.uncertainty import of_metric, sample_of
 from linnaea.finding import Estimate
 from linnaea.learning.heads import choose, fit_path
-from linnaea.learning.losses import with_loss
+from linnaea.learning.losses import criterion_for
 from linnaea.models.embedding import embed
 from linnaea.models.weights import read_weights
 from linnaea.predictions import Predictions
@@ -116,7 +116,7 @@ def draw(pool: Features, test: Features, seed: int) -> Parts:
 
 def probabilities_of(parts: Parts, tree: Taxonomy, loss: str) -> tuple[Floats, Floats]:
     """Calibrated probabilities of the val and the test images, from a head that was fitted with this loss."""
-    losses = with_loss(TASKS["hierarchical"], loss, tree).losses
+    losses = criterion_for(TASKS["hierarchical"], loss, tree).losses
     train, val = parts.train, parts.val
     heads = fit_path(train.features, train.targets, len(tree.classes), loss=losses, strengths=STRENGTHS)
     head = choose(heads, val.features, val.targets)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from linnaea.learning.amounts import Amount
 from linnaea.registry import About, Family, Registry, families
 
 PAGE = Path(__file__).parent / "method-table.md"
@@ -17,8 +18,11 @@ Everything that is registered under a name, family by family. The command line, 
 mistyped name read the same registries; `linnaea methods` lists them with what plugins add.
 [CONTRIBUTING](../CONTRIBUTING.md) shows how a member is added.
 """
-FURTHER: dict[str, tuple[str, Callable[[Any], str]]] = {  # an attribute of members: its column, how it is told
-    "amount": ("number after a colon", lambda amount: str(amount or "none")),
+FURTHER: dict[str, tuple[str, Callable[[Any], str]]] = {  # of members or what they can do: its column, how it is told
+    "amount": (
+        "number after a colon",
+        lambda amount: str(Amount(*amount) if type(amount) is tuple else amount or "none"),
+    ),
     "higher_is_better": ("better", lambda higher: "higher" if higher else "lower"),
     "pretrained": ("pretrained weights", lambda known: {None: "not used", True: "needed"}.get(known, "does without")),
     "example": ("such as", lambda example: f"`{example}`" if example else ""),
@@ -39,7 +43,12 @@ def page() -> str:
 
 def _section(family: Family) -> Iterator[str]:
     members = dict(registry_of(family).items())
-    further = {name: FURTHER[name] for name in FURTHER if all(hasattr(member, name) for member in members.values())}
+    can = [told.capabilities for told in family.members.values()]
+    further = {
+        name: FURTHER[name]
+        for name in FURTHER
+        if all(hasattr(member, name) for member in members.values()) or any(name in one for one in can)
+    }
     yield f"## {family.title}\n"
     yield " ".join([f"`{family.module}.{family.variable}`.", family.use]).strip() + "\n"
     costs = ["cost"] if any(told.cost for told in family.members.values()) else []
@@ -47,7 +56,8 @@ def _section(family: Family) -> Iterator[str]:
     yield _row(header)
     yield _row(["---"] * len(header))
     for name, told in family.members.items():
-        more = [show(getattr(members[name], attribute)) for attribute, (_, show) in further.items()]
+        seen = [getattr(members[name], attribute, told.capabilities.get(attribute)) for attribute in further]
+        more = [show(value) for value, (_, show) in zip(seen, further.values(), strict=True)]
         more += [told.cost or ""] if costs else []
         yield _row([f"`{name}`", told.title, told.meaning, *more, _link(told)])
     yield ""

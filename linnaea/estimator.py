@@ -22,8 +22,8 @@ from linnaea.data.images.pixels import Recipe, decode_files, usual_side
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity
+from linnaea.learning.examples import Examples
 from linnaea.learning.rungs import Fitted, Job, Options, Step, steps_for
-from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
 from linnaea.runtime.arguments import require_count, require_share
 from linnaea.runtime.plan import pick_device

@@ -1,8 +1,7 @@
-"""A task says what scores mean: activation, loss and the metric that fits; `linnaea.decisions` has its rules."""
+"""A task says what scores mean: activation and the metric that fits; `linnaea.decisions` has its rules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from linnaea.arrays import Floats
@@ -19,14 +18,13 @@ class Task:
 
     `metric` is the figure that models are chosen by; higher is better. `multilabel` says whether an image may
     carry several labels (truth is then a list) or exactly one, `hierarchical` whether an answer may be a group of
-    classes. `criterion` is a loss in place of cross-entropy: logits (N, K) and targets to losses (N,).
+    classes.
     """
 
     name: str
     metric: str
     multilabel: bool = False
     hierarchical: bool = False
-    criterion: "Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None" = None
 
     def probabilities(self, logits: Floats) -> Floats:
         """Logits (N, K) to probabilities (N, K), each row summing to one (softmax)."""
@@ -38,23 +36,6 @@ class Task:
     def activation(self, logits: "torch.Tensor") -> "torch.Tensor":
         """The same as `probabilities`, on tensors, differentiable and exportable."""
         return logits.softmax(dim=1)
-
-    def loss(self, logits: "torch.Tensor", targets: "torch.Tensor", label_smoothing: float = 0.0) -> "torch.Tensor":
-        """The mean of `losses`, the share `label_smoothing` of each truth spread over all classes."""
-        from torch.nn.functional import cross_entropy, one_hot
-
-        if self.criterion is None:
-            return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
-        if label_smoothing:
-            wanted = one_hot(targets, logits.shape[1]).float() if targets.ndim == 1 else targets
-            targets = wanted * (1 - label_smoothing) + label_smoothing / logits.shape[1]
-        return self.losses(logits, targets).mean()
-
-    def losses(self, logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
-        """The loss of each image (N,) from logits (N, K) and class indices (N,) or class weights (N, K)."""
-        from torch.nn.functional import cross_entropy
-
-        return (self.criterion or partial(cross_entropy, reduction="none"))(logits.float(), targets)
 
 
 class Multilabel(Task):
@@ -70,20 +51,6 @@ class Multilabel(Task):
     def activation(self, logits: "torch.Tensor") -> "torch.Tensor":
         """The same as `probabilities`, on tensors, differentiable and exportable."""
         return logits.sigmoid()
-
-    def loss(self, logits: "torch.Tensor", targets: "torch.Tensor", label_smoothing: float = 0.0) -> "torch.Tensor":
-        """The mean of `losses` over the targets (N, K) that are known; 0 when none is."""
-        known = ~targets.isnan()
-        wanted = targets * (1 - label_smoothing) + label_smoothing / 2
-        return self.losses(logits, wanted).sum() / known.sum().clamp(min=1)
-
-    def losses(self, logits: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
-        """Binary cross-entropies of each image (N,), summed over the targets (N, K) that are known."""
-        from torch.nn.functional import binary_cross_entropy_with_logits
-
-        known, wanted = ~targets.isnan(), targets.nan_to_num().float()
-        losses = binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
-        return (losses * known).sum(dim=1)
 
 
 TASKS: Registry[Task] = Registry("task", "linnaea.task", title="Tasks", use="Chosen by the number of classes.")

@@ -73,5 +73,5 @@ def test_a_checkpoint_survives_a_disk_that_fills_up_while_the_next_is_written(tm
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == [path]
-    assert load_checkpoint(path, model, None) == {"epoch": 1}
+    assert load_checkpoint(path, model, None) == ({"epoch": 1}, {})
     assert (model.weight == before).all()

@@ -22,9 +22,8 @@ from linnaea.evidence import compare, figures, findings, judge
 from linnaea.evidence.calibration import Aims, calibrate_with_findings
 from linnaea.evidence.metrics import METRICS, TREE_METRICS, scores_of
 from linnaea.evidence.roll_up import NEVER, fit_roll_up, highest_wrong
-from linnaea.learning.amounts import look_up
 from linnaea.learning.balance import Balance
-from linnaea.learning.losses import LOSSES, with_loss
+from linnaea.learning.losses import LOSSES, Context, criterion_for, require_loss
 from linnaea.predictions import Predictions
 from linnaea.task import TASKS
 from linnaea.taxonomy import Taxonomy
@@ -136,8 +135,8 @@ def logits_and_targets(n=30, scale=3.0):
 
 
 def made(name):
-    loss, amount = look_up(LOSSES, name)
-    return loss.make(TREE, amount)
+    plain, amount = require_loss(name, "hierarchical")
+    return lambda logits, targets: LOSSES[plain](logits, targets, Context(amount=amount, tree=TREE))
 
 
 def of_node(logits, node):
@@ -194,16 +193,18 @@ def test_a_mistake_within_a_group_costs_less():
 
 
 def test_a_task_uses_its_loss_everywhere():
-    task = with_loss(TASKS["hierarchical"], None, TREE)
+    criterion = criterion_for(TASKS["hierarchical"], None, TREE)
     logits, targets = logits_and_targets()
     logits = logits.float()
-    assert torch.equal(task.losses(logits, targets), made("per_level:1.5")(logits, targets))
+    assert torch.equal(criterion.losses(logits, targets), made("per_level:1.5")(logits, targets))
     smoothed = 0.9 * functional.one_hot(targets, 6).float() + 0.1 / 6
-    assert torch.allclose(task.loss(logits, targets, 0.1), made("per_level")(logits, smoothed).mean())
+    assert torch.allclose(criterion.mean(logits, targets, 0.1), made("per_level")(logits, smoothed).mean())
     balance = Balance.of("class_weights", np.array([0] * 10 + [1, 2, 3, 4, 5]), 6)
-    weighted = balance.loss(task, logits, targets)
-    assert not torch.allclose(weighted, balance.loss(TASKS["hierarchical"], logits, targets))
-    assert with_loss(TASKS["multiclass"], None, TREE) is TASKS["multiclass"]
+    weighted = balance.loss(criterion, logits, targets)
+    assert not torch.allclose(
+        weighted, balance.loss(criterion_for(TASKS["hierarchical"], "cross_entropy", TREE), logits, targets)
+    )
+    assert criterion_for(TASKS["multiclass"], None, TREE).name == "cross_entropy"
 
 
 # The figures.

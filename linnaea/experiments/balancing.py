@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from linnaea.delivery.sheet import Strip, write_sheet
 from linnaea.finding import Estimate, Finding
+from linnaea.learning.examples import Examples
 from linnaea.learning.rungs import Job, with_pictures
 from linnaea.learning.rungs.guard import described
-from linnaea.learning.training import Examples
 from linnaea.learning.trials import Trial
 from linnaea.run import Run
 from linnaea.statistics.paired import bonett_price

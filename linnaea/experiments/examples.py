@@ -9,10 +9,9 @@ from linnaea.arrays import Integers
 from linnaea.data.images.pixels import rows_of, usual_side
 from linnaea.dataset import Dataset
 from linnaea.experiments.preparation import Prepared
-from linnaea.learning.losses import with_loss
+from linnaea.learning.examples import Examples
 from linnaea.learning.rungs import Job, Options, Step
-from linnaea.learning.training import Examples
-from linnaea.task import TASKS, Task
+from linnaea.task import TASKS
 
 SIZE_FROM_SCRATCH = (32, 128)
 FAMILIARITY_IMAGES = 2_000  # that it is fitted on, at the most
@@ -30,17 +29,13 @@ def examples_job(prepared: Prepared, options: Options, deadline: float) -> Job:
         examples("train"),
         examples("val"),
         len(dataset.classes),
-        task_of(dataset, options.loss),
+        TASKS[dataset.task],
         options,
         names=dataset.classes,
+        tree=dataset.tree,
         deadline=deadline,
         afterwards=len(prepared.rows("val")) + len(prepared.rows("test")) + len(familiarity_rows(prepared, most)),
     )
-
-
-def task_of(dataset: Dataset, loss: str | None = None) -> Task:
-    """The task of a dataset, with the loss of this name or its usual one; raises UsageError for one of other tasks."""
-    return with_loss(TASKS[dataset.task], loss, dataset.tree)
 
 
 def picture_size(dataset: Dataset, steps: Sequence[Step]) -> int:

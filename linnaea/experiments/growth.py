@@ -83,7 +83,7 @@ def grown_folder(old: Run, out: str | Path | None) -> Path:
 def fit_head(job: Job, model: Model) -> Fitted:
     """Logistic regression with the task's loss on the model's features, its strength chosen on val."""
     features, val = embed_once(model, job.train.images), embed_once(model, job.val.images)
-    heads = fit_path(features, job.train.targets, job.classes, loss=job.task.losses)
+    heads = fit_path(features, job.train.targets, job.classes, loss=job.criterion.losses)
     best = choose(heads, val, job.val.targets)
     grown = model.with_head(torch.from_numpy(best.weight), torch.from_numpy(best.bias))
     notes = [f"The head's strength C = {best.strength} was chosen on val."]

@@ -8,8 +8,9 @@ import torch
 from torch.nn.functional import interpolate
 
 from linnaea.errors import UsageError
+from linnaea.learning.examples import Examples
+from linnaea.learning.losses import criterion_for
 from linnaea.learning.planning import measure_training
-from linnaea.learning.training import Examples
 from linnaea.models.embedding import measure_embedding
 from linnaea.models.network import Network, require_network
 from linnaea.runtime.arguments import require_count, require_picture_size
@@ -41,7 +42,7 @@ def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, de
         "train": measure_training(
             model,
             Examples(images, targets),
-            TASKS["multiclass"],
+            criterion_for(TASKS["multiclass"]),
             batch_size,
             images=100 * WORTH_MEASURING,
             device=pick_device(device),

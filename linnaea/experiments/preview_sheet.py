@@ -13,7 +13,8 @@ from linnaea.dataset import Dataset
 from linnaea.delivery.sheet import Strip
 from linnaea.errors import DataError
 from linnaea.learning.augmentations import augment
-from linnaea.learning.training import Examples
+from linnaea.learning.examples import Examples
+from linnaea.learning.objectives.mixing import parted
 
 MOST_CLASSES = 12
 TRIES = 5
@@ -52,8 +53,8 @@ def one_of_each(dataset: Dataset, recipe: Recipe, seed: int) -> Examples:
 def strips(examples: Examples, names: Sequence[str], classes: Sequence[str], seed: int) -> list[Strip]:
     """A strip per image; the draws are made from one batch of them all, as in training."""
     generator = torch.Generator().manual_seed(seed)
-    rows = np.arange(len(examples))
-    drawn = [augment(*examples.batch(rows), names, generator, len(classes)) for _ in range(DRAWS)]
+    rows, (changing, mixing) = np.arange(len(examples)), parted(names)
+    drawn = [augment(*examples.batch(rows), [*changing, *mixing], generator, len(classes)) for _ in range(DRAWS)]
     pictures = np.stack([examples.images, *(images.permute(0, 2, 3, 1).numpy() for images, _ in drawn)], axis=1)
     given, changed = torch.from_numpy(examples.targets), [targets for _, targets in drawn]
     mixed = any(_differ(targets, given) for targets in changed)

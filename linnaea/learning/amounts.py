@@ -37,13 +37,21 @@ def look_up(registry: Registry[Member], name: str) -> tuple[Member, float | None
     None for a member that takes no number. Raises UsageError for an unknown name, and for a number that is none, out of
     range or not wanted.
     """
+    member = registry[name.partition(":")[0]]
+    return member, number_after(name, registry.family, member.amount)
+
+
+def number_after(name: str, family: str, amount: Amount | None) -> float | None:
+    """The number after the colon in the name of a member of this family that takes `amount`, or the usual one.
+
+    Raises UsageError as `look_up` does.
+    """
     plain, colon, given = name.partition(":")
-    member = registry[plain]
-    if member.amount is None:
+    if amount is None:
         if colon:
-            raise UsageError(f"the {registry.family} {plain!r} takes no number, but {name!r} was given: use {plain!r}.")
-        return member, None
-    return member, _number(name, given, member.amount) if colon else member.amount.usual
+            raise UsageError(f"the {family} {plain!r} takes no number, but {name!r} was given: use {plain!r}.")
+        return None
+    return _number(name, given, amount) if colon else amount.usual
 
 
 def _number(name: str, given: str, amount: Amount) -> float:

@@ -1,6 +1,7 @@
 """Checkpoints: all that training needs to go on as if it had never stopped, in one safetensors file each."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,29 @@ from linnaea.errors import RunError
 from linnaea.runtime.files import write_tensors
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None, state: Any) -> Path:
-    """Write weights, optimizer state and `state` (JSON types); the previous file stays until the new one is whole."""
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None,
+    state: Any,
+    more: Mapping[str, Tensor] | None = None,
+) -> Path:
+    """Write weights, optimizer state, `state` (JSON types) and `more` tensors, in place of the file only when whole."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     if optimizer is not None:
         for number, slots in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    tensors |= {f"more/{name}": value for name, value in (more or {}).items()}
     return write_tensors(path, tensors, {"state": json.dumps(state)})
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> Any:
-    """Fill the model and the optimizer from `path` and return its state; raises RunError when it cannot be read."""
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None
+) -> tuple[Any, dict[str, Tensor]]:
+    """Fill the model and the optimizer from `path` and return its state and further tensors.
+
+    Raises RunError when it cannot be read.
+    """
     tensors, state = _read(path)
     model.load_state_dict(_below("model/", tensors))
     if optimizer is not None:
@@ -31,7 +44,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             number, slot = name.split("/")
             slots.setdefault(int(number), {})[slot] = value
         optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return state
+    return state, _below("more/", tensors)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Any]:

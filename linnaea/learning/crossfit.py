@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
-from torch.nn import functional
 
 from linnaea.arrays import Float32, Integers
 from linnaea.learning.heads import spanned
+from linnaea.learning.losses.cross_entropy import cross_entropy
+from linnaea.learning.temperature import best_factor
 
+SCALES = (-2.0, 6.0)  # the logarithm of the factor on scores
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)  # times the mean variance of the standardised features
 
 
@@ -57,19 +58,7 @@ def _factors(gram: Tensor, length: int) -> list[Tensor]:
 def _calibrated(scores: Sequence[Tensor], targets: Integers) -> Float32:
     """The probabilities of those scores (N, K) that have the lowest cross-entropy at their best temperature."""
     labels = torch.from_numpy(targets)
-    tried = [(score, *best_factor(score, labels)) for score in scores]
+    tried = [(score, *best_factor(cross_entropy, score, labels, logarithms=SCALES)) for score in scores]
     score, factor, _ = min(tried, key=lambda entry: entry[2])
     values: Float32 = (score * factor).softmax(dim=1).numpy()
     return values
-
-
-def best_factor(
-    scores: Tensor, labels: Tensor, logarithms: tuple[float, float] = (-2, 6), tolerance: float = 0.02
-) -> tuple[float, float]:
-    """The factor on scores (N, K) with the lowest cross-entropy, and that; its logarithm lies between `logarithms`."""
-
-    def loss(logarithm: float) -> float:
-        return float(functional.cross_entropy(scores * float(np.exp(logarithm)), labels))
-
-    found = minimize_scalar(loss, bounds=logarithms, method="bounded", options={"xatol": tolerance})
-    return float(np.exp(found.x)), float(found.fun)

@@ -13,15 +13,15 @@ import torch
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
-from torch.nn import functional
 
 from linnaea.arrays import Float32, Float64, Targets
-from linnaea.learning.calibrated import calibrated_loss
-from linnaea.learning.targets import as_weights
+from linnaea.learning.losses.binary_cross_entropy import binary_cross_entropy
+from linnaea.learning.losses.cross_entropy import cross_entropy
+from linnaea.learning.temperature import best_factor
 from linnaea.runtime.machine import one_thread_each
 from linnaea.runtime.progress import track
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Losses = Callable[[Tensor, Tensor], Tensor]
 Objective = Callable[[Float64], tuple[float, Float64]]
 NUMPYS = "libscipy_openblas"  # of numpy and scipy: its threads wait for the next step by taking cores from torch
 _LONE = Lock()  # the number of its threads is one for the whole process
@@ -44,33 +44,12 @@ class LinearHead:
         return scores
 
 
-def log_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """Multinomial cross-entropy of each image (N,): multinomial logistic regression."""
-    return functional.cross_entropy(scores, targets, reduction="none")
-
-
-def log_losses(scores: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropies of each image (N,), summed over the known targets (N, K): a logistic regression each."""
-    losses = functional.binary_cross_entropy_with_logits(scores, targets.nan_to_num(), reduction="none")
-    return (losses * ~targets.isnan()).sum(dim=1)
-
-
-def squared_hinge(scores: Tensor, targets: Tensor) -> Tensor:
-    """Squared hinge loss of each image (N,), one class against the rest: liblinear's linear support vector machine.
-
-    Targets are class indices (N,), or 0, 1 and NaN, which costs nothing, for each class (N, K).
-    """
-    weights = as_weights(targets, scores.shape[1])
-    signs = 2 * weights.nan_to_num() - 1
-    return (functional.relu(1 - signs * scores).square() * ~weights.isnan()).sum(dim=1)
-
-
 def fit_path(
     features: Float32,
     targets: Targets,
     classes: int,
     *,
-    loss: Loss = log_loss,
+    loss: Losses = cross_entropy,
     strengths: Sequence[float] = STRENGTHS,
     iterations: int = 200,
     weights: Float32 | None = None,
@@ -141,8 +120,8 @@ def choose(
     Counts of right answers tell heads apart by a few images; the loss is told by all of them. Of heads that are as good
     to a thousandth, as where all answers are right, it is the one with the smallest strength.
     """
-    loss = log_losses if targets.ndim == 2 else log_loss
-    losses = [calibrated_loss(loss, head.logits(features), targets, weights) for head in heads]
+    loss = binary_cross_entropy if targets.ndim == 2 else cross_entropy
+    losses = [best_factor(loss, head.logits(features), targets, weights=weights)[1] for head in heads]
     good = [head for head, own in zip(heads, losses, strict=True) if own <= min(losses) + EQUAL]
     return min(good, key=lambda head: head.strength)
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from linnaea.learning.training import Examples
+from linnaea.learning.examples import Examples
+from linnaea.learning.losses import Criterion
 from linnaea.models.embedding import identity
 from linnaea.models.model import Model
 from linnaea.runtime.machine import prepare_processor
 from linnaea.runtime.plan import SECONDS, Plan, Workload, measure, training_bytes
-from linnaea.task import Task
 
 COMPARED = 4  # images whose features are compared between plans
 COPIES = 6  # of the parameters: weights, gradients, two moments of the optimizer, the best ones, those to be written
@@ -22,7 +22,7 @@ COPIES = 6  # of the parameters: weights, gradients, two moments of the optimize
 def measure_training(
     model: Model,
     train: Examples,
-    task: Task,
+    criterion: Criterion,
     batch_size: int,
     *,
     images: int,
@@ -53,7 +53,7 @@ def measure_training(
         model.train().to(memory_format=plan.layout)
         with plan.autocast():
             logits = model(inputs)
-        return task.loss(logits.float(), targets)
+        return criterion.mean(logits, targets)
 
     def step(plan: Plan) -> bool:
         model.zero_grad(set_to_none=True)

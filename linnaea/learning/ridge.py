@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from linnaea.arrays import Array, Float32
-from linnaea.learning.crossfit import best_factor
 from linnaea.learning.heads import LinearHead
+from linnaea.learning.losses.cross_entropy import cross_entropy
+from linnaea.learning.temperature import best_factor
 
 SCALES = (-2.0, 12.0)  # the logarithm of the factor on the scores of a head
 MOST_SCALED = 2_000  # images that the factor is fitted on
@@ -62,6 +63,6 @@ def with_scale(head: LinearHead, features: Float32, targets: Array) -> LinearHea
     Regressions on -1 and 1 differ by hundredths where there are many classes, as if nothing were known.
     """
     rows = np.sort(np.random.default_rng(0).permutation(len(targets))[:MOST_SCALED])
-    scores, labels = torch.from_numpy(head.logits(features[rows])), torch.from_numpy(targets[rows])
-    factor = np.float32(best_factor(scores, labels, SCALES, 0.05)[0])
+    scores = head.logits(features[rows])
+    factor = np.float32(best_factor(cross_entropy, scores, targets[rows], logarithms=SCALES, tolerance=0.05)[0])
     return LinearHead(head.weight * factor, head.bias * factor, head.strength)

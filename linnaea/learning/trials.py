@@ -11,8 +11,8 @@ from torch.nn.functional import interpolate
 
 from linnaea.arrays import Integers
 from linnaea.learning.augmentations import augment
+from linnaea.learning.examples import Examples
 from linnaea.learning.least_squares import LeastSquares
-from linnaea.learning.training import Examples
 from linnaea.models.embedding import embed
 from linnaea.models.hog import Hog
 from linnaea.statistics.paired import mcnemar
@@ -123,7 +123,7 @@ def try_augmentations(train: Examples, val: Examples, classes: int, names: Seque
 
 def _small(examples: Examples) -> Examples:
     """The same in at most 32 pixels, on which everything is quick."""
-    if examples.images.shape[1] <= SIDE:
+    if examples.size <= SIDE:
         return examples
     parts = (torch.from_numpy(examples.images[start : start + 256]) for start in range(0, len(examples), 256))
     small = [

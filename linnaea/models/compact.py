@@ -22,7 +22,12 @@ WIDTHS = (48, 128, 192)
 NORM_MOMENTUM = 0.2
 
 
-@MODELS.register("compact")
+@MODELS.register(
+    "compact",
+    title="Compact network",
+    meaning="A whitened stem and three residual blocks, to be trained from scratch in minutes.",
+    from_scratch=True,
+)
 class Compact(Model):
     """Whitening stem, three pooled residual blocks, global maximum, linear head.
 

@@ -21,7 +21,7 @@ STEEPEST = 1e-12
 FAINTEST = 1e-5
 
 
-@MODELS.register("hog")
+@MODELS.register("hog", title="HOG", meaning="Histograms of gradients and of colours, with a linear classifier.")
 class Hog(Model):
     """HOG (Dalal and Triggs 2005) and colour histograms to a linear layer.
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from linnaea.models.model import MODELS, Model
 
 
-@MODELS.register("majority")
+@MODELS.register("majority", title="Majority", meaning="How often each class was seen, whatever the image.")
 class Majority(Model):
     """Answers with the class frequencies of the training split (Laplace-smoothed), ignoring the pixels."""
 

@@ -72,7 +72,9 @@ class Model(nn.Module, ABC):
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 1e6
 
 
-MODELS: Registry[type[Model]] = Registry("model")
+MODELS: Registry[type[Model]] = Registry(
+    "model", "linnaea.models", title="Models", use="Built by the rungs and by `linnaea.load`."
+)
 CONVERTED_AT_ONCE = 8  # images
 
 

@@ -15,7 +15,7 @@ REFUSED = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_ov
 IDENTITY = 1e-3  # statistics this near to 0 and 1 are those of a layer that was folded away
 
 
-@MODELS.register("network")
+@MODELS.register("network", title="Network of timm", meaning="Any body that timm knows, with a linear head.")
 class Network(Model):
     """A timm body, pooled to features, and a linear classifier; `mean` and `std` normalise per channel.
 
@@ -92,14 +92,13 @@ def known_network(name: str) -> bool:
     return bool(timm.is_model(name.split(".")[0]))
 
 
-def require_network(name: str, also: Sequence[str] = ()) -> None:
-    """Raise UsageError with a suggestion unless timm knows the network; `also` are further names to suggest."""
+def require_network(name: str) -> None:
+    """Raise UsageError with a suggestion unless timm knows the network."""
     import timm
 
     if not known_network(name):
-        hint = suggest(name, [*also, *timm.list_models()])
-        others = f"{', '.join(also)} or " if also else ""
-        raise UsageError(f"unknown model {name!r}: expected {others}the name of a timm network.{hint}")
+        hint = suggest(name, timm.list_models())
+        raise UsageError(f"unknown model {name!r}: expected the name of a timm network.{hint}")
 
 
 def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:

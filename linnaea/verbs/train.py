@@ -25,7 +25,7 @@ from linnaea.experiments.asked_classes import hold_out as hold_out_of
 from linnaea.experiments.asked_classes import with_positive
 from linnaea.experiments.balancing import balanced
 from linnaea.experiments.conclusion import conclude
-from linnaea.experiments.examples import examples_job, picture_size, task_of
+from linnaea.experiments.examples import examples_job, picture_size
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import climb
 from linnaea.experiments.preparation import prepare
@@ -39,7 +39,15 @@ from linnaea.experiments.run_life import (
 )
 from linnaea.learning.amounts import look_up
 from linnaea.learning.augmentations import AUGMENTATIONS
-from linnaea.learning.rungs import Options, Step, require_one_loss, steps_balanced, steps_for
+from linnaea.learning.losses import require_loss
+from linnaea.learning.rungs import (
+    Options,
+    Step,
+    require_one_loss,
+    require_use_of_loss,
+    steps_balanced,
+    steps_for,
+)
 from linnaea.run import Run, now
 from linnaea.runtime.arguments import DUPLICATES, require_count, require_one_of, require_positive, require_seed
 from linnaea.runtime.clock import command_started
@@ -126,9 +134,10 @@ def train(
     require_thresholds(dataset.task, aim)
     require_taxonomy(dataset.task, risk, unsure_rate if unsure_rate != Aims.unsure_rate else None)
     require_one_loss(loss, balance)
-    task_of(dataset, loss)
+    require_loss(loss, dataset.task)
     sheet = _datasheet(dataset, datasheet)
     steps, weight_notes = steps_for(model, weights)
+    require_use_of_loss(loss, steps)
     steps, balance_notes = steps_balanced(steps, balance, auto=model == "auto")
     weight_notes += balance_notes
     size = picture_size(dataset, steps) if img_size is None else img_size

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from linnaea.learning.examples import Examples
 from linnaea.learning.rungs import Job, Options
-from linnaea.learning.training import Examples
 from linnaea.task import TASKS
 
 

@@ -12,16 +12,19 @@ from torchvision.ops import sigmoid_focal_loss
 
 from linnaea.errors import MissingExtraError, UsageError
 from linnaea.learning.balance import ACTS, BALANCERS, Balance
+from linnaea.learning.examples import Examples
 from linnaea.learning.heads import fit_path
+from linnaea.learning.job import Job
+from linnaea.learning.losses import criterion_for
 from linnaea.learning.rungs import RUNGS, Options, Step, steps_balanced, with_pictures
 from linnaea.learning.schedule import Schedule
-from linnaea.learning.training import Examples, fit
+from linnaea.learning.supervised import train_network
 from linnaea.models.compact import Compact
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
 
 COUNTS = (40, 12, 3, 1)
-TASK = TASKS["multiclass"]
+CRITERION = criterion_for(TASKS["multiclass"])
 
 
 def imbalanced(seed=0, size=8):
@@ -45,7 +48,7 @@ def names_that(*acts_on):
 
 def outcome(chosen, images, features, targets):
     """All that a balancer may be asked for, in one training."""
-    loss = chosen.loss(TASK, torch.ones(56, 4) * torch.arange(4), torch.from_numpy(targets), 0.1)
+    loss = chosen.loss(CRITERION, torch.ones(56, 4) * torch.arange(4), torch.from_numpy(targets), 0.1)
     drawn, made = chosen.rows(targets, 3), chosen.pictures(images, targets, 3)
     return drawn, *made, *chosen.for_head(features, targets, 3), loss
 
@@ -82,7 +85,7 @@ def test_nothing_is_done_unless_asked():
     assert none.for_head(features, targets, 0)[2] is None
     logits = torch.randn(56, 4)
     expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets), label_smoothing=0.1)
-    assert torch.equal(none.loss(TASK, logits, torch.from_numpy(targets), 0.1), expected)
+    assert none.loss(CRITERION, logits, torch.from_numpy(targets), 0.1).item() == pytest.approx(float(expected))
 
 
 def test_oversampling_repeats_every_class_to_the_largest():
@@ -110,7 +113,9 @@ def test_class_weights_are_scikit_learns():
     reference = torch.nn.functional.cross_entropy(
         logits, torch.from_numpy(targets), weight=torch.from_numpy(expected).float()
     )  # divided by the sum of the weights, which is the number of images
-    assert balance("class_weights").loss(TASK, logits, torch.from_numpy(targets)) == pytest.approx(float(reference))
+    assert balance("class_weights").loss(CRITERION, logits, torch.from_numpy(targets)) == pytest.approx(
+        float(reference)
+    )
     assert balance("class_weights:0").for_head(imbalanced()[1], targets, 0)[2] == pytest.approx(np.ones(56))
 
 
@@ -119,7 +124,7 @@ def test_focal_loss_of_two_classes_is_torchvisions(gamma):
     logit, target = torch.randn(50), torch.arange(50) % 2
     expected = sigmoid_focal_loss(logit, target.float(), alpha=-1, gamma=gamma, reduction="mean")
     chosen = Balance.of(f"focal:{gamma}", target.numpy(), 2)
-    found = chosen.loss(TASK, torch.stack([torch.zeros(50), logit], dim=1), target)
+    found = chosen.loss(CRITERION, torch.stack([torch.zeros(50), logit], dim=1), target)
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
@@ -128,7 +133,7 @@ def test_logit_adjustment_is_the_published_formula():
     logits = np.random.default_rng(0).normal(size=(56, 4))
     adjusted = logits + 1.5 * np.log(np.array(COUNTS) / sum(COUNTS))
     expected = np.mean(np.log(np.exp(adjusted).sum(axis=1)) - adjusted[np.arange(56), targets])
-    found = balance("logit_adjustment:1.5").loss(TASK, torch.from_numpy(logits), torch.from_numpy(targets))
+    found = balance("logit_adjustment:1.5").loss(CRITERION, torch.from_numpy(logits), torch.from_numpy(targets))
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
@@ -136,8 +141,8 @@ def test_logit_adjustment_is_the_published_formula():
 def test_mixed_labels_cost_what_their_classes_cost(name):
     """The loss is linear in the class weights where it is that of one image."""
     logits = torch.randn(1, 4)
-    each = [balance(name).loss(TASK, logits, torch.tensor([number])) for number in range(4)]
-    mixed = balance(name).loss(TASK, logits, torch.tensor([[0.25, 0, 0.75, 0]]))
+    each = [balance(name).loss(CRITERION, logits, torch.tensor([number])) for number in range(4)]
+    mixed = balance(name).loss(CRITERION, logits, torch.tensor([[0.25, 0, 0.75, 0]]))
     if name == "class_weights":  # weights are those of the labels, losses those of the mixture: a product
         assert min(each) <= mixed <= max(each)
     else:
@@ -246,21 +251,20 @@ def test_made_pictures_follow_the_real_ones(job, make_bars):
     assert with_pictures(plain) is plain
 
 
-def learn(train, val, **options):
+def learn(train, val, balance=None, augmentations=(), **options):
     torch.manual_seed(0)
     model = Compact(2, 16, (8, 8, 8))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
-    history = fit(
-        model, optimizer, train, val, Schedule(3, 16, 0.1), TASKS["binary"], plan=Plan("cpu"), **options
-    ).history
-    return model, history
+    job = Job(train, val, 2, TASKS["binary"], Options(balance=balance), **options)
+    trained = train_network(job, model, optimizer, Schedule(3, 16, 0.1), Plan("cpu"), augmentations=augmentations)
+    return model, trained.history
 
 
 @pytest.mark.parametrize("name", names_that("draws", "weights", "loss"))
 def test_a_balanced_training_resumes_where_an_unbroken_one_ends(name, make_bars, tmp_path):
     train, val = rare_bars(make_bars, 100, 10, 0), make_bars(40, seed=1)
-    options = {"balance": Balance.of(name, train.targets, 2), "augmentations": ("cutmix", "rotation:10")}
+    options = {"balance": name, "augmentations": ("cutmix", "rotation:10")}
     whole, history = learn(train, val, **options)
 
     class StoppedError(Exception):
@@ -282,7 +286,7 @@ def test_oversampling_finds_more_of_the_rare_class(make_bars):
     train, val = rare_bars(make_bars, 300, 6, 0), make_bars(100, seed=1)
     recall = {}
     for name in (None, "oversample"):
-        model, _ = learn(train, val, balance=Balance.of(name, train.targets, 2))
+        model, _ = learn(train, val, balance=name)
         pixels = torch.from_numpy(val.images).permute(0, 3, 1, 2).float() / 255
         with torch.no_grad():
             answers = model.eval()(pixels).argmax(dim=1).numpy()

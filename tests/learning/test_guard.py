@@ -12,10 +12,10 @@ from torch.nn.functional import interpolate
 
 from linnaea.experiments.balancing import augmentation_findings
 from linnaea.learning import trials
+from linnaea.learning.examples import Examples
 from linnaea.learning.least_squares import BIAS_PENALTY, LeastSquares
 from linnaea.learning.rungs import Job, Options
 from linnaea.learning.rungs.guard import choose_augmentations, trials_of
-from linnaea.learning.training import Examples
 from linnaea.learning.trials import Confusion, Trial
 from linnaea.task import TASKS
 

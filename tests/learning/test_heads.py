@@ -12,7 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as cross_entropy
 from sklearn.preprocessing import StandardScaler
 
-from linnaea.learning.heads import LinearHead, choose, fit_path, log_loss, log_losses, squared_hinge
+from linnaea.learning.heads import LinearHead, choose, fit_path
+from linnaea.learning.losses.binary_cross_entropy import binary_cross_entropy
+from linnaea.learning.losses.squared_hinge import squared_hinge
 
 
 def data(classes=4, seed=0, count=400):
@@ -26,7 +28,7 @@ def data(classes=4, seed=0, count=400):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_logistic_head_equals_scikit_learn(strength, classes):
     features, targets = data(classes)
-    (head,) = fit_path(features, targets, classes, loss=log_loss, strengths=[strength], iterations=1000)
+    (head,) = fit_path(features, targets, classes, strengths=[strength], iterations=1000)
     reference = LogisticRegression(C=strength, max_iter=5000, tol=1e-8)
     scaled = StandardScaler().fit_transform(features)
     if classes == 2:  # scikit-learn fits one weight vector for two classes: two opposite ones share the penalty
@@ -69,7 +71,7 @@ def test_svm_head_minimises_the_one_against_the_rest_squared_hinge():
             assert objective(moved, head.bias) >= best * (1 - 1e-4)
 
 
-@pytest.mark.parametrize("loss", [squared_hinge, log_losses])
+@pytest.mark.parametrize("loss", [squared_hinge, binary_cross_entropy])
 def test_what_is_unknown_of_a_label_is_as_if_that_image_were_not_there(loss):
     features, targets = data(2, count=200)
     several = np.stack([targets, 1 - targets], axis=1).astype(np.float32)

@@ -10,15 +10,19 @@ import torch
 from torch import nn
 
 from linnaea.errors import UsageError
+from linnaea.learning.job import Job
+from linnaea.learning.loop import DivergedError
+from linnaea.learning.losses import criterion_for
 from linnaea.learning.planning import measure_training, narrow_maps
 from linnaea.learning.rungs import RUNGS, Options
-from linnaea.learning.training import DivergedError, Schedule, fit
+from linnaea.learning.schedule import Schedule
+from linnaea.learning.supervised import train_network
 from linnaea.models.model import Model
 from linnaea.models.network import Network
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
 
-TASK = TASKS["binary"]
+CRITERION = criterion_for(TASKS["binary"])
 
 
 class Steep(Model):
@@ -51,7 +55,7 @@ def test_measuring_leaves_no_trace(make_bars, reduced):
     model = Network("test_resnet", 2, 32).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
-    plan = measure_training(model, make_bars(40, 32), TASK, 16, images=1000)
+    plan = measure_training(model, make_bars(40, 32), CRITERION, 16, images=1000)
     assert plan.source == "measured"
     assert torch.equal(torch.get_rng_state(), random)
     assert not model.training
@@ -62,14 +66,14 @@ def test_measuring_leaves_no_trace(make_bars, reduced):
 
 def test_all_formats_agree_however_often_a_step_was_taken(make_bars, reduced):
     torch.manual_seed(0)
-    plan = measure_training(Network("test_resnet", 2, 32), make_bars(40, 32), TASK, 16, images=1000)
+    plan = measure_training(Network("test_resnet", 2, 32), make_bars(40, 32), CRITERION, 16, images=1000)
     assert plan.notes == ()
     for seen in plan.measured:
         assert seen.difference < (1e-4 if seen.precision == "float32" else 0.2)
 
 
 def test_gradients_that_are_no_numbers_lead_back_to_float32(make_bars, reduced, caplog):
-    plan = measure_training(Steep(), make_bars(40), TASK, 16, images=1000)
+    plan = measure_training(Steep(), make_bars(40), CRITERION, 16, images=1000)
     assert plan.precision == "float32"
     assert "bfloat16 in channels_last gives NaN or infinity in a step: it is not used." in plan.notes
     assert "gives NaN or infinity in a step" in caplog.text
@@ -77,13 +81,13 @@ def test_gradients_that_are_no_numbers_lead_back_to_float32(make_bars, reduced, 
 
 def test_maps_narrower_than_a_stride_are_not_trained_on_in_16_bits(make_bars, reduced):
     model = Network("test_resnet", 2, 16)
-    plan = measure_training(model, make_bars(40), TASK, 16, images=1000)
+    plan = measure_training(model, make_bars(40), CRITERION, 16, images=1000)
     assert plan.precision == "float32"
     assert plan.notes[0].startswith(
         "bfloat16 in channels_last gives wrong gradients where a stride of 2 meets a feature map 1 w"
     )
     with pytest.raises(UsageError, match=r"bfloat16 gives wrong gradients .*: use --precision float32 or auto\.$"):
-        measure_training(model, make_bars(40), TASK, 16, images=1000, precision="bfloat16")
+        measure_training(model, make_bars(40), CRITERION, 16, images=1000, precision="bfloat16")
 
 
 @pytest.mark.parametrize(
@@ -123,15 +127,9 @@ def test_fit_follows_its_plan(layout, precision, make_bars):
     torch.manual_seed(0)
     model = Watched("test_resnet", 2, 32)
     seen.clear()
-    fit(
-        model,
-        torch.optim.SGD(model.parameters(), 0.01),
-        make_bars(32, 32),
-        make_bars(16, 32, seed=1),
-        Schedule(1, 16, 0.01),
-        TASK,
-        plan=Plan("cpu", precision, memory_format=layout),
-    )
+    job = Job(make_bars(32, 32), make_bars(16, 32, seed=1), 2, TASKS["binary"], Options())
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    train_network(job, model, optimizer, Schedule(1, 16, 0.01), Plan("cpu", precision, memory_format=layout))
     assert set(seen) == {(layout == "channels_last", precision == "bfloat16")}
 
 
@@ -142,9 +140,8 @@ def test_float32_learns_the_same_in_both_memory_formats(make_bars):
         model = Network("test_resnet", 2, 16)
         optimizer = torch.optim.SGD(model.parameters(), 0.01)
         plan = Plan("cpu", memory_format=layout)
-        histories.append(
-            fit(model, optimizer, make_bars(64), make_bars(32, seed=1), Schedule(2, 16, 0.01), TASK, plan=plan)
-        )
+        job = Job(make_bars(64), make_bars(32, seed=1), 2, TASKS["binary"], Options())
+        histories.append(train_network(job, model, optimizer, Schedule(2, 16, 0.01), plan))
     for one, other in zip(*(trained.history for trained in histories), strict=True):
         assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-3)
 
@@ -152,16 +149,9 @@ def test_float32_learns_the_same_in_both_memory_formats(make_bars):
 def test_a_loss_that_diverges_in_a_reduced_format_names_both_ways_out(make_bars):
     model = Steep()
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    job = Job(make_bars(32), make_bars(16, seed=1), 2, TASKS["binary"], Options())
     with pytest.raises(DivergedError, match=r"use a smaller --lr or --precision float32\.$"):
-        fit(
-            model,
-            optimizer,
-            make_bars(32),
-            make_bars(16, seed=1),
-            Schedule(1, 16, 0.01),
-            TASK,
-            plan=Plan("cpu", "bfloat16"),
-        )
+        train_network(job, model, optimizer, Schedule(1, 16, 0.01), Plan("cpu", "bfloat16"))
 
 
 def test_a_memory_limit_halves_the_batch_and_the_run_says_so(job, monkeypatch, tmp_path):

@@ -1,5 +1,7 @@
 """Every rung fits, and what `--model` asks for is what is climbed."""
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +10,15 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from linnaea.errors import LinnaeaError, UsageError
 from linnaea.learning.balance import BALANCERS
-from linnaea.learning.rungs import RUNGS, Options, steps_for
-from linnaea.learning.training import judge
+from linnaea.learning.judging import Judge
+from linnaea.learning.model_names import kind_of
+from linnaea.learning.rungs import RUNGS, Options, Step, require_use_of_loss, steps_for
+from linnaea.models import MODELS, Model
+from linnaea.models.compact import Compact
 from linnaea.models.network import create_body
 from linnaea.models.weights import read_weights
 
@@ -30,6 +36,10 @@ def weights_file(tmp_path_factory) -> Path:
     return path
 
 
+def judged(model, job):
+    return Judge(job.val, job.criterion, 32)(model)
+
+
 @pytest.mark.parametrize("name", list(RUNGS))
 def test_every_rung_fits_and_answers(name, job, make_bars, weights_file):
     rung = RUNGS[name]
@@ -37,7 +47,7 @@ def test_every_rung_fits_and_answers(name, job, make_bars, weights_file):
     if rung.pretrained:
         own = replace(own, weights=read_weights(weights_file))
     fitted = rung.fit(own)
-    found = judge(fitted.model, own.val, own.task, 32, "cpu")
+    found = judged(fitted.model, own)
     assert found.loss == found.loss, "a number"
     assert found.score > (0.4 if name == "majority" else 0.6)
     assert fitted.model.eval()(torch.rand(3, 3, 32, 32)).shape == (3, 2)
@@ -80,6 +90,101 @@ def test_the_ladder_with_weights(weights_file):
 def test_a_network_by_name_is_trained_from_scratch_without_weights():
     (step,), _ = steps_for(NAME, "none")
     assert (step.name, step.network, step.rung) == (NAME, NAME, RUNGS["scratch"])
+
+
+class LeNet(Model):
+    """LeNet-5 (LeCun et al. 1998), as another package would bring it."""
+
+    kind = "lenet5"
+
+    def __init__(self, classes: int, size: int) -> None:
+        super().__init__(classes=classes, size=size)
+        layers = [
+            nn.Conv2d(3, 6, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.Tanh(),
+            nn.AdaptiveAvgPool2d(4),
+        ]
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(256, 84), nn.Tanh())
+        self.classifier = nn.Linear(84, classes)
+
+    def features(self, pixels):
+        return self.body(pixels)
+
+    def head(self, features):
+        return self.classifier(features)
+
+
+def test_a_registered_model_is_trained_by_its_name(job, make_bars):
+    with MODELS.restored():
+        MODELS.register("lenet5", title="LeNet-5", from_scratch=True)(LeNet)
+        (step,), notes = steps_for("lenet5", "none")
+        assert (step.name, step.network, step.rung, notes) == ("lenet5", "lenet5", RUNGS["scratch"], [])
+        own = replace(job, train=make_bars(160, 32), val=make_bars(80, 32, seed=1), network=step.network)
+        fitted = step.rung.fit(own)
+        assert isinstance(fitted.model, LeNet)
+        assert fitted.history
+    with pytest.raises(UsageError, match="unknown model 'lenet5'"):
+        steps_for("lenet5", "none")
+
+
+def test_the_compact_network_can_be_asked_for_by_name(job):
+    (step,), _ = steps_for("compact", "none")
+    fitted = step.rung.fit(replace(job, network=step.network, options=replace(job.options, epochs=1)))
+    assert isinstance(fitted.model, Compact)
+
+
+def test_the_ladder_is_by_cost_whatever_the_order_of_registration():
+    with RUNGS.restored():
+        RUNGS.register("a_dear_one", cost="hours")(RUNGS["hog"])
+        RUNGS.register("a_cheap_one", cost="seconds")(RUNGS["hog"])
+        names = [step.name for step in steps_for("auto", "none")[0]]
+    assert names == ["majority", "a_cheap_one", "hog", "a_dear_one", "scratch"]
+
+
+def test_names_are_told_without_torch():
+    code = """
+import sys
+from linnaea.errors import UsageError
+from linnaea.learning.model_names import kind_of, require_models
+require_models("auto")
+require_models("hog,resnet18,compact,tv_resnext50_32x4d")
+assert [kind_of(name) for name in ("frozen", "compact", "resnet18.a1_in1k")] == ["rung", "model", "network"]
+try:
+    require_models("hog,frozn")
+except UsageError as error:
+    assert "Did you mean 'frozen'" in str(error), error
+else:
+    raise AssertionError("frozn is nothing")
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_every_network_of_timm_is_known_by_its_files():
+    import timm
+
+    assert {name for name in timm.list_models() if kind_of(name) != "network"} == set()
+
+
+def test_fine_tuning_takes_the_head_that_was_just_fitted(job, weights_file, monkeypatch):
+    own = replace(job, weights=read_weights(weights_file), options=replace(job.options, epochs=1))
+    frozen = RUNGS["frozen"].fit(own)
+    before = {name: value.clone() for name, value in frozen.model.state_dict().items()}
+    monkeypatch.setattr("linnaea.learning.rungs.frozen.fit_path", lambda *_, **__: pytest.fail("fitted again"))
+    RUNGS["finetune"].fit(own)
+    assert all(torch.equal(before[name], value) for name, value in frozen.model.state_dict().items())
+    with pytest.raises(pytest.fail.Exception, match="fitted again"):
+        RUNGS["finetune"].fit(replace(own, options=replace(own.options, balance="class_weights")))
+
+
+def test_a_loss_without_a_model_that_learns_is_refused():
+    with pytest.raises(UsageError, match="majority makes no loss small, and 'focal' was given"):
+        require_use_of_loss("focal", [Step("majority", RUNGS["majority"])])
+    require_use_of_loss("focal", [Step(name, RUNGS[name]) for name in ("majority", "hog")])
+    require_use_of_loss(None, [Step("majority", RUNGS["majority"])])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +282,7 @@ def test_both_sides_of_a_picture_are_looked_at_only_where_that_helps(job):
     losses = {}
     for both in (True, False):
         fitted.model.look_at_both_sides(both)
-        losses[both] = judge(fitted.model, job.val, job.task, 32, "cpu").calibrated
+        losses[both] = judged(fitted.model, job).calibrated
     assert note.startswith("Answers are the mean") == (losses[True] < losses[False])
 
 
@@ -201,7 +306,7 @@ def test_without_time_for_a_step_fine_tuning_leaves_the_frozen_backbone_and_says
     fitted = RUNGS["finetune"].fit(own)
     (warning,) = fitted.warnings
     assert "no time for a single step of fine-tuning" in warning
-    assert judge(fitted.model, job.val, job.task, 32, "cpu").score > 0.5
+    assert judged(fitted.model, job).score > 0.5
 
 
 def test_a_training_leaves_time_for_what_comes_afterwards_but_not_too_much(job, weights_file):

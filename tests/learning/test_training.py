@@ -7,8 +7,12 @@ import torch
 
 from linnaea.errors import RunError
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.learning.job import Job, Options
+from linnaea.learning.judging import Judge
+from linnaea.learning.loop import DivergedError
+from linnaea.learning.losses import criterion_for
 from linnaea.learning.schedule import Schedule
-from linnaea.learning.training import DivergedError, fit, judge
+from linnaea.learning.supervised import train_network
 from linnaea.models.compact import Compact
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
@@ -24,10 +28,20 @@ def network(widths=(8, 8, 8)):
     return model, torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True)
 
 
+def train(model, optimizer, examples, val, schedule, *, augmentations=(), label_smoothing=0.0, **more):
+    job = Job(examples, val, 2, TASK, Options(), **more)
+    learnt = {"augmentations": augmentations, "label_smoothing": label_smoothing}
+    return train_network(job, model, optimizer, schedule, PLAN, **learnt)
+
+
 def learn(make_bars, schedule, **options):
     model, optimizer = network()
-    trained = fit(model, optimizer, make_bars(160), make_bars(80, seed=1), schedule, TASK, plan=PLAN, **options)
+    trained = train(model, optimizer, make_bars(160), make_bars(80, seed=1), schedule, **options)
     return model, trained.history
+
+
+def judge(model, examples, batch_size=16):
+    return Judge(examples, criterion_for(TASK), batch_size)(model)
 
 
 def test_it_learns_and_writes_a_row_per_epoch(make_bars):
@@ -35,12 +49,12 @@ def test_it_learns_and_writes_a_row_per_epoch(make_bars):
     model, history = learn(make_bars, Schedule(6, 16, 0.2), on_epoch=rows.append)
     assert rows == history
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
-    assert judge(model, make_bars(80, seed=1), TASK, 32, "cpu").score > 0.9
+    assert judge(model, make_bars(80, seed=1), 32).score > 0.9
 
 
 def test_the_best_epoch_is_what_remains(make_bars):
     model, history = learn(make_bars, Schedule(6, 16, 0.5))
-    kept = judge(model, make_bars(80, seed=1), TASK, 16, "cpu")
+    kept = judge(model, make_bars(80, seed=1))
     assert kept.calibrated == pytest.approx(min(row["val_loss_calibrated"] for row in history), rel=1e-4)
 
 
@@ -81,8 +95,8 @@ def test_a_deadline_ends_the_schedule_and_the_training(make_bars):
 def test_a_training_of_one_step_learns(make_bars):
     model, optimizer = network()
     before = model.classifier.weight.detach().clone()
-    train = make_bars(16)
-    trained = fit(model, optimizer, train, train, Schedule(1, 16, 0.2), TASK, plan=PLAN)
+    few = make_bars(16)
+    trained = train(model, optimizer, few, few, Schedule(1, 16, 0.2))
     assert len(trained.history) == 1
     assert not torch.equal(before, model.classifier.weight) or trained.kept == 0
     assert trained.history[0]["val_loss_calibrated"] != trained.start
@@ -92,9 +106,9 @@ def test_an_over_confident_epoch_is_judged_by_what_it_knows(make_bars):
     """Logits times a hundred have a far higher loss and, at their best temperature, the same."""
     model, _ = network()
     examples = make_bars(50)
-    plain = judge(model, examples, TASK, 16, "cpu")
+    plain = judge(model, examples)
     model.classifier.weight.data *= 100
-    loud = judge(model, examples, TASK, 16, "cpu")
+    loud = judge(model, examples)
     assert loud.loss > plain.loss + 0.1
     assert loud.calibrated == pytest.approx(plain.calibrated, abs=1e-3)
     assert loud.calibrated <= plain.loss
@@ -102,11 +116,11 @@ def test_an_over_confident_epoch_is_judged_by_what_it_knows(make_bars):
 
 def test_weights_that_no_epoch_beats_are_kept_and_told(make_bars):
     model, optimizer = network()
-    train = make_bars(160)
-    fit(model, optimizer, train, train, Schedule(6, 16, 0.2), TASK, plan=PLAN)
+    bars = make_bars(160)
+    train(model, optimizer, bars, bars, Schedule(6, 16, 0.2))
     good = {name: value.clone() for name, value in model.state_dict().items()}
     worst = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1.0)
-    trained = fit(model, worst, train, train, Schedule(1, 16, 50.0), TASK, plan=PLAN)
+    trained = train(model, worst, bars, bars, Schedule(1, 16, 50.0))
     assert trained.kept == 0
     assert trained.loss == trained.start < trained.history[0]["val_loss_calibrated"]
     assert all(torch.equal(good[name], value) for name, value in model.state_dict().items())
@@ -132,7 +146,7 @@ def test_a_checkpoint_brings_everything_back(tmp_path):
     save_checkpoint(tmp_path / "last.safetensors", model, optimizer, {"epoch": 3})
     other, fresh = network((8, 8, 8))
     torch.nn.init.zeros_(other.classifier.weight)
-    assert load_checkpoint(tmp_path / "last.safetensors", other, fresh) == {"epoch": 3}
+    assert load_checkpoint(tmp_path / "last.safetensors", other, fresh) == ({"epoch": 3}, {})
     assert torch.equal(other.classifier.weight, model.classifier.weight)
     found, expected = (chosen.state_dict()["state"] for chosen in (fresh, optimizer))
     assert found.keys() == expected.keys()
@@ -150,7 +164,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
 def test_judge_gives_mean_loss_and_accuracy(make_bars):
     model, _ = network()
     examples = make_bars(50)
-    found = judge(model, examples, TASK, 7, "cpu")
+    found = judge(model, examples, 7)
     loss, accuracy = found.loss, found.score
     with torch.no_grad():
         logits = model(torch.from_numpy(examples.images).permute(0, 3, 1, 2).float() / 255)

@@ -14,8 +14,8 @@ from linnaea.arrays import Float32, Images, Integers
 from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
 from linnaea.learning.balance.balancer import ACTS, BALANCERS, Balancer
+from linnaea.learning.losses.criterion import Criterion
 from linnaea.learning.targets import as_weights, smoothed
-from linnaea.task import Task
 
 ON_VAL = "Because of --balance, every class has the same weight on val when a strength or an epoch is chosen."
 
@@ -55,12 +55,12 @@ class Balance:
         rows: Integers = self._act(targets, np.random.default_rng(seed))
         return rows
 
-    def loss(self, task: Task, logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    def loss(self, criterion: Criterion, logits: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """The mean loss of logits (N, K) against class indices (N,) or class weights (N, K)."""
         if not self._acts_on("weights", "loss"):
-            return task.loss(logits, targets, label_smoothing)
+            return criterion.mean(logits, targets, label_smoothing)
         wanted = as_weights(targets, logits.shape[1])
-        losses = self.head_loss(task.losses)(logits.float(), smoothed(wanted, label_smoothing))
+        losses = self.head_loss(criterion.losses)(logits.float(), smoothed(wanted, label_smoothing))
         return (losses * (wanted @ self._weights.to(logits.device))).mean()
 
     def for_head(self, features: Float32, targets: Integers, seed: int) -> tuple[Float32, Integers, Float32 | None]:

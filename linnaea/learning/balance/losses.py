@@ -8,6 +8,8 @@ from torch.nn import functional
 from linnaea.arrays import Float64
 from linnaea.learning.amounts import Amount
 from linnaea.learning.balance.balancer import BALANCERS, Balancer
+from linnaea.learning.losses.contract import Context
+from linnaea.learning.losses.focal import focal as focal_loss
 
 CONFIDENCE = (
     "Focal loss draws probabilities towards each other; the temperature, fitted afterwards on val, mends that on the "
@@ -24,8 +26,7 @@ def class_weights(counts: npt.NDArray[np.int64], power: float) -> Float64:
 
 def focal(logits: Tensor, wanted: Tensor, shares: Tensor, gamma: float) -> Tensor:
     """Let images count less that are answered with confidence, by (1 - p)^2 (Lin et al. 2017)."""
-    likely = functional.log_softmax(logits, dim=1)
-    return -(wanted * (1 - likely.exp()) ** gamma * likely).sum(dim=1)
+    return focal_loss(logits, wanted, Context(amount=gamma))
 
 
 def logit_adjustment(logits: Tensor, wanted: Tensor, shares: Tensor, strength: float) -> Tensor:

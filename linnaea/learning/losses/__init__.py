@@ -1,10 +1,10 @@
-"""Losses: what a training or the fit of a head makes small, other than the task's usual cross-entropy.
+"""Losses: what a training, or the fit of a head, makes small; one family for every task.
 
-A loss is registered in `LOSSES` with the tasks it is for; it makes a function of logits and targets to the loss of each
-image, so that heads and the training loop use the same one.
+A loss maps logits and targets to the loss of each image. It is registered in `LOSSES` with the tasks it is for and is
+called wherever it was asked for, by the training loop and by heads alike.
 """
 
-from linnaea.learning.losses import tree
-from linnaea.learning.losses.loss import LOSSES, Loss, with_loss
+from linnaea.learning.losses.contract import LOSSES, Context, Loss, require_loss, usual_loss
+from linnaea.learning.losses.criterion import Criterion, criterion_for
 
-__all__ = ["LOSSES", "Loss", "tree", "with_loss"]
+__all__ = ["LOSSES", "Context", "Criterion", "Loss", "criterion_for", "require_loss", "usual_loss"]

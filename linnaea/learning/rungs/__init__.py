@@ -1,12 +1,13 @@
 """The rungs of the ladder: ways to a fitted model, from the cheapest up.
 
-A rung is a function from a `Job` to a `Fitted` model, registered in `RUNGS` with what it needs. Nothing here judges:
-the ladder does that, with intervals, on the validation split.
+A rung is a function from a `Job` to a `Fitted` model, registered in `RUNGS` with what it needs and what it costs.
+Nothing here judges: the ladder does that, with intervals, on the validation split.
 """
 
-from linnaea.learning.rungs import classical, finetune, frozen, scratch
-from linnaea.learning.rungs.balancing import require_one_loss, steps_balanced, with_pictures
-from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Options, Rung, Step, steps_for
+from linnaea.learning.job import Fitted, Job, Options
+from linnaea.learning.rungs.balancing import require_one_loss, require_use_of_loss, steps_balanced, with_pictures
+from linnaea.learning.rungs.contract import RUNGS, Rung
+from linnaea.learning.rungs.steps import Step, steps_for
 
 __all__ = [
     "RUNGS",
@@ -15,11 +16,8 @@ __all__ = [
     "Options",
     "Rung",
     "Step",
-    "classical",
-    "finetune",
-    "frozen",
     "require_one_loss",
-    "scratch",
+    "require_use_of_loss",
     "steps_balanced",
     "steps_for",
     "with_pictures",

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
 from linnaea.learning.balance import ACTS, BALANCERS
-from linnaea.learning.rungs.rung import RUNGS, Job, Rung, Step
-from linnaea.learning.training import Examples
+from linnaea.learning.examples import Examples
+from linnaea.learning.job import Job
+from linnaea.learning.rungs.contract import RUNGS, Rung
+from linnaea.learning.rungs.steps import Step
 
 
 def steps_balanced(steps: Sequence[Step], balance: str | None, *, auto: bool) -> tuple[list[Step], list[str]]:
@@ -54,11 +54,18 @@ def require_one_loss(loss: str | None, balance: str | None) -> None:
         )
 
 
+def require_use_of_loss(loss: str | None, steps: Sequence[Step]) -> None:
+    """Raise UsageError where a loss is asked for and no step learns by one."""
+    if loss is not None and all(step.rung.baseline for step in steps):
+        raise UsageError(
+            f"{', '.join(step.name for step in steps)} makes no loss small, and {loss!r} was given as the loss: leave "
+            "it out, or add a model that learns."
+        )
+
+
 def with_pictures(job: Job) -> Job:
     """The job with the training images that its balancer makes after its own; the job itself if there are none."""
     images, targets = job.balance.pictures(job.train.images, job.train.targets, job.options.seed)
     if not len(targets):
         return job
-    own = job.train
-    more = Examples(np.concatenate([own.images, images]), np.concatenate([own.targets, targets]))
-    return replace(job, train=more)
+    return replace(job, train=job.train.followed_by(Examples(images, targets)))

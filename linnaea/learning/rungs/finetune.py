@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import torch
 
+from linnaea.learning.job import Fitted, Job
+from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.frozen import fit_frozen
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
-from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.learning.schedule import Schedule
-from linnaea.learning.training import Trained, fit
+from linnaea.learning.supervised import Trained, train_network
 from linnaea.models.network import Network
 
 EXAMPLES_SEEN = 18_000
@@ -31,21 +32,14 @@ def fit_finetune(job: Job) -> Fitted:
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
     epochs = options.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EXAMPLES_SEEN / len(job.train))))
     plan = plan_training(job, model, options.batch_size or BATCH_SIZE, epochs)
-    deadline = job.deadline_to_train(model)
-    trained = fit(
+    trained = train_network(
+        job,
         model,
         optimizer,
-        job.train,
-        job.val,
-        Schedule(epochs, plan.batch_size or BATCH_SIZE, rate, patience=4, deadline=deadline),
-        job.task,
-        plan=plan,
+        Schedule(epochs, plan.batch_size or BATCH_SIZE, rate, patience=4, deadline=job.deadline_to_train(model)),
+        plan,
         augmentations=augmentations,
-        balance=job.balance,
         label_smoothing=0.0 if job.task.multilabel else 0.05,
-        seed=options.seed,
-        checkpoints=job.checkpoints,
-        on_epoch=job.on_epoch,
     )
     notes = [*probed.notes, *notes, *filter(None, [kept]), *plan.notes]
     if trained.kept:
@@ -68,6 +62,6 @@ def _not_better(trained: Trained) -> str:
     )
 
 
-RUNGS.register("finetune")(
+RUNGS.register("finetune", title="Fine-tuning", meaning="A pretrained network, all of it trained on.", cost="hours")(
     Rung(fit_finetune, pretrained=True, balances=("draws", "weights", "loss", "pictures"), usual=USUAL)
 )

@@ -2,9 +2,10 @@
 
 from linnaea.arrays import Float32, Targets
 from linnaea.learning.heads import LinearHead, choose, fit_path
+from linnaea.learning.job import Features, Fitted, Job
 from linnaea.learning.ridge import fit_ridge_path, with_scale
 from linnaea.learning.rungs.classical import install
-from linnaea.learning.rungs.rung import RUNGS, Features, Fitted, Job, Rung
+from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.models.embedding import measure_embedding
 from linnaea.models.feature_cache import embed_once, embed_until
 from linnaea.models.network import Network
@@ -14,19 +15,20 @@ MOST_PRODUCTS = 10**10  # of an image, a feature and a class: some minutes of lo
 
 
 def fit_frozen(job: Job) -> Fitted:
-    """Embed every image once, unless it was before, then fit logistic regression along its regularisation path.
+    """Embed every image once, unless it was before, then fit a linear head along its regularisation path.
 
-    It is multinomial or, for several labels, one regression per label.
+    It is logistic regression, multinomial or, for several labels, one per label, unless another loss is asked for. A
+    head that was fitted before, for the same weights in the same ladder, is taken again.
     """
     assert job.weights is not None, "steps_for gives this rung its weights"
     model: Network = job.weights.build(job.classes, job.size).to(job.options.device)
     if job.weights.source not in job.features:
         job.features[job.weights.source] = _features(job, model)
-    known = job.features[job.weights.source]
-    balance = job.balance
-    features, targets, weights = balance.for_head(known.train, known.targets, job.options.seed)
-    heads, remarks = _path(features, targets, weights, job, known.val)
-    best = choose(heads, known.val, job.val.targets, balance.on_val(job.val.targets))
+    known, balance = job.features[job.weights.source], job.balance
+    key = f"{job.weights.source} {job.options.balance} {job.options.loss} {job.options.seed}"
+    if key not in job.heads:
+        job.heads[key] = _head(job, known)
+    best, remarks = job.heads[key]
     install(best, model.classifier)
     notes = [f"The head's strength C = {best.strength:.3g} was chosen on val.", *remarks, *balance.notes]
     notes += known.plan.notes
@@ -42,16 +44,27 @@ def fit_frozen(job: Job) -> Fitted:
     )
 
 
+def _head(job: Job, known: Features) -> tuple[LinearHead, list[str]]:
+    """The best head on val, and remarks on it."""
+    features, targets, weights = job.balance.for_head(known.train, known.targets, job.options.seed)
+    heads, remarks = _path(features, targets, weights, job, known.val)
+    return choose(heads, known.val, job.val.targets, job.balance.on_val(job.val.targets)), remarks
+
+
 def _path(
     features: Float32, targets: Targets, weights: Float32 | None, job: Job, val: Float32
 ) -> tuple[list[LinearHead], list[str]]:
-    """Logistic regressions or, of very many numbers and one label per image, ridge regressions, which is noted."""
-    if targets.ndim == 2 or features.size * job.classes <= MOST_PRODUCTS:
-        loss = job.balance.head_loss(job.task.losses)
+    """Logistic regressions or, of very many numbers and one label per image, ridge regressions, which is noted.
+
+    A loss that was asked for is always the one that is used.
+    """
+    few = targets.ndim == 2 or features.size * job.classes <= MOST_PRODUCTS
+    if few or job.options.loss is not None:
+        loss = job.balance.head_loss(job.criterion.losses)
         return fit_path(features, targets, job.classes, loss=loss, weights=weights, deadline=job.deadline), []
     note = (
         f"{len(features):,} images of {job.classes:,} classes are too many for logistic regression: the head is ridge "
-        "regression in closed form, whatever the loss."
+        "regression in closed form."
     )
     heads = fit_ridge_path(features, targets, job.classes, weights=weights)
     return [with_scale(head, val, job.val.targets) for head in heads], [note]
@@ -72,6 +85,6 @@ def _features(job: Job, model: Network) -> Features:
     return Features(found.features, train.targets[found.rows], val, plan, found.known)
 
 
-RUNGS.register("frozen")(
-    Rung(fit_frozen, pretrained=True, balances=("draws", "weights", "loss", "features", "pictures"))
-)
+RUNGS.register(
+    "frozen", title="Frozen backbone", meaning="A linear head on what a pretrained network sees.", cost="minutes"
+)(Rung(fit_frozen, pretrained=True, balances=("draws", "weights", "loss", "features", "pictures")))

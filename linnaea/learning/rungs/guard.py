@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from linnaea.learning.rungs.rung import Job
+from linnaea.learning.job import Job
 from linnaea.learning.trials import Confusion, Trial, try_augmentations
 
 MOST_NAMED = 2

@@ -1,7 +1,7 @@
 """The plan that a rung trains by, kept beside its checkpoints: a resumed training goes on in the same formats."""
 
+from linnaea.learning.job import Job
 from linnaea.learning.planning import measure_training
-from linnaea.learning.rungs.rung import Job
 from linnaea.models.model import Model
 from linnaea.runtime.files import read_json, write_json
 from linnaea.runtime.plan import Plan
@@ -15,7 +15,7 @@ def plan_training(job: Job, model: Model, batch_size: int, epochs: int) -> Plan:
     plan = measure_training(
         model,
         job.train,
-        job.task,
+        job.criterion,
         batch_size,
         images=epochs * len(job.train),
         given=job.options.batch_size is not None,

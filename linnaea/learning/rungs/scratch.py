@@ -6,15 +6,18 @@ from typing import Any
 import torch
 
 from linnaea.errors import LinnaeaError
+from linnaea.learning.job import Fitted, Job
+from linnaea.learning.judging import Judge
 from linnaea.learning.muon import Muon
+from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
-from linnaea.learning.rungs.rung import RUNGS, Fitted, Job, Rung
 from linnaea.learning.schedule import Schedule
-from linnaea.learning.training import fit, judge
+from linnaea.learning.supervised import train_network
 from linnaea.models.compact import Compact
-from linnaea.models.model import Model
+from linnaea.models.model import MODELS, Model
 from linnaea.models.network import Network
+from linnaea.runtime.plan import Plan
 
 EXAMPLES_SEEN = 450_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
@@ -25,6 +28,7 @@ ORTHOGONAL_RATE = 0.2  # of it, for convolutions whose steps are made orthogonal
 DECAY = 1e-3
 MOMENTUM, ORTHOGONAL_MOMENTUM = 0.85, 0.6
 BIAS_RATE = 32.0  # times faster: the biases of the compact network's norms (Jordan 2024)
+COMPACT = "compact"
 NETWORK_BATCH, NETWORK_RATE = 125, 0.2
 USUAL = ("shift", "flip")
 NOT_BETTER = (
@@ -49,20 +53,14 @@ def fit_scratch(job: Job) -> Fitted:
     batch_size = plan.batch_size or usual_batch
     rate = job.options.learning_rate or usual_rate * (batch_size / largest) ** 0.5
     optimizer = Muon(_groups(model), lr=rate, momentum=MOMENTUM)
-    trained = fit(
+    trained = train_network(
+        job,
         model,
         optimizer,
-        job.train,
-        job.val,
         Schedule(epochs, batch_size, rate, patience=max(5, epochs // 2), deadline=job.deadline_to_train(model)),
-        job.task,
-        plan=plan,
+        plan,
         augmentations=augmentations,
-        balance=job.balance,
         label_smoothing=0.0 if job.task.multilabel else 0.2,
-        seed=job.options.seed,
-        checkpoints=job.checkpoints,
-        on_epoch=job.on_epoch,
     )
     if not trained.history:
         raise LinnaeaError("the time limit left no time for a single training step: set a longer --time-limit.")
@@ -77,7 +75,7 @@ def _both_sides(model: Compact, job: Job, loss: float) -> str:
     """Let the model answer by both sides of an image where that lowers its `loss` on val; says what was done."""
     model.look_at_both_sides()
     counted = job.balance.on_val(job.val.targets)
-    both = judge(model, job.val, job.task, LARGEST_BATCH, job.options.device, counted).calibrated
+    both = Judge(job.val, job.criterion, LARGEST_BATCH, Plan(job.options.device), counted)(model).calibrated
     told = f"the loss on val is {both:.3f} with it and {loss:.3f} without"
     if both < loss:
         return f"Answers are the mean over the image and its mirror image: {told}."
@@ -109,14 +107,18 @@ def _epochs(job: Job) -> int:
 
 
 def _network(job: Job) -> Model:
-    if job.network is not None:
-        return Network(job.network, job.classes, job.size)
-    model = Compact(job.classes, job.size)
-    pictures = torch.from_numpy(job.subset(WHITENING_IMAGES).images).permute(0, 3, 1, 2)
-    model.whiten(pictures.float() / 255)
+    """The network of this name, a registered model or one of timm's; none is named: the compact one."""
+    name = job.network or COMPACT
+    if name not in MODELS:
+        return Network(name, job.classes, job.size)
+    build: Any = MODELS[name]
+    model: Model = build(classes=job.classes, size=job.size)
+    if isinstance(model, Compact):
+        pictures = torch.from_numpy(job.subset(WHITENING_IMAGES).images).permute(0, 3, 1, 2)
+        model.whiten(pictures.float() / 255)
     return model
 
 
-RUNGS.register("scratch")(
+RUNGS.register("scratch", title="From scratch", meaning="A network that has seen no images but these.", cost="hours")(
     Rung(fit_scratch, pretrained=False, balances=("draws", "weights", "loss", "pictures"), usual=USUAL)
 )

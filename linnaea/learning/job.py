@@ -1,26 +1,27 @@
-"""The contract of a rung."""
+"""What a rung is given and what it gives back."""
 
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.errors import UsageError
 from linnaea.learning.balance import Balance
-from linnaea.learning.training import Examples
+from linnaea.learning.examples import Examples
+from linnaea.learning.heads import LinearHead
+from linnaea.learning.losses import Criterion, criterion_for
 from linnaea.learning.trials import Trial
 from linnaea.models.embedding import embed
 from linnaea.models.model import Model
-from linnaea.models.network import require_network
-from linnaea.models.weights import Weights, find_weights
-from linnaea.registry import Registry
+from linnaea.models.weights import Weights
 from linnaea.runtime.plan import SECONDS, Plan
 from linnaea.task import Task
+from linnaea.taxonomy import Taxonomy
 
 TIMED = 16  # images by which the time for what comes after training is told
 EMBEDDING_SHARE = 0.7  # of the time left
@@ -62,9 +63,11 @@ class Options:
 class Job:
     """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
 
-    `names` are those of the classes, where they are known, `afterwards` the number of images that whoever judges and
+    `names` are those of the classes, where they are known, `tree` is the taxonomy they lie in, where there is one,
+    `afterwards` the number of images that whoever judges and
     keeps the model will embed with it before the command ends. For as long as the ladder is climbed, `features`
-    remembers what frozen backbones made of the images, and `trials` what was seen of augmentations.
+    remembers what frozen backbones made of the images, `heads` the best ones on these, with remarks, and `trials` what
+    was seen of augmentations.
     """
 
     train: Examples
@@ -79,10 +82,17 @@ class Job:
     checkpoints: Path | None = None
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
     names: tuple[str, ...] = ()
+    tree: Taxonomy | None = None
     features: dict[str, Features] = field(default_factory=dict)
+    heads: dict[str, tuple[LinearHead, list[str]]] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def criterion(self) -> Criterion:
+        """The loss that was asked for, or the usual one of the task."""
+        return criterion_for(self.task, self.options.loss, self.tree)
+
+    @cached_property
     def balance(self) -> Balance:
         """What is done about the imbalance of the training images."""
         return Balance.of(self.options.balance, self.train.targets, self.classes)
@@ -90,7 +100,7 @@ class Job:
     @property
     def size(self) -> int:
         """Side of the images in pixels."""
-        return int(self.train.images.shape[1])
+        return self.train.size
 
     @property
     def seconds_left(self) -> float:
@@ -140,70 +150,3 @@ class Fitted:
     val_features: npt.NDArray[np.float32] | None = None
     warnings: Sequence[str] = ()
     known: int = 0
-
-
-@dataclass(frozen=True)
-class Rung:
-    """A registered rung: `fit`, and whether it builds on pretrained weights (None: it has no use for them).
-
-    A `baseline` is there to be beaten. `balances` names what balancers can act on here, keys of
-    `linnaea.learning.balance.ACTS`; `usual` the augmentations it trains with unless told otherwise.
-
-    In the automatic ladder stand the rungs without use for weights, then those that need them or, where there are
-    none, those that do without.
-    """
-
-    fit: Callable[[Job], Fitted]
-    pretrained: bool | None
-    baseline: bool = False
-    balances: tuple[str, ...] = ()
-    usual: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a ladder: a rung under the name it has in the run, with the network and weights it uses."""
-
-    name: str
-    rung: Rung
-    network: str | None = None
-    weights: Weights | None = None
-
-
-RUNGS: Registry[Rung] = Registry("rung")
-
-
-def steps_for(model: str, weights: str | Path = "auto") -> tuple[list[Step], list[str]]:
-    """The steps that `--model` and `--weights` ask for, in their order, and notes on the weights found.
-
-    `model` is "auto" (every rung that can be had) or names joined by commas, each a rung or a timm network; a network
-    is fine-tuned when its weights are there and trained from scratch when not. Raises UsageError for an unknown name,
-    and for a rung whose weights cannot be had.
-    """
-    if model == "auto":
-        found, note = find_weights(weights, None)
-        fitting = [(name, rung) for name, rung in RUNGS.items() if rung.pretrained in (None, found is not None)]
-        return [Step(name, rung, weights=found if rung.pretrained else None) for name, rung in fitting], [note]
-    names = [part.strip() for part in model.split(",")]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"the model {twice!r} is given twice: name each model once.")
-    made = [_step(name, weights) for name in names]
-    if str(weights) not in ("auto", "none") and not any(step.weights for step, _ in made):
-        raise UsageError(
-            f"{model} does not use pretrained weights, and --weights is {weights}: leave it out or add frozen."
-        )
-    return [step for step, _ in made], [note for _, note in made if note]
-
-
-def _step(name: str, given: str | Path) -> tuple[Step, str]:
-    if name in RUNGS:
-        if not RUNGS[name].pretrained:
-            return Step(name, RUNGS[name]), ""
-        found, note = find_weights(given, None)
-        if found is None:
-            raise UsageError(f"the rung {name!r} needs pretrained weights. {note} Give a file with --weights.")
-        return Step(name, RUNGS[name], weights=found), note
-    require_network(name, also=["auto", *RUNGS])
-    found, note = find_weights(given, name)
-    return Step(name, RUNGS["finetune" if found else "scratch"], name, found), note

@@ -1,0 +1,93 @@
+"""Random parts of photos that were decoded at a larger size than the network's: a crop costs no sharpness.
+
+A part of an image that was decoded at the network's own size has fewer pixels than the network sees, and enlarging it
+makes none; of an image of twice the side, a part of a quarter of its area still has them all.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from linnaea.arrays import Integers, Targets
+from linnaea.data.images.pixels import Recipe, decode_files
+from linnaea.errors import UsageError
+from linnaea.learning.augmentations import augment
+from linnaea.learning.batches.contract import Epoch
+from linnaea.learning.batches.order import batches_of
+from linnaea.learning.examples import Examples
+from linnaea.runtime.containers import Located
+
+STRETCH = (3 / 4, 4 / 3)  # width to height of a crop (Szegedy et al. 2015)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Batches of images (B, 3, size, size) of uint8, and their targets, from `examples` decoded at a larger size.
+
+    Each image shows a part of its own, of `least_area` to all of it, stretched by up to a third; then come the
+    `augmentations`, and the `layout`. `draw` maps a seed to the rows of an epoch.
+    """
+
+    examples: Examples
+    size: int
+    batch_size: int
+    draw: Callable[[int], Integers]
+    least_area: float = 0.25
+    augmentations: Sequence[str] = ()
+    layout: torch.memory_format = torch.channels_last
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least_area <= 1:
+            raise UsageError(f"least_area is {self.least_area}; expected a share of the image, above 0 and at most 1.")
+        if self.examples.size < self.size:
+            raise UsageError(
+                f"the images were decoded at {self.examples.size} pixels, and the network sees {self.size}: decode "
+                "them at its size or larger."
+            )
+
+    def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
+        """Every row that is drawn once, in random order, and another part of each image in every epoch."""
+        generator = torch.Generator().manual_seed(seed)
+        parts = batches_of(self.draw(seed), self.batch_size, generator, rank, ranks)
+        return Epoch(len(parts), self._batches(parts, generator))
+
+    def _batches(self, parts: Sequence[Integers], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in parts:
+            images, targets = self.examples.batch(rows)
+            cut = cropped(images, self.size, self.least_area, generator)
+            cut, _ = augment(cut, targets, self.augmentations, generator, 0)
+            yield cut.contiguous(memory_format=self.layout), targets
+
+
+def decoded_for_crops(paths: Sequence[Located], targets: Targets, recipe: Recipe, least_area: float) -> Examples:
+    """The photos decoded so large that the smallest square crop still has as many pixels as `recipe` asks for.
+
+    Raises UsageError for photos that cannot be read: those are left out before.
+    """
+    large = replace(recipe, size=math.ceil(recipe.size / math.sqrt(least_area)))
+    decoded = decode_files(paths, large)
+    if decoded.failed:
+        row, reason = next(iter(decoded.failed.items()))
+        raise UsageError(f"{len(decoded.failed)} photos cannot be read (first {paths[row]}: {reason}): leave them out.")
+    return Examples(decoded.images, targets)
+
+
+def cropped(images: Tensor, size: int, least_area: float, generator: torch.Generator) -> Tensor:
+    """A part of each image (N, 3, H, W) of uint8 at a side of `size` pixels; each draws its own."""
+    height, width = images.shape[2:]
+    areas = least_area + (1 - least_area) * torch.rand(len(images), generator=generator)
+    narrowest, widest = (math.log(ratio) for ratio in STRETCH)
+    ratios = (narrowest + (widest - narrowest) * torch.rand(len(images), generator=generator)).exp()
+    places = torch.rand(len(images), 2, generator=generator)
+    tall = ((areas / ratios).sqrt() * height).round().clamp(1, height)
+    wide = ((areas * ratios).sqrt() * width).round().clamp(1, width)
+    tops, lefts = places[:, 0] * (height - tall), places[:, 1] * (width - wide)
+    boxes = torch.stack([tops.round(), lefts.round(), tall, wide], dim=1).int().tolist()
+    parts = torch.empty(len(images), 3, size, size, dtype=images.dtype)
+    for part, image, box in zip(parts, images, boxes, strict=True):
+        part.copy_(functional.resized_crop(image, *box, [size, size], antialias=True))
+    return parts

@@ -1,0 +1,40 @@
+"""Decoded images in memory, augmented at the size at which the network sees them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from linnaea.arrays import Integers
+from linnaea.learning.augmentations import augment
+from linnaea.learning.batches.contract import Epoch
+from linnaea.learning.batches.order import batches_of
+from linnaea.learning.examples import Examples
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Batches of images (B, 3, S, S) of uint8, laid out as `layout` says, and targets (B,) or (B, K).
+
+    `draw` maps a seed to the rows of an epoch; `augmentations` are names of those that change images and leave labels
+    alone.
+    """
+
+    examples: Examples
+    batch_size: int
+    draw: Callable[[int], Integers]
+    augmentations: Sequence[str] = ()
+    layout: torch.memory_format = torch.channels_last
+
+    def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
+        """Every row that is drawn once, in random order."""
+        generator = torch.Generator().manual_seed(seed)
+        parts = batches_of(self.draw(seed), self.batch_size, generator, rank, ranks)
+        return Epoch(len(parts), self._batches(parts, generator))
+
+    def _batches(self, parts: Sequence[Integers], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in parts:
+            images, targets = self.examples.batch(rows)
+            images, _ = augment(images, targets, self.augmentations, generator, 0)
+            yield images.contiguous(memory_format=self.layout), targets

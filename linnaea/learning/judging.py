@@ -1,0 +1,138 @@
+"""What a network is worth on val, and the best weights of a training."""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from linnaea.arrays import Float32
+from linnaea.learning.averaging import Averaged
+from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.learning.examples import Examples
+from linnaea.learning.hooks import Hook, State, resumable
+from linnaea.learning.losses import Criterion
+from linnaea.learning.targets import score
+from linnaea.learning.temperature import best_factor
+from linnaea.runtime.plan import Plan
+
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a network is worth on val: its mean loss, that at its best temperature, and the task's score, 0 to 1."""
+
+    loss: float
+    calibrated: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges networks on examples, images counting by `weights` (N,) (None: all the same), in the formats of a plan."""
+
+    examples: Examples
+    criterion: Criterion
+    batch_size: int
+    plan: Plan = field(default_factory=lambda: Plan("cpu"))
+    weights: Float32 | None = None
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> Judgement:
+        """What a network is worth; it is left in evaluation mode.
+
+        The loss is the one it learns by, and the one at its best temperature is that of the criterion's judge.
+        """
+        network.eval()
+        starts = range(0, len(self.examples), self.batch_size)
+        logits = torch.cat([self._logits(network, slice(start, start + self.batch_size)) for start in starts])
+        targets, counted = torch.from_numpy(self.examples.targets), self.weights
+        if counted is None:
+            loss = float(self.criterion.mean(logits, targets))
+        else:
+            loss = float(torch.from_numpy(counted) @ self.criterion.losses(logits, targets)) / len(targets)
+        _, calibrated = best_factor(self.criterion.judge.losses, logits, targets, weights=counted)
+        return Judgement(loss, calibrated, score(logits.numpy(), self.examples.targets))
+
+    def _logits(self, network: nn.Module, rows: slice) -> Tensor:
+        images, _ = self.examples.batch(rows)
+        pixels = images.to(self.plan.device).float().div_(255).contiguous(memory_format=self.plan.layout)
+        logits: Tensor = network(pixels).cpu().float()
+        return logits
+
+
+@dataclass
+class Judged(Hook):
+    """Judges after every epoch and leaves the best weights in the model, or those it came with where none are better.
+
+    The best are those with the lowest loss on val at its best temperature. Training stops after `patience` epochs
+    without a better one. `metric` names the score in the rows. The best weights lie in `best.safetensors` below
+    `folder` (None: nowhere). With `average`, it is the averaged weights that are judged and kept.
+    """
+
+    judge: Judge
+    metric: str
+    patience: int
+    folder: Path | None = None
+    average: Averaged | None = None
+    best: dict[str, Any] = field(default_factory=dict)
+    _weights: dict[str, Tensor] = field(default_factory=dict)
+    _latest: float = 0.0
+
+    def begin(self, state: State) -> None:
+        """Judge what the training starts from, or bring back the best weights of one that was broken off."""
+        if self.folder is not None and resumable(self.folder):
+            self.best, _ = load_checkpoint(self.folder / BEST, state.model, None)
+            self._weights = _copied(state.model)
+        else:
+            began = time.monotonic()
+            start = self.judge(state.network).calibrated
+            self.best = {"epoch": 0, "loss": start, "start": start, "judging": time.monotonic() - began}
+            self._keep(state)
+        self.seconds = self.best["judging"]
+
+    def figures(self, state: State) -> Mapping[str, float]:
+        """The losses and the score on val."""
+        with self._shown(state.model):
+            found = self.judge(state.network)
+        self._latest = found.calibrated
+        return {
+            "val_loss": found.loss,
+            "val_loss_calibrated": found.calibrated,
+            f"val_{self.metric}": found.score,
+        }
+
+    def after_epoch(self, state: State) -> None:
+        """Keep the weights where they are the best so far, and stop where none were for too long."""
+        if self._latest < self.best["loss"]:
+            self.best |= {"epoch": state.history[-1]["epoch"], "loss": self._latest}
+            with self._shown(state.model):
+                self._keep(state)
+        state.stopping = waited(state.history) >= self.patience
+
+    def end(self, state: State) -> None:
+        """Leave the best weights in the model."""
+        state.model.load_state_dict(self._weights)
+
+    def _keep(self, state: State) -> None:
+        self._weights = _copied(state.model)
+        if self.folder is not None and state.first:
+            save_checkpoint(self.folder / BEST, state.model, None, self.best)
+
+    def _shown(self, model: nn.Module) -> AbstractContextManager[None]:
+        return nullcontext() if self.average is None else self.average.shown(model)
+
+
+def waited(history: list[dict[str, Any]]) -> int:
+    """For how many epochs the loss on val has not fallen below its lowest."""
+    losses = [row["val_loss_calibrated"] for row in history]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

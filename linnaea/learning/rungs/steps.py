@@ -1,0 +1,64 @@
+"""The steps of a ladder, as `--model` and `--weights` ask for them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from linnaea.errors import UsageError
+from linnaea.learning.model_names import kind_of, names_in
+from linnaea.learning.rungs.contract import RUNGS, Rung
+from linnaea.models.model import MODELS
+from linnaea.models.network import require_network
+from linnaea.models.weights import Weights, find_weights
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a ladder: a rung under the name it has in the run, with the network and weights it uses."""
+
+    name: str
+    rung: Rung
+    network: str | None = None
+    weights: Weights | None = None
+
+
+def steps_for(model: str, weights: str | Path = "auto") -> tuple[list[Step], list[str]]:
+    """The steps that `--model` and `--weights` ask for, in their order, and notes on the weights found.
+
+    `model` is "auto", every rung that can be had, the cheapest first, or names joined by commas: each a rung, a
+    registered model, which is trained from scratch, or a timm network, which is fine-tuned when its weights are there
+    and trained from scratch when not. Raises UsageError for an unknown name, and for a rung whose weights cannot be
+    had.
+    """
+    if model == "auto":
+        found, note = find_weights(weights, None)
+        fitting = [(name, rung) for name, rung in RUNGS.items() if rung.pretrained in (None, found is not None)]
+        return [Step(name, rung, weights=found if rung.pretrained else None) for name, rung in fitting], [note]
+    made = [_step(name, weights) for name in names_in(model)]
+    if str(weights) not in ("auto", "none") and not any(step.weights for step, _ in made):
+        raise UsageError(
+            f"{model} does not use pretrained weights, and --weights is {weights}: leave it out or add frozen."
+        )
+    return [step for step, _ in made], [note for _, note in made if note]
+
+
+def _kind(name: str) -> str:
+    """As `kind_of`, of members that were registered while the program runs as well."""
+    if name in RUNGS:
+        return "rung"
+    return "model" if name in MODELS and MODELS.about(name).capabilities.get("from_scratch") else kind_of(name)
+
+
+def _step(name: str, given: str | Path) -> tuple[Step, str]:
+    kind = _kind(name)
+    if kind == "model":
+        return Step(name, RUNGS["scratch"], name), ""
+    if kind == "network":
+        require_network(name)
+        found, note = find_weights(given, name)
+        return Step(name, RUNGS["finetune" if found else "scratch"], name, found), note
+    if not RUNGS[name].pretrained:
+        return Step(name, RUNGS[name]), ""
+    found, note = find_weights(given, None)
+    if found is None:
+        raise UsageError(f"the rung {name!r} needs pretrained weights. {note} Give a file with --weights.")
+    return Step(name, RUNGS[name], weights=found), note

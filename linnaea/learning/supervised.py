@@ -1,0 +1,74 @@
+"""A training from labels: the loop with the job's images, its loss, and the weights that are best on val."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from linnaea.learning.batches import InMemory
+from linnaea.learning.hooks import Hook, Kept, Told
+from linnaea.learning.job import Job
+from linnaea.learning.judging import Judge, Judged
+from linnaea.learning.loop import Loop
+from linnaea.learning.objectives.mixing import parted
+from linnaea.learning.objectives.supervised import Supervised
+from linnaea.learning.schedule import Schedule
+from linnaea.models.model import Model
+from linnaea.runtime.machine import prepare_processor
+from linnaea.runtime.plan import Plan
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
+FORMATS: "dict[str, Any]" = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # Fabric's names
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training went: a row per epoch, and the number of the epoch whose weights were kept.
+
+    `kept` is 0 where no epoch beat the weights it came with; `loss` is that of the kept weights on val and `start` that
+    of the first ones, both at their best temperature.
+    """
+
+    history: list[dict[str, Any]]
+    kept: int
+    loss: float
+    start: float
+
+
+def train_network(
+    job: Job,
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    plan: Plan,
+    *,
+    augmentations: Sequence[str] = (),
+    label_smoothing: float = 0.0,
+) -> Trained:
+    """Train `model` in place on the job's images, leave in it its best weights, and return how it went.
+
+    The best weights are those of the epoch with the lowest loss on val at its best temperature, or those it came with
+    when no epoch beats them. Training resumed from the job's checkpoints goes on exactly as it would have. Raises
+    DivergedError when the loss becomes infinite or NaN.
+    """
+    prepare_processor()
+    fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
+    balance, seed = job.balance, job.options.seed
+    changing, mixing = parted(augmentations)
+    batches = InMemory(
+        job.train,
+        schedule.batch_size,
+        draw=lambda epoch_seed: balance.rows(job.train.targets, epoch_seed),
+        augmentations=changing,
+        layout=plan.layout,
+    )
+    objective = Supervised(job.criterion, balance, label_smoothing, mixing)
+    judge = Judge(job.val, job.criterion, schedule.batch_size, plan, balance.on_val(job.val.targets))
+    judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints)
+    hooks: list[Hook] = [Told(job.on_epoch), judged, *([Kept(job.checkpoints)] if job.checkpoints else [])]
+    loop = Loop(fabric, batches, objective, schedule, hooks, seed)
+    history = loop.run(model.to(memory_format=plan.layout), optimizer)
+    return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"])

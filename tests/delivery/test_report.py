@@ -14,9 +14,13 @@ from PIL import Image
 
 from linnaea.delivery.report import write_report
 from linnaea.delivery.report.charts import Rung, ladder_chart
+from linnaea.delivery.report.folder import Part
+from linnaea.delivery.report.found import listed
+from linnaea.delivery.report.pages import PAGES
 from linnaea.delivery.report.pictures import SIDE, picture
 from linnaea.delivery.report.words import SPACE, duration, estimate, metric_named, moment, number, percent
 from linnaea.errors import RunError
+from linnaea.finding import Finding
 
 TITLES = (
     "Verdict", "The ladder", "The figures", "Class by class", "What it confuses", "Confidence", "How it learned",
@@ -95,6 +99,32 @@ def test_verdict_comes_first_and_is_made_of_facts(finished_run: Path):
     assert "The data audit raised 2 warnings." in text
     assert "1 class of 6 has fewer than 10 test images." in text
     assert text.index("Verdict") < text.index("The frozen rung") < text.index("Every way of building")
+
+
+def test_a_page_registers_like_any_member(finished_run: Path):
+    with PAGES.restored():
+
+        @PAGES.register("weather", title="The weather", order=15, draws=("per_hour",))
+        def weather(material):
+            """What the weather was like."""
+            return listed(material.folder, Part([Finding("rain", "It rained on 3 images.")]))
+
+        PAGES.register("silent", title="Nothing to say", order=16)(lambda material: None)
+        PAGES.register("other", title="Of another task", order=17, tasks=("multilabel",))(weather)
+        page = page_of(finished_run)
+    headings = [text for level, text in page.headings if level == 2]
+    assert headings == [*TITLES[:2], "The weather", *TITLES[2:]]
+    assert "The weather It rained on 3 images." in page.text.replace(" rain ", " ").replace(" info ", " ")
+    assert ("a", {"href": "#weather"}) in page.tags
+
+
+def test_what_a_page_draws_is_not_listed_again(finished_run: Path):
+    path = finished_run / "findings" / "test.json"
+    path.write_text(json.dumps([*json.loads(path.read_text()), {"name": "per_hour", "summary": "Noon is worst."}]))
+    assert "Further findings" in page_of(finished_run).text
+    with PAGES.restored():
+        PAGES.register("hours", title="Hour by hour", draws=("per_hour",))(lambda material: None)
+        assert "Further findings" not in page_of(finished_run).text
 
 
 def promise(name: str, summary: str, severity: str = "info") -> dict:

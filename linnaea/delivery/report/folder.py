@@ -35,11 +35,15 @@ OPENSET = "openset"  # what was seen of unknown images
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a report: its content, or the sentence that says why it is missing; `expected` when that is no gap."""
+    """A piece of a report: its content, or the sentence that says why it is missing; `expected` when that is no gap.
+
+    `partly` says that some of the content is missing.
+    """
 
     content: Any = None
     missing: str = ""
     expected: bool = False
+    partly: bool = False
 
 
 def mapping(value: Any) -> dict[str, Any]:

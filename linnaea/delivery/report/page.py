@@ -1,97 +1,81 @@
-"""The page: the sections of a report put into the template."""
+"""The report: its pages one after the other in one file."""
 
-from collections.abc import Sequence
-from functools import cache, partial
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from linnaea.dataset import Dataset
-from linnaea.delivery.report import origins, sections, tables, words
-from linnaea.delivery.report.decision import decision_sections
-from linnaea.delivery.report.folder import Folder, Part, mapping
-from linnaea.delivery.report.labels import label_sections
-from linnaea.delivery.report.strangers import stranger_sections
-from linnaea.delivery.report.tree import tree_sections
-from linnaea.delivery.report.verdict import verdict_of
+from linnaea.delivery.report import tables, words
+from linnaea.delivery.report.folder import Folder, Part
+from linnaea.delivery.report.found import shown
+from linnaea.delivery.report.pages import PAGES, Material
 from linnaea.finding import SEVERITIES, Finding
+from linnaea.registry import About
 from linnaea.runtime.neutral import neutral_lines
+from linnaea.task import TASKS
 
 MOST_CLASSES = 12
-SECTIONS = {
-    "ladder": "The ladder",
-    "metrics": "The figures",
-    "decision": "Yes or no",
-    "tree": "The tree",
-    "classes": "Class by class",
-    "confusion": "What it confuses",
-    "labels": "Label by label",
-    "together": "What comes together",
-    "reliability": "Confidence",
-    "curves": "How it learned",
-    "mistakes": "Worst mistakes",
-    "answers": "How it answers",
-    "strangers": "What it does not know",
-    "splits": "The data",
-    "audit": "Data audit",
-    "left_out": "Left out",
-    "export": "Export",
-    "made": "How it was made",
-    "card": "Model card",
-}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A page as the template takes it: its name, its heading, its content and what draws it."""
+
+    id: str
+    title: str
+    part: Part
+    template: Template
 
 
 def render(run: Path) -> str:
     """The report of a run folder as HTML; raises RunError when there is no run.json in it."""
-    folder = Folder(run)
-    evaluation = tables.evaluation_of(folder)
-    ladder = folder.csv("ladder.csv")
-    manifest = folder.read("manifest.csv", partial(origins.read_manifest, several=folder.several))
-    audit = folder.findings("audit")
-    export = folder.findings("export", "The classifier was not exported, or not from this run folder.")
-    classifier = folder.json("model/classifier.json")
-    verdict = verdict_of(folder, evaluation, ladder, audit, export)
-    parts = {
-        "ladder": sections.ladder_section(ladder),
-        "metrics": sections.metrics_section(folder, evaluation),
-        **decision_sections(folder, evaluation, classifier),
-        **tree_sections(folder, evaluation),
-        **_evaluated(folder, evaluation, classifier),
-        "curves": sections.curves_section(folder),
-        "answers": sections.answers_section(evaluation, classifier, several=folder.several),
-        **stranger_sections(folder, classifier),
-        "splits": sections.splits_section(folder, manifest),
-        "audit": sections.findings_section(folder, audit),
-        "left_out": manifest if manifest.missing else Part(manifest.content.left_out),
-        "export": sections.findings_section(folder, export),
-        "made": Part(sections.made_section(folder)),
-        "card": Part(sections.card_section(folder, evaluation, mapping(classifier.content), verdict.summary)),
-    }
-    further = sections.further_findings(folder, evaluation)
-    titles = {name: title for name, title in SECTIONS.items() if name in parts}
-    gaps = [name for name in titles if parts[name].missing and not parts[name].expected]
-    holes = {"answers": [classifier, evaluation.finding("answers")], "splits": [manifest], "card": [classifier]}
-    partly = [name for name, pieces in holes.items() if name not in gaps and any(piece.missing for piece in pieces)]
-    context = {"folder": folder, "evaluation": evaluation, "verdict": verdict, "parts": parts, "further": further}
+    material = Material.of(Folder(run))
+    drawn = list(_drawn(material))
+    gaps = [page for page in drawn if page.part.missing and not page.part.expected]
+    partly = [page for page in drawn if page.part.partly and page not in gaps]
     return (
         _environment()
         .get_template("template.html")
         .render(
-            **context,
-            titles=titles,
+            folder=material.folder,
+            evaluation=material.evaluation,
+            verdict=material.verdict,
+            classifier=material.classifier,
+            seal=material.seal,
+            pages=drawn,
             gaps=gaps,
             partly=partly,
-            made=parts["made"].content,
-            card=parts["card"].content,
-            classifier=classifier,
         )
     )
 
 
-def _evaluated(folder: Folder, evaluation: tables.Evaluation, classifier: Part) -> dict[str, Part]:
-    if folder.several:
-        return label_sections(folder, evaluation)
-    return sections.evaluated_sections(folder, evaluation, classifier)
+def _drawn(material: Material) -> Iterator[Drawn]:
+    known = material.folder.dataset.get("task")
+    task = known if known in TASKS else "multiclass"  # where run.json was cut off
+    for name, page in PAGES.items():
+        about = PAGES.about(name)
+        tasks = about.capabilities.get("tasks")
+        if isinstance(tasks, tuple) and task not in tasks:
+            continue
+        part = page(material)
+        if part is not None:
+            yield Drawn(name, about.title, part, _template(about))
+
+
+def _template(about: About) -> Template:
+    """The template beside the module of a page, else the one that lists findings."""
+    file = getattr(sys.modules.get(about.module), "__file__", None)  # a notebook has none
+    own = Path(file or __file__).with_name(f"{about.name}.html")
+    return _read(own if own.is_file() else Path(__file__).parent / "pages" / "findings.html")
+
+
+@cache
+def _read(path: Path) -> Template:
+    return _environment().from_string(path.read_text(encoding="utf-8") + "\n")
 
 
 def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
@@ -112,7 +96,7 @@ def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
             worst=ordered[0].severity if ordered else "info",
             headline=f"{words.counted(grave, 'thing')} to look at before training." if grave else "Nothing stands out.",
             facts=facts,
-            shown=[sections.shown(dataset.root, finding) for finding in ordered],
+            shown=[shown(dataset.root, finding) for finding in ordered],
         )
     )
 

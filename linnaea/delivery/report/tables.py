@@ -19,9 +19,6 @@ from linnaea.delivery.report.words import (
 )
 from linnaea.finding import Finding, promises_in
 
-DRAWN = (
-    "per_class", "confusion", "per_label", "co_occurrence", "reliability", "mistakes", "answers", "unreadable"
-)  # fmt: skip
 MOST_CLASSES = 30
 MOST_CONFUSIONS = 8
 NO_ANSWER = "no answer"

@@ -144,6 +144,12 @@ def estimate(entry: Mapping[str, Any], metric: Metric) -> str:
     return figure(entry.get("value"), metric) + (f" ({interval})" if interval else "")
 
 
+def interval(row: Mapping[str, Any], low: str, high: str) -> tuple[float, float] | None:
+    """The two limits that a row has under these names; None where it lacks one."""
+    lo, hi = number(row.get(low)), number(row.get(high))
+    return None if lo is None or hi is None else (lo, hi)
+
+
 def limits(row: Mapping[str, Any], name: str) -> str:
     """The interval of a share in a row, from the columns `<name>_lo` and `<name>_hi`, a dash where there is none."""
     return bounds({"lo": row.get(f"{name}_lo"), "hi": row.get(f"{name}_hi")}, SHARE) or NOTHING

@@ -4,23 +4,25 @@ from typing import Any
 
 from linnaea.delivery.report import origins
 from linnaea.delivery.report.charts import BandPoint, band_chart
-from linnaea.delivery.report.folder import Folder, Part, mapping
+from linnaea.delivery.report.folder import Part
+from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.tables import Evaluation
 from linnaea.delivery.report.words import NOTHING, SHARE, bounds, cell, decimal, number, percent
 from linnaea.finding import Finding
 
-DRAWN = ("roc", "precision_recall", "operating_points")
+CURVES = ("roc", "precision_recall")
 FIGURES = ("sensitivity", "specificity", "ppv", "npv")
 
 
-def decision_sections(folder: Folder, evaluation: Evaluation, classifier: Part) -> dict[str, Part]:
-    """The section `decision` of a run with two classes; nothing for any other."""
-    if folder.dataset.get("task") != "binary":
-        return {}
+@PAGES.register(
+    "decision", title="Yes or no", order=30, tasks=("binary",), draws=("roc", "precision_recall", "operating_points")
+)
+def decision(material: Material) -> Part:
+    """Between two classes: where the threshold lies, and what others would do."""
+    folder, evaluation, described = material.folder, material.evaluation, material.described
     points = evaluation.finding("operating_points")
     if points.missing:
-        return {"decision": points}
-    described = mapping(classifier.content)
+        return points
     classes = origins.classes_of(folder, described)
     content = {
         "summary": points.content.summary,
@@ -28,9 +30,9 @@ def decision_sections(folder: Folder, evaluation: Evaluation, classifier: Part) 
         "how": origins.threshold_sentence(described),
         "rows": [_row(row) for row in points.content.rows],
         "charts": _charts(evaluation, classes),
-        "tables": [_table(part.content) for name in DRAWN[:2] if not (part := evaluation.finding(name)).missing],
+        "tables": [_table(part.content) for name in CURVES if not (part := evaluation.finding(name)).missing],
     }
-    return {"decision": Part(content)}
+    return Part(content)
 
 
 def _row(row: Any) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def _row(row: Any) -> dict[str, Any]:
 
 
 def _charts(evaluation: Evaluation, classes: list[str]) -> list[str]:
-    roc, precision_recall = (evaluation.finding(name) for name in DRAWN[:2])
+    roc, precision_recall = (evaluation.finding(name) for name in CURVES)
     charts = []
     if not roc.missing:
         points, own = _points(roc.content, "false_positive_rate", "sensitivity")

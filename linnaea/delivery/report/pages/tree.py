@@ -2,32 +2,31 @@
 
 from typing import Any
 
-from linnaea.delivery.report.folder import Folder, Part
-from linnaea.delivery.report.tables import Evaluation, bar
+from linnaea.delivery.report.folder import Part
+from linnaea.delivery.report.pages.contract import PAGES, Material
+from linnaea.delivery.report.tables import bar
 from linnaea.delivery.report.words import SHARE, bounds, decimal, number, percent, whole
 from linnaea.finding import Finding
 
-DRAWN = ("tree", "levels")
 MOST_NODES = 150
 SHARES = ("recall", "precision")
 
 
-def tree_sections(folder: Folder, evaluation: Evaluation) -> dict[str, Part]:
-    """The section `tree` of a run whose classes lie below groups; nothing for any other."""
-    if not folder.in_tree:
-        return {}
-    tree, levels = (evaluation.finding(name) for name in DRAWN)
-    if tree.missing:
-        return {"tree": tree}
-    shown = _from_the_top(tree.content)
+@PAGES.register("tree", title="The tree", order=40, tasks=("hierarchical",), draws=("tree", "levels"))
+def tree(material: Material) -> Part:
+    """The nodes of the taxonomy from the top, with how well each is found, and the levels."""
+    nodes, levels = (material.evaluation.finding(name) for name in ("tree", "levels"))
+    if nodes.missing:
+        return nodes
+    shown = _from_the_top(nodes.content)
     content = {
-        "summary": tree.content.summary,
-        "rows": [_row(row, tree.content.count) for row in shown],
-        "left_out": len(tree.content.rows) - len(shown),
+        "summary": nodes.content.summary,
+        "rows": [_row(row, nodes.content.count) for row in shown],
+        "left_out": len(nodes.content.rows) - len(shown),
         "levels": [] if levels.missing else [_level(row) for row in levels.content.rows],
         "levels_summary": "" if levels.missing else levels.content.summary,
     }
-    return {"tree": Part(content)}
+    return Part(content)
 
 
 def _from_the_top(finding: Finding) -> list[Any]:

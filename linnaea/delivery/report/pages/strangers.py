@@ -5,7 +5,8 @@ from typing import Any
 
 from linnaea.delivery.report.charts import Heap, heaps_chart
 from linnaea.delivery.report.folder import OPENSET, Folder, Part, mapping
-from linnaea.delivery.report.sections import illustrated
+from linnaea.delivery.report.found import illustrated
+from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import NOTHING, bounds, cell, figure, metric_named, number, whole
 from linnaea.finding import Finding
 
@@ -15,20 +16,22 @@ FIGURES = ("auroc", "aupr", "fpr_at_95_tpr", "oscr")
 MOST_PICTURES = 12
 
 
-def stranger_sections(folder: Folder, classifier: Part) -> dict[str, Part]:
-    """The section `strangers` of a run that was shown unknown images; nothing for any other."""
+@PAGES.register("strangers", title="What it does not know", order=130)
+def strangers(material: Material) -> Part | None:
+    """How far unknown images lie from known ones; only of a run that was shown some."""
+    folder = material.folder
     names = folder.named_findings(OPENSET)
     if not names:
-        return {}
+        return None
     parts = [folder.findings(name) for name in names]
     missing = " ".join(part.missing for part in parts if part.missing)
-    threshold = number(mapping(mapping(classifier.content).get("policy")).get("ood_threshold"))
+    threshold = number(mapping(material.described.get("policy")).get("ood_threshold"))
     shown = [
         _shown(folder, _Group(place, name, threshold), part.content)
         for place, (name, part) in enumerate(zip(names, parts, strict=True))
         if not part.missing
     ]
-    return {"strangers": Part(shown, "" if shown else missing)}
+    return Part(shown, "" if shown else missing)
 
 
 @dataclass(frozen=True)

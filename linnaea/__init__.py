@@ -1,60 +1,14 @@
 """Linnaea: a folder of images in, a classifier you can defend out.
 
-Nothing heavy is imported before it is used: `import linnaea` loads neither torch nor numpy.
+Nothing heavy is imported before it is used: `import linnaea` loads neither torch nor numpy. The verbs, such as
+`linnaea.train`, are made from their functions in `linnaea.verbs`; what type checkers and editors see of them is written
+to `__init__.pyi` by `python -m linnaea.verbs.stub`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from linnaea.runtime.lazily import lazily
 
-if TYPE_CHECKING:
-    __version__: str
-    from linnaea.classifier import Classifier, load
-    from linnaea.dataset import Dataset
-    from linnaea.errors import LinnaeaError
-    from linnaea.estimator import ImageClassifier
-    from linnaea.finding import Estimate, Finding
-    from linnaea.predictions import Predictions
-    from linnaea.run import Run
-    from linnaea.verbs.adapt_prior import adapt_prior
-    from linnaea.verbs.audit import audit
-    from linnaea.verbs.check_split import check_split
-    from linnaea.verbs.compare import compare
-    from linnaea.verbs.convert import convert
-    from linnaea.verbs.datasheet import datasheet
-    from linnaea.verbs.diff import diff
-    from linnaea.verbs.discover import discover
-    from linnaea.verbs.evaluate import evaluate
-    from linnaea.verbs.export import export
-    from linnaea.verbs.folds import folds
-    from linnaea.verbs.grow import grow
-    from linnaea.verbs.predict import predict
-    from linnaea.verbs.preview import preview
-    from linnaea.verbs.read import read
-    from linnaea.verbs.report import report
-    from linnaea.verbs.split import split
-    from linnaea.verbs.train import train
-
-_VERBS = (
-    "adapt_prior",
-    "audit",
-    "check_split",
-    "compare",
-    "convert",
-    "datasheet",
-    "diff",
-    "discover",
-    "evaluate",
-    "export",
-    "folds",
-    "grow",
-    "predict",
-    "preview",
-    "read",
-    "report",
-    "split",
-    "train",
-)
 _HOMES = {
     "Classifier": "linnaea.classifier",
     "Dataset": "linnaea.dataset",
@@ -65,40 +19,7 @@ _HOMES = {
     "Predictions": "linnaea.predictions",
     "Run": "linnaea.run",
     "load": "linnaea.classifier",
-    **{verb: f"linnaea.verbs.{verb}" for verb in _VERBS},
 }
-
-__all__ = [
-    "Classifier",
-    "Dataset",
-    "Estimate",
-    "Finding",
-    "ImageClassifier",
-    "LinnaeaError",
-    "Predictions",
-    "Run",
-    "adapt_prior",
-    "audit",
-    "check_split",
-    "compare",
-    "convert",
-    "datasheet",
-    "diff",
-    "discover",
-    "evaluate",
-    "export",
-    "folds",
-    "grow",
-    "load",
-    "predict",
-    "preview",
-    "read",
-    "report",
-    "split",
-    "train",
-]
-
-
 _member = lazily(__name__, _HOMES)
 
 
@@ -107,8 +28,20 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("linnaea")
-    return _member(name)
+    if name == "__all__":
+        return __dir__()
+    if name.startswith("_") or name in _HOMES:
+        return _member(name)
+    from linnaea.verbs.calling import in_python
+    from linnaea.verbs.contract import VERBS
+
+    if name not in VERBS:
+        return _member(name)
+    verb = globals()[name] = in_python(name, VERBS[name])
+    return verb
 
 
 def __dir__() -> list[str]:
-    return __all__
+    from linnaea.verbs.contract import VERBS
+
+    return sorted([*_HOMES, *VERBS])

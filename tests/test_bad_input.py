@@ -519,7 +519,7 @@ def test_there_must_be_images(refused, linnaea, finished, tmp_path):
     refused("predict", finished, "gone.png", words=["1 of the paths do not exist: gone.png", "expected image files"])
     outcome = linnaea("predict", finished)
     assert outcome.code == USAGE
-    assert "images" in outcome.err
+    assert "IMAGES" in outcome.err
 
 
 def test_an_unreadable_image_is_answered_with_its_reason(linnaea, finished, tmp_path):

@@ -118,7 +118,7 @@ def test_resume_without_a_folder_finds_the_unfinished_run(photos, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ln.LinnaeaError, match="no unfinished run"):
         ln.train(photos, model="majority,hog", weights="none", resume=True)
-    from linnaea.verbs import train as training
+    from linnaea.experiments import training
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -133,7 +133,7 @@ def test_resume_without_a_folder_finds_the_unfinished_run(photos, tmp_path, monk
 
 
 def test_a_run_is_not_resumed_with_other_weights_or_sizes(photos, tmp_path, monkeypatch):
-    from linnaea.verbs import train as training
+    from linnaea.experiments import training
 
     def stop(*_):
         raise KeyboardInterrupt

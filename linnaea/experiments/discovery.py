@@ -1,4 +1,4 @@
-"""`discover`: what a classifier calls unfamiliar, grouped into proposals for new classes."""
+"""What a classifier calls unfamiliar, grouped into proposals for new classes."""
 
 import logging
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linnaea.classifier import Classifier
+from linnaea.classifier import Classifier, load
 from linnaea.data.images.decoding import UnreadableError
 from linnaea.data.images.pixels import decode_files, read_content
 from linnaea.data.writers.names import Names, safe
 from linnaea.delivery.sheet import Strip, write_sheet
-from linnaea.errors import DataError
+from linnaea.errors import DataError, UsageError
 from linnaea.evidence.openset import Known
 from linnaea.evidence.openset.grouping import Grouping, group_strangers
 from linnaea.experiments.embedded_files import Embedded, embed_files
@@ -23,10 +23,10 @@ from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import Predictions, label_text
 from linnaea.run import Run
 from linnaea.runtime.containers import MARK, Located
+from linnaea.runtime.files import whole_folder
 
 logger = logging.getLogger("linnaea")
 NAME = "discovered"
-SMALLEST = 5
 MOST_GROUPED, MOST_KNOWN = 4_000, 2_000
 SHOWN = 8
 
@@ -159,3 +159,28 @@ def _how_apart(grouping: Grouping) -> str:
         f"The silhouette of the groups is {grouping.silhouette:.2f}; dividing a known class into as many groups gives "
         f"{grouping.within:.2f} at most. Groups are proposals: look at them before you name them."
     )
+
+
+def discover_classes(opened: Run, images: Sequence[Located], place: Path, smallest: int) -> Discovery:
+    """Group what the run's classifier calls unfamiliar, and copy each group to `place`; see `linnaea.discover`."""
+    opened.require_finished()
+    classifier = load(opened.model_folder)
+    if classifier.familiarity is None or classifier.policy.ood_threshold is None:
+        raise UsageError(
+            f"nothing is unfamiliar to {opened.folder}: it has no familiarity score. Train it with --ood auto and "
+            "another model."
+        )
+    with opened.locked(), whole_folder(place) as folder:
+        strangers = unfamiliar_images(opened, classifier, images)
+        grouping = grouped(opened, classifier, strangers.embedded.features, smallest)
+        if not (grouping.groups >= 0).any():
+            raise DataError(
+                f"{len(strangers.paths)} of {strangers.asked} images count as unfamiliar, and no group of them has "
+                f"{smallest}: give more images. Images that you can name yourself may be given to `linnaea grow` at "
+                "once, in a folder per class."
+            )
+        rows = copied(strangers, grouping, folder)
+    sheet = contact_sheet(classifier, strangers, grouping, place.with_name(f"{place.name}.png"))
+    finding = discovery_finding(strangers, grouping, rows, place)
+    opened.write_findings(NAME, [finding])
+    return Discovery(place, sheet, finding)

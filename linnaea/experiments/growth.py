@@ -1,9 +1,11 @@
-"""`grow`: the classifier of a run learns further classes; what it sees with stays as it is."""
+"""The classifier of a run learns further classes; what it sees with stays as it is."""
 
 import logging
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,25 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from linnaea.classifier import Classifier
+from linnaea.classifier import Classifier, load
 from linnaea.dataset import MANIFEST, Dataset, Excluded
+from linnaea.delivery.card import write_card
+from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
+from linnaea.evidence.calibration import Aims
 from linnaea.evidence.differences import change_of
 from linnaea.evidence.uncertainty import sample_of
-from linnaea.experiments.run_life import free_folder
+from linnaea.experiments.conclusion import conclude
+from linnaea.experiments.examples import examples_job
+from linnaea.experiments.ladder import climb
+from linnaea.experiments.preparation import Prepared, prepare
+from linnaea.experiments.run_life import begun, free_folder, freeze, timed
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
-from linnaea.learning.rungs import Fitted, Job
+from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.model import Model
-from linnaea.run import Run
+from linnaea.run import Run, now
 from linnaea.statistics.intervals import estimate
 from linnaea.task import TASKS, infer_task
 
@@ -122,3 +131,83 @@ def cost_finding(old: Run, new: Run, before: Sequence[str]) -> Finding:
 
 def _mean(values: Any) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A run that is to learn more: its classifier, its images and the new ones together, and the arguments it keeps."""
+
+    run: Run
+    classifier: Classifier
+    dataset: Dataset
+    seed: int
+    kept: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run, given: Dataset) -> "Growth":
+        """Of a run and images with labels; raises UsageError where it cannot learn them."""
+        run.require_finished()
+        classifier, record = load(run.model_folder), run.record()
+        require_growable(classifier, given)
+        _warn_of_unnamed(given)
+        both = united(run.dataset(), given)
+        kept = {name: record["arguments"].get(name) for name in (*AIMS, "ood", "duplicates")}
+        if kept["aim"] is not None and both.task != "binary":
+            kept["aim"] = None
+            logger.warning("The aim of the run is dropped: it was for two classes, and now there are more.")
+        return cls(run, classifier, both, record["seed"], kept)
+
+    @property
+    def aims(self) -> Aims:
+        """What the run promised."""
+        return Aims(**{name: self.kept[name] for name in AIMS if self.kept[name] is not None})
+
+
+def carry_out(growth: Growth, folder: Path, given: Dataset, started: float) -> Classifier:
+    """Fit the head again, conclude and report, in a new run of this folder."""
+    old = growth.run
+    arguments = {"grown_from": str(old.folder.resolve()), "data": str(given.root.resolve()), "seed": growth.seed}
+    with begun(folder, freeze(growth.dataset, {**arguments, **growth.kept}), resume=False) as new:
+        new.update(seed=growth.seed)
+        if old.judged_on == "test":  # what growing costs is told by it
+            with old.locked():
+                old.count_test(f"grow into {new.folder.name}")
+        with timed(new, "decode, audit, split"):
+            prepared = _prepared(growth, new)
+        job = examples_job(prepared, Options(seed=growth.seed), math.inf)
+        with timed(new, "ladder"):
+            step = Step(NAME, Rung(lambda job: fit_head(job, growth.classifier.model), pretrained=None))
+            choice = climb(new, [step], job, prepared.dataset, growth.classifier.recipe)
+        new.update(
+            chosen=NAME, chosen_because=f"The head of {old.folder.name} was fitted again.", plan={"device": "cpu"}
+        )
+        grown = conclude(choice.result, prepared, growth.aims, new, ood=growth.kept["ood"] or "auto")
+        finding = cost_finding(old, new, growth.classifier.classes)
+        new.write_findings(NAME, [finding])
+        logger.info(finding.summary)
+        new.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
+        write_card(new.folder)
+    write_report(new.folder)
+    return grown
+
+
+def _prepared(growth: Growth, new: Run) -> Prepared:
+    """The images decoded and audited, new ones split, all of it written down."""
+    prepared = prepare(
+        growth.dataset,
+        growth.classifier.recipe,
+        seed=growth.seed,
+        duplicates=growth.kept["duplicates"] or "near",
+        keep_splits=growth.dataset,
+    )
+    new.write_findings("audit", prepared.findings)
+    new.write_dataset(prepared.dataset)
+    return prepared
+
+
+def _warn_of_unnamed(given: Dataset) -> None:
+    unnamed = [name for name in given.classes if UNNAMED.fullmatch(name)]
+    if unnamed:
+        logger.warning(
+            f"{', '.join(unnamed)}: these groups have not been renamed and become classes under these names."
+        )

@@ -1,5 +1,6 @@
-"""`preview`: what a network will see, on one sheet."""
+"""What a network will see, on one sheet."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from linnaea.data.images.greys import recipe_for
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.dataset import Dataset
-from linnaea.delivery.sheet import Strip
+from linnaea.delivery.sheet import Strip, write_sheet
 from linnaea.errors import DataError
-from linnaea.learning.augmentations import augment
+from linnaea.experiments.examples import examples_job, picture_size
+from linnaea.experiments.preparation import prepare
+from linnaea.learning.amounts import look_up
+from linnaea.learning.augmentations import AUGMENTATIONS, augment
 from linnaea.learning.examples import Examples
 from linnaea.learning.objectives.mixing import parted
+from linnaea.learning.rungs import Options, steps_for
+from linnaea.learning.rungs.guard import choose_augmentations
+from linnaea.options import Learning, Preparation
 
 MOST_CLASSES = 12
 TRIES = 5
@@ -76,3 +84,25 @@ def _named(target: Tensor, classes: Sequence[str]) -> str:
 def _shares(weights: Tensor, classes: Sequence[str]) -> str:
     shown = torch.nonzero(weights > 0.005)[:, 0].tolist()
     return ", ".join(f"{weights[number]:.0%} {classes[number]}" for number in sorted(shown, key=lambda n: -weights[n]))
+
+
+def draw_preview(dataset: Dataset, out: Path, preparation: Preparation, learning: Learning, seed: int) -> Preview:
+    """Draw a training image of each class and what augmentation makes of it; see `linnaea.preview`."""
+    asked = learning.augment
+    for name in asked or ():
+        look_up(AUGMENTATIONS, name)
+    steps, _ = steps_for(learning.model, learning.weights)
+    size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size
+    recipe = recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels)
+    names, notes = tuple(asked or ()), [f"Augmentations as requested: {', '.join(asked or ()) or 'none'}."]
+    if asked is None:
+        prepared = prepare(dataset, recipe, seed=seed)
+        job = examples_job(prepared, Options(seed=seed), math.inf)
+        names, notes = choose_augmentations(job, steps[-1].rung.usual)
+        dataset = prepared.dataset
+    examples = one_of_each(dataset, recipe, seed)
+    shown = f"{len(examples)} of {len(dataset.classes)} classes, {recipe.size} x {recipe.size} pixels"
+    title = f"What a network sees: {', '.join(names) or 'no augmentation'}; {shown}"
+    headings = ["as decoded", *(f"draw {number + 1}" for number in range(DRAWS))]
+    file = write_sheet(out, title, headings, strips(examples, names, dataset.classes, seed))
+    return Preview(file, names, tuple(notes))

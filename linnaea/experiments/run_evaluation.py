@@ -20,6 +20,16 @@ Data = str | Path | Dataset
 Unknown = str | Path | Sequence[str | Path]
 
 
+def finished_classifier(given: Classifier | Run | str | Path) -> Classifier:
+    """The classifier itself, or that of a bundle, or of a run that came to its end."""
+    if isinstance(given, Classifier):
+        return given
+    folder = given.folder if isinstance(given, Run) else Path(given)
+    if (folder / "run.json").exists():
+        Run.open(folder).require_finished()
+    return load(folder)
+
+
 def evaluate_classifier(
     classifier: Classifier, data: Data | None, prevalence: float | None = None, unknown: Unknown | None = None
 ) -> Evaluation:

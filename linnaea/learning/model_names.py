@@ -1,6 +1,5 @@
 """What the names given as `--model` stand for, told without importing torch: nothing is learnt to refuse a name."""
 
-import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import PathFinder
@@ -11,7 +10,7 @@ from linnaea.errors import UsageError, suggest
 from linnaea.registry.families import family_in
 
 AUTO = "auto"
-ENTRY = re.compile(r"@register_model\n(?:@.*\n)*def (\w+)\(")
+ENTRY = "@register_model\n"  # before each function that makes a network
 
 
 def names_in(model: str) -> list[str]:
@@ -41,7 +40,7 @@ def kind_of(name: str) -> Literal["rung", "model", "network"]:
     if _may_be_timms(name):
         return "network"
     own = [AUTO, *_rungs(), *_trainable()]
-    hint = suggest(name, [*own, *ENTRY.findall(_sources_of_timm())])
+    hint = suggest(name, [*own, *_timms()])
     raise UsageError(f"unknown model {name!r}: expected {', '.join(own)} or the name of a timm network.{hint}")
 
 
@@ -58,6 +57,11 @@ def _may_be_timms(name: str) -> bool:
     """Whether the name, without a pretraining tag such as `.a1_in1k`, is a word of timm's files: it names functions."""
     stem, sources = name.split(".")[0], _sources_of_timm()
     return any(made in sources for made in (f"def {stem}(", f"'{stem}'", f'"{stem}"'))
+
+
+def _timms() -> list[str]:
+    made = (part.partition("def ")[2] for part in _sources_of_timm().split(ENTRY)[1:])
+    return [text[: text.index("(")] for text in made]
 
 
 @cache

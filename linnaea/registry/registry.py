@@ -81,6 +81,8 @@ class Registry(Generic[Member]):
 
     def about(self, name: str) -> About:
         """What is known of a member, without importing it; raises UsageError for an unknown name."""
+        if name in self._members:
+            return self._told[name]
         if name not in self._known:
             raise unknown(self.family, name, self._known)
         return self._known[name]

@@ -2,21 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from linnaea.classifier import Classifier, load
-from linnaea.dataset import Dataset
-from linnaea.errors import DataError, UsageError
-from linnaea.evidence.prior import adapt, estimate_prior
-from linnaea.run import Run
-from linnaea.verbs.predict import predict
+from linnaea.options import Option, RunFolder
+from linnaea.verbs.contract import VERBS
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
+    from linnaea.dataset import Dataset
+
+Unlabelled = Annotated[
+    "str | Path | Dataset | Sequence[str | Path] | None", Option("Images without labels to estimate the shares from.")
+]
 
 
+@VERBS.register(
+    "adapt_prior",
+    meaning="The classifier of a run for images among which the classes have other shares.",
+    order=46,
+    command=False,
+)
 def adapt_prior(
-    run: str | Path | Run,
-    prior: Mapping[str, float] | None = None,
+    run: RunFolder,
+    prior: Annotated[Mapping[str, float] | None, Option("Share of each class, by name.")] = None,
     *,
-    images: str | Path | Dataset | Sequence[str | Path] | None = None,
-) -> Classifier:
+    images: Unlabelled = None,
+) -> "Classifier":
     """A run's classifier for images among which the classes have other shares than in the run's data.
 
     `prior` states them by name, such as {"sick": 0.01}, classes not named keep their proportions; or they are estimated
@@ -24,19 +35,7 @@ def adapt_prior(
     threshold of confidence follow. The run stays as it is: save the classifier to keep it. Raises UsageError or
     DataError.
     """
-    opened = run if isinstance(run, Run) else Run.open(run)
-    opened.require_finished()
-    classifier, val = load(opened.model_folder), opened.predictions("val")
-    if (prior is None) == (images is None):
-        raise UsageError("give either the class shares as prior, or images to estimate them from.")
-    if prior is not None:
-        return adapt(classifier, prior, val, "stated")
-    assert images is not None
-    seen = predict(classifier, images)
-    readable = seen.scores()[seen.readable]
-    if not len(readable):
-        raise DataError("none of the images can be read: there is nothing to estimate the shares from.")
-    if not classifier.prior:
-        raise UsageError("this classifier does not say for which class shares it was calibrated: train it again.")
-    shares = estimate_prior(readable, classifier.prior)
-    return adapt(classifier, shares, val, f"estimated from {len(readable)} images")
+    from linnaea.experiments.adaptation import adapted
+    from linnaea.run import Run
+
+    return adapted(run if isinstance(run, Run) else Run.open(run), prior, images)

@@ -1,74 +1,66 @@
 """`audit`: look at labelled images before any model of the user's does."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.data.audit import audit as run_checks
-from linnaea.data.audit import leaks_first
-from linnaea.data.audit.survey import digest
-from linnaea.data.duplicates.sameness import viewer
-from linnaea.data.images.greys import recipe_for
-from linnaea.data.sources import read
-from linnaea.data.splits import require_all
-from linnaea.dataset import Dataset
-from linnaea.delivery.report import write_audit
-from linnaea.errors import DataError
-from linnaea.experiments.inspection import embedding_for, inspect
-from linnaea.experiments.preparation import group_duplicates
-from linnaea.finding import Finding
-from linnaea.runtime.arguments import DUPLICATES, require_one_of, require_seed
-from linnaea.runtime.cells import as_csv, join_cell
-from linnaea.runtime.files import write_text
+from linnaea.options import Labelled, Learning, Machine, Only, Option, Preparation
+from linnaea.options.things import AsJson, GuardFormulas
+from linnaea.runtime.saying import say, say_findings
+from linnaea.verbs.contract import VERBS, told_by
 
-FIX_COLUMNS = ("path", "label", "split", "suggestion", "score", "reason", "group")
+if TYPE_CHECKING:
+    from linnaea.experiments.audit import Audit
 
 
-@dataclass(frozen=True)
-class Audit(Sequence[Any]):
-    """The findings of an audit, in order, and the readable images that they are about."""
-
-    findings: tuple[Finding, ...]
-    dataset: Dataset
-
-    def __getitem__(self, row: Any) -> Any:
-        return self.findings[row]
-
-    def __len__(self) -> int:
-        return len(self.findings)
-
-    def fixes(self) -> list[dict[str, str]]:
-        """A row per image and finding: finding, severity, path, label, split, suggestion, score, reason, group."""
-        return [
-            {"finding": finding.name, "severity": finding.severity}
-            | {name: _as_cell(row.get(name)) for name in FIX_COLUMNS}
-            for finding in self.findings
-            for row in finding.rows
-            if row.get("path")
-        ]
-
-    def write_fixes(self, place: str | Path, *, guard_formulas: bool = True) -> Path:
-        """Write `fixes` as CSV, with an apostrophe before cells that a spreadsheet would run, unless that is off."""
-        names = ["finding", "severity", *FIX_COLUMNS]
-        rows = [[row[name] for name in names] for row in self.fixes()]
-        return write_text(Path(place), as_csv([names, *rows], guard_formulas=guard_formulas))
-
-    def write_report(self, place: str | Path) -> Path:
-        """Write the findings, with images, as one HTML file."""
-        return write_audit(self.findings, self.dataset, Path(place))
-
-
-def audit(
-    data: str | Path | Dataset,
+def tell(
+    answer: Callable[[], "Audit"],
+    given: Mapping[str, Any],
     *,
-    weights: str | Path = "auto",
-    img_size: int | None = None,
-    fit: str = "crop",
-    max_pixels: int | None = None,
-    duplicates: str = "near",
-    seed: int = 0,
-) -> Audit:
+    fix_list: Annotated[
+        Path | None, Option("CSV file to write, with a row per image to check. Default: none.", read=Path)
+    ] = None,
+    report_file: Annotated[
+        Path | None, Option("HTML file to write, with images. Default: none.", flags=("--report",), read=Path)
+    ] = None,
+    as_json: AsJson = False,
+    strict: Annotated[bool, Option("Exit with 1 if there is any warning.")] = False,
+    guard_formulas: GuardFormulas = True,
+) -> None:
+    """Say what was found, write what is asked for, and what comes next; the exit code is 1 for errors."""
+    found = answer()
+    grave = [finding for finding in found if finding.severity != "info"]
+    broken = any(finding.severity == "error" for finding in found)
+    say_findings(list(found), as_json)
+    written = (
+        fix_list and found.write_fixes(fix_list, guard_formulas=guard_formulas),
+        report_file and found.write_report(report_file),
+    )
+    if not as_json:
+        say(
+            *(f"Written: {file}" for file in written if file),
+            f"Findings that need attention: {len(grave)} of {len(found)}.",
+        )
+        if not broken:
+            say(f"Next: linnaea train {given['data']}")
+    if broken or (strict and grave):
+        sys.exit(1)
+
+
+@VERBS.register(
+    "audit",
+    meaning="Check labelled images before training: files, duplicates, leaks, label errors, odd images, shortcuts.",
+    order=10,
+)
+@told_by(tell)
+def audit(
+    data: Labelled,
+    *,
+    preparation: Annotated[Preparation, Only("img_size", "fit", "max_pixels", "duplicates")] = Preparation(),
+    learning: Annotated[Learning, Only("weights")] = Learning(),
+    machine: Annotated[Machine, Only("seed")] = Machine(),
+) -> "Audit":
     """Look at labelled images before any model does; returns the findings, which behave as a sequence.
 
     Files left out; images repeated, also across splits, classes and groups; labels that are probably wrong, by a
@@ -78,30 +70,9 @@ def audit(
     images will become square, and those of more than `max_pixels` (None: 50 megapixels) are not decoded. Raises
     DataError where no image can be read.
     """
-    require_seed(seed)
-    require_one_of(DUPLICATES, "duplicates", duplicates)
+    from linnaea.data.sources import read
+    from linnaea.dataset import Dataset
+    from linnaea.experiments.audit import audit_images
+
     dataset = data if isinstance(data, Dataset) else read(data)
-    embedding, size, note = embedding_for(weights, img_size, fit, dataset.paths)
-    recipe = recipe_for(dataset.paths, size, fit, max_pixels)
-    found = digest(dataset.paths, recipe, embedding)
-    lost = found.excluded(dataset.ids)
-    dataset, found = dataset.without(lost), found.kept()
-    if not len(dataset) and not lost:
-        raise DataError(f"{dataset.root} has no images: expected at least one to audit.")
-    if not len(dataset):
-        raise DataError(f"no image of {dataset.root} can be read: first {lost[0].path}, {lost[0].reason}.")
-    if dataset.has("split"):
-        require_all(dataset.column("split"))
-    dataset = dataset.with_column("sha256", found.sha256)
-    look = viewer(dataset.paths, replace(recipe, fit="stretch"))  # the whole image, as in its thumbnail
-    groups, remarks = group_duplicates(found.thumbnails, found.sha256, duplicates, look)
-    features = Finding("seen_with", note, count=len(dataset))
-    inspection = inspect(dataset, found, groups, fit, seed)
-    findings = leaks_first([*remarks, *run_checks(inspection)])
-    return Audit((*findings, features), inspection.dataset)
-
-
-def _as_cell(value: Any) -> str:
-    if isinstance(value, list):
-        return join_cell(value)
-    return "" if value is None else str(value)
+    return audit_images(dataset, preparation, learning.weights, machine.seed)

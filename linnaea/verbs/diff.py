@@ -1,38 +1,49 @@
 """`diff`: what changed between two versions of a dataset; nothing here needs torch."""
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.data.sources import read
-from linnaea.data.versions.changes import Diff
-from linnaea.data.versions.changes import diff as compare_versions
-from linnaea.dataset import Dataset
-from linnaea.run import Run
+from linnaea.errors import CheckFailedError
+from linnaea.options import Option
+from linnaea.options.things import AsJson
+from linnaea.runtime.saying import say_result
+from linnaea.verbs.contract import VERBS, told_by
 
-Data = str | Path | Dataset
+if TYPE_CHECKING:
+    from linnaea.data.versions.changes import Diff
+    from linnaea.dataset import Dataset
+    from linnaea.run import Run
+
+Older = Annotated[
+    "str | Path | Dataset | Run", Option("Older version: a run, or anything that can be trained on.", read=Path)
+]
+Newer = Annotated["str | Path | Dataset | Run", Option("Newer version, likewise.", read=Path)]
 
 
-def diff(first: Data | Run, second: Data | Run) -> Diff:
+def tell(
+    answer: Callable[[], "Diff"],
+    given: Mapping[str, Any],
+    *,
+    as_json: AsJson = False,
+    strict: Annotated[bool, Option("Exit with 1 if anything differs.")] = False,
+) -> None:
+    """Say what changed."""
+    found = answer()
+    say_result(found, as_json)
+    if strict and found.differs:
+        counts = ", ".join(f"{count} {kind}" for kind, count in found.counts.items())
+        raise CheckFailedError(f"{given['first']} and {given['second']} differ: {counts}.")
+
+
+@VERBS.register("diff", meaning="Say what changed between two versions of a dataset, image by image.", order=32)
+@told_by(tell)
+def diff(first: Older, second: Newer) -> "Diff":
     """What changed from one version of a dataset to another: added, removed, moved, relabelled, re-split and so on.
 
     A version is anything that `linnaea.read` takes, or a run, whose manifest says what it used. A folder is what lies
     in it now, each file read once; a table or a run is what it recorded, where it recorded content hashes.
     """
-    return compare_versions(_version(first), _version(second), (_named(first, "first"), _named(second, "second")))
+    from linnaea.experiments.versions import compared
 
-
-def _version(source: Data | Run) -> Dataset:
-    if isinstance(source, Dataset):
-        return source
-    if isinstance(source, Run) or (Path(source) / "run.json").is_file():
-        return (source if isinstance(source, Run) else Run.open(source)).dataset()
-    dataset = read(source)
-    if Path(source).is_dir() and dataset.has("sha256"):  # a manifest in it says what was there, not what is
-        return replace(dataset, table=dataset.table.drop_columns(["sha256"]))
-    return dataset
-
-
-def _named(source: Data | Run, otherwise: str) -> str:
-    if isinstance(source, Dataset):
-        return otherwise
-    return str(source.folder if isinstance(source, Run) else source)
+    return compared(first, second)

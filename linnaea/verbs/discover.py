@@ -1,32 +1,46 @@
 """`discover`: what a classifier calls unfamiliar, grouped into proposals for new classes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.classifier import load
-from linnaea.errors import DataError, UsageError
-from linnaea.experiments.discovery import (
-    NAME,
-    SMALLEST,
-    Discovery,
-    contact_sheet,
-    copied,
-    discovery_finding,
-    grouped,
-    unfamiliar_images,
+from linnaea.options import ImageFiles, Option, RunFolder
+from linnaea.options.checks import at_least
+from linnaea.options.things import AsJson
+from linnaea.runtime.saying import say, say_json
+from linnaea.runtime.words import counted
+from linnaea.verbs.contract import VERBS, told_by
+
+if TYPE_CHECKING:
+    from linnaea.experiments.discovery import Discovery
+
+
+def tell(answer: Callable[[], "Discovery"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
+    """Say which groups there are, where they lie, and what comes next."""
+    found = answer()
+    if as_json:
+        say_json(found.finding.to_json() | {"folder": str(found.folder), "sheet": str(found.sheet)})
+        return
+    say(found.finding.summary)
+    for row in found.finding.rows:
+        say(f"  {row['group']}: {counted(row['images'], 'image')}, mostly answered {row['mostly answered']}")
+    say(f"They are shown in {found.sheet}.")
+    say(f"Next: rename the folders in {found.folder}, then linnaea grow {given['run']} {found.folder}")
+
+
+@VERBS.register(
+    "discover",
+    meaning="Group the images that a run calls unfamiliar, and propose each group as a new class.",
+    order=44,
 )
-from linnaea.experiments.image_files import image_files
-from linnaea.run import Run
-from linnaea.runtime.files import whole_folder
-
-
+@told_by(tell)
 def discover(
-    run: str | Path | Run,
-    images: str | Path | Sequence[str | Path],
+    run: RunFolder,
+    images: ImageFiles,
     *,
-    out: str | Path | None = None,
-    smallest: int = SMALLEST,
-) -> Discovery:
+    out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/discovered.", read=Path)] = None,
+    smallest: Annotated[int, Option("Smallest number of images in a group.", at_least(2, "images", 5))] = 5,
+) -> "Discovery":
     """Group the images that a run's classifier calls unfamiliar, and propose each group as a new class.
 
     `images` are files, folders and archives; images of the run itself are left out. Groups are clusters of the model's
@@ -35,28 +49,11 @@ def discover(
     rename, merge and delete these, then give the folder to `linnaea.grow`. Raises DataError where nothing is unfamiliar
     or no group is found.
     """
-    if smallest < 2:
-        raise UsageError(f"smallest is {smallest}; expected 2 images or more, such as {SMALLEST}.")
+    from linnaea.dataset import Dataset
+    from linnaea.experiments.discovery import NAME, discover_classes
+    from linnaea.experiments.image_files import image_files
+    from linnaea.run import Run
+
     opened = run if isinstance(run, Run) else Run.open(run)
-    opened.require_finished()
-    classifier = load(opened.model_folder)
-    if classifier.familiarity is None or classifier.policy.ood_threshold is None:
-        raise UsageError(
-            f"nothing is unfamiliar to {opened.folder}: it has no familiarity score. Train it with --ood auto and "
-            "another model."
-        )
-    place = Path(out) if out is not None else opened.folder / NAME
-    with opened.locked(), whole_folder(place) as folder:
-        strangers = unfamiliar_images(opened, classifier, image_files(images))
-        grouping = grouped(opened, classifier, strangers.embedded.features, smallest)
-        if not (grouping.groups >= 0).any():
-            raise DataError(
-                f"{len(strangers.paths)} of {strangers.asked} images count as unfamiliar, and no group of them has "
-                f"{smallest}: give more images. Images that you can name yourself may be given to `linnaea grow` at "
-                "once, in a folder per class."
-            )
-        rows = copied(strangers, grouping, folder)
-    sheet = contact_sheet(classifier, strangers, grouping, place.with_name(f"{place.name}.png"))
-    finding = discovery_finding(strangers, grouping, rows, place)
-    opened.write_findings(NAME, [finding])
-    return Discovery(place, sheet, finding)
+    paths = images.paths if isinstance(images, Dataset) else image_files(images)
+    return discover_classes(opened, paths, Path(out) if out is not None else opened.folder / NAME, smallest)

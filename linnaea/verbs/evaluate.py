@@ -1,27 +1,54 @@
 """`evaluate`: a file of predictions, which needs no torch, a classifier, or a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.dataset import Dataset
 from linnaea.errors import UsageError
-from linnaea.evidence.evaluation import Evaluation, judge
-from linnaea.predictions import Predictions
-from linnaea.run import Run
+from linnaea.options import Only, Option, Preparation, UnknownImages
+from linnaea.options.checks import share
+from linnaea.options.things import Answering, AsJson, OtherLabelled
+from linnaea.runtime.saying import say, say_json, say_text
+from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
-    from linnaea.classifier import Classifier
+    from linnaea.evidence.evaluation import Evaluation
 
 
+def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
+    """Say every figure with its interval and, for a run, where they are."""
+    evaluation, run = answer(), Path(given["classifier"])
+    if as_json:
+        from dataclasses import asdict
+
+        say_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
+        return
+    say_text(str(evaluation))
+    if run.is_dir():
+        say(f"The figures are in {run / 'metrics.json'}.", f"Next: linnaea report {run}")
+
+
+@VERBS.register(
+    "evaluate",
+    meaning="Evaluate a run on its test split or on other data, or a file of predictions: every figure with an "
+    "interval.",
+    order=50,
+)
+@told_by(tell)
 def evaluate(
-    classifier: "Classifier | Run | str | Path",
-    data: str | Path | Dataset | None = None,
+    classifier: Answering,
+    data: OtherLabelled = None,
     *,
-    prevalence: float | None = None,
-    unknown: str | Path | Sequence[str | Path] | None = None,
-    max_pixels: int | None = None,
-) -> Evaluation:
+    prevalence: Annotated[
+        float | None,
+        Option(
+            "Share of positives where the run will be used, for two-class data. Default: that of the images.",
+            share(0.01),
+        ),
+    ] = None,
+    unknown: UnknownImages = None,
+    preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
+) -> "Evaluation":
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
     In place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores
@@ -33,6 +60,9 @@ def evaluate(
     carries a known class, UsageError for a prevalence that is not a share.
     """
     if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
+        from linnaea.evidence.evaluation import judge
+        from linnaea.predictions import Predictions
+
         if data is not None or unknown is not None:
             raise UsageError(
                 f"{classifier} holds finished predictions: leave the data out, or give a run or a classifier."
@@ -40,8 +70,9 @@ def evaluate(
         return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
     from linnaea.classifier import Classifier
     from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run
+    from linnaea.run import Run
 
     if isinstance(classifier, Classifier):
-        return evaluate_classifier(classifier.allowing(max_pixels), data, prevalence, unknown)
+        return evaluate_classifier(classifier.allowing(preparation.max_pixels), data, prevalence, unknown)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
-    return evaluate_run(run, data, prevalence, unknown, max_pixels=max_pixels)
+    return evaluate_run(run, data, prevalence, unknown, max_pixels=preparation.max_pixels)

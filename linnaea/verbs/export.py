@@ -1,20 +1,43 @@
 """`export`: the classifier of a run as a file for other programs."""
 
-import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.classifier import load
-from linnaea.delivery.exporters import Exported
-from linnaea.delivery.exporters import export as export_classifier
 from linnaea.errors import UsageError
-from linnaea.run import Run
+from linnaea.options import Option, RunFolder
+from linnaea.runtime.saying import say, say_text
+from linnaea.verbs.contract import VERBS, told_by
 
-logger = logging.getLogger("linnaea")
+if TYPE_CHECKING:
+    from linnaea.delivery.exporters import Exported
 
 
-def export(run: str | Path, to: str = "onnx", *, out: str | Path | None = None) -> Exported:
+def tell(answer: Callable[[], "Exported"], given: Mapping[str, Any]) -> None:
+    """Say where the file is, whether it answers the same, and what comes next."""
+    exported = answer()
+    say_text(str(exported))
+    say(f"Next: python {exported.file.parent / 'predict.py'} PHOTO.jpg")
+
+
+@VERBS.register(
+    "export",
+    meaning="Export the classifier of a run and check that the file gives the same answers.",
+    order=60,
+)
+@told_by(tell)
+def export(
+    run: RunFolder,
+    to: Annotated[str, Option("Format to export to: onnx.")] = "onnx",
+    *,
+    out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/export/FORMAT.", read=Path)] = None,
+) -> "Exported":
     """Export a run's classifier and check that the exported file answers the same; see `linnaea.delivery.exporters`."""
-    opened = Run.open(run)
+    from linnaea.classifier import load
+    from linnaea.delivery.exporters import export as export_classifier
+    from linnaea.run import Run
+
+    opened = run if isinstance(run, Run) else Run.open(run)
     opened.require_finished()
     dataset = opened.dataset()
     name = "test" if len(dataset.split("test")) else "val"

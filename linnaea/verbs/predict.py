@@ -1,36 +1,77 @@
 """`predict`: answers for image files."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.classifier import Classifier, load
-from linnaea.dataset import Dataset
-from linnaea.experiments.image_files import image_files
-from linnaea.predictions import Predictions
-from linnaea.run import Run
+from linnaea.options import ImageFiles, Machine, Only, Option, Preparation
+from linnaea.options.checks import member, one_of
+from linnaea.options.things import Answering, GuardFormulas
+from linnaea.runtime.arguments import DAMAGED
+from linnaea.runtime.saying import say, say_data
+from linnaea.runtime.words import counted
+from linnaea.verbs.contract import VERBS, told_by
+
+if TYPE_CHECKING:
+    from linnaea.predictions import Predictions
 
 
-def predict(
-    classifier: Classifier | str | Path,
-    images: str | Path | Dataset | Sequence[str | Path],
+def tell(
+    answer: Callable[[], "Predictions"],
+    given: Mapping[str, Any],
     *,
-    precision: str = "float32",
-    damaged: str = "refuse",
-    max_pixels: int | None = None,
-) -> Predictions:
+    output_format: Annotated[
+        str | None,
+        Option(
+            "table, csv, json or parquet. Default: by the ending of --out, else table.",
+            member("output format", "linnaea.delivery.answers"),
+            flags=("--format",),
+        ),
+    ] = None,
+    out: Annotated[Path | None, Option("File to write. Default: standard output.", read=Path)] = None,
+    guard_formulas: GuardFormulas = True,
+) -> None:
+    """Print the answers or write them to a file, and count their reasons."""
+    from linnaea.delivery.answers import writer_for
+
+    write = writer_for(output_format, out, guard_formulas=guard_formulas)  # refused before any work is done
+    answers = answer()
+    text, reasons = write(answers, out), Counter(answers.column("reason"))
+    if out is None:
+        say_data(text)
+    else:
+        say(f"The answers are in {out}.")
+    say(f"{counted(len(answers), 'image')}: {', '.join(f'{n} {name}' for name, n in reasons.items())}.", err=True)
+
+
+@VERBS.register(
+    "predict",
+    meaning="Classify image files: label, confidence, prediction set, OOD score and a reason for each.",
+    order=52,
+)
+@told_by(tell)
+def predict(
+    classifier: Answering,
+    images: ImageFiles,
+    *,
+    damaged: Annotated[
+        str,
+        Option("What to do with damaged images: refuse them, or answer from what is left.", one_of(*DAMAGED)),
+    ] = "refuse",
+    preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
+    machine: Annotated[Machine, Only("precision")] = Machine(precision="float32"),
+) -> "Predictions":
     """Answer for image files; folders and archives among them stand for the images in them.
 
     What else lies there is counted, with the reason. `precision` and `damaged` are as for `Classifier.predict`; images
     of more than `max_pixels` (None: as in training) are not decoded. Raises DataError for a path that does not exist
     and a folder without images.
     """
-    loaded = classifier if isinstance(classifier, Classifier) else _load_finished(Path(classifier))
+    from linnaea.dataset import Dataset
+    from linnaea.experiments.image_files import image_files
+    from linnaea.experiments.run_evaluation import finished_classifier
+
     paths = images if isinstance(images, Dataset) else image_files(images)
-    return loaded.allowing(max_pixels).predict(paths, precision=precision, damaged=damaged)
-
-
-def _load_finished(folder: Path) -> Classifier:
-    """The classifier of a bundle, or of a run that came to its end."""
-    if (folder / "run.json").exists():
-        Run.open(folder).require_finished()
-    return load(folder)
+    answering = finished_classifier(classifier).allowing(preparation.max_pixels)
+    return answering.predict(paths, precision=machine.precision, damaged=damaged)

@@ -26,10 +26,10 @@ from PIL import (  # the plugins register themselves in Image.OPEN
 )
 
 from linnaea.data.images.damage import damage_in, ends_in_zeros, filled_up, webp_ends_in_zeros, webp_size
+from linnaea.runtime.arguments import FITS
 from linnaea.runtime.reading import read_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-FITS = ("crop", "pad", "stretch")
 SPARE = 2  # a scaled JPEG keeps this many pixels for each one that is asked for
 PAD_GREY = (128, 128, 128)
 MOST_BYTES = 512 * 2**20

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from linnaea.arrays import Images
 from linnaea.data.images import cache
 from linnaea.data.images.decoding import (
-    FITS,
     MOST_BYTES,
     MOST_PIXELS,
     NOT_FOUND,
@@ -30,7 +29,7 @@ from linnaea.data.images.decoding import (
 )
 from linnaea.dataset import Excluded
 from linnaea.errors import UnreadableImageError
-from linnaea.runtime.arguments import require_count, require_one_of, require_picture_size
+from linnaea.runtime.arguments import FITS, require_count, require_one_of, require_picture_size
 from linnaea.runtime.containers import Located, Member
 from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track

@@ -1,0 +1,267 @@
+"""Made from the verbs by `python -m linnaea.verbs.stub`."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from linnaea.data.versions.changes import Diff
+from linnaea.delivery.exporters import Exported
+from linnaea.evidence.comparison import Comparison
+from linnaea.evidence.evaluation import Evaluation
+from linnaea.experiments.audit import Audit
+from linnaea.experiments.discovery import Discovery
+from linnaea.experiments.preview_sheet import Preview
+from linnaea.verbs.doctor import Diagnosis
+from pathlib import Path
+from typing import Any
+from linnaea.classifier import Classifier as Classifier
+from linnaea.dataset import Dataset as Dataset
+from linnaea.finding import Estimate as Estimate
+from linnaea.finding import Finding as Finding
+from linnaea.estimator import ImageClassifier as ImageClassifier
+from linnaea.errors import LinnaeaError as LinnaeaError
+from linnaea.predictions import Predictions as Predictions
+from linnaea.run import Run as Run
+from linnaea.classifier import load as load
+
+__all__ = [
+    "Classifier",
+    "Dataset",
+    "Estimate",
+    "Finding",
+    "ImageClassifier",
+    "LinnaeaError",
+    "Predictions",
+    "Run",
+    "adapt_prior",
+    "audit",
+    "cache",
+    "check_split",
+    "compare",
+    "convert",
+    "datasheet",
+    "demo",
+    "diff",
+    "discover",
+    "doctor",
+    "evaluate",
+    "export",
+    "folds",
+    "grow",
+    "load",
+    "predict",
+    "preview",
+    "read",
+    "report",
+    "split",
+    "train",
+]
+__version__: str
+
+def adapt_prior(
+    run: str | Path | Run,
+    prior: Mapping[str, float] | None = None,
+    *,
+    images: str | Path | Dataset | Sequence[str | Path] | None = None,
+) -> Classifier:
+    """A run's classifier for images among which the classes have other shares than in the run's data."""
+
+def audit(
+    data: str | Path | Dataset,
+    *,
+    img_size: int | None = None,
+    fit: str = 'crop',
+    max_pixels: int | None = None,
+    duplicates: str = 'near',
+    weights: str | Path = 'auto',
+    seed: int = 0,
+) -> Audit:
+    """Look at labelled images before any model does; returns the findings, which behave as a sequence."""
+
+def cache(
+    *,
+    clear: bool = False,
+) -> dict[str, Any]:
+    """What the cache holds, and how many bytes of it were freed, all of them with `clear`."""
+
+def check_split(
+    data: str | Path | Dataset,
+    *,
+    max_pixels: int | None = None,
+    duplicates: str = 'near',
+    split_by: str = 'stratified',
+) -> list[Finding]:
+    """Look for leaks in splits (and folds) that are given, and change nothing."""
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+) -> Comparison:
+    """Compare two runs on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
+
+def convert(
+    data: str | Path | Dataset,
+    out: str | Path,
+    *,
+    to: str = 'folder',
+    split: str | Sequence[str] | None = None,
+    images_per_shard: int = 10000,
+) -> Dataset:
+    """Write labelled images in another form into the folder `out`, and return the dataset that is read from there."""
+
+def datasheet(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path | None = None,
+) -> Path:
+    """Write an empty datasheet, with what can be counted filled in; raises UsageError where there is one already."""
+
+def demo(
+    *,
+    out: str | Path = Path("runs/demo"),
+) -> Path:
+    """Write the digits as PNG class folders below `out`, then audit, train, export and predict, saying each step."""
+
+def diff(
+    first: str | Path | Dataset | Run,
+    second: str | Path | Dataset | Run,
+) -> Diff:
+    """What changed from one version of a dataset to another: added, removed, moved, relabelled, re-split and so on."""
+
+def discover(
+    run: str | Path | Run,
+    images: str | Path | Dataset | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    smallest: int = 5,
+) -> Discovery:
+    """Group the images that a run's classifier calls unfamiliar, and propose each group as a new class."""
+
+def doctor(
+    *,
+    network: str | None = None,
+    img_size: int | None = 224,
+    batch_size: int | None = 32,
+    device: str = 'auto',
+) -> Diagnosis:
+    """What this machine and this installation can do; with `network`, how fast it embeds and trains, and how."""
+
+def evaluate(
+    classifier: Classifier | Run | str | Path,
+    data: str | Path | Dataset | None = None,
+    *,
+    prevalence: float | None = None,
+    unknown: str | Path | Sequence[str | Path] | None = None,
+    max_pixels: int | None = None,
+) -> Evaluation:
+    """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more."""
+
+def export(
+    run: str | Path | Run,
+    to: str = 'onnx',
+    *,
+    out: str | Path | None = None,
+) -> Exported:
+    """Export a run's classifier and check that the exported file answers the same; see `linnaea.delivery.exporters`."""
+
+def folds(
+    data: str | Path | Dataset,
+    *,
+    folds: int | None = None,
+    repeats: int | None = None,
+    max_pixels: int | None = None,
+    duplicates: str = 'near',
+    seed: int = 0,
+) -> Iterator[Dataset]:
+    """Datasets for cross-validation: each fold of each repeat is once test, val comes out of the rest, the rest trains."""
+
+def grow(
+    run: str | Path | Run,
+    data: str | Path | Dataset,
+    *,
+    out: str | Path | None = None,
+) -> Classifier:
+    """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`."""
+
+def predict(
+    classifier: Classifier | Run | str | Path,
+    images: str | Path | Dataset | Sequence[str | Path],
+    *,
+    damaged: str = 'refuse',
+    max_pixels: int | None = None,
+    precision: str = 'float32',
+) -> Predictions:
+    """Answer for image files; folders and archives among them stand for the images in them."""
+
+def preview(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path = Path("preview.png"),
+    img_size: int | None = None,
+    fit: str = 'crop',
+    max_pixels: int | None = None,
+    model: str = 'auto',
+    weights: str | Path = 'auto',
+    augment: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Preview:
+    """Draw one training image of each class, at most 12, as decoded and as seven draws of the augmentations."""
+
+def read(
+    source: Any,
+    *,
+    folder: str | Path | None = None,
+) -> Dataset:
+    """Read labelled images from a folder, a table, an archive, a native format, a name, or an object of `datasets`."""
+
+def report(
+    run: str | Path | Run,
+) -> Path:
+    """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
+
+def split(
+    data: str | Path | Dataset,
+    *,
+    fractions: Mapping[str, float] | None = None,
+    folds: int | None = None,
+    repeats: int = 1,
+    max_pixels: int | None = None,
+    duplicates: str = 'near',
+    split_by: str = 'stratified',
+    seed: int = 0,
+) -> Dataset:
+    """Split images into train, val and test, duplicates and groups never apart. Returns the dataset."""
+
+def train(
+    data: str | Path | Dataset,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    img_size: int | None = None,
+    fit: str = 'crop',
+    max_pixels: int | None = None,
+    duplicates: str = 'near',
+    split_by: str = 'stratified',
+    datasheet: str | Path | None = None,
+    model: str = 'auto',
+    weights: str | Path = 'auto',
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    augment: Sequence[str] | None = None,
+    balance: str | None = None,
+    loss: str | None = None,
+    coverage: float = 0.9,
+    unsure_rate: float = 0.05,
+    unfamiliar_rate: float = 0.05,
+    ood: str = 'auto',
+    hold_out: Sequence[str] | None = None,
+    aim: str | None = None,
+    positive: str | None = None,
+    risk: float | None = None,
+    time_limit: str | float | None = None,
+    seed: int = 0,
+    device: str = 'auto',
+    precision: str = 'auto',
+    memory_format: str = 'auto',
+) -> Classifier:
+    """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`."""

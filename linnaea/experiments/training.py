@@ -1,0 +1,219 @@
+"""A training from labelled images to a finished run: settled first, then carried out stage by stage."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linnaea.classifier import Classifier
+from linnaea.data.audit import Inspection
+from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
+from linnaea.data.images.greys import recipe_for
+from linnaea.data.images.pixels import Recipe
+from linnaea.data.sources import read
+from linnaea.dataset import Dataset
+from linnaea.delivery.card import write_card
+from linnaea.delivery.report import write_report
+from linnaea.evidence.calibration import Aims
+from linnaea.evidence.openset import require_score
+from linnaea.evidence.roll_up import require_taxonomy
+from linnaea.evidence.thresholds import require_thresholds
+from linnaea.experiments.asked_classes import hold_out, with_positive
+from linnaea.experiments.balancing import balanced
+from linnaea.experiments.conclusion import conclude
+from linnaea.experiments.examples import examples_job, picture_size
+from linnaea.experiments.inspection import closer_look
+from linnaea.experiments.ladder import climb
+from linnaea.experiments.preparation import Prepared, prepare
+from linnaea.experiments.run_life import (
+    begun,
+    timed,
+    way_of,
+)
+from linnaea.learning.amounts import look_up
+from linnaea.learning.augmentations import AUGMENTATIONS
+from linnaea.learning.losses import require_loss
+from linnaea.learning.rungs import (
+    Options,
+    Step,
+    require_one_loss,
+    require_use_of_loss,
+    steps_balanced,
+    steps_for,
+)
+from linnaea.options import Decision, Learning, Machine, Preparation
+from linnaea.run import Run, now
+from linnaea.runtime.clock import command_started
+from linnaea.runtime.duration import parse_duration
+from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
+
+logger = logging.getLogger("linnaea")
+
+
+LOOKING_SHARE = 0.15  # of the time limit: when it has passed before the images were looked at, they are not
+
+
+FINISHING_SHARE = 0.08  # of the time limit is kept for calibration, evaluation and the report
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that is settled before a run begins: nothing of it is refused later.
+
+    `until` is the `time.monotonic` at which the ladder must end, `limit` the seconds that the whole command may take.
+    """
+
+    dataset: Dataset
+    sheet: Datasheet | None
+    steps: Sequence[Step]
+    notes: Sequence[str]
+    recipe: Recipe
+    options: Options
+    aims: Aims
+    preparation: Preparation
+    ood: str
+    started: float
+    limit: float | None
+
+    @property
+    def until(self) -> float:
+        """When the ladder must end, as a time of `time.monotonic`."""
+        return self.started + self.limit * (1 - FINISHING_SHARE) if self.limit else math.inf
+
+    @property
+    def way(self) -> dict[str, Any]:
+        """What a resumed run must not take differently."""
+        return way_of(self.recipe, self.steps)
+
+
+def settle(
+    data: str | Path | Dataset, preparation: Preparation, learning: Learning, decision: Decision, machine: Machine
+) -> Training:
+    """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
+    started, limit = command_started(), parse_duration(machine.time_limit)
+    options = _options(learning, machine)
+    dataset = data if isinstance(data, Dataset) else read(data)
+    dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
+    aims = Aims(decision.coverage, decision.unsure_rate, decision.unfamiliar_rate, decision.aim, decision.risk)
+    _require_fitting(dataset, decision)
+    require_one_loss(learning.loss, learning.balance)
+    require_loss(learning.loss, dataset.task)
+    steps, notes = steps_for(learning.model, learning.weights)
+    require_use_of_loss(learning.loss, steps)
+    steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
+    size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size
+    return Training(
+        dataset,
+        _datasheet(dataset, preparation.datasheet),
+        steps,
+        [*notes, *more],
+        recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels),
+        options,
+        aims,
+        preparation,
+        decision.ood,
+        started,
+        limit,
+    )
+
+
+def carry_out(training: Training, folder: Path, frozen: dict[str, Any], *, resume: bool) -> Classifier:
+    """Prepare, climb the ladder, conclude and report, in a run of this folder with these arguments."""
+    with begun(folder, frozen, resume=resume, way=training.way) as run:
+        run.update(seed=training.options.seed)
+        run.note(*training.notes)
+        for note in training.notes:
+            logger.info(note)
+        with timed(run, "decode, audit, split"):
+            prepared = _prepared(training, run)
+        job = examples_job(prepared, training.options, training.until)
+        if training.options.balance is not None:
+            with timed(run, "balance"):
+                job = balanced(job, run)
+        with timed(run, "ladder"):
+            choice = climb(run, training.steps, job, prepared.dataset, training.recipe)
+        assert choice.result.classifier is not None
+        run.update(
+            chosen=choice.result.name,
+            chosen_because=choice.because,
+            plan=choice.result.classifier.provenance["plan"] | {"device": training.options.device},
+        )
+        classifier = conclude(choice.result, prepared, training.aims, run, ood=training.ood, deadline=job.deadline)
+        run.update(status="finished", finished=now(), seconds=round(time.monotonic() - training.started, 1))
+        write_card(run.folder)
+    write_report(run.folder)
+    return classifier
+
+
+def _prepared(training: Training, run: Run) -> Prepared:
+    """The images decoded, audited and split, all of it written down."""
+    prepared = prepare(
+        training.dataset,
+        training.recipe,
+        seed=training.options.seed,
+        duplicates=training.preparation.duplicates,
+        split_by=training.preparation.split_by,
+        keep_splits=run.dataset() if "dataset" in run.record() else None,
+        look=_look(training),
+    )
+    run.write_findings("audit", prepared.findings)
+    run.write_dataset(prepared.dataset)
+    if prepared.dataset.task == "binary":
+        run.update(positive=prepared.dataset.classes[1])
+    if training.sheet is not None:
+        copy_datasheet(training.sheet, prepared.dataset, run.folder / FILE)
+        run.note(*filter(None, [stale(training.sheet, training.dataset)]))
+    return prepared
+
+
+def _look(training: Training) -> Callable[[Inspection], Inspection]:
+    """Look at the images as `audit` does, by the weights that will be trained with; left out where time is short.
+
+    Under a time limit it is HOG and colours, which take a known time.
+    """
+    limit = training.limit
+    found = None if limit else next((step.weights for step in training.steps if step.weights is not None), None)
+
+    def look(inspection: Inspection) -> Inspection:
+        if limit and time.monotonic() - training.started > LOOKING_SHARE * limit:
+            logger.info("Time is short: labels and looks of the images are not audited. `linnaea audit` does it.")
+            return inspection
+        return closer_look(found, training.recipe, training.options.seed)(inspection)
+
+    return look
+
+
+def _options(learning: Learning, machine: Machine) -> Options:
+    """What the rungs are told; raises UsageError for what this machine does not have."""
+    for name in learning.augment or ():
+        look_up(AUGMENTATIONS, name)
+    device = pick_device(machine.device)
+    return Options(
+        learning.epochs,
+        learning.learning_rate,
+        learning.batch_size,
+        None if learning.augment is None else tuple(learning.augment),
+        balance=learning.balance,
+        loss=learning.loss,
+        device=device,
+        memory_format=pick_memory_format(machine.memory_format),
+        precision=pick_precision(machine.precision, device),
+        seed=machine.seed,
+    )
+
+
+def _require_fitting(dataset: Dataset, decision: Decision) -> None:
+    """Raise UsageError where the decisions asked for are none for these labels."""
+    require_score(decision.ood, several=dataset.multilabel)
+    require_thresholds(dataset.task, decision.aim)
+    require_taxonomy(
+        dataset.task, decision.risk, decision.unsure_rate if decision.unsure_rate != Aims.unsure_rate else None
+    )
+
+
+def _datasheet(dataset: Dataset, given: str | Path | None) -> Datasheet | None:
+    file = find_datasheet(dataset) if given is None else Path(given)
+    return read_datasheet(file) if file is not None else None

@@ -1,0 +1,27 @@
+"""Options of the verbs, each written once: type, default, help, check, and how it is spelled on the command line.
+
+They come in groups, frozen dataclasses that verbs take as arguments. In Python the options are keyword arguments of the
+verb, on the command line flags, in a recipe the keys of a table named as the group.
+"""
+
+from linnaea.options.decision import Decision
+from linnaea.options.learning import Learning
+from linnaea.options.machine import Machine
+from linnaea.options.option import Keyword, Only, Option, Options
+from linnaea.options.preparation import Preparation
+from linnaea.options.things import ImageFiles, Labelled, RunFolder, UnknownImages
+
+__all__ = [
+    "Decision",
+    "ImageFiles",
+    "Keyword",
+    "Labelled",
+    "Learning",
+    "Machine",
+    "Only",
+    "Option",
+    "Options",
+    "Preparation",
+    "RunFolder",
+    "UnknownImages",
+]

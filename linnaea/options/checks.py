@@ -1,0 +1,100 @@
+"""What options may be, told before anything heavy is imported: names of members are looked up in their source text."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from linnaea.errors import DataError, RunError, UsageError
+from linnaea.learning.model_names import require_models
+from linnaea.options.option import Check
+from linnaea.registry.families import Family, family_in
+from linnaea.runtime.arguments import require_one_of, require_share, require_there
+
+NAMED = ("hub:", "torchvision:")  # sets that are not on disk yet
+
+
+def one_of(*known: str) -> Check:
+    """Words that are known."""
+    return lambda name, given: require_one_of(known, name, given)
+
+
+def share(usual: float) -> Check:
+    """A number between 0 and 1; `usual` is an example."""
+    return lambda name, given: require_share(name, given, usual)
+
+
+def at_least(least: int, of: str = "", usual: int | None = None) -> Check:
+    """A whole number from `least` up, `of` something; `usual` is an example."""
+
+    def check(name: str, given: Any) -> None:
+        if not isinstance(given, int) or isinstance(given, bool) or given < least:
+            example = "" if usual is None else f", such as {usual}"
+            raise UsageError(
+                f"{name} is {given}; expected {' '.join(filter(None, [str(least), of]))} or more{example}."
+            )
+
+    return check
+
+
+def readable_by(parse: Callable[[Any], object]) -> Check:
+    """What `parse` can read."""
+
+    def check(name: str, given: Any) -> None:
+        try:
+            parse(given)
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from None
+
+    return check
+
+
+def member(noun: str, package: str, also: Sequence[str] = ()) -> Check:
+    """The name of a member of a family, or one of the words `also`; what follows a colon or an equals sign is its own.
+
+    Several names may be given in a list.
+    """
+
+    def check(name: str, given: Any) -> None:
+        for one in [given] if isinstance(given, str) else given:
+            plain = re.split("[:=]", one)[0] if isinstance(one, str) else one
+            if plain not in also:
+                _require(name, family_in(noun, package), plain)
+
+    return check
+
+
+def _require(name: str, family: Family, given: Any) -> None:
+    if not isinstance(given, str):
+        raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.members)}.")
+    try:
+        family.about(given)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def model(name: str, given: Any) -> None:
+    """Raise UsageError unless every name, separated by commas, is auto, a rung, a model or a network of timm."""
+    if not isinstance(given, str):
+        raise UsageError(f"{name} is {given!r}; expected auto, or names of rungs and timm networks, joined by commas.")
+    require_models(given)
+
+
+def source(_: str, given: Any) -> None:
+    """Raise DataError for a path that is not there, and one that holds no labelled images."""
+    if not Path(given).exists() and not str(given).startswith(NAMED):
+        raise DataError(f"{given} does not exist: expected a folder of images, or a CSV or Parquet file.")
+    from linnaea.data.sources import find_source
+
+    find_source(Path(given))
+
+
+def run(_: str, given: Any) -> None:
+    """Raise RunError where the folder of a run is not there."""
+    if not Path(given).exists():
+        raise RunError.missing(given)
+
+
+def files(_: str, given: Any) -> None:
+    """Raise DataError where image files, or folders of them, are not there."""
+    require_there([Path(path) for path in ([given] if isinstance(given, str | Path) else given)])

@@ -1,0 +1,60 @@
+"""What the classifier promises, and what it decides for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from linnaea.options import checks
+from linnaea.options.option import Option, Options
+from linnaea.options.words import names_in
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # as of all groups
+class Decision(Options):
+    """What answers promise, and what decides them.
+
+    `coverage`, `unsure_rate` and `unfamiliar_rate` are shares in (0, 1). `ood` names the score by which images are
+    unfamiliar ("auto": the blend; "none": no image is). `hold_out` names classes that are left out of everything but
+    one figure: how many of their images are recognised as unknown. `aim` says what the thresholds are chosen for where
+    there are two classes or several labels per image, such as "recall=0.95" (None: the likelier class, and the highest
+    F1 of each label); `positive` which of two classes an aim is about (None: the second by name). `risk` is the share
+    of wrong answers to expect at most where classes lie below groups, as answers roll up to groups for it (None: 0.1).
+    """
+
+    title = "Decisions"
+
+    coverage: Annotated[
+        float, Option("Share of images whose prediction set must contain the true class.", checks.share(0.9))
+    ] = 0.9
+    unsure_rate: Annotated[
+        float, Option("Share of images of the known classes that may be answered 'unsure'.", checks.share(0.05))
+    ] = 0.05
+    unfamiliar_rate: Annotated[
+        float, Option("Share of images of the known classes that may be called 'unfamiliar'.", checks.share(0.05))
+    ] = 0.05
+    ood: Annotated[
+        str,
+        Option(
+            "Score to recognise unfamiliar images by: auto, none, energy, knn or another.",
+        ),
+    ] = "auto"
+    hold_out: Annotated[
+        Sequence[str] | None,
+        Option(
+            "Classes, separated by commas, to leave out and use as unknown images in evaluation. Default: none.",
+            read=names_in,
+        ),
+    ] = None
+    aim: Annotated[
+        str | None,
+        Option(
+            "What to choose thresholds for: youden, f1, recall=0.95, precision=0.9, specificity=0.95 or cost=1:5. "
+            "Default: the likelier of two classes; with several labels, the highest F1 of each.",
+            checks.member("aim", "linnaea.evidence.aims"),
+        ),
+    ] = None
+    positive: Annotated[str | None, Option("Positive class, for two-class data. Default: the second by name.")] = None
+    risk: Annotated[
+        float | None,
+        Option("With a taxonomy: the highest expected share of wrong answers. Default: 0.1.", checks.share(0.1)),
+    ] = None

@@ -1,0 +1,105 @@
+"""What is known of an option besides its type and default: its help, its check, how it is written and read."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+Check = Callable[[str, Any], object]  # raises UsageError, with the name the option was given by
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # what is not made need not be waited for at every start
+class Option:
+    """The metadata of an option or a positional argument, as the last part of its `Annotated` type.
+
+    `help` is a sentence for people. `check` is called with the name and a value that is given. `flags` are how it is
+    written on the command line, where that is not its name. `read` makes a value of the words given there. `many` says
+    that several words may be given, `metavar` what stands for them.
+    """
+
+    help: str
+    check: Check | None = None
+    flags: tuple[str, ...] = ()
+    read: Callable[[str], Any] | None = None
+    many: bool = False
+    metavar: str | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Keyword:
+    """An argument of a verb by its name: its type, its default where it has one, and the group it belongs to."""
+
+    name: str
+    type: Any
+    option: Option
+    default: Any = MISSING
+    group: str | None = None
+    positional: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is MISSING
+
+    def require(self, value: Any, name: str | None = None) -> None:
+        """Raise UsageError where the value is none that this may have; `name` is what the user calls it."""
+        if self.option.check is not None and value is not self.default:
+            self.option.check(name or self.name, value)
+
+
+def parted(hint: Any) -> tuple[Any, Option]:
+    """The type and the option in `Annotated[type, Option(...)]`; raises TypeError where there is none."""
+    if get_origin(hint) is Annotated:
+        kind, *metadata = get_args(hint)
+        for one in metadata:
+            if isinstance(one, Option):
+                return kind, one
+    raise TypeError(
+        f"{hint!r} says nothing of the option: expected Annotated[type, Option(...)], which no "
+        "`from __future__ import annotations` turns into text."
+    )
+
+
+class Only:
+    """Of a group, the options that a verb has, in the `Annotated` type of its argument."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+
+class Options:
+    """A group of options: a frozen dataclass whose fields are `Annotated[type, Option(...)] = default`.
+
+    Whoever makes one has its values checked. `title` is what the group is called among the options of a command.
+    """
+
+    title = ""
+
+    def __post_init__(self) -> None:
+        for keyword in keywords_in(type(self)):
+            keyword.require(getattr(self, keyword.name))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.named() == other.named()
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.named().items())
+        return f"{type(self).__name__}({shown})"
+
+    def named(self) -> dict[str, Any]:
+        """Every option with its value, by name."""
+        return {keyword.name: getattr(self, keyword.name) for keyword in keywords_in(type(self))}
+
+
+def keywords_in(group: type[Options]) -> Iterator[Keyword]:
+    """The options of a group, in order."""
+    for name, hint in group.__annotations__.items():
+        kind, option = parted(hint)
+        yield Keyword(name, kind, option, vars(group)[name])
+
+
+def changed(group: Options, values: Mapping[str, Any]) -> Options:
+    """The group with other values."""
+    return type(group)(**{**group.named(), **values})

@@ -1,0 +1,58 @@
+"""How images are prepared: their size and shape, which belong together, how they are split."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from linnaea.options import checks
+from linnaea.options.option import Option, Options
+from linnaea.runtime.arguments import DUPLICATES, FITS, require_count, require_picture_size
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # as of all groups
+class Preparation(Options):
+    """How images are prepared.
+
+    `img_size` is in pixels (None: what the weights or the images suggest), `fit` crop, pad or stretch. Images of more
+    than `max_pixels` (None: 50 megapixels, or as in training) are not decoded. `duplicates` "near" or "exact" says
+    which images must stay in one split, `split_by` names a splitter. `datasheet` is a file of what the owner knows
+    about the data (None: `datasheet.toml` beside the images, if it is there).
+    """
+
+    title = "Preparation of the images"
+
+    img_size: Annotated[
+        int | None,
+        Option(
+            "Side of the square images, in pixels. Default: that of the weights, else by the size of the images.",
+            require_picture_size,
+            flags=("--img-size", "--imgsz"),
+        ),
+    ] = None
+    fit: Annotated[str, Option("How an image becomes square: crop, pad or stretch.", checks.one_of(*FITS))] = "crop"
+    max_pixels: Annotated[
+        int | None,
+        Option(
+            "Do not decode images of more pixels than this. Default: 50000000, or the limit the run was trained with.",
+            require_count,
+        ),
+    ] = None
+    duplicates: Annotated[
+        str,
+        Option(
+            "Which images must stay in one split: near (they look the same) or exact (the same bytes).",
+            checks.one_of(*DUPLICATES),
+        ),
+    ] = "near"
+    split_by: Annotated[
+        str,
+        Option(
+            "How to split: stratified (by class), time (by the `time` column) or iterative (by label).",
+            checks.member("splitter", "linnaea.data.splits"),
+            flags=("--split-by", "--by"),
+        ),
+    ] = "stratified"
+    datasheet: Annotated[
+        str | Path | None,
+        Option("File with what people know about the data. Default: datasheet.toml beside the images, if any."),
+    ] = None

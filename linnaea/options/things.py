@@ -1,0 +1,51 @@
+"""What verbs are about: labelled images, image files, runs; and options that stand in no group."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from linnaea.options import checks
+from linnaea.options.option import Option
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
+    from linnaea.dataset import Dataset
+    from linnaea.run import Run
+
+Labelled = Annotated[
+    "str | Path | Dataset",
+    Option(
+        "Labelled images: a folder, a table of paths, an archive, a supported format, or a name such as hub:NAME.",
+        checks.source,
+    ),
+]
+OtherLabelled = Annotated[
+    "str | Path | Dataset | None",
+    Option("Labelled images to evaluate the run on. Default: its own test split.", checks.source),
+]
+ImageFiles = Annotated[
+    "str | Path | Dataset | Sequence[str | Path]",
+    Option("Image files, or folders with image files.", checks.files, many=True),
+]
+UnknownImages = Annotated[
+    "str | Path | Sequence[str | Path] | None",
+    Option(
+        "Images that show none of the classes, to measure how well they are recognised as unknown. Default: none.",
+        checks.files,
+    ),
+]
+RunFolder = Annotated[
+    "str | Path | Run", Option("The folder of a finished run, such as runs/birds.", checks.run, metavar="RUN")
+]
+Answering = Annotated[
+    "Classifier | Run | str | Path",
+    Option("The folder of a finished run, such as runs/birds.", checks.run, metavar="RUN"),
+]
+GuardFormulas = Annotated[
+    bool,
+    Option(
+        "In CSV, put an apostrophe before cells that a spreadsheet would run as a formula. Default: on.",
+        flags=("--guard-formulas/--no-guard-formulas",),
+    ),
+]
+AsJson = Annotated[bool, Option("Print JSON instead of text.", flags=("--json",))]

@@ -1,0 +1,30 @@
+"""What the command line says of a run that has just come to its end."""
+
+from pathlib import Path
+
+from linnaea.runtime.saying import say
+
+
+def tell_outcome(folder: Path) -> None:
+    """Say what came of a training, where it is, and what comes next."""
+    say(*_verdict(folder))
+    say(f"The run is in {folder}, its report in {folder / 'report.html'}.")
+    say(f"Next: linnaea predict {folder} PHOTO.jpg")
+
+
+def _verdict(folder: Path) -> list[str]:
+    """Whether what was promised was kept, what was chosen and why, and how good it is."""
+    from linnaea.delivery.report.words import metric_named
+    from linnaea.finding import Estimate, Finding, promises_in
+    from linnaea.runtime.files import read_json
+    from linnaea.task import TASKS
+
+    record, figures = read_json(folder / "run.json"), read_json(folder / "metrics.json")
+    task = TASKS[record["dataset"]["task"]]
+    split, metric = "test" if "test" in figures else "val", task.metric
+    findings = map(Finding.from_json, read_json(folder / "findings" / f"{split}.json"))
+    first, later = ([finding.summary for finding in told] for told in promises_in(findings))
+    figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
+    whose = " of the most probable class" if task.hierarchical else ""
+    reached = f"{metric_named(metric).title}{whose} on {split}: {figure} {of} {figure.n} images."
+    return [*first, record["chosen_because"], reached, *later]

@@ -10,6 +10,7 @@ from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.discovery import Discovery
 from linnaea.experiments.preview_sheet import Preview
+from linnaea.registry.listing import Listing
 from linnaea.verbs.doctor import Diagnosis
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ __all__ = [
     "folds",
     "grow",
     "load",
+    "methods",
     "predict",
     "preview",
     "read",
@@ -181,6 +183,11 @@ def grow(
     out: str | Path | None = None,
 ) -> Classifier:
     """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`."""
+
+def methods(
+    family: str | None = None,
+) -> Listing:
+    """Every member of every family, or of one: its name, its title, what it does, what it takes, and whose it is."""
 
 def predict(
     classifier: Classifier | Run | str | Path,

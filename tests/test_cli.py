@@ -21,7 +21,7 @@ VERBS = (
     *("train", "audit", "preview", "split", "convert", "diff", "datasheet"),
     *("evaluate", "predict", "compare", "discover", "grow", "export", "report"),
 )
-COMMANDS = (*VERBS, "cache", "doctor", "demo")
+COMMANDS = (*VERBS, "methods", "cache", "doctor", "demo")
 FLAG_NAMES = {"learning_rate": "lr"}
 ONLY_ON_THE_COMMAND_LINE = {
     "audit": {"as_json", "strict", "fix_list", "report_file", "guard_formulas"},
@@ -342,6 +342,19 @@ def test_the_cache_is_shown_and_cleared(call, monkeypatch, tmp_path):
     assert json.loads(out)["freed_bytes"] == 0
     monkeypatch.setenv("LINNAEA_CACHE", "none")
     assert "The cache is off." in call("cache")[1]
+
+
+def test_methods_are_listed_without_torch(call, without_torch):
+    code, out, err = call("methods", "--family", "loss")
+    assert code == 0, err
+    assert out.startswith("Losses (loss). Chosen with `linnaea train --loss`.")
+    assert "  focal " in out
+    listed = strict_json(call("methods", "--json")[1])
+    assert [one["name"] for one in listed["splitter"]] == ["time", "iterative", "stratified"]
+    assert without_torch("methods")[0] == 0
+    code, _, err = call("methods", "--family", "los")
+    assert code == 2
+    assert "there is no family 'los': expected one of" in err
 
 
 def test_version(call):

@@ -1,28 +1,42 @@
-"""Every member of every family, plugins included, as text."""
+"""Every member of every family, plugins included."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from linnaea.registry.about import HOUSE
+from linnaea.registry.about import HOUSE, About
 from linnaea.registry.families import Family, families, family
 
 
-def listing(noun: str | None = None) -> str:
-    """The families with the members of each, or those of one family: name, title, meaning, cost, and whose they are.
+@dataclass(frozen=True)
+class Listing:
+    """Families, each with its members: name, title, meaning, cost, and whose they are."""
 
-    Nothing is imported for it. Raises UsageError for an unknown family.
-    """
-    chosen = families().values() if noun is None else [family(noun)]
-    return "\n\n".join("\n".join(_lines(one)) for one in chosen)
+    families: tuple[Family, ...]
+
+    def __str__(self) -> str:
+        return "\n\n".join("\n".join(_lines(one)) for one in self.families)
+
+    def to_json(self) -> dict[str, Any]:
+        """The members of each family by its noun."""
+        return {one.noun: [_facts(told) for told in one.members.values()] for one in self.families}
+
+
+def listing(noun: str | None = None) -> Listing:
+    """All families, or the one of this noun; nothing is imported for it. Raises UsageError for an unknown family."""
+    return Listing(tuple(families().values()) if noun is None else (family(noun),))
 
 
 def _lines(family: Family) -> Iterator[str]:
     yield " ".join([f"{family.title} ({family.noun}).", family.use]).strip()
     members = family.members.values()
-    widths = [
-        max((len(text) for text in column), default=0)
-        for column in ([one.name for one in members], [one.title for one in members])
-    ]
+    name, title = (max((len(getattr(one, told)) for one in members), default=0) for told in ("name", "title"))
     for told in members:
         whose = "" if told.origin == HOUSE else f" From the plugin {told.origin}."
         cost = f" Takes {told.cost}." if told.cost else ""
-        yield f"  {told.name:<{widths[0]}}  {told.title:<{widths[1]}}  {told.meaning}{cost}{whose}"
+        yield f"  {told.name:<{name}}  {told.title:<{title}}  {told.meaning}{cost}{whose}"
+
+
+def _facts(told: About) -> dict[str, Any]:
+    names = ("name", "title", "meaning", "cost", "module", "origin")
+    return {**{name: getattr(told, name) for name in names}, "capabilities": dict(told.capabilities)}

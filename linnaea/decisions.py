@@ -69,17 +69,39 @@ class Decided:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model said of N images: `logits` and `probabilities` (N, K), and OOD `scores` (N,) where it has them."""
+    """What a classifier said of N images: `raw` scores, calibrated `logits` and `probabilities` (N, K).
 
+    `ood_scores` (N,) are made of raw scores; None where there is no familiarity score.
+    """
+
+    raw: Floats
     logits: Floats
     probabilities: Floats
-    scores: Floats | None = None
+    ood_scores: Floats | None = None
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Outputs]") -> "Outputs":
+        """Those of several parts, one after the other."""
+        raw, logits, probabilities = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("raw", "logits", "probabilities")
+        )
+        scores = [part.ood_scores for part in parts if part.ood_scores is not None]
+        return cls(raw, logits, probabilities, np.concatenate(scores) if scores else None)
+
+    def lengthened(self, count: int) -> "Outputs":
+        """The same with rows of zeros after it, for images that could not be read and get no answer."""
+
+        def longer(values: Floats) -> Floats:
+            return np.concatenate([values, np.zeros((count, *values.shape[1:]), dtype=values.dtype)])
+
+        scores = None if self.ood_scores is None else longer(self.ood_scores)
+        return Outputs(longer(self.raw), longer(self.logits), longer(self.probabilities), scores)
 
     @property
     def defined(self) -> Flags:
         """Whether all of it is a number, neither NaN nor infinite (N,)."""
         numbers = np.isfinite(self.logits).all(axis=1) & np.isfinite(self.probabilities).all(axis=1)
-        return np.asarray(numbers if self.scores is None else numbers & np.isfinite(self.scores))
+        return np.asarray(numbers if self.ood_scores is None else numbers & np.isfinite(self.ood_scores))
 
 
 def answer(task: str, classes: Sequence[str], outputs: Outputs, policy: Policy) -> tuple[Decided, list[str]]:
@@ -89,7 +111,7 @@ def answer(task: str, classes: Sequence[str], outputs: Outputs, policy: Policy) 
     """
     defined = outputs.defined
     decided = decide(task, classes, np.where(defined[:, None], outputs.probabilities, 0.0), policy)
-    named = reasons(decided.confidence, outputs.scores, policy)
+    named = reasons(decided.confidence, outputs.ood_scores, policy)
     why = [reason if sound else UNDEFINED for reason, sound in zip(named, defined.tolist(), strict=True)]
     labels, sets = (
         [value if sound else None for value, sound in zip(values, defined.tolist(), strict=True)]

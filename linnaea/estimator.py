@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from linnaea.arrays import Images, Integers
 from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.decoding import square
 from linnaea.data.images.greys import recipe_for
 from linnaea.data.images.pixels import Recipe, decode_files, usual_side
@@ -99,8 +100,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         with torch.random.fork_rng(devices=[]):
             fitted = step.rung.fit(job)
-        model, origin = fitted.model.cpu().eval(), _provenance(step, fitted)
-        self._classifier = _finish(Classifier(model, names, job.task.name, recipe, provenance=origin), job)
+        scorer, origin = TorchScorer(fitted.model.cpu()), _provenance(step, fitted)
+        self._classifier = _finish(Classifier(scorer, names, job.task.name, recipe, provenance=origin), job)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
@@ -115,8 +116,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given, kind = self._validated(X, reset=False)
         if kind != self._kind and not (kind in PLAIN and self._kind in PLAIN):
             raise DataError(f"X holds {kind}, but fit saw {self._kind}: give the same kind as in fit.")
-        _, probabilities, _ = self._classifier.score(_decoded(given, self._classifier.recipe, self._range))
-        return probabilities
+        outputs = self._classifier.score(_decoded(given, self._classifier.recipe, self._range))
+        return np.asarray(outputs.probabilities, dtype=np.float32)
 
     @property
     def classifier_(self) -> Classifier:
@@ -260,5 +261,4 @@ def _finish(classifier: Classifier, job: Job) -> Classifier:
     train = job.subset(FAMILIARITY_IMAGES)
     features, fresh = embed(classifier.model, train.images), embed(classifier.model, job.val.images)
     classifier = classifier.with_(familiarity=fit_familiarity(classifier.model, features, train.targets, fresh=fresh))
-    logits, _, scores = classifier.score_features(fresh)
-    return calibrate(classifier, logits, scores, job.val.targets)
+    return calibrate(classifier, classifier.score_features(fresh), job.val.targets)

@@ -22,7 +22,7 @@ from linnaea.taxonomy import Taxonomy
 
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
 REASONS = ("ok", "unsure", "unfamiliar", "damaged", "unreadable", "undefined")
-WIDE = ("logits", "probabilities")
+WIDE = ("raw_scores", "logits", "probabilities")
 AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 
 
@@ -30,13 +30,14 @@ AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 class Predictions:
     """What a classifier said about each image.
 
-    `table` has the columns `id`, `truth` (null when there is none), `logits` and `probabilities` (lists of K floats in
-    the order of `classes`, that of the classifier's bundle; null where there is no answer), `label`, `confidence`,
+    `table` has the columns `id`, `truth` (null when there is none), `raw_scores`, as the scorer gave them, calibrated
+    `logits` and `probabilities` (lists of K floats in the order of `classes`, that of the classifier's bundle; null
+    where there is no answer), `label`, `confidence`,
     `prediction_set` (list of labels), `ood_score`, `reason` (one of `REASONS`), `detail` (why an image has no answer,
     or is damaged), and `group` where the data has groups. Where an image may carry several labels, `truth` and `label`
     hold lists, and `unknown` the classes that nobody knows to be there or not. Where classes lie below groups,
     `taxonomy` maps each to the group above it, and `label` may be a group. Of predictions that were only opened,
-    `logits` and `probabilities` are read from the file `source` when asked for.
+    those lists are read from the file `source` when asked for.
     """
 
     table: pa.Table
@@ -53,7 +54,7 @@ class Predictions:
         task: str,
         taxonomy: Mapping[str, str] | None = None,
     ) -> "Predictions":
-        """Build from columns given as sequences; `logits` and `probabilities` are arrays (N, K), NaN where unread."""
+        """Build from columns given as sequences; those of scores are arrays (N, K), NaN where unread."""
         arrays = {name: _as_array(name, values, len(classes)) for name, values in columns.items()}
         return cls(pa.table(arrays), classes, task, dict(taxonomy or {}))
 
@@ -132,7 +133,7 @@ class Predictions:
             return name in file.schema_arrow.names
 
     def scores(self, name: str = "probabilities") -> npt.NDArray[np.float64]:
-        """`probabilities` or `logits` as an array (N, K); rows of unreadable images are NaN."""
+        """`probabilities` or other scores as an array (N, K); rows of unreadable images are NaN."""
         if self.source is None:
             return self._matrix_of(self.table.column(name).combine_chunks())
         with _opened(self.source) as file:
@@ -254,7 +255,7 @@ class Predictions:
 
     @classmethod
     def open(cls, path: Path) -> "Predictions":
-        """The same, but logits and probabilities stay in the file until they are asked for, part by part."""
+        """The same, but scores and probabilities stay in the file until they are asked for, part by part."""
         return replace(cls._from_file(path, ()), source=path)
 
     @classmethod
@@ -311,7 +312,7 @@ def label_text(label: Any) -> str:
 
 
 def _as_array(name: str, values: Sequence[Any], classes: int) -> pa.Array:
-    if name in ("logits", "probabilities"):
+    if name in WIDE:
         scores = np.asarray(values, dtype=np.float32).reshape(-1, classes)
         unread = np.isnan(scores).any(axis=1)
         return pa.FixedSizeListArray.from_arrays(pa.array(scores.ravel()), classes, mask=pa.array(unread))

@@ -1,55 +1,90 @@
-"""The bundle: JSON and safetensors on disk, each with its SHA-256, refused when a byte of them has changed."""
+"""The bundle: JSON and files of weights on disk, each with its SHA-256, refused when a byte of them has changed."""
 
 import hashlib
 import json
+import logging
+import re
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linnaea.classifier.migrations import migrated
+from linnaea.classifier.schema import ENTRIES
 from linnaea.errors import BundleError, RunError
-from linnaea.runtime.files import read_json, sha256_of, write_json, write_tensors
+from linnaea.runtime.files import read_json, sha256_of, write_atomically, write_json, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = "linnaea classifier 1"
+FORMAT, MAJOR, MINOR = "linnaea classifier", 2, 0
+EARLIER = re.compile(rf"{FORMAT} (\d+)")  # before there were minor versions
+VERSION = re.compile(r"(\d+)\.(\d+)")
 DESCRIPTION, WEIGHTS = "classifier.json", "weights.safetensors"
+logger = logging.getLogger("linnaea")
 
 
-def write_bundle(folder: Path, description: dict[str, Any], tensors: "dict[str, Tensor]") -> Path:
-    """Write `classifier.json` and `weights.safetensors`; the former carries the SHA-256 of both."""
-    weights = write_tensors(folder / WEIGHTS, tensors)
-    content = {"format": FORMAT, **description, "files": {WEIGHTS: sha256_of(weights)}}
+def write_bundle(
+    folder: Path, description: dict[str, Any], tensors: "dict[str, Tensor]", files: Mapping[str, Path] | None = None
+) -> Path:
+    """Write `classifier.json`, the tensors as `weights.safetensors`, where there are some, and copies of other files.
+
+    The description carries the SHA-256 of all.
+    """
+    written = [write_tensors(folder / WEIGHTS, tensors)] if tensors else []
+    for name, file in (files or {}).items():
+        if file.resolve() != (folder / name).resolve():
+            write_atomically(folder / name, partial(_copy, file))
+        written.append(folder / name)
+    content = {"format": FORMAT, "version": f"{MAJOR}.{MINOR}", **description}
+    content["files"] = {file.name: sha256_of(file) for file in written}
     write_json(folder / DESCRIPTION, content | {"sha256": _digest(content)})
     return folder
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """The content of a bundle: its `description`, its `tensors` by name, and the two files they are from."""
+    """The content of a bundle: its `description`, as today's format has it, its `tensors`, and the described file."""
 
     description: dict[str, Any]
     tensors: "dict[str, Tensor]"
     file: Path
-    weights: Path
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder holds the description of a classifier."""
+    return (folder / DESCRIPTION).is_file()
 
 
 def read_bundle(folder: Path) -> Bundle:
     """The description and the tensors of a bundle, or of the run folder around it.
 
-    Raises BundleError when a file is missing or differs from what was written, and when a weight is not a number.
-    Nothing in a bundle is executed.
+    Raises BundleError when a file is missing or differs from what was written, when a weight is not a number, and for a
+    format of a later version. Nothing in a bundle is executed.
     """
     root = folder if (folder / DESCRIPTION).exists() or not (folder / "model").is_dir() else folder / "model"
-    content, weights = _description(root), root / WEIGHTS
-    if not weights.exists():
-        raise BundleError(f"{weights} is missing: the bundle is incomplete; copy it whole or train again.")
-    hashes = content.get("files")
-    if not isinstance(hashes, dict) or list(hashes) != [WEIGHTS]:
+    content, major = _description(root)
+    hashes = content.pop("files", None)
+    if not isinstance(hashes, dict) or not hashes or not all(_is_file_name(name) for name in hashes):
         raise BundleError(f"{root / DESCRIPTION}: files is {hashes!r}; expected the SHA-256 of {WEIGHTS}.")
-    if sha256_of(weights) != hashes[WEIGHTS]:
-        raise BundleError(f"{weights} has changed since it was saved (its SHA-256 differs): take the original bundle.")
-    return Bundle(content, _tensors(weights), root / DESCRIPTION, weights)
+    for name, expected in hashes.items():
+        file = root / name
+        if not file.is_file():
+            raise BundleError(f"{file} is missing: the bundle is incomplete; copy it whole or train again.")
+        if sha256_of(file) != expected:
+            raise BundleError(f"{file} has changed since it was saved (its SHA-256 differs): take the original bundle.")
+    tensors = _tensors(root / WEIGHTS) if WEIGHTS in hashes else {}
+    return Bundle(*migrated(content, tensors, major), root / DESCRIPTION)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+
+
+def _is_file_name(name: str) -> bool:
+    return name not in ("", ".", "..") and Path(name).name == name and "\\" not in name
 
 
 def _tensors(weights: Path) -> "dict[str, Tensor]":
@@ -72,18 +107,32 @@ def _tensors(weights: Path) -> "dict[str, Tensor]":
     return tensors
 
 
-def _description(root: Path) -> dict[str, Any]:
+def _description(root: Path) -> tuple[dict[str, Any], int]:
+    """What the description says, without its own hash and format, and the major version of its format."""
     try:
         content = read_json(root / DESCRIPTION)
     except RunError as error:
         raise BundleError(f"{root} does not hold a readable classifier: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise BundleError(
-            f"{root / DESCRIPTION} is not of the format {FORMAT!r}: load it with the version that wrote it."
-        )
+    major, minor = _version_of(content, root / DESCRIPTION)
     if content.pop("sha256", None) != _digest(content):
         raise BundleError(f"{root / DESCRIPTION} has changed since it was saved: take the original bundle.")
-    return content
+    if (major, minor) > (MAJOR, MINOR):
+        told = f"{root / DESCRIPTION} is of the version {major}.{minor} of its format, later than {MAJOR}.{MINOR}"
+        if major > MAJOR:
+            raise BundleError(f"{told}: install the version of Linnaea that wrote it, or a later one.")
+        logger.warning(f"{told}: what is new in it is not used.")
+        content = {name: value for name, value in content.items() if name in ENTRIES or name == "files"}
+    return {name: value for name, value in content.items() if name not in ("format", "version")}, major
+
+
+def _version_of(content: Any, file: Path) -> tuple[int, int]:
+    named = content.get("format") if isinstance(content, dict) else None
+    if isinstance(named, str) and (earlier := EARLIER.fullmatch(named)):
+        return int(earlier[1]), 0
+    version = content.get("version") if isinstance(content, dict) else None
+    if named == FORMAT and isinstance(version, str) and (found := VERSION.fullmatch(version)):
+        return int(found[1]), int(found[2])
+    raise BundleError(f"{file} is not of the format {FORMAT!r}: load it with the version that wrote it.")
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -1,93 +1,59 @@
-"""A classifier is what a run leaves behind: a model with its preprocessing, class names, calibration and policy."""
+"""A classifier is what a run leaves behind: a scorer with its preprocessing, class names, calibration and policy."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from linnaea import decisions
-from linnaea.arrays import Float32, Images
-from linnaea.classifier.bundle import read_bundle, write_bundle
-from linnaea.classifier.schema import require_schema
-from linnaea.data.images.decoding import MOST_PIXELS, WHITE
+from linnaea.arrays import Flags, Float32, Float64, Images
+from linnaea.classifier.bundle import write_bundle
+from linnaea.classifier.scorers.contract import Scorer
 from linnaea.data.images.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.decisions import UNDEFINED, Outputs, Policy
-from linnaea.errors import BundleError, DataError, LinnaeaError
-from linnaea.models import build, fill
-from linnaea.models.embedding import embed, measure_embedding
-from linnaea.models.familiarity import Familiarity, build_familiarity
-from linnaea.models.model import Model, to_pixels
+from linnaea.errors import DataError, UsageError
 from linnaea.predictions import Predictions
-from linnaea.runtime.arguments import DAMAGED, require_all, require_one_of
+from linnaea.runtime.arguments import DAMAGED, require_one_of
 from linnaea.runtime.containers import Located
 from linnaea.runtime.plan import Plan, pick_precision
-from linnaea.task import TASKS, Task
+from linnaea.task import TASKS
 from linnaea.taxonomy import Taxonomy
 
+if TYPE_CHECKING:  # torch, which a classifier in an exported file does without
+    from torch import Tensor
+
+    from linnaea.classifier.calibrators import Calibrator
+    from linnaea.classifier.graph import Answering, Judging
+    from linnaea.models import Model
+    from linnaea.models.familiarity import Familiarity
+
 logger = logging.getLogger("linnaea")
-EARLIER_BOUNDS = {"max_pixels": MOST_PIXELS, "white": WHITE}
-
-
-class Answering(nn.Module):
-    """The whole of a classifier after decoding: images (N, S, S, 3) of uint8 to logits, probabilities and OOD score.
-
-    This one graph predicts here and is what an export carries.
-    """
-
-    prior_shift: Tensor | None
-
-    def __init__(
-        self,
-        model: Model,
-        familiarity: Familiarity | None,
-        temperature: float,
-        task: Task,
-        prior_shift: Sequence[float] = (),
-    ) -> None:
-        super().__init__()
-        self.model, self.familiarity, self.temperature, self.task = model, familiarity, temperature, task
-        shift = torch.tensor(prior_shift, dtype=torch.float32) if prior_shift else None
-        self.register_buffer("prior_shift", shift, persistent=False)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,), zero without a familiarity score."""
-        return self.from_features(self.model.features(to_pixels(images)))
-
-    def from_features(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same from the model's features (N, D)."""
-        raw = self.model.head(features)
-        logits = raw / self.temperature
-        if self.prior_shift is not None:
-            logits = logits + self.prior_shift.to(logits.device)
-        scores = self.familiarity(features, raw) if self.familiarity is not None else features[:, 0] * 0
-        return logits, self.task.activation(logits), scores
+AT_ONCE = 4096  # images whose features are judged together
 
 
 @dataclass(frozen=True)
 class Classifier:
     """Maps image files to answers; immutable, so that makers return a new one.
 
-    `model` maps pixels to logits, `recipe` files to pixels; `temperature` calibrates; `familiarity` and `policy`
-    decide when not to answer; `provenance` says where all of it came from. `prior` (K,) are the mean probabilities over
-    the images it was calibrated on; `prior_shift` (K,) is added to calibrated logits for other shares of the classes
-    (empty: nothing is).
+    `scorer` maps pixels to raw scores, `recipe` files to pixels, `calibrator` raw scores to calibrated logits (None:
+    the scorer is whole, or nothing was calibrated); `familiarity` and `policy` decide when not to answer; `provenance`
+    says where all of it came from. `prior` (K,) are the mean probabilities over the images it was calibrated on;
+    `prior_shift` (K,) is added to calibrated logits for other shares of the classes (empty: nothing is).
     """
 
-    model: Model
+    scorer: Scorer
     classes: tuple[str, ...]
     task: str
     recipe: Recipe
-    temperature: float = 1.0
+    calibrator: "Calibrator | None" = None
     prior: tuple[float, ...] = ()
     prior_shift: tuple[float, ...] = ()
-    familiarity: Familiarity | None = None
+    familiarity: "Familiarity | None" = None
     policy: Policy = field(default_factory=Policy)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -107,7 +73,7 @@ class Classifier:
         of which part is missing, is unreadable too ("refuse"), or what is left of it is answered, with the reason
         `damaged` ("answer"). Raises DataError when there is nothing to predict, UsageError for an unknown precision.
         """
-        pick_precision(precision, self.model.device.type)
+        pick_precision(precision, self.scorer.device.partition(":")[0])
         require_one_of(DAMAGED, "damaged", damaged)
         paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
         if not paths:
@@ -119,65 +85,107 @@ class Classifier:
             harmed |= {len(failed) + row: reason for row, reason in decoded.damaged.items()}
             failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
             if plan is None and precision != "float32" and len(decoded.failed) < len(decoded.sha256):
-                plan = measure_embedding(self.model, decoded.kept().images, precision, count=len(paths))
-                logger.info(f"Features are computed in {plan.precision}.")
+                plan = self._measured(decoded.kept().images, precision, len(paths))
             parts.append(self.score(decoded.images, plan))
-        logits, probabilities, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return self.answer(logits, probabilities, scores, columns, failed).with_reason("damaged", harmed)
+        return self.answer(Outputs.joined(parts), columns, failed).with_reason("damaged", harmed)
+
+    def _measured(self, images: Images, precision: str, count: int) -> Plan:
+        from linnaea.models.embedding import measure_embedding
+
+        plan = measure_embedding(self.model, images, precision, count=count)
+        logger.info(f"Features are computed in {plan.precision}.")
+        return plan
 
     def allowing(self, max_pixels: int | None) -> "Classifier":
         """The same for images of up to so many pixels; None: of as many as before."""
         return self if max_pixels is None else self.with_(recipe=replace(self.recipe, max_pixels=max_pixels))
 
-    def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Located]") -> npt.NDArray[np.float64]:
+    def predict_proba(self, images: "str | Path | Dataset | Sequence[str | Located]") -> Float64:
         """Calibrated probabilities (N, K) in the order of `classes`; NaN in the row of an image without an answer."""
         return self.predict(images).scores()
 
-    def graph(self) -> Answering:
-        """Everything after decoding as one module, in evaluation mode."""
-        return Answering(self.model, self.familiarity, self.temperature, TASKS[self.task], self.prior_shift).eval()
+    def to(self, device: str) -> "Classifier":
+        """The same on a device, such as "cuda"; raises UsageError where its scorer cannot go there."""
+        return self if device == self.scorer.device else self.with_(scorer=self.scorer.to(device))
 
-    def raw(self, logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """What the model said (N, K) of images whose calibrated logits (N, K) are given."""
-        return (logits - np.array(self.prior_shift or 0.0, dtype=logits.dtype)) * self.temperature
+    @property
+    def model(self) -> "Model":
+        """The torch model of the scorer; raises UsageError where there is none."""
+        model: Model | None = getattr(self.scorer, "model", None)
+        if model is None:
+            raise UsageError(
+                f"this classifier is a file of the kind {self.scorer.kind} and holds no network that could be taken "
+                "apart: use the run that it was exported from."
+            )
+        return model
 
-    def score(self, images: Images, plan: Plan | None = None) -> tuple[Float32, Float32, Float32]:
-        """Calibrated logits (N, K), probabilities (N, K) and OOD scores (N,) of decoded images (N, S, S, 3).
+    @property
+    def ood_score(self) -> str | None:
+        """The name of the score by which images are unfamiliar; None where there is none."""
+        if self.familiarity is not None:
+            return self.familiarity.kind
+        return self.scorer.arguments.get("ood_score") if self.scorer.whole else None
 
-        The features are made by the plan (None: in float32), the rest is in float32.
+    @cached_property
+    def _judging(self) -> "Judging":
+        import torch
+
+        from linnaea.classifier.calibrators.temperature import Temperature
+        from linnaea.classifier.graph import Judging
+
+        parts = (self.calibrator or Temperature(), self.familiarity)
+        return Judging(TASKS[self.task], *parts, self.prior_shift).eval().to(torch.device(self.scorer.device))
+
+    def graph(self) -> "Answering":
+        """Everything after decoding as one module, in evaluation mode; raises UsageError where there is no model."""
+        from linnaea.classifier.graph import Answering
+
+        return Answering(self.model, self._judging).eval()
+
+    def score(self, images: Images, plan: Plan | None = None) -> Outputs:
+        """What it says of decoded images (N, S, S, 3); features are made by the plan (None: in float32).
+
+        It may be called from several threads at once.
         """
-        return self.score_features(embed(self.model, images, plan))
+        if self.scorer.whole:
+            return self.scorer.outputs(images)
+        return self._outputs(self.scorer.batches(images, plan))
 
-    @torch.no_grad()
-    def score_features(self, features: Float32) -> tuple[Float32, Float32, Float32]:
+    def score_features(self, features: Float32) -> Outputs:
         """The same of features (N, D) that `embed` made by this classifier's model."""
-        graph, step = self.graph(), 4096
-        parts = [torch.from_numpy(features[start : start + step]) for start in range(0, len(features), step)]
-        outputs = [graph.from_features(part.to(self.model.device)) for part in parts]
-        logits, probabilities, scores = (torch.cat(columns).cpu().numpy() for columns in zip(*outputs, strict=True))
-        return logits, probabilities, scores
+        import torch
 
-    def answer(
-        self,
-        logits: Float32,
-        probabilities: Float32,
-        scores: Float32,
-        columns: dict[str, Sequence[Any]],
-        failed: Sequence[str | None],
-    ) -> Predictions:
+        model = self.model
+        parts = (
+            torch.from_numpy(features[start : start + AT_ONCE]).to(model.device)
+            for start in range(0, len(features), AT_ONCE)
+        )
+        return self._outputs((part, model.head(part)) for part in parts)
+
+    def _outputs(self, scored: "Iterable[tuple[Tensor | None, Tensor]]") -> Outputs:
+        """Judged where the scores were made, and brought together at the end, once."""
+        import torch
+
+        with torch.inference_mode():
+            judged = [self._judging(features, raw) for features, raw in scored]
+            raw, logits, probabilities, scores = (torch.cat(part).cpu().numpy() for part in zip(*judged, strict=True))
+        return Outputs(raw, logits, probabilities, scores if self.familiarity is not None else None)
+
+    def answer(self, outputs: Outputs, columns: dict[str, Sequence[Any]], failed: Sequence[str | None]) -> Predictions:
         """Turn scores into answers by the task's rule and the policy; `failed` says why an image was not read."""
-        outputs = Outputs(logits, probabilities, scores if self.familiarity is not None else None)
         decided, why = decisions.answer(self.task, self.classes, outputs, self.policy)
         unread = np.array([reason is not None for reason in failed])
         empty = unread | ~outputs.defined
+        nothing, scores = empty[:, None], outputs.ood_scores
         table: dict[str, Any] = {
             **columns,
-            "logits": np.where(empty[:, None], np.nan, logits),
-            "probabilities": np.where(empty[:, None], np.nan, probabilities),
+            "raw_scores": np.where(nothing, np.nan, outputs.raw),
+            "logits": np.where(nothing, np.nan, outputs.logits),
+            "probabilities": np.where(nothing, np.nan, outputs.probabilities),
             "label": _unless(unread, decided.labels, None),
             "confidence": np.where(unread, np.nan, decided.confidence),
             "prediction_set": _unless(unread, decided.sets, None),
-            "ood_score": np.where(empty | (self.familiarity is None), np.nan, scores),
+            "ood_score": np.full(len(unread), np.nan) if scores is None else np.where(empty, np.nan, scores),
             "reason": _unless(unread, why, "unreadable"),
             "detail": [reason or _of_no_number(name) for reason, name in zip(failed, why, strict=True)],
         }
@@ -193,24 +201,24 @@ class Classifier:
         return replace(self, **changes)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the bundle, `classifier.json` and `weights.safetensors`, into `folder`."""
-        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
-        if self.familiarity is not None:
-            tensors |= {f"familiarity/{name}": value for name, value in self.familiarity.state_dict().items()}
-        return write_bundle(Path(folder), self.describe(), tensors)
+        """Write the bundle, `classifier.json` with the files it names, into `folder`."""
+        parts = {"scorer": self.scorer.tensors()}
+        for name, part in {"calibrator": self.calibrator, "familiarity": self.familiarity}.items():
+            parts[name] = {} if part is None else part.state_dict()
+        tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.items()}
+        return write_bundle(Path(folder), self.describe(), tensors, self.scorer.files())
 
     def describe(self) -> dict[str, Any]:
         """What `classifier.json` holds, apart from the hashes."""
         return {
             "classes": list(self.classes),
             "task": self.task,
-            "model": {"kind": self.model.kind, "arguments": self.model.arguments},
+            "scorer": {"kind": self.scorer.kind, "arguments": self.scorer.arguments},
             "recipe": self.recipe.to_json(),
-            "calibration": {
-                "method": "temperature",
-                "temperature": self.temperature,
+            "calibrator": self.calibrator.describe() if self.calibrator is not None else None,
+            "class_shares": {
                 "prior": list(self.prior),
-                "prior_shift": list(self.prior_shift) or [0.0] * len(self.prior),
+                "shift": list(self.prior_shift) or [0.0] * len(self.prior),
             },
             "familiarity": self.familiarity.describe() if self.familiarity is not None else None,
             "policy": asdict(self.policy),
@@ -244,76 +252,9 @@ def _without_truth(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]
     return kept | {"truth": [None] * len(columns["id"])}
 
 
-def _unless(unread: npt.NDArray[np.bool_], values: Sequence[Any], instead: Any) -> list[Any]:
+def _unless(unread: Flags, values: Sequence[Any], instead: Any) -> list[Any]:
     return [instead if gone else value for gone, value in zip(unread, values, strict=True)]
 
 
 def _of_no_number(reason: str) -> str | None:
     return "the model's output for it is not a number" if reason == UNDEFINED else None
-
-
-def load(folder: str | Path) -> Classifier:
-    """Load a classifier from its bundle, or from the run folder around it.
-
-    Raises BundleError when a file is missing or differs from what was saved, when what it says is not a classifier's,
-    and when its parts do not fit each other. Nothing in a bundle is executed.
-    """
-    bundle = read_bundle(Path(folder))
-    content = _completed(bundle.description)
-    require_schema(content, bundle.file)
-    try:
-        classifier = _built(content, bundle.tensors)
-        _try(classifier)
-    except LinnaeaError as error:
-        raise BundleError(f"{bundle.file}: {error} Take the original bundle.") from error
-    return classifier
-
-
-def _completed(content: dict[str, Any]) -> dict[str, Any]:
-    """The description with what those of earlier versions do not say: shares of classes, bounds of images."""
-    calibration, recipe = content.get("calibration"), content.get("recipe")
-    if isinstance(calibration, dict) and not calibration.keys() & {"prior", "prior_shift"}:
-        content = content | {"calibration": calibration | {"prior": [], "prior_shift": []}}
-    if isinstance(recipe, dict) and not recipe.keys() & EARLIER_BOUNDS.keys():
-        content = content | {"recipe": recipe | EARLIER_BOUNDS}
-    return content
-
-
-def _built(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Classifier:
-    """The classifier of a description that is of the schema; raises LinnaeaError where the parts do not fit."""
-    model = build(content["model"]["kind"], content["model"]["arguments"])
-    require_all(model.arguments, content["model"]["arguments"])
-    familiarity = build_familiarity(content["familiarity"]) if content["familiarity"] is not None else None
-    modules: dict[str, nn.Module] = {"model": model} | ({"familiarity": familiarity} if familiarity is not None else {})
-    for name, module in modules.items():
-        fill(module, name, tensors)
-    strange = [name for name in tensors if name.partition("/")[0] not in modules]
-    if strange:
-        raise BundleError(f"the weights hold {strange[0]}, which the description does not mention.")
-    shift = content["calibration"]["prior_shift"]
-    return Classifier(
-        model=model.eval(),
-        classes=tuple(content["classes"]),
-        task=content["task"],
-        recipe=Recipe(**content["recipe"]),
-        temperature=content["calibration"]["temperature"],
-        prior=tuple(content["calibration"]["prior"]),
-        prior_shift=tuple(shift) if any(shift) else (),
-        familiarity=familiarity.eval() if familiarity is not None else None,
-        policy=Policy.from_json(content["policy"]),
-        provenance=content["provenance"],
-    )
-
-
-def _try(classifier: Classifier) -> None:
-    """Raise BundleError unless the parts fit each other: of a grey image the answer is made of the right numbers."""
-    side, count = classifier.recipe.size, len(classifier.classes)
-    grey = np.full((1, side, side, 3), 128, dtype=np.uint8)
-    try:
-        logits, probabilities, scores = classifier.score(grey)
-    except (RuntimeError, IndexError, ValueError) as error:
-        raise BundleError(f"model and familiarity do not match ({error}).") from None
-    if logits.shape != (1, count) or scores.shape != (1,):
-        raise BundleError(f"the model gives logits of shape {logits.shape[1:]} for {count} classes.")
-    if not Outputs(logits, probabilities, scores).defined.all():
-        raise BundleError("the classifier's output for a grey image is not a number.")

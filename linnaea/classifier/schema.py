@@ -108,25 +108,20 @@ TEXT = Rule("text", lambda value: isinstance(value, str))
 OBJECT = Rule("an object", lambda value: isinstance(value, Mapping))
 NUMBER = Rule("a number", is_number)
 SHARE = _between(0, 1)
+PART = {"kind": TEXT, "arguments": OBJECT}
 THRESHOLD = _between(0, HIGHEST)
 ENTRIES: Mapping[str, Any] = {
-    "format": TEXT,
-    "files": OBJECT,
     "classes": Rule("a list of names, each once", _are_classes),
     "task": Rule(f"one of {', '.join(TASKS)}", lambda value: isinstance(value, str) and value in TASKS),
-    "model": {"kind": TEXT, "arguments": OBJECT},
+    "scorer": PART,
     "recipe": {
         "size": _whole(SMALLEST_PICTURE, LARGEST_PICTURE),
         "fit": TEXT,
         "max_pixels": _whole(1, math.inf),
         "white": _or_none(_whole(1, LARGEST_VALUE)),
     },
-    "calibration": {
-        "method": Rule("'temperature'", lambda value: value == "temperature"),
-        "temperature": _between(0.001, 1000),
-        "prior": _list_of(SHARE),
-        "prior_shift": _list_of(NUMBER),
-    },
+    "calibrator": _or_none(OBJECT),
+    "class_shares": {"prior": _list_of(SHARE), "shift": _list_of(NUMBER)},
     "familiarity": _or_none(OBJECT),
     "policy": {
         "coverage": SHARE,
@@ -147,18 +142,17 @@ ENTRIES: Mapping[str, Any] = {
 
 def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
     """Whether entries agree with each other, and the words for where they do not."""
-    task, policy, calibration = TASKS[content["task"]], content["policy"], content["calibration"]
-    count, given, calibrated = len(content["classes"]), content["model"]["arguments"], policy["n"] > 0
+    task, policy, shares = TASKS[content["task"]], content["policy"], content["class_shares"]
+    count, given, calibrated = len(content["classes"]), _arguments_of_model(content["scorer"]), policy["n"] > 0
     classes = f"there are {count} classes"
     yield (count == 2 if task.name == "binary" else count > 1 or task.multilabel), f"{classes} for the task {task.name}"
-    yield given.get("classes") == count, f"{classes}, and the model has {given.get('classes')!r}"
+    yield given.get("classes", count) == count, f"{classes}, and the model has {given.get('classes')!r}"
     size = content["recipe"]["size"]
     yield "size" not in given or _same(given["size"], size), f"images of {size} pixels do not match the model {given!r}"
-    for name in ("prior", "prior_shift"):
-        yield len(calibration[name]) in (0, count), f"{classes}, and calibration.{name} has {len(calibration[name])}"
-    adapted = "prior" in content["provenance"] or bool(calibration["prior_shift"])
-    shifted = bool(calibration["prior"] and calibration["prior_shift"])
-    yield shifted or not adapted, "calibration lacks its class shares"
+    for name in ("prior", "shift"):
+        yield len(shares[name]) in (0, count), f"{classes}, and class_shares.{name} has {len(shares[name])}"
+    adapted = "prior" in content["provenance"] or bool(shares["shift"])
+    yield bool(shares["prior"] and shares["shift"]) or not adapted, "the shares of the classes are missing"
     thresholds = len(policy["thresholds"])
     yield (
         thresholds in _counts(task.name, count, calibrated),
@@ -171,11 +165,23 @@ def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
         yield bool(policy["aim"]) == bool(thresholds), "policy.aim and policy.thresholds do not match"
     strange = policy["ood_threshold"] is not None
     yield (
-        not calibrated or strange == (content["familiarity"] is not None),
+        not calibrated or strange == (bool(content["familiarity"]) or bool(_score_inside(content["scorer"]))),
         ("policy.ood_threshold and familiarity do not match"),
     )
     for flag in _flags(content["familiarity"]):
         yield flag is task.multilabel, f"familiarity.several is {flag!r} for the task {task.name}"
+
+
+def _arguments_of_model(scorer: Content) -> Content:
+    """Those of the model in a scorer that holds one; none where another kind of scorer says for itself what fits."""
+    model = scorer["arguments"].get("model")
+    arguments = model.get("arguments") if isinstance(model, Mapping) else None
+    return arguments if isinstance(arguments, Mapping) else {}
+
+
+def _score_inside(scorer: Content) -> Any:
+    """The familiarity score of a scorer that is a whole classifier."""
+    return scorer["arguments"].get("ood_score")
 
 
 def _counts(task: str, classes: int, calibrated: bool) -> tuple[int, ...]:

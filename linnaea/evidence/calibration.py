@@ -4,11 +4,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from linnaea.arrays import Floats, Targets
-from linnaea.decisions import Policy, decide
+from linnaea.decisions import Outputs, Policy, decide
 from linnaea.errors import DataError
 from linnaea.evidence.aims import MARGIN, Goal
 from linnaea.evidence.roll_up import RISK, fit_roll_up, require_taxonomy
@@ -46,46 +44,49 @@ class Aims:
 
 
 def calibrate(
-    classifier: "Classifier", logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
+    classifier: "Classifier", outputs: Outputs, targets: Targets, aims: Aims | None = None, by: str = "temperature"
 ) -> "Classifier":
-    """Fit the temperature, then the policy, on images that the model was not trained on.
+    """Fit the calibrator, then the policy, on images that the model was not trained on.
 
-    `logits` (N, K) and OOD `scores` (N,) are what `classifier.score` said of them, `targets` the truth: (N,) indices,
-    or (N, K) of 0, 1 and NaN for several labels. Returns a new classifier. Raises UsageError for an aim that no
+    `outputs` are what `classifier.score` said of N images, `targets` the truth: (N,) indices, or (N, K) of 0, 1 and NaN
+    for several labels; `by` names the calibrator. Returns a new classifier. Raises UsageError for an aim that no
     threshold reaches, or that the task has no use for.
     """
-    return calibrate_with_findings(classifier, logits, scores, targets, aims)[0]
+    return calibrate_with_findings(classifier, outputs, targets, aims, by)[0]
 
 
 def calibrate_with_findings(
-    classifier: "Classifier", logits: Floats, scores: Floats, targets: Targets, aims: Aims | None = None
+    classifier: "Classifier", outputs: Outputs, targets: Targets, aims: Aims | None = None, by: str = "temperature"
 ) -> "tuple[Classifier, list[Finding]]":
     """The same, and what is to be said of the thresholds."""
+    import torch
+
+    from linnaea.classifier.calibrators import CALIBRATORS
+
     aims = aims or Aims()
-    unsound = int((~(np.isfinite(logits).all(axis=1) & np.isfinite(scores))).sum())
+    unsound = int((~outputs.defined).sum())
     if unsound:
         raise DataError(
-            f"the model's output for {unsound} of {len(logits)} validation images is not a number: it cannot be "
+            f"the model's output for {unsound} of {len(targets)} validation images is not a number: it cannot be "
             "calibrated. Train with a lower learning rate, or choose another model."
         )
-    raw = classifier.raw(logits)
-    task = TASKS[classifier.task]
-    temperature = (fit_temperature_of_labels if task.multilabel else fit_temperature)(raw, targets)
-    probabilities = task.probabilities(raw / temperature)
+    raw = np.asarray(outputs.raw, dtype=np.float64)
+    calibrator = CALIBRATORS[by].fit(raw, targets)
+    probabilities = TASKS[classifier.task].probabilities(calibrator(torch.from_numpy(raw)).numpy())
     prior = tuple(float(share) for share in probabilities.mean(axis=0))
-    policy, findings = fit_policy(classifier, probabilities, scores, targets, aims)
-    return classifier.with_(temperature=temperature, prior=prior, prior_shift=(), policy=policy), findings
+    policy, findings = fit_policy(classifier, probabilities, outputs.ood_scores, targets, aims)
+    return classifier.with_(calibrator=calibrator, prior=prior, prior_shift=(), policy=policy), findings
 
 
 def fit_policy(
     classifier: "Classifier",
     probabilities: Floats,
-    scores: Floats,
+    scores: Floats | None,
     targets: Targets,
     aims: Aims,
     weights: Floats | None = None,
 ) -> tuple[Policy, list[Finding]]:
-    """The policy for calibrated probabilities (N, K), and what is to be said of its thresholds.
+    """The policy for calibrated probabilities (N, K) and OOD scores (N,), and what is to be said of its thresholds.
 
     `weights` (K,) are what an image of each class counts, where images are to be met in other shares than here.
     """
@@ -117,7 +118,7 @@ def fit_policy(
         unsure = rejection_threshold(-confidence, aims.unsure_rate, of_images)
         confidence_threshold = max(0.0, -unsure - MARGIN)
     strange = None
-    if classifier.familiarity is not None:
+    if scores is not None:
         strange = rejection_threshold(scores, aims.unfamiliar_rate, of_images)
         strange += MARGIN * abs(strange)
     policy = replace(
@@ -130,39 +131,6 @@ def fit_policy(
         n=len(targets),
     )
     return policy, findings
-
-
-def fit_temperature(logits: Floats, targets: Targets) -> float:
-    """The temperature in [0.05, 20] that minimises the negative log-likelihood (Guo et al. 2017).
-
-    As if one more image had been wrong, each truth counts a little less than one (Platt 1999): without that, logits
-    that are right on every image would be driven to certainty.
-    """
-    doubt = 1 / (len(targets) + 2)
-
-    def loss(log_temperature: float) -> float:
-        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        truth = np.take_along_axis(scaled, targets[:, None], axis=1)[:, 0]
-        others = (scaled.sum(axis=1) - truth) / (scaled.shape[1] - 1)
-        return -float(((1 - doubt) * truth + doubt * others).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
-
-
-def fit_temperature_of_labels(logits: Floats, targets: Targets) -> float:
-    """The temperature in [0.05, 20] that minimises the binary cross-entropy over the known targets (N, K).
-
-    With the doubt of `fit_temperature` in every truth.
-    """
-    known = ~np.isnan(targets)
-    doubt = 1 / (known.any(axis=1).sum() + 2)
-    wanted, given = np.where(targets[known] == 1, 1 - doubt, doubt), logits[known]
-
-    def loss(log_temperature: float) -> float:
-        scaled = given / np.exp(log_temperature)
-        return float((np.logaddexp(0, scaled) - wanted * scaled).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
 
 def false_negative_threshold(probabilities: Floats, targets: Targets, coverage: float) -> float:

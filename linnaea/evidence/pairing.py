@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from linnaea.errors import DataError
-from linnaea.predictions import Predictions
+from linnaea.predictions import WIDE, Predictions
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _in_class_order(predictions: Predictions, classes: tuple[str, ...]) -> Predi
         return predictions
     order = np.array([predictions.classes.index(name) for name in classes])
     columns = {
-        name: predictions.scores(name)[:, order] if name in ("logits", "probabilities") else predictions.column(name)
+        name: predictions.scores(name)[:, order] if name in WIDE else predictions.column(name)
         for name in predictions.table.column_names
     }
     numbers = {

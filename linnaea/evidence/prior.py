@@ -48,6 +48,11 @@ def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Pred
         raise UsageError(
             f"the task is {classifier.task}: class shares can only be stated where each image has one class."
         )
+    if classifier.scorer.whole:
+        raise UsageError(
+            f"the class shares of a file of the kind {classifier.scorer.kind} cannot be changed: adapt the classifier "
+            "of its run, then export it again."
+        )
     if not classifier.prior:
         raise UsageError("this classifier does not say for which class shares it was calibrated: train it again.")
     _require_same(classifier, val)
@@ -61,7 +66,8 @@ def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Pred
     probabilities = TASKS[classifier.task].probabilities(val.scores("logits")[rows] + shift)
     known = classifier.policy
     aims = Aims(known.coverage, known.unsure_rate, known.unfamiliar_rate, known.aim or None)
-    scores = np.array(val.column("ood_score"), dtype=np.float64)[rows]
+    strange = np.array(val.column("ood_score"), dtype=np.float64)[rows]
+    scores = None if classifier.ood_score is None else strange
     policy, _ = fit_policy(classifier, probabilities, scores, targets, aims, weights)
     total = np.array(classifier.prior_shift or np.zeros(len(old))) + shift
     shares = {name: round(float(share), 6) for name, share in zip(classifier.classes, new, strict=True)}

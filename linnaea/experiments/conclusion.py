@@ -12,7 +12,7 @@ from linnaea.classifier import Classifier, known_columns
 from linnaea.errors import UsageError
 from linnaea.evidence import write_evaluation
 from linnaea.evidence.calibration import Aims, calibrate_with_findings
-from linnaea.evidence.openset import Known, fit_familiarity
+from linnaea.evidence.openset import fit_familiarity
 from linnaea.experiments.asked_classes import held_out
 from linnaea.experiments.examples import FAMILIARITY_IMAGES, familiarity_rows
 from linnaea.experiments.ladder import RungResult
@@ -21,6 +21,7 @@ from linnaea.experiments.run_life import timed
 from linnaea.experiments.unknown_images import evaluate_held_out
 from linnaea.finding import Finding
 from linnaea.models.embedding import embed
+from linnaea.models.familiarity import Known
 from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import Predictions
 from linnaea.run import NO_TEST, Run
@@ -54,9 +55,9 @@ def conclude(
             val_features = embed(classifier.model, prepared.decoded.images[val])
         familiarity = fit_familiarity(classifier.model, features, targets[rows], fresh=val_features, name=ood)
         classifier = classifier.with_(familiarity=familiarity)
-        logits, _, scores = classifier.score_features(val_features)
+        outputs = classifier.score_features(val_features)
         try:
-            classifier, told = calibrate_with_findings(classifier, logits, scores, targets[val], aims)
+            classifier, told = calibrate_with_findings(classifier, outputs, targets[val], aims)
         except UsageError as error:
             raise UsageError(f"{error} With --resume and another --aim, finished training is kept.") from None
         _tell_thresholds(run, told)
@@ -120,13 +121,7 @@ def _evaluate(
     columns = known_columns(part)
     reasons = {entry.path: entry.reason for entry in prepared.dataset.excluded}
     lost = [reasons[path] for path in part.ids[len(rows) :]]
-    scores = [_lengthened(column, len(lost)) for column in classifier.score_features(features)]
-    failed = [*[None] * len(rows), *lost]
-    answers = classifier.answer(scores[0], scores[1], scores[2], columns, failed)
+    outputs = classifier.score_features(features).lengthened(len(lost))
+    answers = classifier.answer(outputs, columns, [*[None] * len(rows), *lost])
     write_evaluation(answers, run.folder, name, classifier.policy)
     return answers
-
-
-def _lengthened(scores: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    """Rows of zeros after the scores, for images that were not read and get no answer."""
-    return np.concatenate([scores, np.zeros((count, *scores.shape[1:]), dtype=scores.dtype)])

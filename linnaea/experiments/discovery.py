@@ -15,7 +15,7 @@ from linnaea.data.images.pixels import decode_files, read_content
 from linnaea.data.writers.names import Names, safe
 from linnaea.delivery.sheet import Strip, write_sheet
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence.openset import Known
+from linnaea.models.familiarity import Known
 from linnaea.evidence.openset.grouping import Grouping, group_strangers
 from linnaea.experiments.embedded_files import Embedded, embed_files
 from linnaea.finding import Finding
@@ -165,7 +165,7 @@ def discover_classes(opened: Run, images: Sequence[Located], place: Path, smalle
     """Group what the run's classifier calls unfamiliar, and copy each group to `place`; see `linnaea.discover`."""
     opened.require_finished()
     classifier = load(opened.model_folder)
-    if classifier.familiarity is None or classifier.policy.ood_threshold is None:
+    if classifier.ood_score is None or classifier.policy.ood_threshold is None:
         raise UsageError(
             f"nothing is unfamiliar to {opened.folder}: it has no familiarity score. Train it with --ood auto and "
             "another model."

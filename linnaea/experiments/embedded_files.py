@@ -27,8 +27,7 @@ class Embedded:
 
     def answers(self, classifier: Classifier, ids: Sequence[str], truth: Sequence[str | None]) -> Predictions:
         """What the classifier answers for them, under these names."""
-        logits, probabilities, scores = classifier.score_features(self.features)
-        return classifier.answer(logits, probabilities, scores, {"id": ids, "truth": truth}, self.failed)
+        return classifier.answer(classifier.score_features(self.features), {"id": ids, "truth": truth}, self.failed)
 
     def not_of(self, run: Run) -> list[int]:
         """The rows whose content is not an image of the run; files that failed are among them."""

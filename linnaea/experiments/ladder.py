@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from linnaea.arrays import Float32, Floats
 from linnaea.classifier import Classifier, known_columns, load
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.decisions import Policy
@@ -182,7 +183,7 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
         return RungResult(_row(step, status="failed", note=f"{kind}{error}", seconds=time.perf_counter() - started))
     seconds = time.perf_counter() - started
     classifier = Classifier(
-        fitted.model.cpu().eval(),
+        TorchScorer(fitted.model.cpu()),
         dataset.classes,
         dataset.task,
         recipe,
@@ -192,7 +193,7 @@ def _climb_one(run: Run, step: Step, job: Job, dataset: Dataset, recipe: Recipe,
     features, speed = _timed_features(classifier, own.val.images, fitted.val_features)
     saved = fitted.known / speed
     val = dataset.split("val")
-    predictions = classifier.answer(*classifier.score_features(features), known_columns(val), [None] * len(val))
+    predictions = classifier.answer(classifier.score_features(features), known_columns(val), [None] * len(val))
     figure = figure_of(predictions)
     row = _row(
         step,

@@ -11,9 +11,9 @@ from linnaea.arrays import Float32
 from linnaea.classifier import Classifier
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
-from linnaea.evidence.openset import Known
 from linnaea.evidence.openset.judging import OpenSet, compare_scores, judge_openset
 from linnaea.experiments.embedded_files import embed_files
+from linnaea.models.familiarity import Known
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.containers import Located
@@ -33,7 +33,7 @@ def evaluate_held_out(
     of `metrics.json`. Images that the run has learnt from since are left out, with a note. None, with a note, where the
     classifier has no score or no unknown image is left.
     """
-    if classifier.familiarity is None:
+    if classifier.ood_score is None:
         run.note("The classes held out could not be recognised as unknown: the classifier has no familiarity score.")
         return None
     seed = int(run.record().get("seed", 0))
@@ -49,10 +49,10 @@ def evaluate_held_out(
         return None
     asked, embedded = asked.take(rest), embedded.take(rest)
     unknown = embedded.answers(classifier, asked.ids, asked.labels)
-    judged = judge_openset(answers, unknown, classifier.policy, classifier.familiarity.kind)
+    judged = judge_openset(answers, unknown, classifier.policy, classifier.ood_score)
     readable = np.array([reason is None for reason in embedded.failed])
     hits = (answers.answers == answers.targets)[: len(features)]
-    others = compare_scores(known, features, embedded.features[readable], hits, classifier.familiarity.kind)
+    others = compare_scores(known, features, embedded.features[readable], hits, classifier.ood_score)
     judged = replace(judged, findings=[*judged.findings, others])
     _keep(run, NAME, unknown, judged)
     logger.info(judged.findings[0].summary)
@@ -94,4 +94,4 @@ def _keep(run: Run, name: str, unknown: Predictions, judged: OpenSet) -> None:
 
 
 def _score_of(classifier: Classifier) -> str:
-    return "none" if classifier.familiarity is None else classifier.familiarity.kind
+    return classifier.ood_score or "none"

@@ -7,34 +7,13 @@ of the family subclasses `Model` and registers itself in `MODELS`; `build` makes
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
-
-from linnaea.errors import BundleError
 from linnaea.models import compact, hog, majority, network
 from linnaea.models.model import MODELS, Model
-from linnaea.runtime.arguments import require_types
+from linnaea.models.part import build_part
 
-__all__ = ["MODELS", "Model", "build", "compact", "fill", "hog", "majority", "network"]
+__all__ = ["MODELS", "Model", "build", "compact", "hog", "majority", "network"]
 
 
 def build(kind: str, arguments: Mapping[str, Any]) -> Model:
     """Make an untrained model of a registered kind; raises BundleError when the arguments do not fit it."""
-    try:
-        require_types(MODELS[kind], arguments)
-        model = MODELS[kind](**arguments)
-    except Exception as error:
-        raise BundleError(f"cannot build the model {kind!r} with {dict(arguments)}: {error}") from error
-    return model
-
-
-def fill(module: nn.Module, name: str, tensors: Mapping[str, Tensor]) -> None:
-    """Fill a module with the tensors whose names begin with its own and a slash; raises BundleError if they differ."""
-    state = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-    own = module.state_dict()
-    for key in own.keys() | state.keys():
-        found, expected = (tuple(there[key].shape) if key in there else None for there in (state, own))
-        if found != expected:
-            raise BundleError(
-                f"the weights of {name}/{key} have the shape {found}; expected {expected}, as the description says."
-            )
-    module.load_state_dict(state)
+    return build_part(MODELS, {"kind": kind, "arguments": arguments})

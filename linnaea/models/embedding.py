@@ -6,18 +6,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from linnaea.arrays import Images
+from linnaea.arrays import Float32, Images
 from linnaea.models.folding import folded
 from linnaea.models.model import Model, as_pixels
 from linnaea.runtime.machine import one_thread_each, prepare_processor
 from linnaea.runtime.plan import SECONDS, WORTH_MEASURING, Plan, Workload, inference_bytes, measure
 from linnaea.runtime.progress import track
 
-__all__ = ["WORTH_MEASURING", "batch_size", "embed", "identity", "measure_embedding"]
+__all__ = ["WORTH_MEASURING", "batch_size", "embed", "features_of", "identity", "measure_embedding"]
 
 WORTH_FOLDING = 64  # images: of fewer, folding takes longer than it saves
 COMPARED = 4  # images whose features are compared between plans
@@ -25,28 +24,33 @@ logger = logging.getLogger("linnaea")
 
 
 @torch.no_grad()
-def embed(model: Model, images: Images, plan: Plan | None = None) -> npt.NDArray[np.float32]:
+def embed(model: Model, images: Images, plan: Plan | None = None) -> Float32:
     """Features (N, D) of images (N, S, S, 3) of uint8, in float32 unless the plan says otherwise.
 
     A batch whose features are not finite in a reduced number format is computed again in float32, which is said once.
     """
-    prepare_processor()
     plan = plan or Plan(str(model.device))
-    step = plan.batch_size or batch_size(images, model)
     model.eval()
     many = len(images) >= WORTH_FOLDING
     model = _prepared(model, images.shape[1], plan) if many else model.to(memory_format=plan.layout)
-    parts = [images[start : start + step] for start in range(0, len(images), step)]
-    batches, beyond = [], 0
-    for features, again in track(_each(model, parts, plan), "embedding", len(parts)):
-        batches.append(features.numpy())
+    return np.concatenate([features.cpu().numpy() for features in features_of(model, images, plan)])
+
+
+@torch.no_grad()
+def features_of(model: Model, images: Images, plan: Plan) -> Iterator[Tensor]:
+    """Features (B, D) in float32 of some images after the other, where the model is; it is used as it stands."""
+    prepare_processor()
+    step = plan.batch_size or batch_size(images, model)
+    parts, beyond = [images[start : start + step] for start in range(0, len(images), step)], 0
+    each = _each(model, parts, plan)
+    for features, again in each if len(parts) == 1 else track(each, "embedding", len(parts)):
+        yield features
         beyond += again
     if beyond:
         logger.warning(
-            f"{beyond} of {len(batches)} batches were computed again in float32, because {plan.precision} gave NaN or "
+            f"{beyond} of {len(parts)} batches were computed again in float32, because {plan.precision} gave NaN or "
             "infinity."
         )
-    return np.concatenate(batches)
 
 
 def _each(model: Model, parts: Sequence[Images], plan: Plan) -> Iterator[tuple[Tensor, bool]]:
@@ -72,10 +76,11 @@ def _prepared(model: Model, side: int, plan: Plan) -> Model:
 
 
 def _features(model: Model, images: Images, plan: Plan) -> Tensor:
-    """Features (B, D) of one batch, on the processor."""
+    """Features (B, D) of one batch, where the model is."""
     pixels = as_pixels(torch.from_numpy(images).to(model.device), plan.layout)
     with plan.autocast():
-        return model.features(pixels).float().cpu()
+        features: Tensor = model.features(pixels).float()
+    return features
 
 
 def measure_embedding(
@@ -101,7 +106,7 @@ def measure_embedding(
 
     @torch.no_grad()
     def answers(plan: Plan) -> Tensor:
-        return _features(_prepared(model, side, plan), first(COMPARED), plan)
+        return _features(_prepared(model, side, plan), first(COMPARED), plan).cpu()
 
     @torch.no_grad()
     def step(plan: Plan) -> bool:

@@ -55,7 +55,7 @@ def folded(model: Model, side: int) -> Model:
     It is only for answers, and kept until a weight of the model changes. A model whose features would not stay as they
     are but for rounding, or that has nothing to fold, is given back as it is.
     """
-    if not any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+    if not _has_norms(model):
         return model
     state, known = _State.of(model), _FOLDED.get(model)
     if known is None or not known[0].still_is(state):
@@ -63,9 +63,20 @@ def folded(model: Model, side: int) -> Model:
     return known[1] or model
 
 
+def _has_norms(model: Model) -> bool:
+    return any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+def fold(model: Model, side: int) -> Model:
+    """A copy of the model for answers alone, with fewer passes over memory where it can be folded."""
+    return _fold(model.eval(), side) or copy.deepcopy(model).requires_grad_(False).eval()
+
+
 @torch.no_grad()
 def _fold(model: Model, side: int) -> Model | None:
     """The folded copy, tried on the processor, where float32 is float32; None where it does not answer the same."""
+    if not _has_norms(model):
+        return None
     probe = torch.rand((2, 3, side, side), generator=torch.Generator().manual_seed(0))
     probe[1] *= 0.5
     try:

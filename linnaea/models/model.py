@@ -4,26 +4,21 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from linnaea.models.part import Part
 from linnaea.registry import Registry
 
 
-class Model(nn.Module, ABC):
+class Model(Part, ABC):
     """Pixels (N, 3, H, W) in [0, 1] to logits (N, K), by way of features (N, D).
 
-    `kind` is its name in `MODELS`; `arguments` the JSON-typed arguments that build it anew; `head` must be linear in
-    the features or constant.
+    `head` must be linear in the features or constant.
     """
 
-    kind: str
     pixels_per_batch = 16 * 224 * 224  # of images that are embedded at once on a CPU
     tiny = False  # whether its operations are so small that threads had better work on batches of their own
     logit_scale = 1.0  # times what the linear layer `classifier` gives
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__()
-        self.arguments = arguments
 
     @abstractmethod
     def features(self, pixels: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from linnaea.evidence.openset import Known
 from linnaea.evidence.openset.grouping import group_strangers, turned
+from linnaea.models.familiarity import Known
 
 LENGTH = 24
 

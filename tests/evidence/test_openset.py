@@ -13,15 +13,16 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from linnaea.errors import UsageError
-from linnaea.evidence.openset import DEFAULT, FITS, Known, fit_familiarity, require_score
-from linnaea.evidence.openset.contract import linear_head, principal
-from linnaea.evidence.openset.fits import NEIGHBOURS, RANK, SHRINKAGE_OF_DISCRIMINANT
+from linnaea.evidence.openset import DEFAULT, fit_familiarity, require_score
 from linnaea.models import MODELS, build
-from linnaea.models.familiarity import FAMILIARITIES, build_familiarity
+from linnaea.models.familiarity import FAMILIARITIES, Known
+from linnaea.models.familiarity.by_features import NEIGHBOURS, SHRINKAGE_OF_DISCRIMINANT
+from linnaea.models.familiarity.known import RANK, linear_head, principal
 from linnaea.models.model import Model
+from linnaea.models.part import build_part
 
 CLASSES = 4
-OF_SEVERAL = [name for name, fit in FITS.items() if fit.several]
+OF_SEVERAL = [name for name, score in FAMILIARITIES.items() if score.for_several]
 
 
 class Head(Model):
@@ -87,12 +88,11 @@ def scores_of(score, features, length=40):
     return score(tensor, a_model(length).head(tensor)).numpy()
 
 
-CASES = [(name, False) for name in FITS] + [(name, True) for name in OF_SEVERAL]
+CASES = [(name, False) for name in FAMILIARITIES] + [(name, True) for name in OF_SEVERAL]
 
 
-def test_every_score_has_a_module_and_a_fit():
-    assert set(FITS) == set(FAMILIARITIES)
-    assert DEFAULT in FITS
+def test_every_score_knows_its_name():
+    assert DEFAULT in FAMILIARITIES
     assert all(FAMILIARITIES[name].kind == name for name in FAMILIARITIES)
 
 
@@ -110,7 +110,7 @@ def test_strangers_score_higher(name, several):
 @pytest.mark.parametrize(("name", "several"), CASES)
 def test_a_score_is_built_anew_from_json_and_tensors(name, several):
     score = fitted(name, several=several)
-    other = build_familiarity(json.loads(json.dumps(score.describe())))
+    other = build_part(FAMILIARITIES, json.loads(json.dumps(score.describe())))
     other.load_state_dict(score.state_dict())
     features = np.r_[pictures(20, 40, 2)[0], strangers(20, 40)]
     np.testing.assert_array_equal(scores_of(other, features), scores_of(score, features))
@@ -157,7 +157,7 @@ def test_constant_features_do_no_harm(name, several):
     assert np.isfinite(scores_of(score, np.zeros((3, 6), dtype=np.float32), 6)).all()
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", FAMILIARITIES)
 def test_a_class_without_pictures_does_no_harm(name):
     features, targets = pictures(100, 20, 0)
     kept = targets != 1
@@ -269,7 +269,7 @@ def test_knn_is_the_distance_to_the_fifth_neighbour():
 
 
 def test_knn_keeps_a_bounded_number_of_pictures(monkeypatch):
-    monkeypatch.setattr("linnaea.evidence.openset.fits.MOST_EXAMPLES", 50)
+    monkeypatch.setattr("linnaea.models.familiarity.by_features.MOST_EXAMPLES", 50)
     assert fitted("knn").examples.shape == (50, 40)
 
 

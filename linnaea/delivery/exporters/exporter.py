@@ -10,17 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.contract import Scorer
 from linnaea.data.images.pixels import decode_files
-from linnaea.decisions import decide
-from linnaea.errors import CheckFailedError, DataError
+from linnaea.decisions import Outputs, decide
+from linnaea.errors import CheckFailedError, DataError, UsageError
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
 from linnaea.runtime.containers import Located
+from linnaea.runtime.files import write_json
 from linnaea.runtime.neutral import neutral
 
 Answer = Callable[[Path | bytes], tuple[npt.NDArray[np.float32], float]]
 PARITY_IMAGES = 64
 TOLERANCE = 1e-3
+PARITY = "parity.json"
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,13 @@ class Exporter:
     """`write(classifier, folder)` writes the files and returns the main one; `open(file)` an independent answerer.
 
     An answerer maps an image file, or its bytes, to probabilities (K,) and an OOD score, by the decoding and the
-    runtime that will be used where the file goes, not by Linnaea's.
+    runtime that will be used where the file goes, not by Linnaea's. `scorer(classifier, file)` is the file as a scorer,
+    with which its folder is a classifier again.
     """
 
     write: Callable[[Classifier, Path], Path]
     open: Callable[[Path], Answer]
+    scorer: Callable[[Classifier, Path], Scorer]
 
 
 EXPORTERS: Registry[Exporter] = Registry("export format")
@@ -40,52 +45,65 @@ EXPORTERS: Registry[Exporter] = Registry("export format")
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that passed its check: the file, its size in 10^6 bytes, and the parity finding."""
+    """An export that passed its check: the main file, the size of its folder in 10^6 bytes, and the parity finding."""
 
     file: Path
     megabytes: float
     parity: Finding
 
+    @property
+    def folder(self) -> Path:
+        """The folder with all that is needed; a classifier, as `linnaea.load` takes it."""
+        return self.file.parent
+
     def __str__(self) -> str:
-        return f"{self.file} ({self.megabytes:.1f} MB)\n{neutral(self.parity.summary)}"
+        return f"{self.file} ({self.megabytes:.1f} MB with its folder)\n{neutral(self.parity.summary)}"
 
 
 def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Located]) -> Exported:
     """Write the classifier for another runtime and compare both on real images, from file to probabilities.
 
-    `to` is a name in `EXPORTERS`; `images` are files to compare on, of which at most 64 are used. Raises
+    `to` is a name in `EXPORTERS`; `images` are files to compare on, of which at most 64 are used. The folder becomes a
+    classifier again, and holds what the comparison found, also where it failed, as `parity.json`. Raises
     CheckFailedError when a probability differs by more than 0.001 or an answer changes, and removes nothing, so that
-    the file can be looked at.
+    the file can be looked at; UsageError for a classifier that is such a file already.
     """
     exporter = EXPORTERS[to]
+    if not classifier.scorer.exportable:
+        raise UsageError(
+            f"a classifier of the kind {classifier.scorer.kind} cannot be exported: give the run it came from."
+        )
     chosen = images[:: max(1, math.ceil(len(images) / PARITY_IMAGES))]
     decoded = decode_files(chosen, classifier.recipe)
     readable = [row for row in range(len(chosen)) if row not in decoded.failed]
     if not readable:
         raise DataError("none of the images for the parity check can be read: put the run's photos back in place.")
     file = exporter.write(classifier, folder)
+    classifier.with_(scorer=exporter.scorer(classifier, file), calibrator=None, familiarity=None).save(folder)
     answer = exporter.open(file)
     given = (chosen[row] for row in readable)
     theirs = [answer(image if isinstance(image, Path) else image.read_bytes()) for image in given]
-    _, ours, scores = classifier.score(decoded.images[readable])
-    parity = _parity(to, classifier, ours, scores, theirs, [str(chosen[row]) for row in readable])
+    ours = classifier.score(decoded.images[readable])
+    parity = _parity(to, classifier, ours, theirs, [str(chosen[row]) for row in readable])
+    write_json(folder / PARITY, parity.to_json())
     if parity.severity == "error":
         raise CheckFailedError(f"{file} was written, but {parity.summary}")
-    return Exported(file, file.stat().st_size / 1e6, parity)
+    return Exported(file, sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6, parity)
 
 
 def _parity(
     to: str,
     classifier: Classifier,
-    ours: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
+    ours: Outputs,
     theirs: Sequence[tuple[npt.NDArray[np.float32], float]],
     names: Sequence[str],
 ) -> Finding:
     exported = np.stack([probabilities for probabilities, _ in theirs])
-    gaps = np.abs(exported - ours).max(axis=1)
+    gaps = np.abs(exported - ours.probabilities).max(axis=1)
+    scores = np.zeros(len(gaps)) if ours.ood_scores is None else ours.ood_scores
     score_gaps = np.abs(np.array([score for _, score in theirs]) - scores) / np.maximum(np.abs(scores), 1)
-    both = (decide(classifier.task, classifier.classes, values, classifier.policy) for values in (ours, exported))
+    values = (ours.probabilities, exported)
+    both = (decide(classifier.task, classifier.classes, each, classifier.policy) for each in values)
     changed = sum(one != other for one, other in zip(*(decided.labels for decided in both), strict=True))
     worst = float(np.maximum(gaps, score_gaps).max())  # NaN if any is
     failed = not worst <= TOLERANCE or changed > 0
@@ -94,7 +112,7 @@ def _parity(
         for name, gap, score_gap in zip(names, gaps, score_gaps, strict=True)
     ]
     return Finding(
-        "export_parity",
+        f"export_parity_{to}",
         f"the {to} file and the classifier differ by at most {worst:.2e} on {len(names)} images from file to "
         f"probabilities, where {TOLERANCE} is tolerated; {changed} answers differ.",
         severity="error" if failed else "info",

@@ -11,6 +11,7 @@ import torch
 
 from linnaea import arrays, decisions
 from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.onnx import FILE, OUTPUTS, OnnxScorer
 from linnaea.data.images import damage, decoding
 from linnaea.delivery.exporters.exporter import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
@@ -26,12 +27,12 @@ SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnx
 def write(classifier: Classifier, folder: Path) -> Path:
     """Write `model.onnx`, `predict.py` and the files that it imports into `folder` and return the first.
 
-    Input `images` (N, S, S, 3) of uint8; outputs `logits`, `probabilities` (N, K) and `ood_score` (N,).
+    Input `images` (N, S, S, 3) of uint8; outputs `raw_scores`, `logits`, `probabilities` (N, K), `ood_score` (N,).
     """
     for library in LIBRARIES:
         if importlib.util.find_spec(library) is None:
             raise MissingExtraError(library, "export")
-    file = write_atomically(folder / "model.onnx", lambda partial: _convert(classifier, partial))
+    file = write_atomically(folder / FILE, lambda partial: _convert(classifier, partial))
     for module in BESIDE:
         write_text(folder / f"{_own_name(module)}.py", _beside(Path(str(module.__file__))))
     write_text(folder / "predict.py", _beside(SCRIPT))
@@ -44,19 +45,24 @@ def open_session(file: Path) -> Answer:
     return answer
 
 
+def scorer(classifier: Classifier, file: Path) -> OnnxScorer:
+    """The file as the scorer of a classifier."""
+    return OnnxScorer(file, classifier.ood_score)
+
+
 def _convert(classifier: Classifier, file: Path) -> None:
     import onnx
 
-    size = classifier.recipe.size
+    size, classifier = classifier.recipe.size, classifier.to("cpu")
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own deprecations; the parity check judges the outcome
         program = torch.onnx.export(
-            classifier.graph().cpu(),
+            classifier.graph(),
             (example,),
             dynamo=True,
             input_names=["images"],
-            output_names=["logits", "probabilities", "ood_score"],
+            output_names=list(OUTPUTS),
             dynamic_shapes=({0: torch.export.Dim("images", min=1)},),
             opset_version=OPSET,
             verbose=False,
@@ -100,4 +106,4 @@ def _import_script(path: Path) -> ModuleType:
     return module
 
 
-EXPORTERS.register("onnx")(Exporter(write, open_session))
+EXPORTERS.register("onnx")(Exporter(write, open_session, scorer))

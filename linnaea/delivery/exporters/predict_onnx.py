@@ -23,7 +23,7 @@ except ImportError as error:
 from linnaea.data.images.decoding import Bounds, UnreadableError, decode
 from linnaea.decisions import UNDEFINED, Outputs, Policy, answer
 
-NAMES = ["logits", "probabilities", "ood_score"]
+NAMES = ["raw_scores", "logits", "probabilities", "ood_score"]
 NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
 
 
@@ -37,20 +37,20 @@ class Predictor:
             json.loads(facts[f"linnaea.{key}"]) for key in ("task", "classes", "recipe", "policy", "familiarity")
         )
         self.bounds = Bounds(self.recipe["max_pixels"], self.recipe["white"])
-        self.policy, self.knows_strangers = Policy.from_json(policy), familiarity is not None
+        self.policy, self.has_ood_score = Policy.from_json(policy), familiarity is not None
 
     def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[np.float32], float]:
         """Probabilities (K,) and the OOD score of one image file, or its bytes; raises UnreadableError."""
-        _, probabilities, scores = self._run(image)
+        _, _, probabilities, scores = self._run(image)
         return probabilities[0], float(scores[0])
 
     def predict(self, image: str | Path) -> dict[str, Any]:
         """The answer for one image file, as a dictionary."""
         try:
-            logits, probabilities, scores = self._run(image)
+            raw, logits, probabilities, scores = self._run(image)
         except UnreadableError as error:
             return {**NOTHING, "id": str(image), "reason": "unreadable", "detail": str(error)}
-        outputs = Outputs(logits, probabilities, scores if self.knows_strangers else None)
+        outputs = Outputs(raw, logits, probabilities, scores if self.has_ood_score else None)
         decided, (reason,) = answer(self.task, self.classes, outputs, self.policy)
         if reason == UNDEFINED:
             detail = "the model's output for it is not a number"
@@ -61,12 +61,12 @@ class Predictor:
             "label": decided.labels[0],
             "confidence": round(float(decided.confidence[0]), 6),
             "prediction_set": decided.sets[0],
-            "ood_score": round(float(scores[0]), 6) if self.knows_strangers else None,
+            "ood_score": round(float(scores[0]), 6) if self.has_ood_score else None,
             "reason": reason,
         }
 
     def _run(self, image: str | Path | bytes) -> list[npt.NDArray[np.float32]]:
-        """Logits (1, K), probabilities (1, K) and OOD scores (1,)."""
+        """Raw scores, logits and probabilities (1, K), and OOD scores (1,)."""
         pixels = decode(image, self.recipe["size"], self.recipe["fit"], self.bounds)
         outputs: list[npt.NDArray[np.float32]] = self.session.run(NAMES, {"images": pixels[None]})
         return outputs

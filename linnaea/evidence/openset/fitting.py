@@ -5,8 +5,7 @@ import torch
 
 from linnaea.arrays import Floats, Targets
 from linnaea.errors import UsageError
-from linnaea.evidence.openset.contract import FITS, Known
-from linnaea.models.familiarity import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity import FAMILIARITIES, Familiarity, Known
 from linnaea.models.model import Model
 
 DEFAULT = "blend"
@@ -17,9 +16,8 @@ def require_score(name: str, *, several: bool = False) -> None:
     """Raise UsageError for a name that is none, or one that several labels per image have no use for."""
     if name in WORDS:
         return
-    FAMILIARITIES[name]
-    if several and not FITS[name].several:
-        fitting = ", ".join(other for other, fit in FITS.items() if fit.several)
+    if not FAMILIARITIES[name].for_several and several:
+        fitting = ", ".join(other for other, score in FAMILIARITIES.items() if score.for_several)
         raise UsageError(
             f"the score {name!r} compares classes of which exactly one is correct, but these images may have several "
             f"labels: take auto or one of {fitting}."
@@ -40,4 +38,4 @@ def fit_familiarity(
     if name == "none" or features.shape[1] < 2:
         return None
     known = Known.of(model, np.asarray(features, dtype=np.float32), targets, fresh)
-    return FITS[DEFAULT if name == "auto" else name].make(known).eval()
+    return FAMILIARITIES[DEFAULT if name == "auto" else name].fit(known).eval()

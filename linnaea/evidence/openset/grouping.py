@@ -7,7 +7,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples, silhouette_score
 
 from linnaea.arrays import Floats, Integers
-from linnaea.evidence.openset.contract import Known
+from linnaea.models.familiarity import Known
 
 SHRINKAGE = 0.9
 MOST_GROUPS = 12

@@ -13,9 +13,9 @@ from linnaea.decisions import Policy
 from linnaea.errors import DataError
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.metrics import scores_of
-from linnaea.evidence.openset.contract import FITS, Known
 from linnaea.evidence.openset.figures import openset_figures
 from linnaea.finding import Estimate, Finding
+from linnaea.models.familiarity import FAMILIARITIES, Known
 from linnaea.predictions import Predictions
 
 BINS = 30
@@ -96,10 +96,10 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     """
     rows = []
     sides = [_tensors(features, known) for features in (known_features, unknown_features)]
-    for name, fit in FITS.items():
-        if known.several and not fit.several:
+    for name, kind in FAMILIARITIES.items():
+        if known.several and not kind.for_several:
             continue
-        score = fit.make(known)
+        score = kind.fit(known)
         scores = [score(*tensors).numpy() for tensors in sides]
         figures = openset_figures(scores[0], scores[1], hits, replicates=REPLICATES_OF_ALL)
         rows.append({"score": name, "chosen": "yes" if name == chosen else "", **_flat(figures)})

@@ -1,17 +1,17 @@
 """Familiarity: how strange an image is to a model, told from its features and logits inside the exported graph.
 
-A member of the family subclasses `Familiarity` and registers itself in `FAMILIARITIES`; `build_familiarity` makes one
-from its saved description. What is fitted is fitted by `linnaea.evidence.openset`, under the same name.
+A member of the family subclasses `Familiarity`, says how it is fitted, and registers itself in `FAMILIARITIES`.
 """
 
 from linnaea.models.familiarity import blended, by_features, by_logits, combined
-from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity, build_familiarity
+from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity.known import Known
 
 __all__ = [
     "FAMILIARITIES",
     "Familiarity",
+    "Known",
     "blended",
-    "build_familiarity",
     "by_features",
     "by_logits",
     "combined",

@@ -3,10 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity, build_familiarity
+from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity.known import Known
+from linnaea.models.part import build_part
+
+WEIGHTS = {"relative_energy": 1.0, "discriminant": 1.0, "mahalanobis": 0.5}
 
 
 @FAMILIARITIES.register("blend")
@@ -25,7 +30,7 @@ class Blend(Familiarity):
 
     def __init__(self, parts: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(parts=list(parts))
-        self.parts = nn.ModuleList(build_familiarity(part) for part in parts)
+        self.parts = nn.ModuleList(build_part(FAMILIARITIES, part) for part in parts)
         self.register_buffer("centres", torch.zeros(len(parts)))
         self.register_buffer("scales", torch.ones(len(parts)))
         self.register_buffer("floors", -torch.ones(len(parts)))
@@ -34,3 +39,16 @@ class Blend(Familiarity):
         """Features (N, D) and logits (N, K) to scores (N,), about 0 for known images."""
         scores = torch.stack([part(features, logits) for part in self.parts], dim=1)
         return torch.maximum((scores - self.centres) * self.scales, self.floors).sum(dim=1)
+
+    @classmethod
+    def fit(cls, known: Known) -> "Blend":
+        """The parts, their mean and spread over known images not trained on, and a spread less as floor."""
+        names = [name for name in WEIGHTS if FAMILIARITIES[name].for_several or not known.several]
+        parts = [FAMILIARITIES[name].fit(known) for name in names]
+        blend = cls([part.describe() for part in parts])
+        for own, part in zip(blend.parts, parts, strict=True):
+            own.load_state_dict(part.state_dict())
+        scores = np.stack([part(*known.tensors()).numpy() for part in parts], axis=1).astype(np.float64)
+        weights = np.array([WEIGHTS[name] for name in names])
+        scales = weights / np.maximum(scores.std(axis=0), 1e-6)
+        return blend.filled(centres=scores.mean(axis=0), scales=scales, floors=-weights)

@@ -1,10 +1,16 @@
 """Scores that look at the features alone: how far an image lies from those of training."""
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity.known import Known, rank_for
+
+SHRINKAGE_OF_DISTANCE, SHRINKAGE_OF_DISCRIMINANT = 0.05, 0.3
+NEIGHBOURS = 5
+MOST_EXAMPLES = 5_000
 
 
 @FAMILIARITIES.register("mahalanobis")
@@ -42,6 +48,26 @@ class Mahalanobis(Familiarity):
         distance = (weighted + squared * self.residual_precision).amin(dim=1)
         return torch.sqrt(distance.clamp(min=0) / features.shape[1])
 
+    @classmethod
+    def fit(cls, known: Known) -> "Mahalanobis":
+        """Class means and a common covariance of features at unit length.
+
+        The covariance keeps at most 64 directions, with a twentieth of the mean variance added to each, so that few
+        images in many dimensions do not make it singular. Several labels make no classes: one mean stands for all.
+        """
+        variances, directions = known.within
+        length = known.features.shape[1]
+        rank = min(rank_for(known.features), len(variances))
+        floor = SHRINKAGE_OF_DISTANCE * variances.sum() / length + 1e-12
+        rest = variances[rank:].sum() / max(1, length - rank) + floor
+        return cls(len(known.means), length, rank).filled(
+            directions=directions[:rank],
+            precisions=1 / (variances[:rank] + floor),
+            residual_precision=1 / rest,
+            centre=known.centre,
+            means=known.means - known.centre,
+        )
+
 
 @FAMILIARITIES.register("discriminant")
 class Discriminant(Familiarity):
@@ -52,6 +78,7 @@ class Discriminant(Familiarity):
     (K,) act on features of unit length less their `centre` (D,).
     """
 
+    for_several = False
     kind = "discriminant"
     centre: Tensor
     weight: Tensor
@@ -67,6 +94,17 @@ class Discriminant(Familiarity):
         """Features (N, D) to scores (N,)."""
         centred = functional.normalize(features, dim=1) - self.centre
         return -(centred @ self.weight.T + self.bias).amax(dim=1)
+
+    @classmethod
+    def fit(cls, known: Known) -> "Discriminant":
+        """Class means against the mean of all; the common covariance is shrunk by 0.3 (Friedman 1989)."""
+        variances, directions = known.within
+        kept = (1 - SHRINKAGE_OF_DISCRIMINANT) * variances
+        floor = SHRINKAGE_OF_DISCRIMINANT * variances.sum() / known.features.shape[1] + 1e-12
+        apart = known.means - known.centre
+        inverse = apart @ directions.T * (1 / (kept + floor) - 1 / floor) @ directions + apart / floor
+        bias = -0.5 * (inverse * apart).sum(axis=1)
+        return cls(*known.means.shape).filled(centre=known.centre, weight=inverse, bias=bias)
 
 
 @FAMILIARITIES.register("knn")
@@ -89,3 +127,12 @@ class Knn(Familiarity):
         """Features (N, D) to scores (N,), 0 to 2."""
         cosines = functional.normalize(features, dim=1) @ self.examples.T
         return 1 - cosines.topk(self.neighbours, dim=1).values[:, -1]
+
+    @classmethod
+    def fit(cls, known: Known) -> "Knn":
+        """At most 5,000 images of training are kept, drawn at random; the fifth nearest counts."""
+        rows = np.arange(len(known.unit))
+        if len(rows) > MOST_EXAMPLES:
+            rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_EXAMPLES])
+        score = cls(len(rows), known.unit.shape[1], min(NEIGHBOURS, len(rows)))
+        return score.filled(examples=known.unit[rows])

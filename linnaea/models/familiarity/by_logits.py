@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from linnaea.errors import UsageError
 from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity.known import Known
 
 HOTTEST = 1e6
 
@@ -14,11 +15,17 @@ HOTTEST = 1e6
 class MaxSoftmax(Familiarity):
     """One less the highest softmax probability (Hendrycks and Gimpel 2017); not for several labels."""
 
+    for_several = False
     kind = "max_softmax"
 
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
         """Logits (N, K) to scores (N,) in [0, 1)."""
         return _beside_the_highest(logits)
+
+    @classmethod
+    def fit(cls, known: Known) -> "MaxSoftmax":
+        """Nothing is fitted."""
+        return cls()
 
 
 @FAMILIARITIES.register("tempered_softmax")
@@ -29,6 +36,7 @@ class TemperedSoftmax(Familiarity):
     every answer and so has no place in an exported file.
     """
 
+    for_several = False
     kind = "tempered_softmax"
 
     def __init__(self, temperature: float = 1000.0) -> None:
@@ -41,6 +49,11 @@ class TemperedSoftmax(Familiarity):
         """Logits (N, K) to scores (N,) in [0, 1)."""
         return _beside_the_highest(logits / self.temperature)
 
+    @classmethod
+    def fit(cls, known: Known) -> "TemperedSoftmax":
+        """Nothing is fitted: the temperature is that of the paper."""
+        return cls()
+
 
 @FAMILIARITIES.register("max_logit")
 class MaxLogit(Familiarity):
@@ -51,6 +64,11 @@ class MaxLogit(Familiarity):
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
         """Logits (N, K) to scores (N,)."""
         return -logits.amax(dim=1)
+
+    @classmethod
+    def fit(cls, known: Known) -> "MaxLogit":
+        """Nothing is fitted."""
+        return cls()
 
 
 @FAMILIARITIES.register("energy")
@@ -66,6 +84,11 @@ class Energy(Familiarity):
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
         """Logits (N, K) to scores (N,)."""
         return -free_energy(logits, self.several)
+
+    @classmethod
+    def fit(cls, known: Known) -> "Energy":
+        """Nothing is fitted."""
+        return cls(known.several)
 
 
 def free_energy(logits: Tensor, several: bool) -> Tensor:

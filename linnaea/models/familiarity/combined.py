@@ -1,11 +1,16 @@
 """Scores that look at features and logits together."""
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from linnaea.models.familiarity.by_logits import free_energy
 from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity.known import Known, principal, rank_for
+
+CUT_OFF = 0.9
+NEAREST = 0.05
 
 
 @FAMILIARITIES.register("react")
@@ -30,6 +35,13 @@ class React(Familiarity):
         beyond = functional.relu(features - self.limit)
         return -free_energy(logits - beyond @ self.weight.T, self.several)
 
+    @classmethod
+    def fit(cls, known: Known) -> "React":
+        """The limit is what nine tenths of all features of training do not exceed."""
+        classes, length = known.weight.shape
+        score = cls(classes, length, known.several)
+        return score.filled(limit=np.quantile(known.features, CUT_OFF), weight=known.weight)
+
 
 @FAMILIARITIES.register("vim")
 class Vim(Familiarity):
@@ -39,6 +51,7 @@ class Vim(Familiarity):
     space, `scale` makes a logit of what lies outside.
     """
 
+    for_several = False
     kind = "vim"
     origin: Tensor
     directions: Tensor
@@ -55,6 +68,18 @@ class Vim(Familiarity):
         centred = features - self.origin
         outside = centred - centred @ self.directions.T @ self.directions
         return self.scale * outside.square().sum(dim=1).sqrt() - torch.logsumexp(logits, dim=1)
+
+    @classmethod
+    def fit(cls, known: Known) -> "Vim":
+        """The principal space of training about the head's origin, and the scale at which both parts weigh alike."""
+        origin = -np.linalg.pinv(known.weight.astype(np.float64)) @ known.bias
+        centred = known.features - origin
+        _, directions = principal(centred)
+        directions = directions[: rank_for(known.features)]
+        outside = np.linalg.norm(centred - centred @ directions.T @ directions, axis=1).mean()
+        scale = np.abs(known.logits.max(axis=1).mean()) / max(float(outside), 1e-12)
+        score = cls(known.features.shape[1], len(directions))
+        return score.filled(origin=origin, directions=directions, scale=scale)
 
 
 @FAMILIARITIES.register("relative_energy")
@@ -87,3 +112,12 @@ class RelativeEnergy(Familiarity):
     def distance(self, features: Tensor) -> Tensor:
         """How far features (N, D) lie from the mean of training, about 1 for images of training (N,)."""
         return ((features - self.mean) * self.inverse).square().mean(dim=1).sqrt()
+
+    @classmethod
+    def fit(cls, known: Known) -> "RelativeEnergy":
+        """Mean and spread of each feature; the nearest is what 95 of 100 images of training lie beyond."""
+        mean, spread = known.features.mean(axis=0), known.features.std(axis=0)
+        inverse = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0)
+        score = cls(known.features.shape[1], known.several).filled(mean=mean, inverse=inverse)
+        distances = score.distance(torch.from_numpy(np.asarray(known.features, dtype=np.float32))).numpy()
+        return score.filled(nearest=max(float(np.quantile(distances, NEAREST)), 1e-3))

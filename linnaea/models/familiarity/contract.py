@@ -1,53 +1,33 @@
 """The contract of a familiarity score."""
 
-from collections.abc import Mapping
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from linnaea.errors import BundleError, LinnaeaError
+from linnaea.models.familiarity.known import Known
+from linnaea.models.part import Part
 from linnaea.registry import Registry
-from linnaea.runtime.arguments import require_all, require_types
 
 
-class Familiarity(nn.Module):
+class Familiarity(Part, ABC):
     """Features (N, D) and logits (N, K) of images to a score (N,) that grows with strangeness.
 
-    The logits are the model's own, before any temperature, so that calibration leaves the scores as they are. `kind` is
-    the score's name in `FAMILIARITIES`, `arguments` the JSON-typed arguments that build it anew; what was fitted lies
-    in buffers. Only operations that export are used.
+    The logits are the model's own, before any calibration, which so leaves the scores as they are. What was fitted lies
+    in buffers. Only operations that export are used. `for_several` says whether it makes sense where an image may
+    carry several labels.
     """
 
-    kind: str
+    for_several: ClassVar[bool] = True
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__()
-        self.arguments = arguments
-
+    @abstractmethod
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
         """Features (N, D) and logits (N, K) to scores (N,)."""
-        raise NotImplementedError
 
-    def describe(self) -> dict[str, Any]:
-        """What `build_familiarity` builds it from."""
-        return {"kind": self.kind, "arguments": self.arguments}
+    @classmethod
+    @abstractmethod
+    def fit(cls, known: Known) -> Self:
+        """The score fitted to images of training."""
 
 
 FAMILIARITIES: Registry[type[Familiarity]] = Registry("familiarity score")
-
-
-def build_familiarity(description: Any) -> Familiarity:
-    """Make an unfitted score from what `describe` said; raises BundleError when it says something else."""
-    described = isinstance(description, Mapping) and set(description) == {"kind", "arguments"}
-    if not described or not isinstance(description["arguments"], Mapping):
-        raise BundleError(
-            f"the familiarity score is described as {description!r}; expected its kind and arguments: train again."
-        )
-    try:
-        score, arguments = FAMILIARITIES[description["kind"]], description["arguments"]
-        require_types(score, arguments)
-        built = score(**arguments)
-        require_all(built.arguments, arguments)
-    except (TypeError, RuntimeError, ValueError, LookupError, ArithmeticError, LinnaeaError) as error:
-        raise BundleError(f"cannot build the familiarity score {dict(description)}: {error}") from error
-    return built

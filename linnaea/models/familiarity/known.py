@@ -1,18 +1,16 @@
-"""What the fit of a familiarity score is given, and the registry of fits."""
+"""What a familiarity score is fitted to: images of training as a model sees them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from linnaea.arrays import Floats, Targets
-from linnaea.models.familiarity import Familiarity
 from linnaea.models.model import Model
-from linnaea.registry import Registry
+
+RANK = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +77,6 @@ class Known:
         return features, logits
 
 
-@dataclass(frozen=True)
-class Fit:
-    """`make` fits the score; `several` says whether it makes sense where an image may carry several labels."""
-
-    make: Callable[[Known], Familiarity]
-    several: bool = True
-
-
-FITS: Registry[Fit] = Registry("familiarity score")
-
-
 @torch.no_grad()
 def linear_head(model: Model, length: int) -> tuple[Floats, Floats]:
     """The weight (K, D) and bias (K,) by which a model's head acts on features of this length."""
@@ -112,9 +99,7 @@ def principal(rows: Floats) -> tuple[Floats, Floats]:
     return values, directions
 
 
-def fill(familiarity: Familiarity, **values: Any) -> Familiarity:
-    """Copy arrays into the buffers of these names."""
-    buffers = dict(familiarity.named_buffers())
-    for name, value in values.items():
-        buffers[name].copy_(torch.as_tensor(np.asarray(value, dtype=np.float32)))
-    return familiarity
+def rank_for(features: Floats) -> int:
+    """How many principal directions (N, D) features are worth: at most 64, and half of what they could span."""
+    count, length = features.shape
+    return int(max(1, min(RANK, (count - 1) // 2, length // 2)))

@@ -1,0 +1,88 @@
+"""From a bundle back to the classifier."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from linnaea.classifier.bundle import read_bundle
+from linnaea.classifier.classifier import Classifier
+from linnaea.classifier.schema import require_schema
+from linnaea.classifier.scorers import SCORERS
+from linnaea.data.images.pixels import Recipe
+from linnaea.decisions import Policy
+from linnaea.errors import BundleError, LinnaeaError
+from linnaea.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PARTS = ("scorer", "calibrator", "familiarity")
+
+
+def load(folder: str | Path) -> Classifier:
+    """Load a classifier from its bundle, the run folder around it, or a folder that `export` wrote.
+
+    Raises BundleError when a file is missing or differs from what was saved, when what it says is not a classifier's,
+    and when its parts do not fit each other. Nothing in a bundle is executed.
+    """
+    bundle = read_bundle(Path(folder))
+    require_schema(bundle.description, bundle.file)
+    try:
+        classifier = _built(bundle.description, bundle.tensors, bundle.file.parent)
+        _try(classifier)
+    except LinnaeaError as error:
+        raise BundleError(f"{bundle.file}: {error} Take the original bundle.") from error
+    return classifier
+
+
+def _built(content: Mapping[str, Any], tensors: "Mapping[str, Tensor]", folder: Path) -> Classifier:
+    """The classifier of a description that is of the schema; raises LinnaeaError where the parts do not fit."""
+    there = [name for name in PARTS if content[name] is not None]
+    strange = [name for name in tensors if name.partition("/")[0] not in there]
+    if strange:
+        raise BundleError(f"the weights hold {strange[0]}, which the description does not mention.")
+    described = content["scorer"]
+    scorer = SCORERS[described["kind"]].build(described["arguments"], tensors, folder)
+    shift = content["class_shares"]["shift"]
+    return Classifier(
+        scorer=scorer,
+        classes=tuple(content["classes"]),
+        task=content["task"],
+        recipe=Recipe(**content["recipe"]),
+        calibrator=_part("calibrator", content, tensors),
+        prior=tuple(content["class_shares"]["prior"]),
+        prior_shift=tuple(shift) if any(shift) else (),
+        familiarity=_part("familiarity", content, tensors),
+        policy=Policy.from_json(content["policy"]),
+        provenance=content["provenance"],
+    )
+
+
+def _part(name: str, content: Mapping[str, Any], tensors: "Mapping[str, Tensor]") -> Any:
+    """The calibrator or the familiarity score, filled; None where there is none."""
+    if content[name] is None:
+        return None
+    from linnaea.classifier.calibrators import CALIBRATORS
+    from linnaea.models.familiarity import FAMILIARITIES
+    from linnaea.models.part import build_part, fill
+
+    registries: dict[str, Registry[Any]] = {"calibrator": CALIBRATORS, "familiarity": FAMILIARITIES}
+    part: Any = build_part(registries[name], content[name])
+    fill(part, name, tensors)
+    return part.eval()
+
+
+def _try(classifier: Classifier) -> None:
+    """Raise BundleError unless the parts fit each other: of a grey image the answer is made of the right numbers."""
+    side, count = classifier.recipe.size, len(classifier.classes)
+    grey = np.full((1, side, side, 3), 128, dtype=np.uint8)
+    try:
+        outputs = classifier.score(grey)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise BundleError(f"model and familiarity do not match ({error}).") from None
+    if outputs.logits.shape != (1, count) or (outputs.ood_scores is not None and outputs.ood_scores.shape != (1,)):
+        raise BundleError(f"the model gives logits of shape {outputs.logits.shape[1:]} for {count} classes.")
+    if not outputs.defined.all():
+        raise BundleError("the classifier's output for a grey image is not a number.")

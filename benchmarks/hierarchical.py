@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.table import keep, photo_sets
+from linnaea.classifier.calibrators.temperature import Temperature
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.decisions import Policy, decide
-from linnaea.evidence.calibration import fit_temperature
 from linnaea.evidence.differences import alike, difference_of
 from linnaea.evidence.metrics import TreeScores, metrics_of
 from linnaea.evidence.roll_up import fit_roll_up
@@ -120,7 +120,7 @@ def probabilities_of(parts: Parts, tree: Taxonomy, loss: str) -> tuple[Floats, F
     train, val = parts.train, parts.val
     heads = fit_path(train.features, train.targets, len(tree.classes), loss=losses, strengths=STRENGTHS)
     head = choose(heads, val.features, val.targets)
-    temperature = fit_temperature(head.logits(val.features), val.targets)
+    temperature = Temperature.fit(head.logits(val.features), val.targets).temperature
     task = TASKS["hierarchical"]
     print(f"{loss}, seed {parts.seed}: C = {head.strength}, temperature {temperature:.2f}")
     first, second = (task.probabilities(head.logits(part.features) / temperature) for part in (val, parts.test))

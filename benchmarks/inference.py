@@ -17,6 +17,7 @@ from PIL import Image
 from benchmarks.pairs import Apart, Paired, calibration, in_turns, interleave
 from benchmarks.table import keep, photo_sets
 from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
@@ -90,7 +91,7 @@ def classifier(name: str) -> Classifier:
     model = Network(name, CLASSES, SIZE)
     torch.nn.init.normal_(model.classifier.weight)
     return Classifier(
-        model.eval().to(pick_device()), tuple(f"class {k}" for k in range(CLASSES)), "multiclass", Recipe(SIZE)
+        TorchScorer(model.to(pick_device())), tuple(f"class {k}" for k in range(CLASSES)), "multiclass", Recipe(SIZE)
     )
 
 

@@ -18,6 +18,7 @@ from benchmarks.pairs import interleave
 from benchmarks.peers import add_peer, folder_of, python_of
 from benchmarks.table import keep, photo_sets
 from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
@@ -116,7 +117,7 @@ def prepared(folder: Path) -> tuple[Path, Path, Path]:
     names = tuple(f"class {number}" for number in range(CLASSES))
     photo = folder / "photo.jpg"
     shutil.copyfile(next((photo_sets() / "hymenoptera" / "train").rglob("*.jpg")), photo)
-    export(Classifier(model.eval(), names, "multiclass", Recipe(SIZE)), "onnx", folder / "export", [photo])
+    export(Classifier(TorchScorer(model), names, "multiclass", Recipe(SIZE)), "onnx", folder / "export", [photo])
     head = {name: value for name, value in model.state_dict().items() if name.startswith("classifier.")}
     whole = {name: value.contiguous() for name, value in (model.body.state_dict() | head).items()}
     save_file(whole, str(folder / "weights.safetensors"))

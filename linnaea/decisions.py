@@ -100,7 +100,8 @@ class Outputs:
     @property
     def defined(self) -> Flags:
         """Whether all of it is a number, neither NaN nor infinite (N,)."""
-        numbers = np.isfinite(self.logits).all(axis=1) & np.isfinite(self.probabilities).all(axis=1)
+        parts = (self.raw, self.logits, self.probabilities)
+        numbers = np.logical_and.reduce([np.isfinite(part).all(axis=1) for part in parts])
         return np.asarray(numbers if self.ood_scores is None else numbers & np.isfinite(self.ood_scores))
 
 

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from linnaea.classifier import Classifier, load
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
-from linnaea.decisions import Outputs, Policy, answer
+from linnaea.decisions import Policy, answer
 from linnaea.errors import BundleError
 from linnaea.evidence.calibration import Aims, calibrate
 from linnaea.evidence.openset import fit_familiarity
@@ -47,15 +48,14 @@ def make(name):
         targets = np.eye(3)[targets]
     parents = (("bee", "sting"), ("wasp", "sting")) if task == "hierarchical" else ()
     classifier = Classifier(
-        model, classes, task, Recipe(SIZE), policy=Policy(parents=parents), provenance={"rung": kind}
+        TorchScorer(model), classes, task, Recipe(SIZE), policy=Policy(parents=parents), provenance={"rung": kind}
     )
     familiarity = fit_familiarity(model, embed(model, IMAGES), targets, name=ood)
     classifier = classifier.with_(familiarity=familiarity)
-    logits, _, scores = classifier.score(IMAGES)
-    classifier = calibrate(classifier, logits, scores, targets, Aims(aim=aim))
+    classifier = calibrate(classifier, classifier.score(IMAGES), targets, Aims(aim=aim))
     if name == "adapted":
         truth = {"id": list(map(str, range(24))), "truth": [classes[number] for number in targets]}
-        val = classifier.answer(*classifier.score(IMAGES), truth, [None] * 24)
+        val = classifier.answer(classifier.score(IMAGES), truth, [None] * 24)
         classifier = adapt(classifier, {"ant": 0.8}, val, "stated")
     return classifier
 
@@ -82,7 +82,7 @@ def rewrite(folder, description):
 
 
 def answers_of(classifier):
-    outputs = Outputs(*classifier.score(IMAGES[:6]))
+    outputs = classifier.score(IMAGES[:6])
     decided, reasons = answer(classifier.task, classifier.classes, outputs, classifier.policy)
     return [outputs.probabilities.tolist(), decided.labels, decided.sets, decided.confidence.tolist(), reasons]
 
@@ -96,8 +96,8 @@ def places(content, place=()):
         yield from places(value, (*place, name))
 
 
-ANY_NUMBER = {"ood_threshold", "prior_shift", "mean", "n"}  # of which other values are right too
-FREE = {"provenance", "files", "sha256", "format"}
+ANY_NUMBER = {"ood_threshold", "shift", "mean", "n"}  # of which other values are right too
+FREE = {"provenance", "files", "sha256", "format", "version"}
 
 
 def mutations(place, value):
@@ -176,13 +176,14 @@ def test_whatever_is_changed_is_refused_or_answers_the_same(bundles, tmp_path, n
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        (("calibration", "temperature"), 0, r"calibration\.temperature is 0; expected a number from 0\.001 to 1000"),
+        (("calibrator", "arguments", "temperature"), 0, r"temperature is 0; expected a number from 0\.001 to 1000"),
         (("policy", "coverage"), 1.2, r"policy\.coverage is 1\.2; expected a number from 0 to 1"),
         (("policy", "n"), ABSENT, r"policy\.n is missing; expected a whole number from 0"),
         (("classes",), ["ant", "ant", "bee"], "classes is .*; expected a list of names, each once"),
         (("classes",), ["ant", "bee"], "there are 2 classes, and the model has 3"),
         (("task",), "multiclas", "expected one of multiclass, binary"),
-        (("model", "kind"), "hgo", "Did you mean 'hog'"),
+        (("scorer", "arguments", "model", "kind"), "hgo", "Did you mean 'hog'"),
+        (("scorer", "kind"), "troch", "Did you mean 'torch'"),
         (("recipe", "size"), 64, "images of 64 pixels do not match the model"),
         (("recipe", "fit"), "squash", "expected one of crop, pad, stretch"),
         (("familiarity",), None, r"policy\.ood_threshold and familiarity do not match"),
@@ -206,7 +207,7 @@ def reweigh(folder, change):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("name", ["model/classifier.weight", "familiarity/parts.0.mean"])
+@pytest.mark.parametrize("name", ["scorer/classifier.weight", "familiarity/parts.0.mean"])
 def test_weights_that_are_not_numbers_are_refused(bundles, tmp_path, name, value):
     folder = shutil.copytree(bundles["multiclass"], tmp_path / "wrong")
     reweigh(folder, lambda tensors: tensors[name].view(-1)[:3].fill_(value))
@@ -218,12 +219,12 @@ def test_weights_that_are_not_numbers_are_refused(bundles, tmp_path, name, value
     ("change", "said"),
     [
         (
-            lambda held: held.update({"model/classifier.weight": torch.zeros(4, 1956)}),
+            lambda held: held.update({"scorer/classifier.weight": torch.zeros(4, 1956)}),
             r"the shape \(4, 1956\); expected \(3, 1956\)",
         ),
-        (lambda held: held.pop("model/classifier.bias"), "model/classifier.bias have the shape None"),
+        (lambda held: held.pop("scorer/classifier.bias"), "scorer/classifier.bias have the shape None"),
         (lambda held: held.update({"other": torch.zeros(1)}), "hold other, which the description does not mention"),
-        (lambda held: held["model/classifier.weight"].fill_(3e38), "output for a grey image is not a number"),
+        (lambda held: held["scorer/classifier.weight"].fill_(3e38), "output for a grey image is not a number"),
     ],
 )
 def test_weights_of_another_classifier_are_refused(bundles, tmp_path, change, said):

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 import linnaea as ln
+from linnaea.classifier.scorers.onnx import OnnxScorer
 from linnaea.data.images.decoding import decode
 from linnaea.delivery.exporters import EXPORTERS, Exporter
 from linnaea.runtime.containers import Member
+from linnaea.runtime.files import write_text
 
 
 def pictures(count, seed=0):
@@ -84,18 +86,22 @@ def test_predicting_on_an_archive_and_on_its_folder(run, archive, folder):
     assert packed.column("detail") == plain.column("detail")
 
 
-def test_the_exported_file_is_compared_on_them(run, monkeypatch):
+def test_the_exported_file_is_compared_on_them(run):
     """By an exporter that writes nothing and decodes on its own."""
     classifier, seen = ln.load(run), []
 
     def answer(image):
         seen.append(image)
-        _, probabilities, scores = classifier.score(decode(image, classifier.recipe.size, classifier.recipe.fit)[None])
-        return probabilities[0], float(scores[0])
+        said = classifier.score(decode(image, classifier.recipe.size, classifier.recipe.fit)[None])
+        return said.probabilities[0], float(said.ood_scores[0])
 
-    exporter = Exporter(lambda classifier, folder: run / "run.json", lambda file: answer)
-    monkeypatch.setitem(EXPORTERS._members, "nothing", exporter)
-    exported = ln.export(run, to="nothing")
+    def write(classifier, folder):
+        write_text(folder / "model.onnx", "")
+        return folder / "model.onnx"
+
+    with EXPORTERS.restored():
+        EXPORTERS.register("nothing")(Exporter(write, lambda file: answer, lambda _, file: OnnxScorer(file, None)))
+        exported = ln.export(run, to="nothing")
     assert exported.parity.severity == "info"
     assert exported.parity.count == len(seen)
     assert all(isinstance(image, bytes) for image in seen)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import linnaea as ln
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.experiments.ladder import RungResult, choose
 from linnaea.models.network import Network
@@ -242,7 +243,7 @@ def test_a_failing_rung_is_recorded_and_the_ladder_goes_on(photos, tmp_path):
 
 def test_another_number_format_answers_nearly_the_same_and_a_strange_one_is_refused(run, photos):
     images = sorted(photos.rglob("*.png"))
-    classifier = ln.Classifier(Network("test_resnet", 3, 32).eval(), ("a", "b", "c"), "multiclass", Recipe(32))
+    classifier = ln.Classifier(TorchScorer(Network("test_resnet", 3, 32)), ("a", "b", "c"), "multiclass", Recipe(32))
     plain, reduced = (classifier.predict(images, precision=name).scores() for name in ("float32", "bfloat16"))
     assert 0 < np.abs(plain - reduced).max() < 0.05
     assert ln.predict(run, images, precision="auto").column("label") == ln.predict(run, images).column("label")

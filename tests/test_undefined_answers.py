@@ -6,6 +6,7 @@ from PIL import Image
 
 from linnaea import evaluate
 from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.decisions import Outputs, Policy, answer
 from linnaea.delivery.answers import FORMATS
@@ -29,14 +30,15 @@ POLICIES = {
 
 
 @pytest.mark.parametrize("task", CLASSES)
-@pytest.mark.parametrize("part", ["logits", "probabilities", "scores"])
+@pytest.mark.parametrize("part", ["raw", "logits", "probabilities", "ood_scores"])
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 def test_of_a_batch_only_what_is_not_a_number_has_no_answer(task, part, value):
     classes = CLASSES[task]
     parts = {
+        "raw": np.ones((3, len(classes))),
         "logits": np.ones((3, len(classes))),
         "probabilities": np.full((3, len(classes)), 1 / len(classes)),
-        "scores": np.zeros(3),
+        "ood_scores": np.zeros(3),
     }
     sound, _ = answer(task, classes, Outputs(**parts), POLICIES[task])
     parts[part] = parts[part].copy()
@@ -49,7 +51,7 @@ def test_of_a_batch_only_what_is_not_a_number_has_no_answer(task, part, value):
 
 
 def test_without_ood_scores_they_are_not_asked_for():
-    outputs = Outputs(np.zeros((1, 2)), np.full((1, 2), 0.5))
+    outputs = Outputs(np.zeros((1, 2)), np.zeros((1, 2)), np.full((1, 2), 0.5))
     assert answer("binary", ("ant", "bee"), outputs, Policy())[1] == ["ok"]
 
 
@@ -76,7 +78,7 @@ def breaks_on_dark():
         return found
 
     model.features = broken
-    return Classifier(model.eval(), ("ant", "bee"), "binary", Recipe(32))
+    return Classifier(TorchScorer(model), ("ant", "bee"), "binary", Recipe(32))
 
 
 def test_predict_and_evaluate_tell_it_and_count_it_as_wrong(photos, breaks_on_dark):
@@ -105,15 +107,15 @@ def test_predict_and_evaluate_tell_it_and_count_it_as_wrong(photos, breaks_on_da
 
 
 def test_where_all_is_well_nothing_is_said_of_it(photos):
-    sound = Classifier(build("hog", {"classes": 2, "size": 32}).eval(), ("ant", "bee"), "binary", Recipe(32))
+    sound = Classifier(TorchScorer(build("hog", {"classes": 2, "size": 32})), ("ant", "bee"), "binary", Recipe(32))
     told = {finding.name: finding for finding in evaluate(sound, photos).findings}
     assert "unreadable" not in told
     assert "undefined" not in {row["reason"] for row in told["answers"].rows}
 
 
-@pytest.mark.parametrize("part", [0, 2])
+@pytest.mark.parametrize("part", ["raw", "ood_scores"])
 def test_what_is_not_a_number_is_not_calibrated(breaks_on_dark, part):
-    outputs = [np.zeros((4, 2)), np.zeros((4, 2)), np.zeros(4)]
-    outputs[part][1] = NAN
+    outputs = Outputs(np.zeros((4, 2)), np.zeros((4, 2)), np.full((4, 2), 0.5), np.zeros(4))
+    getattr(outputs, part)[1] = NAN
     with pytest.raises(DataError, match="for 1 of 4 validation images is not a number: it cannot be calibrated"):
-        calibrate(breaks_on_dark, outputs[0], outputs[2], np.array([0, 1, 0, 1]))
+        calibrate(breaks_on_dark, outputs, np.array([0, 1, 0, 1]))

@@ -163,6 +163,8 @@ def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
         yield (policy["risk"] is None) == (not thresholds), "policy.risk and policy.thresholds do not match"
     elif calibrated:
         yield bool(policy["aim"]) == bool(thresholds), "policy.aim and policy.thresholds do not match"
+    whole = "ood_score" in content["scorer"]["arguments"]
+    yield not calibrated or whole == (content["calibrator"] is None), "scorer, calibrator and policy do not match"
     strange = policy["ood_threshold"] is not None
     yield (
         not calibrated or strange == (bool(content["familiarity"]) or bool(_score_inside(content["scorer"]))),

@@ -16,4 +16,4 @@ __all__ = ["MODELS", "Model", "build", "compact", "hog", "majority", "network"]
 
 def build(kind: str, arguments: Mapping[str, Any]) -> Model:
     """Make an untrained model of a registered kind; raises BundleError when the arguments do not fit it."""
-    return build_part(MODELS, {"kind": kind, "arguments": arguments})
+    return build_part(MODELS, {"kind": kind, "arguments": arguments}, complete=False)

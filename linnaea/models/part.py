@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,15 +32,18 @@ class Part(nn.Module):
         """Itself, with arrays copied into the buffers of these names."""
         buffers = dict(self.named_buffers())
         for name, value in values.items():
-            buffers[name].copy_(torch.as_tensor(value, dtype=torch.float32))
+            buffers[name].copy_(torch.from_numpy(np.array(value, dtype=np.float32)))
         return self
 
 
 Kind = TypeVar("Kind", bound=Part)
 
 
-def build_part(registry: Registry[type[Kind]], description: Any) -> Kind:
-    """Make an unfitted part from what `describe` said; raises BundleError when it says something else."""
+def build_part(registry: Registry[type[Kind]], description: Any, *, complete: bool = True) -> Kind:
+    """Make an unfitted part from what `describe` said; raises BundleError when it says something else.
+
+    `complete` says that no argument may be left to its default, which may be another one day.
+    """
     described = isinstance(description, Mapping) and set(description) == DESCRIBED
     if not described or not isinstance(description["arguments"], Mapping):
         raise BundleError(f"the {registry.family} is described as {description!r}; expected its kind and arguments.")
@@ -48,7 +52,7 @@ def build_part(registry: Registry[type[Kind]], description: Any) -> Kind:
         maker = registry[kind]
         require_types(maker, arguments)
         part = maker(**arguments)
-        require_all(part.arguments, arguments)
+        require_all(part.arguments, arguments if complete else part.arguments)
     except Exception as error:
         raise BundleError(f"cannot build the {registry.family} {kind!r} with {dict(arguments)}: {error}") from error
     return part

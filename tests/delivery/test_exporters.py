@@ -17,11 +17,14 @@ import pytest
 import torch
 from PIL import Image
 
-from linnaea.classifier import Classifier, Policy
+from linnaea.classifier import Classifier, load
+from linnaea.classifier.calibrators.temperature import Temperature
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe, decode_files
-from linnaea.delivery.exporters import EXPORTERS, Exporter, export
+from linnaea.decisions import Policy
+from linnaea.delivery.exporters import EXPORTERS, export
 from linnaea.delivery.exporters.predict_onnx import Predictor
-from linnaea.errors import CheckFailedError, DataError, MissingExtraError, UsageError
+from linnaea.errors import BundleError, CheckFailedError, DataError, MissingExtraError, UsageError
 from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.models import MODELS, build
@@ -63,12 +66,11 @@ def make_classifier(kind, photos):
     model = build(kind, ARGUMENTS[kind]).eval()
     for tensor in (tensor for name, tensor in model.state_dict().items() if name in ("prior", "classifier.bias")):
         tensor.copy_(torch.tensor([0.3, 0.0, -0.4]))
-    classifier = Classifier(model, CLASSES, "multiclass", Recipe(SIZE, "pad"), provenance={"rung": kind})
+    classifier = Classifier(TorchScorer(model), CLASSES, "multiclass", Recipe(SIZE, "pad"), provenance={"rung": kind})
     images, targets = decode_files(photos, classifier.recipe).images, np.arange(len(photos)) % 3
     features = embed(model, images)
     classifier = classifier.with_(familiarity=fit_familiarity(model, features, targets))
-    logits, _, scores = classifier.score(images)
-    calibrated = calibrate(classifier, logits, scores, targets)
+    calibrated = calibrate(classifier, classifier.score(images), targets)
     limits = {name: getattr(calibrated.policy, name) for name in THRESHOLDS}
     # calibrated on the very images that are compared, some would lie on a threshold: move it off them
     moved = {name: limit * 1.001 for name, limit in limits.items() if limit is not None}
@@ -95,11 +97,16 @@ def test_export_writes_its_files_and_passes_parity(exports, kind):
         "damage.py",
         "decoding.py",
         "decisions.py",
+        "arrays.py",
         "predict.py",
+        "classifier.json",
+        "parity.json",
     }
-    assert exported.megabytes == pytest.approx(exported.file.stat().st_size / 1e6)
+    sizes = [path.stat().st_size for path in exported.folder.iterdir()]
+    assert exported.megabytes == pytest.approx(sum(sizes) / 1e6)
+    assert json.loads((exported.folder / "parity.json").read_text()) == exported.parity.to_json()
     parity = exported.parity
-    assert (parity.name, parity.severity, parity.count) == ("export_parity", "info", 12)
+    assert (parity.name, parity.severity, parity.count) == ("export_parity_onnx", "info", 12)
     assert parity.figure.value < 1e-3
     assert len(parity.rows) == 12
     assert "on 12 images" in str(exported)
@@ -110,10 +117,44 @@ def test_export_writes_its_files_and_passes_parity(exports, kind):
 def test_file_takes_batches_of_any_size(classifiers, exports, photos, kind, count):
     session = onnxruntime.InferenceSession(str(exports[kind].file), providers=["CPUExecutionProvider"])
     images = decode_files(photos[:count], classifiers[kind].recipe).images
-    theirs = session.run(["logits", "probabilities", "ood_score"], {"images": images})
-    for ours, exported in zip(classifiers[kind].score(images), theirs, strict=True):
+    theirs = session.run(["raw_scores", "logits", "probabilities", "ood_score"], {"images": images})
+    said = classifiers[kind].score(images)
+    strange = np.zeros(count) if said.ood_scores is None else said.ood_scores
+    for ours, exported in zip((said.raw, said.logits, said.probabilities, strange), theirs, strict=True):
         assert exported.shape == ours.shape
         np.testing.assert_allclose(exported, ours, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_the_folder_is_a_classifier_again(classifiers, exports, kind, photos, tmp_path):
+    own, theirs = classifiers[kind], load(exports[kind].folder)
+    for name in ("classes", "task", "recipe", "policy", "ood_score"):
+        assert getattr(theirs, name) == getattr(own, name)
+    ours, exported = own.predict(photos), theirs.predict(photos)
+    assert exported.column("label") == ours.column("label")
+    assert exported.column("reason") == ours.column("reason")
+    for name in ("raw_scores", "probabilities"):
+        np.testing.assert_allclose(exported.scores(name), ours.scores(name), atol=1e-3)
+    again = load(theirs.save(tmp_path / "copy"))
+    np.testing.assert_array_equal(again.predict(photos).scores(), exported.scores())
+
+
+def test_what_only_a_network_can_do_is_refused_of_a_file(exports, photos, tmp_path):
+    theirs = load(exports["hog"].folder)
+    with pytest.raises(UsageError, match="a classifier of the kind onnx cannot be exported"):
+        export(theirs, "onnx", tmp_path / "again", photos)
+    with pytest.raises(UsageError, match="a file of the kind onnx and holds no network"):
+        theirs.graph()
+    with pytest.raises(UsageError, match="computes on cpu, not on cuda"):
+        theirs.to("cuda")
+
+
+def test_a_changed_file_is_refused(exports, tmp_path):
+    folder = shutil.copytree(exports["majority"].folder, tmp_path / "changed")
+    with (folder / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(BundleError, match=r"model\.onnx has changed since it was saved"):
+        load(folder)
 
 
 @pytest.mark.parametrize("kind", ARGUMENTS)
@@ -142,7 +183,8 @@ def export_changed(classifiers, exports, tmp_path, monkeypatch):
             return lambda image: answers(*answer(image))
 
         honest = EXPORTERS["onnx"]
-        monkeypatch.setitem(EXPORTERS._members, "onnx", Exporter(write, open_changed))
+        changed = replace(honest, write=write, open=open_changed)
+        monkeypatch.setattr("linnaea.delivery.exporters.contract.EXPORTERS", {"onnx": changed})
         return export(classifier or classifiers[kind], "onnx", tmp_path / "export", images)
 
     return again
@@ -170,14 +212,14 @@ def test_a_file_that_answers_differently_is_refused(export_changed, photos, tmp_
 def test_an_answer_that_changes_within_the_tolerance_is_refused(classifiers, export_changed, photos):
     majority = build("majority", ARGUMENTS["majority"])
     majority.prior.copy_(torch.tensor([0.0, 1e-4, 0.0]))
-    nearly_equal = classifiers["majority"].with_(model=majority, temperature=1.0)
-    _, (first, *_), _ = nearly_equal.score(np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8))
+    nearly_equal = classifiers["majority"].with_(scorer=TorchScorer(majority), calibrator=Temperature(1.0))
+    (first,) = nearly_equal.score(np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8)).probabilities
     with pytest.raises(CheckFailedError, match=r"at most \d\.\d\de-05.*12 answers differ"):
         export_changed("majority", photos, classifier=nearly_equal, answers=lambda _, score: (first[[1, 0, 2]], score))
 
 
 def test_a_changed_temperature_is_noticed(classifiers, export_changed, photos):
-    warmer = classifiers["hog"].with_(temperature=classifiers["hog"].temperature * 1.1)
+    warmer = classifiers["hog"].with_(calibrator=Temperature(classifiers["hog"].calibrator.temperature * 1.1))
     with pytest.raises(CheckFailedError, match=" 0 answers differ"):
         export_changed("hog", photos, classifier=warmer)
 
@@ -269,7 +311,12 @@ def test_predict_script_answers_the_same_in_a_bare_python(classifiers, exports, 
     images = [*photos, broken, tmp_path / "absent.png"]
     script = exports[kind].file.with_name("predict.py")
     lines = run(bare_python, script, *images, folder=tmp_path).stdout.splitlines()
-    ours = classifiers[kind].predict(images).table.drop_columns(["truth", "logits", "probabilities"]).to_pylist()
+    ours = (
+        classifiers[kind]
+        .predict(images)
+        .table.drop_columns(["truth", "raw_scores", "logits", "probabilities"])
+        .to_pylist()
+    )
     assert len(lines) == len(images)
     for line, expected in zip(map(json.loads, lines), ours, strict=True):
         assert set(line) == set(expected)

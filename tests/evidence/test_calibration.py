@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
+from linnaea.classifier.calibrators.temperature import Temperature
 from linnaea.errors import UsageError
-from linnaea.evidence.calibration import Aims, conformal_threshold, fit_temperature, rejection_threshold
+from linnaea.evidence.calibration import Aims, conformal_threshold, rejection_threshold
 
 
 def simulated(count, classes=5, temperature=1.0, seed=0):
@@ -23,12 +24,12 @@ def simulated(count, classes=5, temperature=1.0, seed=0):
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
 def test_temperature_is_recovered(temperature):
     logits, targets = simulated(20_000, temperature=temperature)
-    assert fit_temperature(logits, targets) == pytest.approx(temperature, rel=0.05)
+    assert Temperature.fit(logits, targets).temperature == pytest.approx(temperature, rel=0.05)
 
 
 def test_temperature_minimises_the_loss_as_torch_sees_it():
     logits, targets = simulated(500, temperature=2.0)
-    fitted = fit_temperature(logits, targets)
+    fitted = Temperature.fit(logits, targets).temperature
 
     def loss(temperature):
         scaled = torch.from_numpy(logits / temperature)
@@ -40,7 +41,7 @@ def test_temperature_minimises_the_loss_as_torch_sees_it():
 def test_perfect_validation_pictures_do_not_make_it_certain():
     targets = np.arange(200) % 4
     logits = 3.0 * np.eye(4)[targets] + np.random.default_rng(0).normal(size=(200, 4)) * 0.1
-    confidence = softmax(logits / fit_temperature(logits, targets), axis=1).max(axis=1)
+    confidence = softmax(logits / Temperature.fit(logits, targets).temperature, axis=1).max(axis=1)
     assert 1 - 2 / 200 < confidence.mean() < 1 - 0.5 / 200
 
 

@@ -15,14 +15,14 @@ from sklearn.neighbors import NearestNeighbors
 from linnaea.errors import UsageError
 from linnaea.evidence.openset import DEFAULT, fit_familiarity, require_score
 from linnaea.models import MODELS, build
-from linnaea.models.familiarity import FAMILIARITIES, Known
+from linnaea.models.familiarity import FAMILIARITIES, Known, suits
 from linnaea.models.familiarity.by_features import NEIGHBOURS, SHRINKAGE_OF_DISCRIMINANT
 from linnaea.models.familiarity.known import RANK, linear_head, principal
 from linnaea.models.model import Model
 from linnaea.models.part import build_part
 
 CLASSES = 4
-OF_SEVERAL = [name for name, score in FAMILIARITIES.items() if score.for_several]
+OF_SEVERAL = [name for name in FAMILIARITIES if suits(name, several=True)]
 
 
 class Head(Model):
@@ -180,7 +180,7 @@ def test_the_head_of_every_kind_of_model_is_linear(kind):
 def test_what_makes_no_sense_is_refused_in_words():
     with pytest.raises(UsageError, match="Did you mean 'energy'"):
         require_score("energi")
-    with pytest.raises(UsageError, match="several labels: take auto or one of max_logit, energy"):
+    with pytest.raises(UsageError, match="several labels: take auto or one of blend, energy"):
         require_score("max_softmax", several=True)
     features, targets = pictures(20, 8, 0)
     with pytest.raises(UsageError, match="several labels"):

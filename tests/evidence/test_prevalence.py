@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import softmax
 
 from linnaea.classifier import Classifier, load
+from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
+from linnaea.decisions import Outputs
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence import figures
 from linnaea.evidence.calibration import Aims, calibrate
@@ -111,21 +112,22 @@ def calibrated(shares, n=4_000, seed=1, names=None, **aims):
     model = build("majority", {"classes": classes}).eval()
     logits, targets = world(n, shares, seed)
     logits += np.log(np.array(shares, dtype=np.float32))  # right where the shares are these
-    classifier = Classifier(model, names, task, Recipe(8))
-    classifier = calibrate(classifier, logits, np.zeros(n), targets, Aims(**aims))
-    return classifier, answered(classifier, logits / classifier.temperature, targets)
+    classifier = Classifier(TorchScorer(model), names, task, Recipe(8))
+    outputs = Outputs(logits, logits, softmax(logits, axis=1))
+    classifier = calibrate(classifier, outputs, targets, Aims(**aims))
+    return classifier, answered(classifier, logits / classifier.calibrator.temperature, targets)
 
 
 def answered(classifier, logits, targets):
     truth = [classifier.classes[target] for target in targets]
     columns = {"id": [str(row) for row in range(len(targets))], "truth": truth}
-    return classifier.answer(logits, softmax(logits, axis=1), np.zeros(len(logits)), columns, [None] * len(logits))
+    return classifier.answer(Outputs(logits, logits, softmax(logits, axis=1)), columns, [None] * len(logits))
 
 
 def met(classifier, given, shares, seed=7, n=20_000):
     """What the classifier, first calibrated at the shares `given`, says where classes have other shares."""
     logits, targets = world(n, shares, seed)
-    logits = (logits + np.log(np.array(given, dtype=np.float32))) / classifier.temperature
+    logits = (logits + np.log(np.array(given, dtype=np.float32))) / classifier.calibrator.temperature
     return answered(classifier, logits + np.array(classifier.prior_shift or 0.0, dtype=np.float32), targets)
 
 
@@ -179,20 +181,10 @@ def test_the_shift_travels_in_bundle_and_graph(tmp_path):
     adapted.save(tmp_path / "bundle")
     loaded = load(tmp_path / "bundle")
     assert (loaded.prior, loaded.prior_shift) == (adapted.prior, adapted.prior_shift)
-    features = torch.zeros(1, 1)
-    plain, moved = (each.graph().from_features(features)[0] for each in (classifier, loaded))
-    assert (moved - plain).numpy()[0] == pytest.approx(np.array(adapted.prior_shift))
-    assert loaded.raw(moved.numpy()) == pytest.approx(classifier.raw(plain.numpy()), abs=1e-6)
-
-
-def test_bundles_from_before_have_no_shift(tmp_path, monkeypatch):
-    classifier, _ = calibrated((0.5, 0.5))
-    described = classifier.describe()
-    described["calibration"] = {"method": "temperature", "temperature": 2.0}
-    monkeypatch.setattr(Classifier, "describe", lambda self: described)
-    classifier.save(tmp_path / "bundle")
-    loaded = load(tmp_path / "bundle")
-    assert (loaded.prior, loaded.prior_shift, loaded.temperature) == ((), (), 2.0)
+    features = np.zeros((1, 1), dtype=np.float32)
+    plain, moved = (each.score_features(features) for each in (classifier, loaded))
+    assert (moved.logits - plain.logits)[0] == pytest.approx(np.array(adapted.prior_shift))
+    np.testing.assert_array_equal(moved.raw, plain.raw)
 
 
 @pytest.mark.parametrize(("prior", "message"), [

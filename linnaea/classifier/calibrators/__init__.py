@@ -1,6 +1,5 @@
 """Calibrators: from raw scores to calibrated logits, fitted on images that the scorer was not trained on."""
 
-from linnaea.classifier.calibrators import temperature
 from linnaea.classifier.calibrators.contract import CALIBRATORS, Calibrator
 
-__all__ = ["CALIBRATORS", "Calibrator", "temperature"]
+__all__ = ["CALIBRATORS", "Calibrator"]

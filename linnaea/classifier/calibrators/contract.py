@@ -26,4 +26,4 @@ class Calibrator(Part, ABC):
         """The calibrator fitted to raw scores (N, K) and class indices (N,) or, of several labels, 0, 1, NaN (N, K)."""
 
 
-CALIBRATORS: Registry[type[Calibrator]] = Registry("calibrator")
+CALIBRATORS: Registry[type[Calibrator]] = Registry("calibrator", "linnaea.classifier.calibrators")

@@ -15,7 +15,11 @@ LOWEST, HIGHEST = 0.001, 1000.0
 FITTED = (0.05, 20.0)
 
 
-@CALIBRATORS.register("temperature")
+@CALIBRATORS.register(
+    "temperature",
+    title="Temperature",
+    meaning="Raw scores divided by one number, so that confidence is right (Guo et al. 2017).",
+)
 class Temperature(Calibrator):
     """Raw scores divided by one number (Guo et al. 2017): order and answers stay, confidence is put right."""
 

@@ -68,4 +68,4 @@ class Scorer(ABC):
         """The scorer of a bundle in `folder`; raises BundleError when its parts do not fit each other."""
 
 
-SCORERS: Registry[type[Scorer]] = Registry("scorer")
+SCORERS: Registry[type[Scorer]] = Registry("scorer", "linnaea.classifier.scorers")

@@ -19,7 +19,7 @@ OUTPUTS = ("raw_scores", "logits", "probabilities", "ood_score")
 AT_ONCE = 32  # images
 
 
-@SCORERS.register("onnx")
+@SCORERS.register("onnx", title="ONNX file", meaning="A whole classifier as one ONNX file, run by onnxruntime.")
 class OnnxScorer(Scorer):
     """What `linnaea export --to onnx` wrote: calibrated probabilities and OOD scores from the file itself.
 

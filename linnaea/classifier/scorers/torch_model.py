@@ -19,7 +19,7 @@ from linnaea.models.part import build_part, fill
 from linnaea.runtime.plan import Plan
 
 
-@SCORERS.register("torch")
+@SCORERS.register("torch", title="Torch model", meaning="A model of this library, with its weights as safetensors.")
 class TorchScorer(Scorer):
     """A model in evaluation mode; the graph that answers is prepared once for each layout and never changed."""
 

@@ -4,7 +4,6 @@ An exporter writes its file into a folder and returns a function that answers fo
 `EXPORTERS`. `export` does what is common to all: the predict script, the parity check, the refusal.
 """
 
-from linnaea.delivery.exporters import onnx
-from linnaea.delivery.exporters.exporter import EXPORTERS, Exported, Exporter, export
+from linnaea.delivery.exporters.contract import EXPORTERS, Exported, Exporter, export
 
-__all__ = ["EXPORTERS", "Exported", "Exporter", "export", "onnx"]
+__all__ = ["EXPORTERS", "Exported", "Exporter", "export"]

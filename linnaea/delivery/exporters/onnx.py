@@ -13,7 +13,7 @@ from linnaea import arrays, decisions
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.onnx import FILE, OUTPUTS, OnnxScorer
 from linnaea.data.images import damage, decoding
-from linnaea.delivery.exporters.exporter import EXPORTERS, Answer, Exporter
+from linnaea.delivery.exporters.contract import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
 from linnaea.runtime import reading
 from linnaea.runtime.files import write_atomically, write_text
@@ -106,4 +106,6 @@ def _import_script(path: Path) -> ModuleType:
     return module
 
 
-EXPORTERS.register("onnx")(Exporter(write, open_session, scorer))
+EXPORTERS.register(
+    "onnx", title="ONNX", meaning="One ONNX file with a script that needs only onnxruntime, numpy and Pillow."
+)(Exporter(write, open_session, scorer))

@@ -5,7 +5,7 @@ import torch
 
 from linnaea.arrays import Floats, Targets
 from linnaea.errors import UsageError
-from linnaea.models.familiarity import FAMILIARITIES, Familiarity, Known
+from linnaea.models.familiarity import FAMILIARITIES, Familiarity, Known, suits
 from linnaea.models.model import Model
 
 DEFAULT = "blend"
@@ -16,8 +16,9 @@ def require_score(name: str, *, several: bool = False) -> None:
     """Raise UsageError for a name that is none, or one that several labels per image have no use for."""
     if name in WORDS:
         return
-    if not FAMILIARITIES[name].for_several and several:
-        fitting = ", ".join(other for other, score in FAMILIARITIES.items() if score.for_several)
+    FAMILIARITIES.about(name)
+    if not suits(name, several=several):
+        fitting = ", ".join(other for other in FAMILIARITIES if suits(other, several=True))
         raise UsageError(
             f"the score {name!r} compares classes of which exactly one is correct, but these images may have several "
             f"labels: take auto or one of {fitting}."

@@ -15,7 +15,7 @@ from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.metrics import scores_of
 from linnaea.evidence.openset.figures import openset_figures
 from linnaea.finding import Estimate, Finding
-from linnaea.models.familiarity import FAMILIARITIES, Known
+from linnaea.models.familiarity import FAMILIARITIES, Known, suits
 from linnaea.predictions import Predictions
 
 BINS = 30
@@ -97,7 +97,7 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     rows = []
     sides = [_tensors(features, known) for features in (known_features, unknown_features)]
     for name, kind in FAMILIARITIES.items():
-        if known.several and not kind.for_several:
+        if not suits(name, several=known.several):
             continue
         score = kind.fit(known)
         scores = [score(*tensors).numpy() for tensors in sides]

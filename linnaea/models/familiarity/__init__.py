@@ -3,16 +3,7 @@
 A member of the family subclasses `Familiarity`, says how it is fitted, and registers itself in `FAMILIARITIES`.
 """
 
-from linnaea.models.familiarity import blended, by_features, by_logits, combined
-from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity, suits
 from linnaea.models.familiarity.known import Known
 
-__all__ = [
-    "FAMILIARITIES",
-    "Familiarity",
-    "Known",
-    "blended",
-    "by_features",
-    "by_logits",
-    "combined",
-]
+__all__ = ["FAMILIARITIES", "Familiarity", "Known", "suits"]

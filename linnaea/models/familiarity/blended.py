@@ -7,14 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
+from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity, suits
 from linnaea.models.familiarity.known import Known
 from linnaea.models.part import build_part
 
 WEIGHTS = {"relative_energy": 1.0, "discriminant": 1.0, "mahalanobis": 0.5}
 
 
-@FAMILIARITIES.register("blend")
+@FAMILIARITIES.register(
+    "blend",
+    title="Blend",
+    meaning="Relative energy, discriminant and half of Mahalanobis, each in standard deviations. The default.",
+    several=True,
+)
 class Blend(Familiarity):
     """Relative energy, discriminant and half of Mahalanobis, each in standard deviations over known images.
 
@@ -43,7 +48,7 @@ class Blend(Familiarity):
     @classmethod
     def fit(cls, known: Known) -> "Blend":
         """The parts, their mean and spread over known images not trained on, and a spread less as floor."""
-        names = [name for name in WEIGHTS if FAMILIARITIES[name].for_several or not known.several]
+        names = [name for name in WEIGHTS if suits(name, several=known.several)]
         parts = [FAMILIARITIES[name].fit(known) for name in names]
         blend = cls([part.describe() for part in parts])
         for own, part in zip(blend.parts, parts, strict=True):

@@ -13,7 +13,12 @@ NEIGHBOURS = 5
 MOST_EXAMPLES = 5_000
 
 
-@FAMILIARITIES.register("mahalanobis")
+@FAMILIARITIES.register(
+    "mahalanobis",
+    title="Mahalanobis distance",
+    meaning="The distance of the features to the nearest class mean (Lee et al. 2018).",
+    several=True,
+)
 class Mahalanobis(Familiarity):
     """The Mahalanobis distance of the features to the nearest class mean (Lee et al. 2018).
 
@@ -69,7 +74,12 @@ class Mahalanobis(Familiarity):
         )
 
 
-@FAMILIARITIES.register("discriminant")
+@FAMILIARITIES.register(
+    "discriminant",
+    title="Linear discriminant",
+    meaning="The highest of Fisher's linear discriminants, with its sign changed (after Ren et al. 2021).",
+    several=False,
+)
 class Discriminant(Familiarity):
     """The highest of Fisher's linear discriminants, with its sign changed; not for several labels.
 
@@ -78,7 +88,6 @@ class Discriminant(Familiarity):
     (K,) act on features of unit length less their `centre` (D,).
     """
 
-    for_several = False
     kind = "discriminant"
     centre: Tensor
     weight: Tensor
@@ -107,7 +116,12 @@ class Discriminant(Familiarity):
         return cls(*known.means.shape).filled(centre=known.centre, weight=inverse, bias=bias)
 
 
-@FAMILIARITIES.register("knn")
+@FAMILIARITIES.register(
+    "knn",
+    title="Nearest neighbours",
+    meaning="How far the k-th nearest training image lies (Sun et al. 2022).",
+    several=True,
+)
 class Knn(Familiarity):
     """How far the k-th nearest image of training lies, on features of unit length (Sun et al. 2022).
 

@@ -11,11 +11,15 @@ from linnaea.models.familiarity.known import Known
 HOTTEST = 1e6
 
 
-@FAMILIARITIES.register("max_softmax")
+@FAMILIARITIES.register(
+    "max_softmax",
+    title="Maximum softmax probability",
+    meaning="One less the highest softmax probability (Hendrycks and Gimpel 2017).",
+    several=False,
+)
 class MaxSoftmax(Familiarity):
     """One less the highest softmax probability (Hendrycks and Gimpel 2017); not for several labels."""
 
-    for_several = False
     kind = "max_softmax"
 
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
@@ -28,7 +32,12 @@ class MaxSoftmax(Familiarity):
         return cls()
 
 
-@FAMILIARITIES.register("tempered_softmax")
+@FAMILIARITIES.register(
+    "tempered_softmax",
+    title="Tempered softmax",
+    meaning="One less the highest softmax probability at a temperature of 1,000, as in ODIN (Liang et al. 2018).",
+    several=False,
+)
 class TemperedSoftmax(Familiarity):
     """One less the highest softmax probability at a temperature of 1,000; not for several labels.
 
@@ -36,7 +45,6 @@ class TemperedSoftmax(Familiarity):
     every answer and so has no place in an exported file.
     """
 
-    for_several = False
     kind = "tempered_softmax"
 
     def __init__(self, temperature: float = 1000.0) -> None:
@@ -55,7 +63,12 @@ class TemperedSoftmax(Familiarity):
         return cls()
 
 
-@FAMILIARITIES.register("max_logit")
+@FAMILIARITIES.register(
+    "max_logit",
+    title="Maximum logit",
+    meaning="The highest raw score, with its sign changed (Hendrycks et al. 2022).",
+    several=True,
+)
 class MaxLogit(Familiarity):
     """The highest logit, with its sign changed (Hendrycks et al. 2022)."""
 
@@ -71,7 +84,12 @@ class MaxLogit(Familiarity):
         return cls()
 
 
-@FAMILIARITIES.register("energy")
+@FAMILIARITIES.register(
+    "energy",
+    title="Energy",
+    meaning="The energy of the raw scores (Liu et al. 2020); with several labels the joint energy (Wang et al. 2021).",
+    several=True,
+)
 class Energy(Familiarity):
     """The energy of the logits (Liu et al. 2020); for several labels the joint energy (Wang et al. 2021)."""
 

@@ -13,7 +13,12 @@ CUT_OFF = 0.9
 NEAREST = 0.05
 
 
-@FAMILIARITIES.register("react")
+@FAMILIARITIES.register(
+    "react",
+    title="ReAct",
+    meaning="The energy that features cut off at a limit would have (Sun et al. 2021).",
+    several=True,
+)
 class React(Familiarity):
     """The energy of the logits that features cut off at a `limit` would have (Sun et al. 2021).
 
@@ -43,7 +48,12 @@ class React(Familiarity):
         return score.filled(limit=np.quantile(known.features, CUT_OFF), weight=known.weight)
 
 
-@FAMILIARITIES.register("vim")
+@FAMILIARITIES.register(
+    "vim",
+    title="Virtual-logit matching",
+    meaning="The part of the features outside their principal space, less the energy (Wang et al. 2022).",
+    several=False,
+)
 class Vim(Familiarity):
     """The part of the features outside their principal space, as a logit, less the energy (Wang et al. 2022).
 
@@ -51,7 +61,6 @@ class Vim(Familiarity):
     space, `scale` makes a logit of what lies outside.
     """
 
-    for_several = False
     kind = "vim"
     origin: Tensor
     directions: Tensor
@@ -82,7 +91,12 @@ class Vim(Familiarity):
         return score.filled(origin=origin, directions=directions, scale=scale)
 
 
-@FAMILIARITIES.register("relative_energy")
+@FAMILIARITIES.register(
+    "relative_energy",
+    title="Relative energy",
+    meaning="The energy per distance of the features from the mean of training, as in fDBD (Liu and Qin 2024).",
+    several=True,
+)
 class RelativeEnergy(Familiarity):
     """The energy of the logits per distance of the features from the mean of training, with its sign changed.
 

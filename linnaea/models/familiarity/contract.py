@@ -1,7 +1,7 @@
 """The contract of a familiarity score."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Self
 
 from torch import Tensor
 
@@ -14,11 +14,9 @@ class Familiarity(Part, ABC):
     """Features (N, D) and logits (N, K) of images to a score (N,) that grows with strangeness.
 
     The logits are the model's own, before any calibration, which so leaves the scores as they are. What was fitted lies
-    in buffers. Only operations that export are used. `for_several` says whether it makes sense where an image may
-    carry several labels.
+    in buffers. Only operations that export are used. Its registration says by `several` whether it makes sense where an
+    image may carry several labels.
     """
-
-    for_several: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
@@ -30,4 +28,9 @@ class Familiarity(Part, ABC):
         """The score fitted to images of training."""
 
 
-FAMILIARITIES: Registry[type[Familiarity]] = Registry("familiarity score")
+FAMILIARITIES: Registry[type[Familiarity]] = Registry("familiarity score", "linnaea.models.familiarity")
+
+
+def suits(name: str, *, several: bool) -> bool:
+    """Whether a score makes sense for images with one label or, where they may have several, for these."""
+    return not several or bool(FAMILIARITIES.about(name).capabilities.get("several", True))

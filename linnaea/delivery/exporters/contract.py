@@ -40,7 +40,7 @@ class Exporter:
     scorer: Callable[[Classifier, Path], Scorer]
 
 
-EXPORTERS: Registry[Exporter] = Registry("export format")
+EXPORTERS: Registry[Exporter] = Registry("export format", "linnaea.delivery.exporters")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _parity(
     worst = float(np.maximum(gaps, score_gaps).max())  # NaN if any is
     failed = not worst <= TOLERANCE or changed > 0
     rows: list[dict[str, Any]] = [
-        {"image": name, "probability_gap": float(gap), "ood_score_gap": float(score_gap)}
+        {"image": name, "probability_gap": _told(gap), "ood_score_gap": _told(score_gap)}
         for name, gap, score_gap in zip(names, gaps, score_gaps, strict=True)
     ]
     return Finding(
@@ -117,6 +117,11 @@ def _parity(
         f"probabilities, where {TOLERANCE} is tolerated; {changed} answers differ.",
         severity="error" if failed else "info",
         count=len(names),
-        figure=Estimate(worst, None, None, len(names), "largest absolute difference"),
+        figure=Estimate(_told(worst), None, None, len(names), "largest absolute difference"),
         rows=rows,
     )
+
+
+def _told(gap: float) -> float | None:
+    """A gap as JSON has it, which knows nothing that is not a number."""
+    return float(gap) if math.isfinite(gap) else None

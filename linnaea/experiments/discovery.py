@@ -15,10 +15,10 @@ from linnaea.data.images.pixels import decode_files, read_content
 from linnaea.data.writers.names import Names, safe
 from linnaea.delivery.sheet import Strip, write_sheet
 from linnaea.errors import DataError, UsageError
-from linnaea.models.familiarity import Known
 from linnaea.evidence.openset.grouping import Grouping, group_strangers
 from linnaea.experiments.embedded_files import Embedded, embed_files
 from linnaea.finding import Finding
+from linnaea.models.familiarity import Known
 from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import Predictions, label_text
 from linnaea.run import Run

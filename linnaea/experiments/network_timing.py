@@ -8,9 +8,11 @@ import torch
 from torch.nn.functional import interpolate
 
 from linnaea.errors import UsageError
+from linnaea.learning.balance import Balance
 from linnaea.learning.examples import Examples
 from linnaea.learning.losses import criterion_for
-from linnaea.learning.planning import measure_training
+from linnaea.learning.objectives.supervised import Supervised
+from linnaea.learning.planning import Wanted, measure_training
 from linnaea.models.embedding import measure_embedding
 from linnaea.models.network import Network, require_network
 from linnaea.runtime.arguments import require_count, require_picture_size
@@ -42,11 +44,10 @@ def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, de
         "train": measure_training(
             model,
             Examples(images, targets),
-            criterion_for(TASKS["multiclass"]),
+            Supervised(criterion_for(TASKS["multiclass"]), Balance.of(None, targets, CLASSES)),
             batch_size,
             images=100 * WORTH_MEASURING,
-            device=pick_device(device),
-            anew=True,
+            wanted=Wanted(pick_device(device), anew=True),
         ),
     }
 

@@ -1,7 +1,8 @@
 """The execution plan of a training: what is fastest forward and backward, measured before the first epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from linnaea.learning.examples import Examples
-from linnaea.learning.losses import Criterion
+from linnaea.learning.objectives import Objective
 from linnaea.models.embedding import identity
 from linnaea.models.model import Model
 from linnaea.runtime.machine import prepare_processor
@@ -19,73 +20,108 @@ COMPARED = 4  # images whose features are compared between plans
 COPIES = 6  # of the parameters: weights, gradients, two moments of the optimizer, the best ones, those to be written
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for of a plan, and the most `seconds` that measuring may take; `anew` even if it is remembered."""
+
+    device: str = "cpu"
+    precision: str = "auto"
+    memory_format: str = "auto"
+    seconds: float = SECONDS
+    anew: bool = False
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Steps of a training that are taken to be timed, and the features they are compared by.
+
+    `buffers` are those that the model came with: steps change the running statistics.
+    """
+
+    model: Model
+    train: Examples
+    objective: Objective
+    buffers: Sequence[Tensor]
+
+    def loss(self, number: int, plan: Plan) -> Tensor:
+        """The loss of so many images."""
+        batch = self._batch(number, plan)
+        self.model.train().to(memory_format=plan.layout)
+        with plan.autocast():
+            return self.objective(self.model, batch)[0]
+
+    def step(self, plan: Plan) -> bool:
+        """Go forward and backward; whether all that came of it is finite."""
+        self.model.zero_grad(set_to_none=True)
+        assert plan.batch_size is not None, "candidates have one"
+        value = self.loss(plan.batch_size, plan)
+        torch.autograd.backward(value)
+        made = [value, *(part.grad for part in self.model.parameters() if part.grad is not None)]
+        return all(bool(torch.isfinite(part).all()) for part in made)
+
+    @torch.no_grad()
+    def answers(self, plan: Plan) -> Tensor:
+        """The features of a few images: the logits of a network that has learnt nothing hardly differ."""
+        for buffer, kept in zip(self.model.buffers(), self.buffers, strict=True):
+            buffer.copy_(kept)
+        self.model.eval().to(memory_format=plan.layout)
+        pixels = self._batch(COMPARED, plan)[0].float().div_(255)
+        with plan.autocast():
+            return self.model.features(pixels).float().cpu()
+
+    def _batch(self, number: int, plan: Plan) -> tuple[Tensor, Tensor]:
+        """Images (n, 3, S, S) and targets (n,) or (n, K), from all parts of the training images."""
+        rows = np.linspace(0, len(self.train) - 1, number).round().astype(np.int64)
+        images, targets = self.train.batch(rows)
+        return images.contiguous(memory_format=plan.layout).to(plan.device), targets.to(plan.device)
+
+
 def measure_training(
     model: Model,
     train: Examples,
-    criterion: Criterion,
+    objective: Objective,
     batch_size: int,
     *,
     images: int,
     given: bool = False,
-    device: str = "cpu",
-    precision: str = "auto",
-    memory_format: str = "auto",
-    seconds: float = SECONDS,
-    anew: bool = False,
+    wanted: Wanted = Wanted(),
 ) -> Plan:
     """The fastest plan for forward and backward passes on this machine, see `linnaea.runtime.plan.measure`.
 
     `images` is how many the network will be trained on, all epochs counted; `given` says that `batch_size` was asked
-    for by hand, and stays. Formats are compared by features in evaluation mode: the logits of a network that has learnt
-    nothing hardly differ between images. Weights, buffers and random numbers are left as they were.
+    for by hand, and stays. Formats are compared by features in evaluation mode. Weights, buffers and random numbers are
+    left as they were.
     """
     prepare_processor()
-    model.to(device)
-    buffers = [buffer.clone() for buffer in model.buffers()]
+    model.to(wanted.device)
+    rehearsal = Rehearsal(model, train, objective, [buffer.clone() for buffer in model.buffers()])
+    few, plain = min(2, batch_size), Plan(wanted.device)
 
-    def pixels(number: int, plan: Plan) -> tuple[Tensor, Tensor]:
-        """Pixels (n, 3, S, S) and targets (n,) or (n, K), from all parts of the training images."""
-        drawn, targets = train.batch(np.linspace(0, len(train) - 1, number).round().astype(np.int64))
-        return drawn.to(device).float().div_(255).contiguous(memory_format=plan.layout), targets.to(device)
-
-    def loss(number: int, plan: Plan) -> Tensor:
-        inputs, targets = pixels(number, plan)
-        model.train().to(memory_format=plan.layout)
-        with plan.autocast():
-            logits = model(inputs)
-        return criterion.mean(logits, targets)
-
-    def step(plan: Plan) -> bool:
-        model.zero_grad(set_to_none=True)
-        value = loss(plan.batch_size or batch_size, plan)
-        torch.autograd.backward(value)
-        made = [value, *(parameter.grad for parameter in model.parameters() if parameter.grad is not None)]
-        return all(bool(torch.isfinite(part).all()) for part in made)
-
-    @torch.no_grad()
-    def answers(plan: Plan) -> Tensor:
-        for buffer, kept in zip(model.buffers(), buffers, strict=True):  # steps change the running statistics
-            buffer.copy_(kept)
-        model.eval().to(memory_format=plan.layout)
-        with plan.autocast():
-            return model.features(pixels(COMPARED, plan)[0]).float().cpu()
+    def first() -> Tensor:
+        return rehearsal.loss(few, plain)
 
     with _untouched(model):
-        few = min(2, batch_size)
         workload = Workload(
             identity(model),
             "train",
             train.images.shape[1:],
             images,
             batch_size,
-            step,
-            answers,
-            image_bytes=training_bytes(model, lambda: loss(few, Plan(device))) / few,
+            rehearsal.step,
+            rehearsal.answers,
+            image_bytes=training_bytes(model, first) / few,
             fixed_bytes=COPIES * sum(part.numel() * part.element_size() for part in model.parameters()),
             given=given,
-            unfit=narrow_maps(model, lambda: loss(few, Plan(device))) if torch.device(device).type == "cpu" else "",
+            unfit=narrow_maps(model, first) if torch.device(wanted.device).type == "cpu" else "",
         )
-        return measure(device, workload, precision=precision, memory_format=memory_format, seconds=seconds, anew=anew)
+        return measure(
+            wanted.device,
+            workload,
+            precision=wanted.precision,
+            memory_format=wanted.memory_format,
+            seconds=wanted.seconds,
+            anew=wanted.anew,
+        )
 
 
 def narrow_maps(model: nn.Module, forward: Callable[[], object]) -> str:

@@ -10,6 +10,7 @@ from material import smooth
 from torch import nn
 
 from linnaea.errors import UsageError
+from linnaea.learning.augmentations import augment
 from linnaea.learning.averaging import Averaged
 from linnaea.learning.balance import Balance
 from linnaea.learning.batches import Epoch, InMemory
@@ -262,3 +263,11 @@ def test_mixing_is_the_objectives_and_its_labels_are_mixed(make_bars):
     Supervised(criterion, balance)(model, bars.batch(np.arange(16)))
     assert not torch.equal(*seen)
     assert 0 <= seen[0].min() <= seen[0].max() <= 1
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_images_are_mixed_where_they_lie(name):
+    """The meta device refuses tensors of another one, as an accelerator does."""
+    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8, device="meta")
+    mixed = augment(images, torch.zeros(4, 3, device="meta"), (name,), torch.default_generator, 3)
+    assert [part.device.type for part in mixed] == ["meta", "meta"]

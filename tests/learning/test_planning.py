@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from linnaea.errors import UsageError
+from linnaea.learning.balance import Balance
 from linnaea.learning.job import Job
 from linnaea.learning.loop import DivergedError
 from linnaea.learning.losses import criterion_for
-from linnaea.learning.planning import measure_training, narrow_maps
+from linnaea.learning.objectives.supervised import Supervised
+from linnaea.learning.planning import Wanted, measure_training, narrow_maps
 from linnaea.learning.rungs import RUNGS, Options
 from linnaea.learning.schedule import Schedule
 from linnaea.learning.supervised import train_network
@@ -22,7 +24,7 @@ from linnaea.models.network import Network
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
 
-CRITERION = criterion_for(TASKS["binary"])
+OBJECTIVE = Supervised(criterion_for(TASKS["binary"]), Balance(np.ones(2, dtype=np.int64)))
 
 
 class Steep(Model):
@@ -55,7 +57,7 @@ def test_measuring_leaves_no_trace(make_bars, reduced):
     model = Network("test_resnet", 2, 32).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
-    plan = measure_training(model, make_bars(40, 32), CRITERION, 16, images=1000)
+    plan = measure_training(model, make_bars(40, 32), OBJECTIVE, 16, images=1000)
     assert plan.source == "measured"
     assert torch.equal(torch.get_rng_state(), random)
     assert not model.training
@@ -66,14 +68,14 @@ def test_measuring_leaves_no_trace(make_bars, reduced):
 
 def test_all_formats_agree_however_often_a_step_was_taken(make_bars, reduced):
     torch.manual_seed(0)
-    plan = measure_training(Network("test_resnet", 2, 32), make_bars(40, 32), CRITERION, 16, images=1000)
+    plan = measure_training(Network("test_resnet", 2, 32), make_bars(40, 32), OBJECTIVE, 16, images=1000)
     assert plan.notes == ()
     for seen in plan.measured:
         assert seen.difference < (1e-4 if seen.precision == "float32" else 0.2)
 
 
 def test_gradients_that_are_no_numbers_lead_back_to_float32(make_bars, reduced, caplog):
-    plan = measure_training(Steep(), make_bars(40), CRITERION, 16, images=1000)
+    plan = measure_training(Steep(), make_bars(40), OBJECTIVE, 16, images=1000)
     assert plan.precision == "float32"
     assert "bfloat16 in channels_last gives NaN or infinity in a step: it is not used." in plan.notes
     assert "gives NaN or infinity in a step" in caplog.text
@@ -81,13 +83,13 @@ def test_gradients_that_are_no_numbers_lead_back_to_float32(make_bars, reduced, 
 
 def test_maps_narrower_than_a_stride_are_not_trained_on_in_16_bits(make_bars, reduced):
     model = Network("test_resnet", 2, 16)
-    plan = measure_training(model, make_bars(40), CRITERION, 16, images=1000)
+    plan = measure_training(model, make_bars(40), OBJECTIVE, 16, images=1000)
     assert plan.precision == "float32"
     assert plan.notes[0].startswith(
         "bfloat16 in channels_last gives wrong gradients where a stride of 2 meets a feature map 1 w"
     )
     with pytest.raises(UsageError, match=r"bfloat16 gives wrong gradients .*: use --precision float32 or auto\.$"):
-        measure_training(model, make_bars(40), CRITERION, 16, images=1000, precision="bfloat16")
+        measure_training(model, make_bars(40), OBJECTIVE, 16, images=1000, wanted=Wanted(precision="bfloat16"))
 
 
 @pytest.mark.parametrize(

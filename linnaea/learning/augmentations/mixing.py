@@ -34,7 +34,7 @@ def blend(images: Tensor, weights: Tensor, partners: Tensor, kept: Tensor) -> tu
 
 
 def _mixed(weights: Tensor, partners: Tensor, kept: Tensor) -> Tensor:
-    return weights[partners].lerp(weights, kept.view(-1, 1))
+    return weights[partners].lerp(weights, kept.to(weights.device).view(-1, 1))
 
 
 def _shares(alpha: float, count: int, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,8 @@
 """The plan that a rung trains by, kept beside its checkpoints: a resumed training goes on in the same formats."""
 
 from linnaea.learning.job import Job
-from linnaea.learning.planning import measure_training
+from linnaea.learning.objectives.supervised import Supervised
+from linnaea.learning.planning import Wanted, measure_training
 from linnaea.models.model import Model
 from linnaea.runtime.files import read_json, write_json
 from linnaea.runtime.plan import Plan
@@ -15,14 +16,16 @@ def plan_training(job: Job, model: Model, batch_size: int, epochs: int) -> Plan:
     plan = measure_training(
         model,
         job.train,
-        job.criterion,
+        Supervised(job.criterion, job.balance),
         batch_size,
         images=epochs * len(job.train),
         given=job.options.batch_size is not None,
-        device=job.options.device,
-        precision=job.options.precision,
-        memory_format=job.options.memory_format,
-        seconds=job.measuring_seconds,
+        wanted=Wanted(
+            device=job.options.device,
+            precision=job.options.precision,
+            memory_format=job.options.memory_format,
+            seconds=job.measuring_seconds,
+        ),
     )
     if kept is not None:
         write_json(kept, plan.to_json())

@@ -1,6 +1,7 @@
 """The loop without labels or val: what an objective and a source of batches say is done, and only the first writes."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -155,9 +156,62 @@ def test_with_an_average_it_is_the_averaged_weights_that_are_judged_and_kept(mak
     judged = Judged(judge, "accuracy", 9, tmp_path, average)
     source = InMemory(make_bars(64), 16, draw=lambda seed: np.arange(64))
     objective = Supervised(criterion, Balance(np.ones(2, dtype=np.int64)))
-    history = loop([average, judged], Schedule(6, 16, 0.3), source, objective).run(model, optimizer)
-    assert judged.best["epoch"] > 0
+    averaged, plain = [], []
+
+    class Watch(Hook):
+        def after_epoch(self, state):
+            averaged.append(average.weights["classifier.weight"].clone())
+            plain.append(state.model.classifier.weight.detach().clone())
+
+    history = loop([average, judged, Watch()], Schedule(6, 16, 0.3), source, objective).run(model, optimizer)
+    kept = judged.best["epoch"]
+    assert kept > 0
+    assert torch.equal(model.classifier.weight, averaged[kept - 1])
+    assert not torch.equal(model.classifier.weight, plain[kept - 1])
     assert judge(model).calibrated == pytest.approx(min(row["val_loss_calibrated"] for row in history), rel=1e-5)
+
+
+def test_a_deadline_is_kept_within_an_epoch():
+    class Slow(Hook):
+        steps = 0
+
+        def after_step(self, state):
+            self.steps += 1
+            time.sleep(0.01)
+
+    slow = Slow()
+    schedule = Schedule(2, 4, 0.1, deadline=time.monotonic() + 0.3)
+    history = loop([slow], schedule, Points(500)).run(*linear())
+    assert len(history) == 1
+    assert history[0]["learning_rate"] == 0
+    assert 1 <= slow.steps < 60
+
+
+def test_time_that_a_hook_needs_afterwards_is_kept_before_the_deadline():
+    class Needy(Hook):
+        seconds = 1000.0
+
+    history = loop([Needy()], Schedule(2, 4, 0.1, deadline=time.monotonic() + 900)).run(*linear())
+    assert history == []
+
+
+def test_the_time_before_a_break_counts(tmp_path):
+    model, optimizer = linear()
+    earlier = [{"epoch": 1, "seconds": 1000.0, "learning_rate": 0.1}]
+    Kept(tmp_path).after_epoch(State(model, model, optimizer, history=earlier))
+    history = loop([Kept(tmp_path)]).run(model, optimizer)
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert all(row["seconds"] >= 1000 for row in history)
+
+
+def test_a_training_that_was_stopped_is_not_gone_on_with(tmp_path):
+    class StopAfterTwo(Hook):
+        def after_epoch(self, state):
+            state.stopping = len(state.history) == 2
+
+    for _ in range(2):
+        history = loop([StopAfterTwo(), Kept(tmp_path)]).run(*linear())
+        assert len(history) == 2
 
 
 def test_only_the_first_process_tells_and_writes(tmp_path):

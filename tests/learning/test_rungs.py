@@ -16,7 +16,7 @@ from linnaea.errors import LinnaeaError, UsageError
 from linnaea.learning.balance import BALANCERS
 from linnaea.learning.judging import Judge
 from linnaea.learning.model_names import kind_of
-from linnaea.learning.rungs import RUNGS, Options, Step, require_use_of_loss, steps_for
+from linnaea.learning.rungs import RUNGS, Options, Step, require_use_of_loss, scratch, steps_for
 from linnaea.models import MODELS, Model
 from linnaea.models.compact import Compact
 from linnaea.models.network import create_body
@@ -90,6 +90,22 @@ def test_the_ladder_with_weights(weights_file):
 def test_a_network_by_name_is_trained_from_scratch_without_weights():
     (step,), _ = steps_for(NAME, "none")
     assert (step.name, step.network, step.rung) == (NAME, NAME, RUNGS["scratch"])
+
+
+def test_every_kind_of_weight_of_the_compact_network_has_its_own_rate(job, monkeypatch):
+    seen = []
+
+    class Watched(scratch.Muon):
+        def step(self, closure=None):
+            seen.append([group["lr"] for group in self.param_groups])
+            return super().step(closure)
+
+    monkeypatch.setattr(scratch, "Muon", Watched)
+    scratch.fit_scratch(replace(job, options=replace(job.options, epochs=2)))
+    others, biases, orthogonal = torch.tensor(seen).T
+    assert torch.allclose(biases, scratch.BIAS_RATE * others)
+    assert torch.allclose(orthogonal, scratch.ORTHOGONAL_RATE * others)
+    assert len(set(others.tolist())) > len(seen) / 2, "it changes with every step"
 
 
 class LeNet(Model):

@@ -75,7 +75,7 @@ class Loop:
                 seen.append({name: value.detach() for name, value in figures.items()})
             if not losses:
                 break
-            row = {"train_loss": self._mean_loss(losses, epoch), **_means(seen)}
+            row = {"train_loss": self._mean_loss(losses, epoch), **self._means(seen)}
             for hook in hooks:
                 row |= hook.figures(state)
             rate, seconds = schedule.rate(schedule.progress(epoch + 1, began)), round(time.monotonic() - began, 3)
@@ -87,7 +87,7 @@ class Loop:
         return state.history
 
     def _mean_loss(self, losses: Sequence[Tensor], epoch: int) -> float:
-        mean = torch.stack(list(losses)).mean().item()
+        mean = self._mean(losses)
         if not math.isfinite(mean):
             full = self.fabric.strategy.precision.precision == "32-true"
             raise DivergedError(
@@ -96,13 +96,17 @@ class Loop:
             )
         return mean
 
+    def _means(self, seen: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+        """The means of the objective's figures over the steps of an epoch, as columns of its row."""
+        return {f"train_{name}": self._mean([step[name] for step in seen]) for name in seen[0]}
+
+    def _mean(self, values: Sequence[Tensor]) -> float:
+        """The mean over steps and processes."""
+        mean: Tensor = self.fabric.all_reduce(torch.stack(list(values)).mean(), reduce_op="mean")
+        return mean.item()
+
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Let the optimizer's groups learn at this rate, each times its own `rate_scale`."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("rate_scale", 1.0)
-
-
-def _means(seen: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """The means of an objective's figures over the steps of an epoch, as columns of its row."""
-    return {f"train_{name}": torch.stack([step[name] for step in seen]).mean().item() for name in seen[0]}

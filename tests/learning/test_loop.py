@@ -1,6 +1,8 @@
 """The loop without labels or val: what an objective and a source of batches say is done, and only the first writes."""
 
 import math
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -223,6 +225,53 @@ def test_only_the_first_process_tells_and_writes(tmp_path):
             hook.after_epoch(state)
         assert len(rows) == first
         assert (tmp_path / LAST).exists() == first
+
+
+TOGETHER = """
+import sys
+import torch
+from lightning_fabric import Fabric
+from pathlib import Path
+from torch import nn
+from linnaea.learning.batches import Epoch
+from linnaea.learning.hooks import Kept, Told
+from linnaea.learning.loop import Loop
+from linnaea.learning.schedule import Schedule
+
+
+class Parts:
+    def epoch(self, seed, rank=0, ranks=1):
+        generator = torch.Generator().manual_seed(seed)
+        return Epoch(4, iter([torch.randn(8, 2, generator=generator)[rank::ranks] for _ in range(4)]))
+
+
+def train(fabric, folder):
+    torch.manual_seed(0)
+    model, rows = nn.Linear(2, 2), []
+    optimizer, schedule = torch.optim.SGD(model.parameters(), lr=0.1), Schedule(3, 8, 0.2)
+    hooks = [Told(rows.append), Kept(folder)]
+    history = Loop(fabric, Parts(), lambda model, batch: ((model(batch) - batch).square().mean(), {}), schedule, hooks)
+    losses = [row["train_loss"] for row in history.run(model, optimizer)]
+    torch.save((model.weight.detach(), losses, len(rows)), folder / f"{fabric.world_size} {fabric.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    for ranks, strategy in ((2, "ddp_fork"), (1, "auto")):
+        Fabric(accelerator="cpu", devices=ranks, strategy=strategy).launch(train, folder)
+        (folder / "last.safetensors").unlink()
+"""
+
+
+def test_two_processes_learn_together_what_one_does(tmp_path):
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True, timeout=120)
+    weights, losses, told = zip(*(torch.load(tmp_path / f"{name}.pt") for name in ("1 0", "2 0", "2 1")), strict=True)
+    assert told == (3, 3, 0), "only the first tells"
+    for other in (1, 2):
+        assert torch.allclose(weights[0], weights[other], atol=1e-6)
+        assert losses[other] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_a_loss_that_is_no_number_ends_the_training():

@@ -102,7 +102,8 @@ class Loop:
 
     def _mean(self, values: Sequence[Tensor]) -> float:
         """The mean over steps and processes."""
-        mean: Tensor = self.fabric.all_reduce(torch.stack(list(values)).mean(), reduce_op="mean")
+        mean = self.fabric.all_reduce(torch.stack(list(values)).mean(), reduce_op="mean")
+        assert isinstance(mean, Tensor), "a tensor of a tensor"
         return mean.item()
 
 

@@ -18,6 +18,7 @@ PLUGIN = Path(__file__).parents[1] / "examples" / "plugin"
 MEMBERS = {
     "attack": ("fgsm",),
     "explainer": ("saliency",),
+    "export format": ("optimised_onnx",),
     "loss": ("poly",),
     "metric": ("matthews",),
     "model": ("lenet5", "neighbours"),
@@ -105,8 +106,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(place):
-    options = ("--out", "run", "--model", "lenet5", "--loss", "poly:2", "--epochs", "2", "--img-size", "32")
-    place.linnaea("train", "photos", *options)
+    options = ("--out", "run", "--model", "lenet5", "--loss", "poly:2", "--epochs", "2", "--ood", "none")
+    place.linnaea("train", "photos", "--img-size", "32", *options)
     return place.folder / "run"
 
 
@@ -198,6 +199,15 @@ def test_the_explainer_family_comes_with_its_verb(place, trained):
         assert grey.max() == 255
     assert "Did you mean 'saliency'?" in place.linnaea("explain", "run", "blind.png", "--method", "salience", code=2)
     assert "blind.png cannot be read" in place.linnaea("explain", "run", "blind.png", code=2)
+
+
+def test_the_exported_file_answers_the_same_and_is_a_classifier_again(place, trained):
+    place.linnaea("export", "run", "--to", "optimised_onnx")
+    (finding,) = json.loads((trained / "findings" / "export.json").read_text())
+    assert finding["name"] == "export_parity_optimised_onnx"
+    assert finding["severity"] == "info"
+    said = place.linnaea("predict", "run/export/optimised_onnx", "photos/dark/1.png", "--format", "csv")
+    assert "photos/dark/1.png,dark," in said
 
 
 def test_the_attack_family_comes_with_its_verb_and_is_shown_in_the_report(place, trained):

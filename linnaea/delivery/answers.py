@@ -13,7 +13,12 @@ from linnaea.runtime.cells import escape, join_cell
 from linnaea.runtime.files import write_text
 
 Writer = Callable[[Predictions, Path | None], str]  # to text, which is also written where a file is given
-FORMATS: Registry[Writer] = Registry("output format", "linnaea.delivery.answers")
+FORMATS: Registry[Writer] = Registry(
+    "output format",
+    "linnaea.delivery.answers",
+    title="Output formats",
+    use="Chosen with `linnaea predict --format`.",
+)
 
 
 def _writer(to_text: Callable[[Predictions], str]) -> Writer:

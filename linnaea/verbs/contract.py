@@ -19,7 +19,12 @@ from linnaea.runtime.saying import say_json, say_text
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 Tell = Callable[..., None]
-VERBS: Registry[Callable[..., Any]] = Registry("verb", "linnaea.verbs")
+VERBS: Registry[Callable[..., Any]] = Registry(
+    "verb",
+    "linnaea.verbs",
+    title="Verbs",
+    use="Functions of the package, commands in the shell.",
+)
 
 
 def told_by(tell: Tell) -> Callable[[Verb], Verb]:

@@ -1,1 +1,1 @@
-"""A plugin of Linnaea: a loss, a metric, a network, a rung, and two families with their verbs."""
+"""A plugin of Linnaea: a loss, a metric, a network, a rung, an exporter, and two families with their verbs."""

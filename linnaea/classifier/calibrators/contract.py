@@ -26,4 +26,9 @@ class Calibrator(Part, ABC):
         """The calibrator fitted to raw scores (N, K) and class indices (N,) or, of several labels, 0, 1, NaN (N, K)."""
 
 
-CALIBRATORS: Registry[type[Calibrator]] = Registry("calibrator", "linnaea.classifier.calibrators")
+CALIBRATORS: Registry[type[Calibrator]] = Registry(
+    "calibrator",
+    "linnaea.classifier.calibrators",
+    title="Calibrators",
+    use="Part of a classifier; loaded with its bundle.",
+)

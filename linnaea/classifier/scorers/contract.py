@@ -68,4 +68,9 @@ class Scorer(ABC):
         """The scorer of a bundle in `folder`; raises BundleError when its parts do not fit each other."""
 
 
-SCORERS: Registry[type[Scorer]] = Registry("scorer", "linnaea.classifier.scorers")
+SCORERS: Registry[type[Scorer]] = Registry(
+    "scorer",
+    "linnaea.classifier.scorers",
+    title="Scorers",
+    use="What a classifier is made of; loaded with its bundle.",
+)

@@ -40,7 +40,12 @@ class Exporter:
     scorer: Callable[[Classifier, Path], Scorer]
 
 
-EXPORTERS: Registry[Exporter] = Registry("export format", "linnaea.delivery.exporters")
+EXPORTERS: Registry[Exporter] = Registry(
+    "export format",
+    "linnaea.delivery.exporters",
+    title="Exporters",
+    use="Chosen with `linnaea export --to`.",
+)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,12 @@ class Familiarity(Part, ABC):
         """The score fitted to images of training."""
 
 
-FAMILIARITIES: Registry[type[Familiarity]] = Registry("familiarity score", "linnaea.models.familiarity")
+FAMILIARITIES: Registry[type[Familiarity]] = Registry(
+    "familiarity score",
+    "linnaea.models.familiarity",
+    title="Familiarity scores",
+    use="Chosen with `linnaea train --ood`.",
+)
 
 
 def suits(name: str, *, several: bool) -> bool:

@@ -10,7 +10,7 @@ from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.discovery import Discovery
 from linnaea.experiments.preview_sheet import Preview
-from linnaea.registry.listing import Listing
+from linnaea.registry.overview import Listing
 from linnaea.verbs.doctor import Diagnosis
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,5 @@
 """Every error Linnaea raises on purpose: what was given, what was expected, how to mend it."""
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -52,5 +51,7 @@ class CheckFailedError(LinnaeaError):
 
 def suggest(given: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the closest known name, or an empty string."""
+    import difflib  # nothing starts later for it
+
     close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""

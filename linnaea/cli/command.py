@@ -1,7 +1,5 @@
 """A verb as a command: its arguments are those of the verb and of how it tells what came of it."""
 
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +78,8 @@ def _section(formatter: click.HelpFormatter, title: str, rows: Sequence[tuple[st
 
 def _log() -> None:
     """Let what the verb logs be seen."""
+    import logging
+    import sys
     import warnings
 
     warnings.filterwarnings("ignore", module=r"PIL\.")  # broken remarks in an image that is read all the same

@@ -1,16 +1,16 @@
 """What the names given as `--model` stand for, told without importing torch: nothing is learnt to refuse a name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal
 
 from linnaea.errors import UsageError, suggest
-from linnaea.registry.families import family_in
+from linnaea.registry.index import family_in
 
 AUTO = "auto"
-ENTRY = "@register_model\n"  # before each function that makes a network
+ENTRY, DEFINED = b"@register_model\n", b"def "  # before each function that makes a network
 
 
 def names_in(model: str) -> list[str]:
@@ -40,7 +40,7 @@ def kind_of(name: str) -> Literal["rung", "model", "network"]:
     if _may_be_timms(name):
         return "network"
     own = [AUTO, *_rungs(), *_trainable()]
-    hint = suggest(name, [*own, *_timms()])
+    hint = suggest(name, [*own, *_networks_of_timm(name[:1])])
     raise UsageError(f"unknown model {name!r}: expected {', '.join(own)} or the name of a timm network.{hint}")
 
 
@@ -55,18 +55,22 @@ def _trainable() -> Sequence[str]:
 
 def _may_be_timms(name: str) -> bool:
     """Whether the name, without a pretraining tag such as `.a1_in1k`, is a word of timm's files: it names functions."""
-    stem, sources = name.split(".")[0], _sources_of_timm()
-    return any(made in sources for made in (f"def {stem}(", f"'{stem}'", f'"{stem}"'))
+    stem = name.split(".")[0]
+    word, made = stem.encode(), [form.encode() for form in (f"def {stem}(", f"'{stem}'", f'"{stem}"')]
+    return any(form in source for source in _sources_of_timm() if word in source for form in made)
 
 
-def _timms() -> list[str]:
-    made = (part.partition("def ")[2] for part in _sources_of_timm().split(ENTRY)[1:])
-    return [text[: text.index("(")] for text in made]
+def _networks_of_timm(initial: str) -> Iterator[str]:
+    """The names of the functions that make timm's networks, as far as they begin with this letter."""
+    for source in _sources_of_timm():
+        for made in source.split(ENTRY)[1:]:
+            start = made.index(DEFINED) + len(DEFINED)
+            if made.startswith(initial.encode(), start):
+                yield made[start : made.index(b"(", start)].decode()
 
 
 @cache
-def _sources_of_timm() -> str:
+def _sources_of_timm() -> tuple[bytes, ...]:
     spec = PathFinder.find_spec("timm")
     folders = spec.submodule_search_locations if spec is not None else None
-    files = sorted(Path(folders[0], "models").glob("*.py")) if folders else []
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return tuple(file.read_bytes() for file in Path(folders[0], "models").glob("*.py")) if folders else ()

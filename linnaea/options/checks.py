@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnaea.errors import DataError, RunError, UsageError
-from linnaea.learning.model_names import require_models
 from linnaea.options.option import Check
-from linnaea.registry.families import Family, family_in
 from linnaea.runtime.arguments import require_one_of, require_share, require_there
+
+if TYPE_CHECKING:
+    from linnaea.registry.index import Family
 
 NAMED = ("hub:", "torchvision:")  # sets that are not on disk yet
 
@@ -56,6 +57,8 @@ def member(noun: str, package: str, also: Sequence[str] = ()) -> Check:
     """
 
     def check(name: str, given: Any) -> None:
+        from linnaea.registry.index import family_in
+
         for one in [given] if isinstance(given, str) else given:
             plain = re.split("[:=]", one)[0] if isinstance(one, str) else one
             if plain not in also:
@@ -64,7 +67,7 @@ def member(noun: str, package: str, also: Sequence[str] = ()) -> Check:
     return check
 
 
-def _require(name: str, family: Family, given: Any) -> None:
+def _require(name: str, family: "Family", given: Any) -> None:
     if not isinstance(given, str):
         raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.members)}.")
     try:
@@ -77,6 +80,8 @@ def model(name: str, given: Any) -> None:
     """Raise UsageError unless every name, separated by commas, is auto, a rung, a model or a network of timm."""
     if not isinstance(given, str):
         raise UsageError(f"{name} is {given!r}; expected auto, or names of rungs and timm networks, joined by commas.")
+    from linnaea.learning.model_names import require_models
+
     require_models(given)
 
 

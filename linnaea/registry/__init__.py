@@ -7,9 +7,25 @@ list. What is known of members is read from the source text, so that neither a l
 imports any of them: `family("loss")` does that even without the contract. `LOSSES["focal"]` imports that one module.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from linnaea.registry.about import About, Cost
-from linnaea.registry.families import Family, families, family
-from linnaea.registry.listing import listing
 from linnaea.registry.registry import Registry
 
+if TYPE_CHECKING:
+    from linnaea.registry.index import Family, families, family
+    from linnaea.registry.overview import listing
+
+_HOMES = {
+    **dict.fromkeys(("Family", "families", "family"), "linnaea.registry.index"),
+    "listing": "linnaea.registry.overview",
+}
+
 __all__ = ["About", "Cost", "Family", "Registry", "families", "family", "listing"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:  # every start of the command line is faster without the others
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

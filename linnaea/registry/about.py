@@ -67,3 +67,20 @@ def unknown(family: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that no member has, with the names there are."""
     known = list(known)
     return UsageError(f"unknown {family} {name!r}: expected one of {', '.join(known)}.{suggest(name, known)}")
+
+
+def taken(noun: str, name: str, module: str) -> UsageError:
+    """The error for a name given twice."""
+    return UsageError(f"a {noun} named {name!r} is already registered in {module}: choose another name.")
+
+
+def first_line(docstring: str | None) -> str:
+    """The first paragraph of a docstring in one line."""
+    return " ".join((docstring or "").split("\n\n")[0].split())
+
+
+def warn(message: str) -> None:
+    """Log a warning; what is left out must be said, but no start need wait for the library that does."""
+    import logging
+
+    logging.getLogger("linnaea").warning(message)

@@ -2,17 +2,13 @@
 
 import importlib
 import inspect
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from linnaea.errors import UsageError
-from linnaea.registry.about import HOUSE, About, Cost, unknown
-from linnaea.registry.families import family_in, taken
-from linnaea.registry.source import first_line
+from linnaea.registry.about import HOUSE, About, Cost, first_line, taken, unknown, warn
 
-logger = logging.getLogger("linnaea")
 Member = TypeVar("Member")
 
 
@@ -69,6 +65,8 @@ class Registry(Generic[Member]):
 
     @property
     def _index(self) -> Mapping[str, About]:
+        from linnaea.registry.index import family_in  # the command line starts faster without it
+
         return {} if self.package is None else family_in(self.family, self.package).members
 
     @property
@@ -121,7 +119,7 @@ class Registry(Generic[Member]):
             except UsageError as error:
                 if told.origin == HOUSE:
                     raise
-                logger.warning(f"{error} It is left out.")
+                warn(f"{error} It is left out.")
                 continue
             yield name, member
 

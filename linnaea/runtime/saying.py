@@ -1,11 +1,13 @@
 """All that is printed goes through here, so that no name of a file or class acts on the terminal."""
 
-import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnaea.runtime.neutral import in_json, neutral, neutral_lines
+
+if TYPE_CHECKING:
+    import logging
 
 
 def say(*lines: str, err: bool = False) -> None:
@@ -47,7 +49,7 @@ def say_result(result: Any, as_json: bool) -> None:
         say_text(str(result))
 
 
-def harmless(record: logging.LogRecord) -> bool:
+def harmless(record: "logging.LogRecord") -> bool:
     """A filter of what is logged, which lets everything pass as one line that does not act on the terminal."""
     record.msg, record.args = neutral(record.getMessage()), ()
     return True

@@ -1,15 +1,18 @@
 """`methods`: all that can be chosen by name."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.options import Option
-from linnaea.registry import family
-from linnaea.registry.listing import Listing, listing
 from linnaea.verbs.contract import VERBS
+
+if TYPE_CHECKING:
+    from linnaea.registry.overview import Listing
 
 
 def known(_: str, given: Any) -> None:
     """Raise UsageError for an unknown family."""
+    from linnaea.registry import family
+
     family(given)
 
 
@@ -21,6 +24,8 @@ def known(_: str, given: Any) -> None:
 )
 def methods(
     family: Annotated[str | None, Option("Family to list, such as loss. Default: all.", known)] = None,
-) -> Listing:
+) -> "Listing":
     """Every member of every family, or of one: its name, its title, what it does, what it takes, and whose it is."""
+    from linnaea.registry import listing
+
     return listing(family)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnaea.registry.about import HOUSE, About
-from linnaea.registry.families import Family, families, family
+from linnaea.registry.index import Family, families, family
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,14 @@
 """The families there are and the light index of each: what is known of its members without importing them."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from linnaea.errors import UsageError, suggest
-from linnaea.registry.about import HOUSE, About, unknown
+from linnaea.registry.about import HOUSE, About, taken, unknown, warn
 from linnaea.registry.places import sources
 from linnaea.registry.plugins import plugins
 from linnaea.registry.source import Declaration, Registration, declared_in, read
-
-logger = logging.getLogger("linnaea")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Family:
             except UsageError as error:
                 if origin == HOUSE:
                     raise
-                logger.warning(f"A {self.noun} of the plugin {origin} is left out: {error}")
+                warn(f"A {self.noun} of the plugin {origin} is left out: {error}")
             else:
                 found[told.name] = told
         return {told.name: told for told in sorted(found.values(), key=lambda told: told.rank)}
@@ -74,11 +71,6 @@ class Family:
         return source.startswith(package) or package.startswith(source)
 
 
-def taken(noun: str, name: str, module: str) -> UsageError:
-    """The error for a name given twice."""
-    return UsageError(f"a {noun} named {name!r} is already registered in {module}: choose another name.")
-
-
 @cache
 def families() -> Mapping[str, Family]:
     """Every family of the house and of the plugins, by its noun."""
@@ -87,7 +79,7 @@ def families() -> Mapping[str, Family]:
         if made.noun not in found:
             found[made.noun] = made
         else:
-            logger.warning(f"{made.origin} makes a second family {made.noun!r} in {made.module}: it is left out.")
+            warn(f"{made.origin} makes a second family {made.noun!r} in {made.module}: it is left out.")
     return dict(sorted(found.items(), key=lambda item: item[1].title))
 
 

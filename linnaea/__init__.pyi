@@ -154,6 +154,7 @@ def evaluate(
     prevalence: float | None = None,
     unknown: str | Path | Sequence[str | Path] | None = None,
     max_pixels: int | None = None,
+    device: str = 'auto',
 ) -> Evaluation:
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more."""
 
@@ -195,6 +196,7 @@ def predict(
     *,
     damaged: str = 'refuse',
     max_pixels: int | None = None,
+    device: str = 'auto',
     precision: str = 'float32',
 ) -> Predictions:
     """Answer for image files; folders and archives among them stand for the images in them."""

@@ -14,10 +14,17 @@ from linnaea.experiments.evaluation_images import known_images
 from linnaea.experiments.image_files import image_files
 from linnaea.experiments.unknown_images import evaluate_unknown_folder, evaluate_unknown_images
 from linnaea.run import NO_TEST, Run
+from linnaea.runtime.plan import pick_device
 
 logger = logging.getLogger("linnaea")
 Data = str | Path | Dataset
 Unknown = str | Path | Sequence[str | Path]
+
+
+def placed(classifier: Classifier, max_pixels: int | None, device: str) -> Classifier:
+    """The same for images of up to so many pixels, on a device: "auto" is the best there is that it can go to."""
+    here = device == "auto" and not classifier.scorer.gradients  # such as a file of another runtime
+    return classifier.allowing(max_pixels).to(classifier.scorer.device if here else pick_device(device))
 
 
 def finished_classifier(given: Classifier | Run | str | Path) -> Classifier:
@@ -53,11 +60,12 @@ def evaluate_run(
     unknown: Unknown | None = None,
     *,
     max_pixels: int | None = None,
+    device: str = "auto",
 ) -> Evaluation:
     """Judge a run on its own test split, or on other labelled images, and write what was found into its folder."""
     run.require_finished()
     with run.locked():
-        return _judge(run, data, prevalence, unknown, load(run.model_folder).allowing(max_pixels))
+        return _judge(run, data, prevalence, unknown, placed(load(run.model_folder), max_pixels, device))
 
 
 def _judge(

@@ -36,6 +36,7 @@ class Decision(Options):
         str,
         Option(
             "Score to recognise unfamiliar images by: auto, none, energy, knn or another.",
+            checks.member("familiarity score", "linnaea.models.familiarity", also=("auto", "none")),
         ),
     ] = "auto"
     hold_out: Annotated[

@@ -54,5 +54,7 @@ class Preparation(Options):
     ] = "stratified"
     datasheet: Annotated[
         str | Path | None,
-        Option("File with what people know about the data. Default: datasheet.toml beside the images, if any."),
+        Option(
+            "File with what people know about the data. Default: datasheet.toml beside the images, if any.", read=Path
+        ),
     ] = None

@@ -17,29 +17,32 @@ Labelled = Annotated[
     Option(
         "Labelled images: a folder, a table of paths, an archive, a supported format, or a name such as hub:NAME.",
         checks.source,
+        read=Path,
     ),
 ]
 OtherLabelled = Annotated[
     "str | Path | Dataset | None",
-    Option("Labelled images to evaluate the run on. Default: its own test split.", checks.source),
+    Option("Labelled images to evaluate the run on. Default: its own test split.", checks.source, read=Path),
 ]
 ImageFiles = Annotated[
     "str | Path | Dataset | Sequence[str | Path]",
-    Option("Image files, or folders with image files.", checks.files, many=True),
+    Option("Image files, or folders with image files.", checks.files, read=Path, many=True),
 ]
 UnknownImages = Annotated[
     "str | Path | Sequence[str | Path] | None",
     Option(
         "Images that show none of the classes, to measure how well they are recognised as unknown. Default: none.",
         checks.files,
+        read=Path,
     ),
 ]
 RunFolder = Annotated[
-    "str | Path | Run", Option("The folder of a finished run, such as runs/birds.", checks.run, metavar="RUN")
+    "str | Path | Run",
+    Option("The folder of a finished run, such as runs/birds.", checks.run, read=Path, metavar="RUN"),
 ]
 Answering = Annotated[
     "Classifier | Run | str | Path",
-    Option("The folder of a finished run, such as runs/birds.", checks.run, metavar="RUN"),
+    Option("The folder of a finished run, such as runs/birds.", checks.run, read=Path, metavar="RUN"),
 ]
 GuardFormulas = Annotated[
     bool,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.errors import UsageError
-from linnaea.options import Only, Option, Preparation, UnknownImages
+from linnaea.options import Machine, Only, Option, Preparation, UnknownImages
 from linnaea.options.checks import share
 from linnaea.options.things import Answering, AsJson, OtherLabelled
 from linnaea.runtime.saying import say, say_json, say_text
@@ -13,6 +13,9 @@ from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.evidence.evaluation import Evaluation
+
+
+FILE, RUN = "classifier.json", "run.json"
 
 
 def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -24,7 +27,7 @@ def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_jso
         say_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
         return
     say_text(str(evaluation))
-    if run.is_dir():
+    if (run / RUN).is_file():
         say(f"The figures are in {run / 'metrics.json'}.", f"Next: linnaea report {run}")
 
 
@@ -48,16 +51,19 @@ def evaluate(
     ] = None,
     unknown: UnknownImages = None,
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
+    machine: Annotated[Machine, Only("device")] = Machine(),
 ) -> "Evaluation":
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
+    `classifier` may also be the folder of a bundle or of an exported file, which has no test split: give it `data`.
     In place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores
     that do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions,
     figures and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of
     two classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
     `unknown` are images of none of the classes: how many are recognised as unknown is added to the figures and the
-    findings. Images of more than `max_pixels` (None: as in training) are not decoded. Raises DataError when no image
-    carries a known class, UsageError for a prevalence that is not a share.
+    findings. Images of more than `max_pixels` (None: as in training) are not decoded. `device` is where it computes
+    ("auto": the best there is that the classifier can go to). Raises DataError when no image carries a known class,
+    UsageError for a prevalence that is not a share.
     """
     if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
         from linnaea.evidence.evaluation import judge
@@ -69,10 +75,16 @@ def evaluate(
             )
         return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
     from linnaea.classifier import Classifier
-    from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run
+    from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run, finished_classifier, placed
     from linnaea.run import Run
 
-    if isinstance(classifier, Classifier):
-        return evaluate_classifier(classifier.allowing(preparation.max_pixels), data, prevalence, unknown)
+    pixels, device = preparation.max_pixels, machine.device
+    if isinstance(classifier, Classifier) or _is_bundle(classifier):
+        return evaluate_classifier(placed(finished_classifier(classifier), pixels, device), data, prevalence, unknown)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
-    return evaluate_run(run, data, prevalence, unknown, max_pixels=preparation.max_pixels)
+    return evaluate_run(run, data, prevalence, unknown, max_pixels=pixels, device=device)
+
+
+def _is_bundle(given: Any) -> bool:
+    """Whether a folder holds a classifier and no run."""
+    return isinstance(given, str | Path) and (Path(given) / FILE).is_file() and not (Path(given) / RUN).exists()

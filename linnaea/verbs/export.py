@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.errors import UsageError
 from linnaea.options import Option, RunFolder
+from linnaea.options.checks import member
 from linnaea.runtime.saying import say, say_text
 from linnaea.verbs.contract import VERBS, told_by
 
@@ -28,7 +29,9 @@ def tell(answer: Callable[[], "Exported"], given: Mapping[str, Any]) -> None:
 @told_by(tell)
 def export(
     run: RunFolder,
-    to: Annotated[str, Option("Format to export to: onnx.")] = "onnx",
+    to: Annotated[
+        str, Option("Format to export to: onnx.", member("export format", "linnaea.delivery.exporters"))
+    ] = "onnx",
     *,
     out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/export/FORMAT.", read=Path)] = None,
 ) -> "Exported":

@@ -60,18 +60,19 @@ def predict(
         Option("What to do with damaged images: refuse them, or answer from what is left.", one_of(*DAMAGED)),
     ] = "refuse",
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
-    machine: Annotated[Machine, Only("precision")] = Machine(precision="float32"),
+    machine: Annotated[Machine, Only("precision", "device")] = Machine(precision="float32"),
 ) -> "Predictions":
     """Answer for image files; folders and archives among them stand for the images in them.
 
-    What else lies there is counted, with the reason. `precision` and `damaged` are as for `Classifier.predict`; images
-    of more than `max_pixels` (None: as in training) are not decoded. Raises DataError for a path that does not exist
-    and a folder without images.
+    What else lies there is counted, with the reason. `precision` and `damaged` are as for `Classifier.predict`,
+    `device` is where it computes ("auto": the best there is that the classifier can go to); images of more than
+    `max_pixels` (None: as in training) are not decoded. Raises DataError for a path that does not exist and a folder
+    without images.
     """
     from linnaea.dataset import Dataset
     from linnaea.experiments.image_files import image_files
-    from linnaea.experiments.run_evaluation import finished_classifier
+    from linnaea.experiments.run_evaluation import finished_classifier, placed
 
     paths = images if isinstance(images, Dataset) else image_files(images)
-    answering = finished_classifier(classifier).allowing(preparation.max_pixels)
+    answering = placed(finished_classifier(classifier), preparation.max_pixels, machine.device)
     return answering.predict(paths, precision=machine.precision, damaged=damaged)

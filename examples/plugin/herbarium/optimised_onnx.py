@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from linnaea.delivery.exporters.contract import EXPORTERS, Exporter
-
 from linnaea.classifier import Classifier
+from linnaea.delivery.exporters.contract import EXPORTERS, Exporter
 
 ONNX = EXPORTERS["onnx"]
 

@@ -8,7 +8,9 @@ import textwrap
 import pytest
 
 from linnaea.errors import UsageError
+from linnaea.learning.losses import LOSSES
 from linnaea.registry import Registry, families, family, listing
+from linnaea.registry.index import family_in
 from linnaea.registry.source import read
 
 CONTRACT = """
@@ -128,6 +130,17 @@ def test_a_name_of_the_folder_cannot_be_taken_while_running(garden):
         registry.register("apple")("mine")
     registry.register("pear", order=1)("soft")
     assert list(registry.items()) == [("pear", "soft"), ("apple", "crisp")]
+
+
+def test_what_was_registered_while_running_is_known_to_its_family():
+    losses = family_in("loss", "linnaea.learning.losses")
+    with LOSSES.restored():
+        LOSSES.register("zero", tasks=("binary",))(lambda logits, targets, context: 0 * logits.sum(dim=1))
+        assert losses.about("zero").capabilities == {"tasks": ("binary",)}
+        assert "zero" in losses.known
+    assert list(losses.known) == list(losses.members) == list(LOSSES)
+    with pytest.raises(UsageError, match="unknown loss 'zero'"):
+        losses.about("zero")
 
 
 def test_what_was_registered_within_is_forgotten_and_what_was_imported_stays(garden):

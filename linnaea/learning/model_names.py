@@ -45,11 +45,11 @@ def kind_of(name: str) -> Literal["rung", "model", "network"]:
 
 
 def _rungs() -> Sequence[str]:
-    return list(family_in("rung", "linnaea.learning.rungs").members)
+    return list(family_in("rung", "linnaea.learning.rungs").known)
 
 
 def _trainable() -> Sequence[str]:
-    models = family_in("model", "linnaea.models").members
+    models = family_in("model", "linnaea.models").known
     return [name for name, told in models.items() if told.capabilities.get("from_scratch")]
 
 

@@ -69,7 +69,7 @@ def member(noun: str, package: str, also: Sequence[str] = ()) -> Check:
 
 def _require(name: str, family: "Family", given: Any) -> None:
     if not isinstance(given, str):
-        raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.members)}.")
+        raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.known)}.")
     try:
         family.about(given)
     except UsageError as error:

@@ -1,5 +1,6 @@
 """The families there are and the light index of each: what is known of its members without importing them."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -46,9 +47,15 @@ class Family:
 
     def about(self, name: str) -> About:
         """What is known of a member; raises UsageError with a suggestion for an unknown name."""
-        if name not in self.members:
-            raise unknown(self.noun, name, self.members)
-        return self.members[name]
+        if name not in self.known:
+            raise unknown(self.noun, name, self.known)
+        return self.known[name]
+
+    @property
+    def known(self) -> Mapping[str, About]:
+        """As `members`, and those that were registered while the program runs, where the registry is imported."""
+        registry = getattr(sys.modules.get(self.module), self.variable, None)
+        return self.members if registry is None else {name: registry.about(name) for name in registry}
 
     def _told(self, found: Mapping[str, About], origin: str, module: str, registration: Registration) -> About:
         if registration.fault:

@@ -6,7 +6,6 @@ from pathlib import Path
 from linnaea.errors import UsageError
 from linnaea.learning.model_names import kind_of, names_in
 from linnaea.learning.rungs.contract import RUNGS, Rung
-from linnaea.models.model import MODELS
 from linnaea.models.network import require_network
 from linnaea.models.weights import Weights, find_weights
 
@@ -41,15 +40,8 @@ def steps_for(model: str, weights: str | Path = "auto") -> tuple[list[Step], lis
     return [step for step, _ in made], [note for _, note in made if note]
 
 
-def _kind(name: str) -> str:
-    """As `kind_of`, of members that were registered while the program runs as well."""
-    if name in RUNGS:
-        return "rung"
-    return "model" if name in MODELS and MODELS.about(name).capabilities.get("from_scratch") else kind_of(name)
-
-
 def _step(name: str, given: str | Path) -> tuple[Step, str]:
-    kind = _kind(name)
+    kind = kind_of(name)
     if kind == "model":
         return Step(name, RUNGS["scratch"], name), ""
     if kind == "network":

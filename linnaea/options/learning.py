@@ -15,17 +15,19 @@ from linnaea.runtime.arguments import require_count, require_positive
 class Learning(Options):
     """What learns, and how.
 
-    `model` is "auto" for the ladder of rungs, or names of rungs and timm networks joined by commas; `weights` "auto",
+    `model` is "auto" for the ladder of rungs, or names of rungs, registered models and timm networks joined by commas; `weights` "auto",
     "none" or a safetensors file. `epochs`, `batch_size` and `learning_rate` None depend on the data and the network.
     `augment` names augmentations (None: chosen by evidence), `balance` what keeps rare classes from being neglected
-    (None: nothing), `loss` what is minimised where classes lie below groups (None: "per_level").
+    (None: nothing), `loss` what is minimised (None: the usual loss of the task).
     """
 
     title = "Learning"
 
     model: Annotated[
         str,
-        Option("auto (the whole ladder), or names of rungs and timm networks, separated by commas.", checks.model),
+        Option(
+            "auto (the whole ladder), or names of rungs, models and timm networks, separated by commas.", checks.model
+        ),
     ] = "auto"
     weights: Annotated[
         str | Path, Option("Pretrained weights: auto (cached or downloaded), none, or a safetensors file.")
@@ -63,7 +65,7 @@ class Learning(Options):
     loss: Annotated[
         str | None,
         Option(
-            "Loss for classes with a taxonomy: per_level, marginal or cross_entropy. Default: per_level.",
+            "Loss to train with, such as focal or, with a taxonomy, marginal. Default: the usual one of the task.",
             checks.member("loss", "linnaea.learning.losses"),
         ),
     ] = None

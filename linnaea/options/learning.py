@@ -15,10 +15,10 @@ from linnaea.runtime.arguments import require_count, require_positive
 class Learning(Options):
     """What learns, and how.
 
-    `model` is "auto" for the ladder of rungs, or names of rungs, registered models and timm networks joined by commas; `weights` "auto",
-    "none" or a safetensors file. `epochs`, `batch_size` and `learning_rate` None depend on the data and the network.
-    `augment` names augmentations (None: chosen by evidence), `balance` what keeps rare classes from being neglected
-    (None: nothing), `loss` what is minimised (None: the usual loss of the task).
+    `model` is "auto" for the ladder of rungs, or names of rungs, registered models and timm networks joined by commas;
+    `weights` "auto", "none" or a safetensors file. `epochs`, `batch_size` and `learning_rate` None depend on the data
+    and the network. `augment` names augmentations (None: chosen by evidence), `balance` what keeps rare classes from
+    being neglected (None: nothing), `loss` what is minimised (None: the usual loss of the task).
     """
 
     title = "Learning"

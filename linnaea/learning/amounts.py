@@ -1,10 +1,12 @@
 """Names that may carry a number: `rotation` turns images as is usual, `rotation:30` by up to 30 degrees."""
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 from linnaea.errors import UsageError
-from linnaea.registry import Registry
+from linnaea.registry import About, Registry
+
+Member = TypeVar("Member")
 
 
 @dataclass(frozen=True)
@@ -20,15 +22,10 @@ class Amount:
         return f"{self.meaning}, {self.usual:g} unless given, {self.least:g} to {self.most:g}"
 
 
-class Adjustable(Protocol):
-    """A member of a family whose name may carry a number; None where it may not."""
-
-    @property
-    def amount(self) -> Amount | None:
-        """The number it takes."""
-
-
-Member = TypeVar("Member", bound=Adjustable)
+def amount_of(told: About) -> Amount | None:
+    """The number that may follow a member's name, as its capability `amount` says; None where none may."""
+    amount: Any = told.capabilities.get("amount")
+    return None if amount is None else Amount(*amount)
 
 
 def look_up(registry: Registry[Member], name: str) -> tuple[Member, float | None]:
@@ -37,8 +34,9 @@ def look_up(registry: Registry[Member], name: str) -> tuple[Member, float | None
     None for a member that takes no number. Raises UsageError for an unknown name, and for a number that is none, out of
     range or not wanted.
     """
-    member = registry[name.partition(":")[0]]
-    return member, number_after(name, registry.family, member.amount)
+    plain = name.partition(":")[0]
+    number = number_after(name, registry.family, amount_of(registry.about(plain)))
+    return registry[plain], number
 
 
 def number_after(name: str, family: str, amount: Amount | None) -> float | None:

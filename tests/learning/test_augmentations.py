@@ -6,9 +6,9 @@ import torch
 from torchvision.transforms import v2
 
 from linnaea.errors import UsageError
-from linnaea.learning.amounts import look_up
+from linnaea.learning.amounts import amount_of, look_up
 from linnaea.learning.augmentations import AUGMENTATIONS, Mixing, augment
-from linnaea.learning.augmentations.augmentation import drawing_from
+from linnaea.learning.augmentations.contract import drawing_from
 from linnaea.learning.augmentations.mixing import blend
 
 CLASSES = 3
@@ -163,11 +163,9 @@ def test_names_that_mean_nothing_say_what_is_expected(name, message):
         changed_by(name, pictures())
 
 
-@pytest.mark.parametrize("name", [name for name, member in AUGMENTATIONS.items() if member.amount])
+@pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if amount_of(AUGMENTATIONS.about(name))])
 def test_a_given_amount_reaches_the_pictures(name):
-    member, usual = look_up(AUGMENTATIONS, name)
-    assert usual == member.amount.usual
-    mild, wild = (
-        changed_by(f"{name}:{amount}", pictures(), 3)[0] for amount in (member.amount.least, member.amount.most)
-    )
+    (_, usual), allowed = look_up(AUGMENTATIONS, name), amount_of(AUGMENTATIONS.about(name))
+    assert usual == allowed.usual
+    mild, wild = (changed_by(f"{name}:{amount}", pictures(), 3)[0] for amount in (allowed.least, allowed.most))
     assert not torch.equal(mild, wild)

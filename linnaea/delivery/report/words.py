@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from linnaea.registry import About, family
@@ -54,10 +53,9 @@ FIGURES = {  # beside the metrics
 }
 
 
-@cache
 def metrics() -> Mapping[str, About]:
     """What is known of every metric, as the families of metrics have it; a name means the same in all of them."""
-    found = [about for noun in reversed(FAMILIES) for about in family(noun).members.values()]
+    found = [about for noun in reversed(FAMILIES) for about in family(noun).known.values()]
     return {about.name: about for about in sorted(found, key=lambda about: about.rank)}
 
 

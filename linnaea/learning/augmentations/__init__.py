@@ -4,7 +4,7 @@ Each maps a batch of images (N, 3, H, W) of uint8 to another, drawing from the g
 images mix their labels too. Add one by registering it in `AUGMENTATIONS`.
 """
 
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, Mixing, augment
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation, Mixing, augment
 
 __all__ = [
     "AUGMENTATIONS",

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from linnaea.learning.amounts import Amount
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, in_parts
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation, in_parts
 
 
 def colour_jitter(images: Tensor, generator: torch.Generator, strength: float) -> Tensor:
@@ -17,4 +16,5 @@ AUGMENTATIONS.register(
     "colour_jitter",
     title="Colour jitter",
     meaning="Change brightness, contrast and saturation by up to 40 %, the hue not at all; eight draws per batch.",
-)(Augmentation(colour_jitter, Amount("the strength", 0.4, 0, 1)))
+    amount=("the strength", 0.4, 0, 1),
+)(Augmentation(colour_jitter))

@@ -5,8 +5,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from linnaea.learning.amounts import Amount
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, in_parts
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation, in_parts
 
 
 def shift(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
@@ -68,18 +67,26 @@ def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 AUGMENTATIONS.register(
-    "shift", title="Shift", meaning="Move each image by up to a sixteenth of its side, edges filled by reflection."
-)(Augmentation(shift, Amount("the share of the side", 1 / 16, 0.01, 0.5)))
-AUGMENTATIONS.register("zoom", title="Zoom", meaning="Show between half and all of each image's area, anywhere in it.")(
-    Augmentation(zoom, Amount("the least share of the area", 0.5, 0.01, 1))
-)
+    "shift",
+    title="Shift",
+    meaning="Move each image by up to a sixteenth of its side, edges filled by reflection.",
+    amount=("the share of the side", 0.0625, 0.01, 0.5),
+)(Augmentation(shift))
+AUGMENTATIONS.register(
+    "zoom",
+    title="Zoom",
+    meaning="Show between half and all of each image's area, anywhere in it.",
+    amount=("the least share of the area", 0.5, 0.01, 1),
+)(Augmentation(zoom))
 AUGMENTATIONS.register(
     "random_crop",
     title="Random crop",
     meaning="Move each image by up to an eighth of its side, edges filled with black (He et al. 2016).",
-)(Augmentation(random_crop, Amount("the share of the side", 1 / 8, 0.01, 0.5)))
+    amount=("the share of the side", 0.125, 0.01, 0.5),
+)(Augmentation(random_crop))
 AUGMENTATIONS.register(
     "random_resized_crop",
     title="Random resized crop",
     meaning="Show 8 % to all of the area, stretched by up to a third (Szegedy et al. 2015); eight draws per batch.",
-)(Augmentation(random_resized_crop, Amount("the least share of the area", 0.08, 0.01, 1)))
+    amount=("the least share of the area", 0.08, 0.01, 1),
+)(Augmentation(random_resized_crop))

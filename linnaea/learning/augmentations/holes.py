@@ -8,10 +8,8 @@ import math
 import torch
 from torch import Tensor
 
-from linnaea.learning.amounts import Amount
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation
 
-ERASED = 0.5
 ERASED_AREA = (0.02, 0.33)
 ERASED_RATIO = (0.3, 3.3)
 
@@ -66,9 +64,11 @@ AUGMENTATIONS.register(
     "cutout",
     title="Cutout",
     meaning="Black out a square of half the side, its centre anywhere (DeVries and Taylor 2017).",
-)(Augmentation(cutout, Amount("the share of the side", 0.5, 0.01, 1)))
+    amount=("the share of the side", 0.5, 0.01, 1),
+)(Augmentation(cutout))
 AUGMENTATIONS.register(
     "random_erasing",
     title="Random erasing",
     meaning="Black out a rectangle of 2 % to 33 % of the area in every second image (Zhong et al. 2020).",
-)(Augmentation(random_erasing, Amount("the probability", ERASED, 0, 1)))
+    amount=("the probability", 0.5, 0, 1),
+)(Augmentation(random_erasing))

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from linnaea.learning.amounts import Amount
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, in_parts
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation, in_parts
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -38,4 +37,5 @@ AUGMENTATIONS.register(
     "rotation",
     title="Rotation",
     meaning="Turn images by up to 15 degrees either way, black where nothing was; eight draws per batch.",
-)(Augmentation(rotation, Amount("degrees", 15, 0, 180)))
+    amount=("degrees", 15, 0, 180),
+)(Augmentation(rotation))

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Beta
 
-from linnaea.learning.amounts import Amount
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Mixing, drawing_from
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Mixing, drawing_from
 from linnaea.learning.augmentations.holes import around, centres
 
 
@@ -47,9 +46,11 @@ AUGMENTATIONS.register(
     "mixup",
     title="MixUp",
     meaning="Blend each image with another in shares drawn from Beta(0.2, 0.2) (Zhang et al. 2018).",
-)(Mixing(mixup, Amount("alpha of the Beta distribution", 0.2, 0.05, 10)))
+    amount=("alpha of the Beta distribution", 0.2, 0.05, 10),
+)(Mixing(mixup))
 AUGMENTATIONS.register(
     "cutmix",
     title="CutMix",
     meaning="Paste a rectangle of another image; its area is drawn from Beta(1, 1) (Yun et al. 2019).",
-)(Mixing(cutmix, Amount("alpha of the Beta distribution", 1, 0.05, 10)))
+    amount=("alpha of the Beta distribution", 1, 0.05, 10),
+)(Mixing(cutmix))

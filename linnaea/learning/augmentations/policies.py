@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from linnaea.learning.amounts import Amount
-from linnaea.learning.augmentations.augmentation import AUGMENTATIONS, Augmentation, in_parts
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation, in_parts
 
 
 def autoaugment(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -32,7 +31,8 @@ AUGMENTATIONS.register(
     "randaugment",
     title="RandAugment",
     meaning="Two operations, both with magnitude 9 of 30 (Cubuk et al. 2020); eight draws per batch.",
-)(Augmentation(randaugment, Amount("the magnitude", 9, 0, 30)))
+    amount=("the magnitude", 9, 0, 30),
+)(Augmentation(randaugment))
 AUGMENTATIONS.register(
     "trivialaugment",
     title="TrivialAugment",

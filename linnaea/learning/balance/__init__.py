@@ -5,6 +5,6 @@ these it has. Add one by registering it in `BALANCERS`.
 """
 
 from linnaea.learning.balance.balance import Balance
-from linnaea.learning.balance.balancer import ACTS, BALANCERS, Balancer
+from linnaea.learning.balance.contract import ACTS, BALANCERS, Balancer
 
 __all__ = ["ACTS", "BALANCERS", "Balance", "Balancer"]

@@ -13,7 +13,7 @@ from torch import Tensor
 from linnaea.arrays import Float32, Images, Integers
 from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
-from linnaea.learning.balance.balancer import ACTS, BALANCERS, Balancer
+from linnaea.learning.balance.contract import ACTS, BALANCERS, Balancer
 from linnaea.learning.losses.criterion import Criterion
 from linnaea.learning.targets import as_weights, smoothed
 

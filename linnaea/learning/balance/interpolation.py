@@ -4,7 +4,7 @@ import numpy as np
 
 from linnaea.arrays import Float32, Integers
 from linnaea.errors import MissingExtraError
-from linnaea.learning.balance.balancer import BALANCERS, Balancer
+from linnaea.learning.balance.contract import BALANCERS, Balancer
 
 NEIGHBOURS = 5
 MOST_ROWS = 100_000

@@ -6,8 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from linnaea.arrays import Float64
-from linnaea.learning.amounts import Amount
-from linnaea.learning.balance.balancer import BALANCERS, Balancer
+from linnaea.learning.balance.contract import BALANCERS, Balancer
 from linnaea.learning.losses.contract import Context
 from linnaea.learning.losses.focal import focal as focal_loss
 
@@ -38,14 +37,17 @@ BALANCERS.register(
     "class_weights",
     title="Class weights",
     meaning="Weigh each class by the inverse of its number of images (King and Zeng 2001).",
-)(Balancer("weights", class_weights, Amount("the power", 1, 0, 2)))
+    amount=("the power", 1, 0, 2),
+)(Balancer("weights", class_weights))
 BALANCERS.register(
     "focal",
     title="Focal loss",
     meaning="Let images count less that are answered with confidence, by (1 - p)^2 (Lin et al. 2017).",
-)(Balancer("loss", focal, Amount("gamma", 2, 0, 10), CONFIDENCE))
+    amount=("gamma", 2, 0, 10),
+)(Balancer("loss", focal, CONFIDENCE))
 BALANCERS.register(
     "logit_adjustment",
     title="Logit adjustment",
     meaning="Add the logarithm of each class's share to its logit while learning (Menon et al. 2021).",
-)(Balancer("loss", logit_adjustment, Amount("the strength", 1, 0, 3)))
+    amount=("the strength", 1, 0, 3),
+)(Balancer("loss", logit_adjustment))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from linnaea.arrays import Integers
-from linnaea.learning.balance.balancer import BALANCERS, Balancer
+from linnaea.learning.balance.contract import BALANCERS, Balancer
 
 
 def oversample(targets: Integers, random: np.random.Generator) -> Integers:

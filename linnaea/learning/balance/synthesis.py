@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.arrays import Images, Integers
-from linnaea.learning.amounts import Amount
-from linnaea.learning.balance.balancer import BALANCERS, Balancer
+from linnaea.learning.balance.contract import BALANCERS, Balancer
 
 MOST_COMPONENTS = 64
 MOST_STUDIED = 256
@@ -65,4 +64,5 @@ BALANCERS.register(
     "synthetic",
     title="Synthetic images",
     meaning="Fill each class up with images from its own principal components (Silverman and Young 1987).",
-)(Balancer("pictures", synthetic, Amount("the spread", 0.3, 0, 1)))
+    amount=("the spread", 0.3, 0, 1),
+)(Balancer("pictures", synthetic))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from linnaea.errors import UsageError
-from linnaea.learning.amounts import Amount, number_after
+from linnaea.learning.amounts import Amount, amount_of, number_after
 from linnaea.registry import Registry
 from linnaea.taxonomy import Taxonomy
 
@@ -81,5 +81,4 @@ def _tasks(name: str, capability: str) -> Sequence[str]:
 
 
 def _amount(name: str) -> Amount | None:
-    told: Any = LOSSES.about(name).capabilities.get("amount")
-    return None if told is None else Amount(*told)
+    return amount_of(LOSSES.about(name))

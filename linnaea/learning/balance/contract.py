@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from linnaea.learning.amounts import Amount
 from linnaea.registry import Registry
 
 ACTS = {
@@ -35,7 +34,6 @@ class Balancer:
 
     acts_on: str
     act: Callable[..., Any]
-    amount: Amount | None = None
     note: str = EQUAL
 
     def __call__(self, *arguments: Any, amount: float | None) -> Any:

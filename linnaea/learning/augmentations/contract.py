@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from linnaea.learning.amounts import Amount, look_up
+from linnaea.learning.amounts import look_up
 from linnaea.learning.targets import as_weights
 from linnaea.registry import Registry
 
@@ -24,7 +24,6 @@ class Augmentation:
     """
 
     change: Callable[..., Any]
-    amount: Amount | None = None
 
     def apply(
         self, images: Tensor, targets: Tensor, classes: int, generator: torch.Generator, amount: float | None

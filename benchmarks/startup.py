@@ -1,6 +1,7 @@
 """How long the command line takes to answer, and a fresh process to name its first photo, against other tools."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from linnaea.data.images.pixels import Recipe
 from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
 
-PAIRS = 7
+PAIRS, STARTS = 7, 15
 NETWORK, CLASSES, SIZE = "mobilenetv2_100", 10, 224
 YOLO = (
     "ultralytics==8.4.190",
@@ -80,7 +81,8 @@ Command = list[str]
 
 
 def main() -> None:
-    """Answers without a model, then the first answer with one."""
+    """What each answer costs, answers without a model, then the first answer with one."""
+    starts()
     version = add_peer(*YOLO)
     linnaea = str(Path(sys.executable).with_name("linnaea"))
     yolo = [sys.executable, str(folder_of(YOLO[0]) / "bin" / "yolo")]
@@ -108,6 +110,47 @@ def main() -> None:
         f"line: a script loads its predictor of {NETWORK} and asks it, in an environment with {AUTOGLUON[1]}."
     )
     keep("startup", "Start-up", rows, remarks)
+
+
+def starts() -> None:
+    """The CPU time of an answer that needs no image, in starts of Python that do nothing."""
+    from linnaea.cli import app
+
+    with tempfile.TemporaryDirectory() as name:
+        photos = Path(name) / "photos"
+        for label in ("cat", "dog"):
+            (photos / label).mkdir(parents=True)
+        asked = [["--help"], *([verb, "--help"] for verb in app.list_commands(None)), ["trian"], ["train", "nowhere"]]
+        wrong = (("--model", "frozn"), ("--ood", "foo"), ("--loss", "focl"), ("--epochs", "-1"), ("--epoch", "3"))
+        asked += [["train", str(photos), *words] for words in wrong]
+        costs = cpu_times([["-c", "pass"], *(["-m", "linnaea", *words] for words in asked)], Path(name))
+    rows = [
+        {
+            "linnaea": " ".join(words).replace(str(photos), "photos"),
+            "CPU time": f"{1000 * cost:.0f} ms",
+            "starts": f"{cost / costs[0]:.1f}",
+        }
+        for words, cost in zip(asked, costs[1:], strict=True)
+    ]
+    remarks = (
+        f"User time of fresh processes, the median of {STARTS}, and that time in bare starts of the same interpreter "
+        f"(`python -c pass`, {1000 * costs[0]:.0f} ms), all of them in turns. Aim: 8 starts."
+    )
+    keep("startup_cpu", "The cost of an answer that needs no image", rows, remarks)
+
+
+def cpu_times(commands: list[Command], folder: Path) -> list[float]:
+    """The median user time in seconds of each command of Python, in turns; what is compiled once is not counted."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = kept | {"PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+    seen: list[list[float]] = [[] for _ in commands]
+    for turn in range(STARTS + 1):
+        for command, times in zip(commands, seen, strict=True):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            subprocess.run([sys.executable, *command], capture_output=True, check=False, cwd=folder, env=environment)
+            if turn:
+                times.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
+    return [float(np.median(times)) for times in seen]
 
 
 def prepared(folder: Path) -> tuple[Path, Path, Path]:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, get_args, get_origin
 Check = Callable[[str, Any], object]  # raises UsageError, with the name the option was given by
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # what is not made need not be waited for at every start
 class Option:
     """The metadata of an option or a positional argument, as the last part of its `Annotated` type.
 
@@ -16,15 +15,21 @@ class Option:
     that several words may be given, `metavar` what stands for them.
     """
 
-    help: str
-    check: Check | None = None
-    flags: tuple[str, ...] = ()
-    read: Callable[[str], Any] | None = None
-    many: bool = False
-    metavar: str | None = None
+    def __init__(
+        self,
+        help: str,  # noqa: A002  as everybody calls it
+        check: Check | None = None,
+        *,
+        flags: tuple[str, ...] = (),
+        read: Callable[[str], Any] | None = None,
+        many: bool = False,
+        metavar: str | None = None,
+    ) -> None:
+        self.help, self.check, self.flags = help, check, flags
+        self.read, self.many, self.metavar = read, many, metavar
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)  # what is not made need not be waited for at every start
 class Keyword:
     """An argument of a verb by its name: its type, its default where it has one, and the group it belongs to."""
 

@@ -12,7 +12,7 @@ from linnaea.registry.plugins import plugins
 from linnaea.registry.source import Declaration, Registration, declared_in, read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Family:
     """A family by its noun, such as "loss": the variable of its registry, where that is made, and where members lie."""
 

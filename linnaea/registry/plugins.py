@@ -14,7 +14,7 @@ from linnaea.registry.source import Text, read
 GROUP = "linnaea.plugins"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plugin:
     """An installed plugin: its name, the module or package that its entry point names, and what its files say."""
 

@@ -25,7 +25,7 @@ class Declaration:
     use: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)  # a mistyped name is answered sooner
 class Registration:
     """A member that a module registers in the family bound to `variable` of the module `source`, maybe its own.
 
@@ -43,7 +43,7 @@ class Registration:
         return replace(self, keywords={"meaning": docstring, **self.keywords})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Text:
     """What one module declares and registers at its top level."""
 

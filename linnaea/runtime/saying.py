@@ -4,30 +4,36 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from linnaea.runtime.neutral import in_json, neutral, neutral_lines
-
 if TYPE_CHECKING:
     import logging
 
 
 def say(*lines: str, err: bool = False) -> None:
     """Print lines, on standard error if `err`; each stays one line, whatever the names in it hold."""
+    from linnaea.runtime.neutral import neutral  # help is shown sooner without it, here and below
+
     _write("\n".join(map(neutral, lines)), err=err)
 
 
 def say_text(text: str) -> None:
     """Print a text of several lines, such as a table."""
+    from linnaea.runtime.neutral import neutral_lines
+
     _write(neutral_lines(text))
 
 
 def say_data(text: str) -> None:
     """Print what a program may read: just as it is, unless it goes to a terminal."""
+    from linnaea.runtime.neutral import neutral_lines
+
     _write(neutral_lines(text) if sys.stdout.isatty() else text)
 
 
 def say_json(content: Any) -> None:
     """Print what machines read."""
-    import json  # every command starts faster without it
+    import json
+
+    from linnaea.runtime.neutral import in_json
 
     _write(in_json(json.dumps(content, indent=2, ensure_ascii=False)))
 
@@ -51,6 +57,8 @@ def say_result(result: Any, as_json: bool) -> None:
 
 def harmless(record: "logging.LogRecord") -> bool:
     """A filter of what is logged, which lets everything pass as one line that does not act on the terminal."""
+    from linnaea.runtime.neutral import neutral
+
     record.msg, record.args = neutral(record.getMessage()), ()
     return True
 

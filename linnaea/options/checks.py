@@ -67,6 +67,21 @@ def member(noun: str, package: str, also: Sequence[str] = ()) -> Check:
     return check
 
 
+def member_with_number(noun: str, package: str) -> Check:
+    """As `member`, where a number may follow a colon: one that its member takes, within its range."""
+    named = member(noun, package)
+
+    def check(name: str, given: Any) -> None:
+        from linnaea.learning.amounts import amount_of, number_after
+        from linnaea.registry.index import family_in
+
+        named(name, given)
+        for one in [given] if isinstance(given, str) else given:
+            number_after(one, noun, amount_of(family_in(noun, package).about(one.partition(":")[0])))
+
+    return check
+
+
 def _require(name: str, family: "Family", given: Any) -> None:
     if not isinstance(given, str):
         raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.known)}.")

@@ -50,7 +50,7 @@ class Learning(Options):
         Sequence[str] | None,
         Option(
             "Augmentations, separated by commas, or none. Default: those that suit the data.",
-            checks.member("augmentation", "linnaea.learning.augmentations"),
+            checks.member_with_number("augmentation", "linnaea.learning.augmentations"),
             read=names_in,
         ),
     ] = None
@@ -58,7 +58,7 @@ class Learning(Options):
         str | None,
         Option(
             "Method against class imbalance, such as oversample, class_weights or focal. Default: none.",
-            checks.member("balance", "linnaea.learning.balance"),
+            checks.member_with_number("balance", "linnaea.learning.balance"),
             read=unless_none,
         ),
     ] = None
@@ -66,6 +66,6 @@ class Learning(Options):
         str | None,
         Option(
             "Loss to train with, such as focal or, with a taxonomy, marginal. Default: the usual one of the task.",
-            checks.member("loss", "linnaea.learning.losses"),
+            checks.member_with_number("loss", "linnaea.learning.losses"),
         ),
     ] = None

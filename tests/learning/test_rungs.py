@@ -160,11 +160,12 @@ def test_the_ladder_is_by_cost_whatever_the_order_of_registration():
     assert names == ["majority", "a_cheap_one", "hog", "a_dear_one", "scratch"]
 
 
-def test_names_are_told_without_torch():
+def test_names_and_their_numbers_are_told_without_torch():
     code = """
 import sys
 from linnaea.errors import UsageError
 from linnaea.learning.model_names import kind_of, require_models
+from linnaea.options import Learning
 require_models("auto")
 require_models("hog,resnet18,compact,tv_resnext50_32x4d")
 assert [kind_of(name) for name in ("frozen", "compact", "resnet18.a1_in1k")] == ["rung", "model", "network"]
@@ -174,6 +175,19 @@ except UsageError as error:
     assert "Did you mean 'frozen'" in str(error), error
 else:
     raise AssertionError("frozn is nothing")
+for given, said in (
+    ({"loss": "focal:99"}, "expected gamma, a number from 0 to 10"),
+    ({"loss": "cross_entropy:2"}, "takes no number"),
+    ({"augment": ["flip", "rotation:x"]}, "expected degrees"),
+    ({"balance": "vocal"}, "Did you mean 'focal'"),
+):
+    try:
+        Learning(**given)
+    except UsageError as error:
+        assert said in str(error), error
+    else:
+        raise AssertionError(given)
+Learning(loss="focal:3", augment=["rotation:30"], balance="class_weights")
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

@@ -97,8 +97,10 @@ def check_split(
 def compare(
     first: str | Path,
     second: str | Path,
+    *,
+    data: str | Path | Dataset | None = None,
 ) -> Comparison:
-    """Compare two runs on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
+    """Compare two classifiers on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
 
 def convert(
     data: str | Path | Dataset,

@@ -73,6 +73,11 @@ class Run:
         """`run.json`."""
         return self.folder / "run.json"
 
+    @staticmethod
+    def is_in(folder: str | Path) -> bool:
+        """Whether a folder is that of a run."""
+        return (Path(folder) / "run.json").is_file()
+
     @property
     def judged_on(self) -> str:
         """The split that its figures are of: `test`, or `val` where there is no test split."""
@@ -148,6 +153,12 @@ class Run:
     def write_findings(self, name: str, findings: list[Finding]) -> Path:
         """Write `findings/<name>.json`."""
         return write_json(self.folder / "findings" / f"{name}.json", [finding.to_json() for finding in findings])
+
+    def add_findings(self, name: str, findings: list[Finding]) -> Path:
+        """Write them beside those that are there, in place of any of the same name."""
+        path, named = self.folder / "findings" / f"{name}.json", {finding.name for finding in findings}
+        known = [Finding.from_json(each) for each in read_json(path)] if path.is_file() else []
+        return self.write_findings(name, [*(each for each in known if each.name not in named), *findings])
 
     def write_dataset(self, dataset: Dataset) -> None:
         """Write `manifest.csv`, and what identifies the data into `run.json`."""

@@ -205,9 +205,9 @@ def test_the_name_of_the_file_says_the_format(cli_run, colour_photos, call):
 
 
 def test_a_file_in_place_of_a_run_is_called_one(cli_run, call):
-    code, _, err = call("compare", cli_run / "predictions" / "test.parquet", cli_run)
+    code, _, err = call("compare", cli_run / "metrics.json", cli_run)
     assert code == 2
-    assert "test.parquet is a file: expected the folder of a run" in err
+    assert "metrics.json is a file: expected the folder of a run" in err
 
 
 def test_parquet_needs_a_file(cli_run, colour_photos, call):

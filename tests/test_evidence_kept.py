@@ -110,7 +110,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
 
 
 def test_a_run_is_not_compared_with_itself(run):
-    with pytest.raises(ln.LinnaeaError, match="are the same run"):
+    with pytest.raises(ln.LinnaeaError, match="are the same: name two"):
         ln.compare(run, run)
 
 

@@ -32,7 +32,7 @@ def finished_classifier(given: Classifier | Run | str | Path) -> Classifier:
     if isinstance(given, Classifier):
         return given
     folder = given.folder if isinstance(given, Run) else Path(given)
-    if (folder / "run.json").exists():
+    if Run.is_in(folder):
         Run.open(folder).require_finished()
     return load(folder)
 
@@ -42,7 +42,7 @@ def evaluate_classifier(
 ) -> Evaluation:
     """Judge a classifier on labelled images; see `linnaea.evaluate`."""
     if data is None:
-        raise DataError("a classifier without a run has no data: give labelled images as the second argument.")
+        raise DataError("a classifier without a run has no images of its own: give labelled ones as second argument.")
     require_prevalence(classifier.task, prevalence)
     strangers = None if unknown is None else image_files(unknown)
     predictions = classifier.predict(known_images(data, classifier))
@@ -74,9 +74,9 @@ def _judge(
     require_prevalence(loaded.task, prevalence)
     strangers = None if unknown is None else image_files(unknown)
     if data is None:
-        name, dataset = _own(run)
+        name, dataset = own_images(run)
     else:
-        dataset = _apart(run, known_images(data, loaded))
+        dataset = apart(run, known_images(data, loaded))
         name = f"{dataset.root.resolve().name}-{dataset.fingerprint[:8]}"
     answers = loaded.predict(dataset)
     evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
@@ -93,7 +93,7 @@ def _judge(
     return evaluation.with_more(openset.figures, openset.findings)
 
 
-def _apart(run: Run, dataset: Dataset) -> Dataset:
+def apart(run: Run, dataset: Dataset) -> Dataset:
     """The images that the run was neither trained nor tuned on, by their content; those of its test split are counted.
 
     Raises DataError when none remain.
@@ -112,7 +112,7 @@ def _apart(run: Run, dataset: Dataset) -> Dataset:
     return dataset.with_column("sha256", hashes).take(rows)
 
 
-def _own(run: Run) -> tuple[str, Dataset]:
+def own_images(run: Run) -> tuple[str, Dataset]:
     """The run's own test split, or val where there is none; DataError unless every image is what it was."""
     dataset = run.dataset()
     name = "test" if len(dataset.split("test")) else "val"

@@ -42,7 +42,7 @@ RunFolder = Annotated[
 ]
 Answering = Annotated[
     "Classifier | Run | str | Path",
-    Option("The folder of a finished run, such as runs/birds.", checks.run, read=Path, metavar="RUN"),
+    Option("The folder of a run, a bundle or an export, such as runs/birds.", checks.run, read=Path, metavar="RUN"),
 ]
 GuardFormulas = Annotated[
     bool,

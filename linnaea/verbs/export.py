@@ -35,7 +35,10 @@ def export(
     *,
     out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/export/FORMAT.", read=Path)] = None,
 ) -> "Exported":
-    """Export a run's classifier and check that the exported file answers the same; see `linnaea.delivery.exporters`."""
+    """Export a run's classifier and check that the exported file answers the same; see `linnaea.delivery.exporters`.
+
+    The folder it is written to is a classifier again: `predict`, `evaluate` and `compare` take it.
+    """
     from linnaea.classifier import load
     from linnaea.delivery.exporters import export as export_classifier
     from linnaea.run import Run
@@ -49,5 +52,5 @@ def export(
         raise UsageError(f"{folder} holds other files: give an empty or a new folder with --out.")
     with opened.locked():
         exported = export_classifier(load(opened.model_folder), to, folder, dataset.split(name).paths)
-        opened.write_findings("export", [exported.parity])
+        opened.add_findings("export", [exported.parity])
     return exported

@@ -1,0 +1,133 @@
+"""Two classifiers on the same images: runs by what they left, others by what they answer now."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from linnaea.classifier.bundle import is_bundle
+from linnaea.dataset import Dataset
+from linnaea.errors import DataError, RunError, UsageError
+from linnaea.evidence.comparison import Comparison
+from linnaea.evidence.comparison import compare as compare_predictions
+from linnaea.predictions import Predictions
+from linnaea.run import Run
+
+logger = logging.getLogger("linnaea")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: a run, a bundle or an exported folder, or a file of predictions."""
+
+    given: Path
+    run: Run | None = None
+
+    @classmethod
+    def of(cls, given: str | Path) -> "Side":
+        """What a path names; raises RunError where it is none of them."""
+        path = Path(given)
+        if Run.is_in(path):
+            run = Run.open(path)
+            run.require_finished()
+            return cls(path, run)
+        if not (path.suffix == ".parquet" and path.is_file()) and not is_bundle(path):
+            raise RunError.missing(path)
+        return cls(path)
+
+    @property
+    def kept(self) -> Predictions | None:
+        """Its finished predictions: those of the run's own split, or of the file."""
+        if self.run is not None:
+            return self.run.predictions(self.run.judged_on)
+        return Predictions.open(self.given) if self.given.suffix == ".parquet" else None
+
+    def answers(self, images: Dataset) -> Predictions:
+        """What it answers for these images now; a file of predictions has no further answers."""
+        from linnaea.classifier import load
+        from linnaea.experiments.evaluation_images import known_images
+
+        if self.given.suffix == ".parquet":
+            raise UsageError(f"{self.given} holds finished predictions: leave --data out, or give its classifier.")
+        classifier = load(self.given)
+        return classifier.predict(known_images(images, classifier))
+
+
+def compare_sides(first: str | Path, second: str | Path, data: str | Path | Dataset | None = None) -> Comparison:
+    """Compare two classifiers on the images they have in common, by a paired test; see `linnaea.compare`."""
+    sides = Side.of(first), Side.of(second)
+    if sides[0].given.resolve() == sides[1].given.resolve():
+        raise UsageError(f"{first} and {second} are the same: name two different classifiers.")
+    runs = [side.run for side in sides if side.run is not None]
+    split = _split_of(runs) if data is None else ""
+    parts = _kept_or_new(sides, runs) if data is None else _on(sides, runs, data)
+    shown = [side.given.resolve().name for side in sides]
+    if shown[0] == shown[1]:
+        shown = [str(side.given) for side in sides]
+    comparison = compare_predictions(*parts, (shown[0], shown[1]))
+    if split == "test":
+        _count(sides, shown)
+    return comparison
+
+
+def _split_of(runs: list[Run]) -> str:
+    """The split that all runs were judged on, whose images have the same content in each."""
+    names = [run.judged_on for run in runs]
+    if len(set(names)) > 1:
+        raise DataError(
+            f"{runs[0].folder} was judged on {names[0]} and {runs[1].folder} on {names[1]}: expected the same split; "
+            "evaluate both on the same data."
+        )
+    if len(runs) == 2:
+        _require_same_images(*runs)
+    return names[0] if names else ""
+
+
+def _kept_or_new(sides: tuple[Side, Side], runs: list[Run]) -> tuple[Predictions, Predictions]:
+    """The finished predictions of each side or, where it has none, new ones on the images the run was judged on."""
+    from linnaea.experiments.run_evaluation import own_images
+
+    kept = [side.kept for side in sides]
+    missing = [side for side, found in zip(sides, kept, strict=True) if found is None]
+    if missing and not runs:
+        raise UsageError(f"{missing[0].given} has no images of its own: give labelled ones with --data.")
+    images = own_images(runs[0])[1] if missing else None
+    first, second = (
+        side.answers(images) if found is None and images is not None else found
+        for side, found in zip(sides, kept, strict=True)
+    )
+    assert first is not None, "a side without predictions answers for the images"
+    assert second is not None, "a side without predictions answers for the images"
+    return first, second
+
+
+def _on(sides: tuple[Side, Side], runs: list[Run], data: str | Path | Dataset) -> tuple[Predictions, Predictions]:
+    """What both answer for labelled images that no run was trained or tuned on."""
+    from linnaea.data.sources import read
+    from linnaea.experiments.run_evaluation import apart
+
+    images = data if isinstance(data, Dataset) else read(data)
+    for run in runs:
+        images = apart(run, images)
+    return sides[0].answers(images), sides[1].answers(images)
+
+
+def _count(sides: tuple[Side, Side], shown: list[str]) -> None:
+    """Count the look at the test split in each run."""
+    for side, other in zip(sides, reversed(shown), strict=True):
+        if side.run is not None:
+            with side.run.locked():
+                side.run.count_test(f"compare with {other}")
+    both = "both runs" if all(side.run is not None for side in sides) else "the run"
+    logger.info(f"This counts as one more look at the test split of {both}.")
+
+
+def _require_same_images(first: Run, second: Run) -> None:
+    """Raise DataError where images of the two runs share a name but not their content."""
+    hashes = [dict(zip(run.dataset().ids, run.dataset().column("sha256"), strict=True)) for run in (first, second)]
+    shared = hashes[0].keys() & hashes[1].keys()
+    differing = [path for path in shared if hashes[0][path] != hashes[1][path]]
+    if differing:
+        raise DataError(
+            f"{len(differing)} of {len(shared)} images have the same name in both runs but different content (first "
+            f"{min(differing)}): runs can only be compared on the same images."
+        )

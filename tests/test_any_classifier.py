@@ -1,0 +1,103 @@
+"""A run, its bundle, an exported folder and a file of predictions go through the same verbs."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import linnaea as ln
+from linnaea.delivery.exporters import EXPORTERS
+from linnaea.run import Run
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two kinds of noise that HOG tells apart most of the time."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(60):
+        for name, across in (("stripes", 2), ("bars", 4)):
+            image = random.integers(0, 200, (32, 32, 3), dtype=np.uint8)
+            image[:, ::across] //= 2
+            (folder / name).mkdir(exist_ok=True)
+            Image.fromarray(image).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "noise"
+    ln.train(photos, out=folder, model="hog", weights="none", seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    return ln.export(run).folder
+
+
+@pytest.fixture(scope="module")
+def bundle(run, tmp_path_factory):
+    """Without a run around it."""
+    return shutil.copytree(run / "model", tmp_path_factory.mktemp("bundles") / "alone")
+
+
+def test_they_answer_the_same(run, exported, bundle, photos):
+    expected = ln.predict(run, photos)
+    for folder in (exported, bundle):
+        answers = ln.predict(folder, photos)
+        assert answers.column("label") == expected.column("label")
+        np.testing.assert_allclose(answers.scores(), expected.scores(), atol=1e-3)
+
+
+def test_they_are_evaluated_the_same_on_given_images(exported, bundle, photos):
+    figures = [ln.evaluate(folder, photos).figures["accuracy"] for folder in (exported, bundle)]
+    assert figures[0] == figures[1]
+    assert figures[0].n == 120
+    with pytest.raises(ln.LinnaeaError, match="has no images of its own"):
+        ln.evaluate(exported)
+
+
+def test_a_run_is_compared_with_its_export_on_its_test_split(run, exported):
+    before = len(Run.open(run).record()["test_opened"])
+    comparison = ln.compare(run, exported)
+    assert comparison.n == len(Run.open(run).dataset().split("test"))
+    assert (comparison.differences["accuracy"].value, comparison.p_value) == (0.0, 1.0)
+    opened = Run.open(run).record()["test_opened"]
+    assert (len(opened), opened[-1]["by"]) == (before + 1, "compare with onnx")
+
+
+def test_without_a_run_they_are_compared_on_given_images(exported, bundle, photos):
+    assert ln.compare(bundle, exported, data=photos).n == 120
+    with pytest.raises(ln.LinnaeaError, match="has no images of its own: give labelled ones with --data"):
+        ln.compare(bundle, exported)
+
+
+def test_a_run_is_compared_on_given_images_that_it_never_saw(run, bundle, photos, tmp_path):
+    with pytest.raises(ln.LinnaeaError, match="are the same: name two different"):
+        ln.compare(run, run)
+    used = len(Run.open(run).dataset().split("test"))
+    assert ln.compare(run, bundle, data=photos).n == used, "those of train and val are left out"
+
+
+def test_files_of_predictions_are_compared_too(run, bundle, photos, tmp_path):
+    kept = run / "predictions" / "test.parquet"
+    assert ln.compare(kept, run).p_value == 1.0
+    with pytest.raises(ln.LinnaeaError, match="holds finished predictions: leave --data out"):
+        ln.compare(kept, bundle, data=photos)
+
+
+def test_what_is_no_classifier_is_refused(run, tmp_path):
+    with pytest.raises(ln.LinnaeaError, match="expected the folder of a run"):
+        ln.compare(run, tmp_path)
+
+
+def test_two_formats_in_one_run_keep_both_parities(run):
+    with EXPORTERS.restored():
+        EXPORTERS.register("again")(EXPORTERS["onnx"])
+        for name in ("onnx", "again", "again"):
+            ln.export(run, name)
+    findings = json.loads((run / "findings" / "export.json").read_text())
+    assert [each["name"] for each in findings] == ["export_parity_onnx", "export_parity_again"]
+    assert {"parity.json", "classifier.json"} <= {path.name for path in (run / "export" / "again").iterdir()}

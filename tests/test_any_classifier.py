@@ -2,12 +2,16 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import linnaea as ln
+from linnaea.data.images.pixels import decode_files
 from linnaea.delivery.exporters import EXPORTERS
 from linnaea.run import Run
 
@@ -101,3 +105,25 @@ def test_two_formats_in_one_run_keep_both_parities(run):
     findings = json.loads((run / "findings" / "export.json").read_text())
     assert [each["name"] for each in findings] == ["export_parity_onnx", "export_parity_again"]
     assert {"parity.json", "classifier.json"} <= {path.name for path in (run / "export" / "again").iterdir()}
+
+
+def test_an_exported_folder_answers_without_torch(exported, photos):
+    code = (
+        "import sys, linnaea\n"
+        f"answers = linnaea.load({str(exported)!r}).predict([{str(photos / 'bars' / '0.png')!r}])\n"
+        "print(answers.column('reason'), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n"), done.stdout
+    with pytest.raises(ln.LinnaeaError, match="computes as it was exported"):
+        ln.predict(exported, photos, precision="bfloat16")
+
+
+def test_one_classifier_answers_from_several_threads(run, photos):
+    classifier, paths = ln.load(run), sorted(photos.rglob("*.png"))
+    images = decode_files(paths, classifier.recipe).images
+    expected = classifier.score(images).probabilities
+    fresh = ln.load(run)  # nothing is prepared yet
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda row: fresh.score(images[row : row + 1]).probabilities[0], range(len(images))))
+    np.testing.assert_allclose(np.stack(found), expected, atol=1e-6)

@@ -20,7 +20,6 @@ from linnaea.errors import DataError, UsageError
 from linnaea.predictions import Predictions
 from linnaea.runtime.arguments import DAMAGED, require_one_of
 from linnaea.runtime.containers import Located
-from linnaea.runtime.plan import Plan, pick_precision
 from linnaea.task import TASKS
 from linnaea.taxonomy import Taxonomy
 
@@ -31,8 +30,10 @@ if TYPE_CHECKING:  # torch, which a classifier in an exported file does without
     from linnaea.classifier.graph import Answering, Judging
     from linnaea.models import Model
     from linnaea.models.familiarity import Familiarity
+    from linnaea.runtime.plan import Plan
 
 logger = logging.getLogger("linnaea")
+FLOAT32 = "float32"
 AT_ONCE = 4096  # images whose features are judged together
 
 
@@ -73,7 +74,7 @@ class Classifier:
         of which part is missing, is unreadable too ("refuse"), or what is left of it is answered, with the reason
         `damaged` ("answer"). Raises DataError when there is nothing to predict, UsageError for an unknown precision.
         """
-        pick_precision(precision, self.scorer.device.partition(":")[0])
+        self._require_precision(precision)
         require_one_of(DAMAGED, "damaged", damaged)
         paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
         if not paths:
@@ -84,12 +85,24 @@ class Classifier:
         for decoded in decode_in_batches(paths, self.recipe, salvage=damaged == "answer"):
             harmed |= {len(failed) + row: reason for row, reason in decoded.damaged.items()}
             failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
-            if plan is None and precision != "float32" and len(decoded.failed) < len(decoded.sha256):
+            if plan is None and precision != FLOAT32 and len(decoded.failed) < len(decoded.sha256):
                 plan = self._measured(decoded.kept().images, precision, len(paths))
             parts.append(self.score(decoded.images, plan))
         return self.answer(Outputs.joined(parts), columns, failed).with_reason("damaged", harmed)
 
-    def _measured(self, images: Images, precision: str, count: int) -> Plan:
+    def _require_precision(self, precision: str) -> None:
+        if precision == FLOAT32:
+            return
+        if self.scorer.whole:
+            raise UsageError(
+                f"precision is {precision!r}, but a file of the kind {self.scorer.kind} computes as it was exported: "
+                "leave it out."
+            )
+        from linnaea.runtime.plan import pick_precision
+
+        pick_precision(precision, self.scorer.device.partition(":")[0])
+
+    def _measured(self, images: Images, precision: str, count: int) -> "Plan":
         from linnaea.models.embedding import measure_embedding
 
         plan = measure_embedding(self.model, images, precision, count=count)
@@ -142,7 +155,7 @@ class Classifier:
 
         return Answering(self.model, self._judging).eval()
 
-    def score(self, images: Images, plan: Plan | None = None) -> Outputs:
+    def score(self, images: Images, plan: "Plan | None" = None) -> Outputs:
         """What it says of decoded images (N, S, S, 3); features are made by the plan (None: in float32).
 
         It may be called from several threads at once.

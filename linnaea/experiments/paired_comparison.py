@@ -84,20 +84,16 @@ def _split_of(runs: list[Run]) -> str:
 
 def _kept_or_new(sides: tuple[Side, Side], runs: list[Run]) -> tuple[Predictions, Predictions]:
     """The finished predictions of each side or, where it has none, new ones on the images the run was judged on."""
+    first, second = (side.kept or _new(side, runs) for side in sides)
+    return first, second
+
+
+def _new(side: Side, runs: list[Run]) -> Predictions:
     from linnaea.experiments.run_evaluation import own_images
 
-    kept = [side.kept for side in sides]
-    missing = [side for side, found in zip(sides, kept, strict=True) if found is None]
-    if missing and not runs:
-        raise UsageError(f"{missing[0].given} has no images of its own: give labelled ones with --data.")
-    images = own_images(runs[0])[1] if missing else None
-    first, second = (
-        side.answers(images) if found is None and images is not None else found
-        for side, found in zip(sides, kept, strict=True)
-    )
-    assert first is not None, "a side without predictions answers for the images"
-    assert second is not None, "a side without predictions answers for the images"
-    return first, second
+    if not runs:
+        raise UsageError(f"{side.given} has no images of its own: give labelled ones with --data.")
+    return side.answers(own_images(runs[0])[1])
 
 
 def _on(sides: tuple[Side, Side], runs: list[Run], data: str | Path | Dataset) -> tuple[Predictions, Predictions]:

@@ -3,15 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from linnaea.arrays import Images
 from linnaea.decisions import Outputs
 from linnaea.errors import UsageError
 from linnaea.registry import Registry
-from linnaea.runtime.plan import Plan
+
+if TYPE_CHECKING:  # torch, which a scorer of another runtime does without
+    from torch import Tensor
+
+    from linnaea.runtime.plan import Plan
 
 
 class Scorer(ABC):
@@ -46,7 +48,7 @@ class Scorer(ABC):
             raise UsageError(f"a scorer of the kind {self.kind} computes on {self.device}, not on {device}.")
         return self
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> "dict[str, Tensor]":
         """Weights and buffers by name, kept in the bundle."""
         return {}
 
@@ -54,7 +56,7 @@ class Scorer(ABC):
         """Further files that the bundle holds, by their names there."""
         return {}
 
-    def batches(self, images: Images, plan: Plan | None = None) -> Iterator[tuple[Tensor | None, Tensor]]:
+    def batches(self, images: Images, plan: "Plan | None" = None) -> "Iterator[tuple[Tensor | None, Tensor]]":
         """Features (B, D), where it has some, and raw scores (B, K) of some images after the other, on its device."""
         raise UsageError(f"a scorer of the kind {self.kind} gives whole answers, not raw scores alone.")
 
@@ -64,7 +66,7 @@ class Scorer(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path) -> "Scorer":
+    def build(cls, arguments: Mapping[str, Any], tensors: "Mapping[str, Tensor]", folder: Path) -> "Scorer":
         """The scorer of a bundle in `folder`; raises BundleError when its parts do not fit each other."""
 
 

@@ -4,15 +4,17 @@ import importlib.util
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from linnaea.arrays import Float32, Images
 from linnaea.classifier.scorers.contract import SCORERS, Scorer
 from linnaea.decisions import Outputs
 from linnaea.errors import BundleError, MissingExtraError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILE = "model.onnx"
 OUTPUTS = ("raw_scores", "logits", "probabilities", "ood_score")
@@ -64,7 +66,7 @@ class OnnxScorer(Scorer):
         return Outputs(raw, logits, probabilities, scores if self.ood_score is not None else None)
 
     @classmethod
-    def build(cls, arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path) -> "OnnxScorer":
+    def build(cls, arguments: Mapping[str, Any], tensors: "Mapping[str, Tensor]", folder: Path) -> "OnnxScorer":
         """The file beside the description."""
         if set(arguments) != {"ood_score"} or not isinstance(arguments["ood_score"], str | None):
             raise BundleError(f"the arguments of the scorer are {dict(arguments)}; expected the name of an ood_score.")

@@ -84,7 +84,8 @@ def _split_of(runs: list[Run]) -> str:
 
 def _kept_or_new(sides: tuple[Side, Side], runs: list[Run]) -> tuple[Predictions, Predictions]:
     """The finished predictions of each side or, where it has none, new ones on the images the run was judged on."""
-    first, second = (side.kept or _new(side, runs) for side in sides)
+    kept = [side.kept for side in sides]
+    first, second = (_new(side, runs) if found is None else found for side, found in zip(sides, kept, strict=True))
     return first, second
 
 

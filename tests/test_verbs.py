@@ -212,10 +212,18 @@ def test_every_verb_has_a_meaning_and_every_option_a_help():
         assert all(one.help for one in command.params if isinstance(one, click.Option)), name
 
 
-def test_a_mistyped_command_is_answered_with_the_nearest():
-    done = CliRunner().invoke(app, ["trian"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("trian", "No such command 'trian'. Did you mean 'train'?"),
+        ("contract", "No such command 'contract'. Did you mean 'convert'?"),
+        ("folds", "No such command 'folds'."),
+    ],
+)
+def test_what_is_no_command_is_answered_with_the_nearest(words, said):
+    done = CliRunner().invoke(app, [words])
     assert done.exit_code == 2
-    assert "No such command 'trian'. Did you mean 'train'?" in done.output
+    assert said in done.output
 
 
 PLUGIN = """

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from linnaea.cli.command import VerbCommand
-from linnaea.errors import suggest
+from linnaea.errors import UsageError, suggest
 from linnaea.runtime.saying import say
 from linnaea.verbs import contract
 from linnaea.verbs.contract import VERBS
@@ -23,10 +23,12 @@ class Application(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name; None where there is none."""
         name = cmd_name.replace("-", "_")
-        if not _has_file(name) and name not in VERBS:
+        _import_own(name)
+        try:
+            told = VERBS.about(name)
+        except UsageError:
             return None
-        verb, told = VERBS[name], VERBS.about(name)
-        return VerbCommand(cmd_name, verb, told.meaning) if told.capabilities.get("command", True) else None
+        return VerbCommand(cmd_name, VERBS[name], told.meaning) if told.capabilities.get("command", True) else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -44,12 +46,10 @@ class Application(click.Group):
             formatter.write_dl([(name, VERBS.about(name.replace("-", "_")).meaning) for name in names])
 
 
-def _has_file(name: str) -> bool:
-    """Whether a verb of the house has this name; imports it, so that no other need be looked at."""
-    if not name.isidentifier() or not (Path(contract.__file__).parent / f"{name}.py").is_file():
-        return False
-    import_module(f"{contract.__package__}.{name}")
-    return True
+def _import_own(name: str) -> None:
+    """Import a verb of the house, where it has one of this name: then no other need be looked at to find it."""
+    if name.isidentifier() and (Path(contract.__file__).parent / f"{name}.py").is_file():
+        import_module(f"{contract.__package__}.{name}")
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, asked: Any) -> None:

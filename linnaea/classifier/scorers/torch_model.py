@@ -31,6 +31,9 @@ class TorchScorer(Scorer):
         self._prepared: dict[torch.memory_format, Model] = {}
         self._preparing = Lock()
 
+    def __reduce__(self) -> tuple[type["TorchScorer"], tuple[Model]]:  # a copy prepares its own graphs
+        return TorchScorer, (self.model,)
+
     @property
     def arguments(self) -> dict[str, Any]:
         """The description of the model."""

@@ -16,6 +16,7 @@ from scipy.special import softmax
 from torch.nn import functional
 
 import linnaea as ln
+from linnaea.data.images.pixels import decode_files
 from linnaea.decisions import ROOT, Policy, decide, reasons
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence import compare, figures, findings, judge
@@ -493,13 +494,13 @@ def test_calibration_says_what_it_did(run):
     classifier = ln.load(run)
     dataset = ln.Run.open(run).dataset().split("val")
     predictions = classifier.predict(dataset)
-    logits, scores = predictions.scores("logits"), predictions.table.column("ood_score").to_numpy()
-    fitted, told = calibrate_with_findings(classifier, logits, scores, dataset.targets, Aims(risk=0.2))
+    outputs = classifier.score(decode_files(dataset.paths, classifier.recipe).images)
+    fitted, told = calibrate_with_findings(classifier, outputs, dataset.targets, Aims(risk=0.2))
     assert fitted.policy.risk == 0.2
     assert [finding.name for finding in told] == ["roll_up"]
-    assert softmax(logits, axis=1) == pytest.approx(predictions.scores(), abs=1e-5)
+    assert softmax(predictions.scores("logits"), axis=1) == pytest.approx(predictions.scores(), abs=1e-5)
     with pytest.raises(UsageError, match="the task is multiclass"):
-        calibrate_with_findings(classifier.with_(task="multiclass"), logits, scores, dataset.targets, Aims(risk=0.2))
+        calibrate_with_findings(classifier.with_(task="multiclass"), outputs, dataset.targets, Aims(risk=0.2))
 
 
 def test_mistakes_and_the_risk_go_by_what_was_answered_and_tables_of_classes_say_that_they_do_not():

@@ -44,12 +44,12 @@ def evaluate_classifier(
     if data is None:
         raise DataError("a classifier without a run has no images of its own: give labelled ones as second argument.")
     require_prevalence(classifier.task, prevalence)
-    strangers = None if unknown is None else image_files(unknown)
+    others = None if unknown is None else image_files(unknown)
     predictions = classifier.predict(known_images(data, classifier))
     judged = judge(predictions, classifier.policy, prevalence=prevalence)
-    if strangers is None:
+    if others is None:
         return judged
-    openset = evaluate_unknown_images(classifier, predictions, strangers)
+    openset = evaluate_unknown_images(classifier, predictions, others)
     return judged.with_more(openset.figures, openset.findings)
 
 
@@ -65,14 +65,14 @@ def evaluate_run(
     """Judge a run on its own test split, or on other labelled images, and write what was found into its folder."""
     run.require_finished()
     with run.locked():
-        return _judge(run, data, prevalence, unknown, placed(load(run.model_folder), max_pixels, device))
+        return _evaluated(run, data, prevalence, unknown, placed(load(run.model_folder), max_pixels, device))
 
 
-def _judge(
+def _evaluated(
     run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None, loaded: Classifier
 ) -> Evaluation:
     require_prevalence(loaded.task, prevalence)
-    strangers = None if unknown is None else image_files(unknown)
+    others = None if unknown is None else image_files(unknown)
     if data is None:
         name, dataset = own_images(run)
     else:
@@ -86,10 +86,10 @@ def _judge(
         run.count_test("evaluate")
         times = len(run.record()["test_opened"])
         logger.info(f"The test split of {run.folder} has been opened {times} times; each look is counted.")
-    if unknown is None or strangers is None:
+    if unknown is None or others is None:
         return evaluation
     named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name
-    openset = evaluate_unknown_folder(run, loaded, answers, strangers, named)
+    openset = evaluate_unknown_folder(run, loaded, answers, others, named)
     return evaluation.with_more(openset.figures, openset.findings)
 
 

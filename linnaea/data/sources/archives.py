@@ -10,12 +10,11 @@ from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.runtime.containers import CONTAINERS
 
-KINDS = ("zip", "tar")
-
 
 def detects(path: Path) -> bool:
     """A file with the ending of a zip or tar archive."""
-    return path.is_file() and any(CONTAINERS[kind].matches(path.name) for kind in KINDS)
+    kinds = [name for name in CONTAINERS if CONTAINERS.about(name).capabilities.get("archive")]
+    return path.is_file() and any(CONTAINERS[kind].matches(path.name) for kind in kinds)
 
 
 def read(path: Path) -> Dataset:

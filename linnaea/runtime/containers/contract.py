@@ -39,7 +39,8 @@ class Container(Protocol):
 class Kind:
     """A kind of packed file: `matches` judges by the file's name alone; whatever `open` raises is about the file.
 
-    `title` is what a message calls it, such as "a zip archive".
+    `title` is what a message calls it, such as "a zip archive". Its capability `archive` says that it holds files in
+    folders, rather than images in one array.
     """
 
     title: str

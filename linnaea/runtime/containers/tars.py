@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
+from weakref import finalize
 
 from linnaea.errors import DataError
 from linnaea.runtime.boundary import parsing
@@ -33,10 +34,10 @@ class Tar:
     """An open tar archive; its members are read from the file by position, so threads do not wait for each other."""
 
     def __init__(self, path: Path) -> None:
-        self.file = -1
         with open_regular(path) as packed, _unpacked(path, packed) as stream:
             entries = _entries(stream)
             self.file = os.dup(stream.fileno())
+        finalize(self, os.close, self.file)  # also at the end of the program, while there still is an `os`
         judged = list(distinct((entry.name, _reason(entry)) for entry in entries))
         self.refused: Sequence[tuple[str, str]] = [(name, reason) for name, reason in judged if reason]
         self.places = {
@@ -44,10 +45,6 @@ class Tar:
             for entry, (name, reason) in zip(entries, judged, strict=True)
             if not reason
         }
-
-    def __del__(self) -> None:
-        if self.file >= 0:
-            os.close(self.file)
 
     def names(self) -> Sequence[str]:
         """The files in it that can be read."""
@@ -112,4 +109,5 @@ CONTAINERS.register(
     title="Tar archive",
     meaning="The images in a tar archive, packed or not, read where they lie.",
     order=50,
+    archive=True,
 )(Kind("a tar archive", lambda name: NAME.search(name) is not None, Tar))

@@ -55,6 +55,6 @@ def _reason(member: zipfile.ZipInfo) -> str | None:
     return None
 
 
-CONTAINERS.register("zip", title="Zip archive", meaning="The images in a zip archive, read where they lie.", order=60)(
-    Kind("a zip archive", lambda name: name.lower().endswith(".zip"), Zip)
-)
+CONTAINERS.register(
+    "zip", title="Zip archive", meaning="The images in a zip archive, read where they lie.", order=60, archive=True
+)(Kind("a zip archive", lambda name: name.lower().endswith(".zip"), Zip))

@@ -278,7 +278,7 @@ def test_answers_and_figures_are_made_on_the_device_that_is_asked_for(finished, 
 
 
 def test_a_bundle_without_a_run_is_evaluated_on_data(finished, tones):
-    with pytest.raises(linnaea.LinnaeaError, match="has no data: give labelled images"):
+    with pytest.raises(linnaea.LinnaeaError, match="no images of its own: give labelled ones"):
         linnaea.evaluate(finished / "model")
     figures = linnaea.evaluate(finished / "model", tones).figures
     assert figures["accuracy"].n == 60

@@ -267,12 +267,15 @@ def test_a_plugin_brings_a_verb(tmp_path):
 
 
 def test_answers_and_figures_are_made_on_the_device_that_is_asked_for(finished, tones, monkeypatch):
-    went = []
-    moved = linnaea.Classifier.to
+    from linnaea.experiments import run_evaluation
+
+    asked, went, moved = [], [], linnaea.Classifier.to
+    monkeypatch.setattr(run_evaluation, "pick_device", lambda name: asked.append(name) or "cpu")
     monkeypatch.setattr(linnaea.Classifier, "to", lambda self, device: went.append(device) or moved(self, device))
-    linnaea.predict(finished, tones / "dark", device="cpu")
-    linnaea.evaluate(finished, device="cpu")
-    assert went == ["cpu", "cpu"]
+    linnaea.predict(finished, tones / "dark", device="mps")
+    linnaea.evaluate(finished, device="cuda")
+    linnaea.evaluate(finished / "model", tones)
+    assert (asked, went) == (["mps", "cuda", "auto"], ["cpu"] * 3)
     with pytest.raises(UsageError, match="device is 'tpu'; expected one of auto, cpu"):
         linnaea.predict(finished, tones / "dark", device="tpu")
 

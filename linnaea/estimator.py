@@ -16,19 +16,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from linnaea.arrays import Images, Integers
 from linnaea.classifier import Classifier
-from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.decoding import square
 from linnaea.data.images.greys import recipe_for
 from linnaea.data.images.pixels import Recipe, decode_files, usual_side
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence.calibration import calibrate
-from linnaea.evidence.openset import fit_familiarity
+from linnaea.experiments.attempt import Material, attempt
+from linnaea.experiments.conclusion import calibrated
 from linnaea.learning.examples import Examples
-from linnaea.learning.rungs import Fitted, Job, Options, Step, steps_for
-from linnaea.models.embedding import embed
+from linnaea.learning.rungs import Options, Step, steps_for
 from linnaea.runtime.arguments import require_count, require_share
 from linnaea.runtime.plan import pick_device
-from linnaea.task import TASKS, infer_task
+from linnaea.task import infer_task
 
 Given: TypeAlias = list[Path] | npt.NDArray[Any]
 PLAIN = ("image files", "images of uint8")  # what means the same to everyone: nothing was scaled or rearranged
@@ -88,20 +86,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images = _decoded(given, recipe, self._range)
         train, val = _split(targets, self.validation_fraction, random)
         names = tuple(str(label) for label in self.classes_)
-        job = Job(
-            Examples(images[train], targets[train]),
-            Examples(images[val], targets[val]),
-            len(names),
-            TASKS[infer_task(names)],
-            options,
-            weights=step.weights,
-            network=step.network,
-            names=names,
-        )
+        columns = {"id": [str(row) for row in val], "truth": [names[target] for target in targets[val]]}
+        parts = [Examples(images[rows], targets[rows]) for rows in (train, val)]
+        material = Material(parts[0], parts[1], names, infer_task(names), recipe, columns)
         with torch.random.fork_rng(devices=[]):
-            fitted = step.rung.fit(job)
-        scorer, origin = TorchScorer(fitted.model.cpu()), _provenance(step, fitted)
-        self._classifier = _finish(Classifier(scorer, names, job.task.name, recipe, provenance=origin), job)
+            done = attempt(step, material, material.job(options, math.inf))
+        self._classifier = calibrated(done, material).classifier
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
@@ -249,16 +239,3 @@ def _split(targets: Integers, share: float, random: np.random.RandomState) -> tu
         )
         return everything, everything
     return np.setdiff1d(everything, chosen), np.sort(chosen)
-
-
-def _provenance(step: Step, fitted: Fitted) -> dict[str, Any]:
-    weights = step.weights.provenance() if step.weights is not None else None
-    return {"rung": step.name, "weights": weights, "plan": fitted.plan, "notes": list(fitted.notes)}
-
-
-def _finish(classifier: Classifier, job: Job) -> Classifier:
-    """Fit familiarity on what was trained on, temperature and policy on what was not."""
-    train = job.subset(FAMILIARITY_IMAGES)
-    features, fresh = embed(classifier.model, train.images), embed(classifier.model, job.val.images)
-    classifier = classifier.with_(familiarity=fit_familiarity(classifier.model, features, train.targets, fresh=fresh))
-    return calibrate(classifier, classifier.score_features(fresh), job.val.targets)

@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from safetensors.numpy import load_file
 
 import linnaea as ln
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
-from linnaea.experiments.ladder import RungResult, choose
+from linnaea.experiments.attempt import Attempted, Cost
+from linnaea.experiments.ladder import choose
+from linnaea.finding import Estimate
 from linnaea.models.network import Network
 from linnaea.predictions import Predictions
 from linnaea.run import Run
@@ -183,7 +186,10 @@ def test_a_stopped_run_resumes_to_the_same_end(run, photos, tmp_path, monkeypatc
     ln.train(photos, **options, resume=True)
     assert epochs == [1, 2, 3, 3, 4], "the epoch that was not saved is done again, no other"
     resumed, whole = Run.open(tmp_path / "run"), Run.open(run)
-    np.testing.assert_array_equal(resumed.predictions("test").scores(), whole.predictions("test").scores())
+    for place in ("model", "checkpoints/scratch/finished"):
+        ours, expected = (load_file(each.folder / place / "weights.safetensors") for each in (resumed, whole))
+        assert {name: (ours[name] == values).all() for name, values in expected.items()} == dict.fromkeys(ours, True)
+    np.testing.assert_array_equal(resumed.predictions("val").scores(), whole.predictions("val").scores())
     losses = [[row["train_loss"] for row in either.read_rows("history.csv")] for either in (resumed, whole)]
     assert losses[0] == losses[1]
 
@@ -209,9 +215,8 @@ def result(name, right, *, baseline=False, seconds=1.0):
     columns = {"id": [str(row) for row in range(len(right))], "truth": ["a"] * len(right), "label": labels}
     columns |= {"probabilities": np.tile([0.6, 0.4], (len(right), 1)), "confidence": np.full(len(right), 0.6)}
     predictions = Predictions.from_columns(columns | {"reason": ["ok"] * len(right)}, ("a", "b"), "binary")
-    row = {"rung": name, "note": "", "value": float(np.mean(right)), "metric": "accuracy", "n": len(right)}
-    row["seconds"] = seconds
-    return RungResult(row, None, predictions, baseline=baseline)
+    figure = Estimate(float(np.mean(right)), None, None, len(right), "share")
+    return Attempted(name, cost=Cost(seconds, 1.0, 1.0), figure=figure, predictions=predictions, baseline=baseline)
 
 
 @pytest.mark.parametrize(

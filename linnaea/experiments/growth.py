@@ -1,9 +1,7 @@
 """The classifier of a run learns further classes; what it sees with stays as it is."""
 
 import logging
-import math
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,23 +13,21 @@ import torch
 
 from linnaea.classifier import Classifier, load
 from linnaea.dataset import MANIFEST, Dataset, Excluded
-from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
 from linnaea.evidence.differences import change_of
 from linnaea.evidence.uncertainty import sample_of
-from linnaea.experiments.conclusion import conclude
-from linnaea.experiments.examples import examples_job
-from linnaea.experiments.ladder import climb
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.run_life import begun, free_folder, freeze, timed
+from linnaea.experiments.training import Training, attempted_and_concluded, finish
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.model import Model
-from linnaea.run import Run, now
+from linnaea.options import Preparation
+from linnaea.run import Run
 from linnaea.statistics.intervals import estimate
 from linnaea.task import TASKS, infer_task
 
@@ -96,7 +92,7 @@ def fit_head(job: Job, model: Model) -> Fitted:
     best = choose(heads, val, job.val.targets)
     grown = model.with_head(torch.from_numpy(best.weight), torch.from_numpy(best.bias))
     notes = [f"The head's strength C = {best.strength} was chosen on val."]
-    return Fitted(grown, notes=notes, features=features, val_features=val)
+    return Fitted(grown, notes=notes, features=features, val_features=val, fixed=True)
 
 
 def cost_finding(old: Run, new: Run, before: Sequence[str]) -> Finding:
@@ -157,10 +153,22 @@ class Growth:
             logger.warning("The aim of the run is dropped: it was for two classes, and now there are more.")
         return cls(run, classifier, both, record["seed"], kept)
 
-    @property
-    def aims(self) -> Aims:
-        """What the run promised."""
-        return Aims(**{name: self.kept[name] for name in AIMS if self.kept[name] is not None})
+    def training(self, started: float) -> Training:
+        """The one step, with what the run promised."""
+        step = Step(NAME, Rung(lambda job: fit_head(job, self.classifier.model), pretrained=None))
+        return Training(
+            self.dataset,
+            None,
+            [step],
+            [],
+            self.classifier.recipe,
+            Options(seed=self.seed),
+            Aims(**{name: self.kept[name] for name in AIMS if self.kept[name] is not None}),
+            Preparation(duplicates=self.kept["duplicates"] or "near"),
+            self.kept["ood"] or "auto",
+            started,
+            None,
+        )
 
 
 def carry_out(growth: Growth, folder: Path, given: Dataset, started: float) -> Classifier:
@@ -174,19 +182,12 @@ def carry_out(growth: Growth, folder: Path, given: Dataset, started: float) -> C
                 old.count_test(f"grow into {new.folder.name}")
         with timed(new, "decode, audit, split"):
             prepared = _prepared(growth, new)
-        job = examples_job(prepared, Options(seed=growth.seed), math.inf)
-        with timed(new, "ladder"):
-            step = Step(NAME, Rung(lambda job: fit_head(job, growth.classifier.model), pretrained=None))
-            choice = climb(new, [step], job, prepared.dataset, growth.classifier.recipe)
-        new.update(
-            chosen=NAME, chosen_because=f"The head of {old.folder.name} was fitted again.", plan={"device": "cpu"}
-        )
-        grown = conclude(choice.result, prepared, growth.aims, new, ood=growth.kept["ood"] or "auto")
+        grown = attempted_and_concluded(growth.training(started), prepared, new)
+        new.update(chosen_because=f"The head of {old.folder.name} was fitted again.")
         finding = cost_finding(old, new, growth.classifier.classes)
         new.write_findings(NAME, [finding])
         logger.info(finding.summary)
-        new.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
-        write_card(new.folder)
+        finish(new, started)
     write_report(new.folder)
     return grown
 

@@ -14,7 +14,8 @@ from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.dataset import Dataset
 from linnaea.delivery.sheet import Strip, write_sheet
 from linnaea.errors import DataError
-from linnaea.experiments.examples import examples_job, picture_size
+from linnaea.experiments.attempt import Material
+from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.preparation import prepare
 from linnaea.learning.amounts import look_up
 from linnaea.learning.augmentations import AUGMENTATIONS, augment
@@ -97,7 +98,7 @@ def draw_preview(dataset: Dataset, out: Path, preparation: Preparation, learning
     names, notes = tuple(asked or ()), [f"Augmentations as requested: {', '.join(asked or ()) or 'none'}."]
     if asked is None:
         prepared = prepare(dataset, recipe, seed=seed)
-        job = examples_job(prepared, Options(seed=seed), math.inf)
+        job = Material.of(prepared, recipe).job(Options(seed=seed), math.inf)
         names, notes = choose_augmentations(job, steps[-1].rung.usual)
         dataset = prepared.dataset
     examples = one_of_each(dataset, recipe, seed)

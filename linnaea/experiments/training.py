@@ -22,9 +22,10 @@ from linnaea.evidence.openset import require_score
 from linnaea.evidence.roll_up import require_taxonomy
 from linnaea.evidence.thresholds import require_thresholds
 from linnaea.experiments.asked_classes import hold_out, with_positive
+from linnaea.experiments.attempt import Material
 from linnaea.experiments.balancing import balanced
 from linnaea.experiments.conclusion import conclude
-from linnaea.experiments.examples import examples_job, picture_size
+from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import climb
 from linnaea.experiments.preparation import Prepared, prepare
@@ -129,23 +130,30 @@ def carry_out(training: Training, folder: Path, frozen: dict[str, Any], *, resum
             logger.info(note)
         with timed(run, "decode, audit, split"):
             prepared = _prepared(training, run)
-        job = examples_job(prepared, training.options, training.until)
-        if training.options.balance is not None:
-            with timed(run, "balance"):
-                job = balanced(job, run)
-        with timed(run, "ladder"):
-            choice = climb(run, training.steps, job, prepared.dataset, training.recipe)
-        assert choice.result.classifier is not None
-        run.update(
-            chosen=choice.result.name,
-            chosen_because=choice.because,
-            plan=choice.result.classifier.provenance["plan"] | {"device": training.options.device},
-        )
-        classifier = conclude(choice.result, prepared, training.aims, run, ood=training.ood, deadline=job.deadline)
-        run.update(status="finished", finished=now(), seconds=round(time.monotonic() - training.started, 1))
-        write_card(run.folder)
+        classifier = attempted_and_concluded(training, prepared, run)
+        finish(run, training.started)
     write_report(run.folder)
     return classifier
+
+
+def attempted_and_concluded(training: Training, prepared: Prepared, run: Run) -> Classifier:
+    """Attempt the steps, choose one, and conclude: the way from prepared images to a classifier with its evidence."""
+    material = Material.of(prepared, training.recipe)
+    job = material.job(training.options, training.until)
+    if training.options.balance is not None:
+        with timed(run, "balance"):
+            job = balanced(job, run)
+    with timed(run, "ladder"):
+        choice = climb(run, training.steps, job, material)
+    plan = choice.result.finished.provenance["plan"] | {"device": training.options.device}
+    run.update(chosen=choice.result.name, chosen_because=choice.because, plan=plan)
+    return conclude(choice.result, material, prepared, training.aims, run, ood=training.ood, deadline=job.deadline)
+
+
+def finish(run: Run, started: float) -> None:
+    """The last entries of the record, and the model card."""
+    run.update(status="finished", finished=now(), seconds=round(time.monotonic() - started, 1))
+    write_card(run.folder)
 
 
 def _prepared(training: Training, run: Run) -> Prepared:

@@ -138,7 +138,8 @@ class Fitted:
     """A fitted model, how it got there, and what is worth writing down about it.
 
     `features` are the model's own features (N, D) of all training images, `val_features` those of the val images in
-    float32, where the rung has them anyway. `warnings` are notes that the user must not miss, and `known` is the number
+    float32, where the rung has them anyway; `fixed` says that its body stays as it is, so that features are kept in the
+    cache. `warnings` are notes that the user must not miss, and `known` is the number
     of images whose features an earlier run had kept: that they cost nothing this time says nothing of the rung.
     """
 
@@ -148,5 +149,6 @@ class Fitted:
     plan: dict[str, Any] = field(default_factory=dict)
     features: npt.NDArray[np.float32] | None = None
     val_features: npt.NDArray[np.float32] | None = None
+    fixed: bool = False
     warnings: Sequence[str] = ()
     known: int = 0

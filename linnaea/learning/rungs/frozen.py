@@ -40,6 +40,7 @@ def fit_frozen(job: Job) -> Fitted:
         plan=known.plan.to_json(),
         features=known.train if len(known.train) == len(job.train) else None,
         val_features=known.val,
+        fixed=True,
         known=known.known,
     )
 

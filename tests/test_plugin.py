@@ -106,7 +106,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(place):
-    options = ("--out", "run", "--model", "lenet5", "--loss", "poly:2", "--epochs", "2", "--ood", "none")
+    options = ("--out", "run", "--model", "lenet5", "--loss", "poly:2", "--epochs", "2")
     place.linnaea("train", "photos", "--img-size", "32", *options)
     return place.folder / "run"
 

@@ -343,3 +343,18 @@ def test_mahalanobis_grows_with_distance():
 def test_several_labels_make_no_classes():
     assert fitted("mahalanobis", several=True).means.shape == (1, 40)
     assert [part.kind for part in fitted("blend", several=True).parts] == ["relative_energy", "mahalanobis"]
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.1, 0.01, 1e-4])
+@pytest.mark.parametrize("name", ["blend", "discriminant", "relative_energy"])
+def test_rounding_of_features_does_not_show_however_close_a_class_lies_together(name, noise):
+    """Networks that tell classes apart with ease give all images of a class nearly the same features."""
+    random = np.random.default_rng(0)
+    means, targets = np.abs(random.normal(size=(2, 84))) * 3, np.arange(120) % 2
+    features, fresh = ((means[targets] + noise * random.normal(size=(120, 84))).astype(np.float32) for _ in range(2))
+    weight = random.normal(size=(2, 84)).astype(np.float32)
+    known = Known(features, features @ weight.T, targets, weight, np.zeros(2), (fresh, fresh @ weight.T))
+    score = FAMILIARITIES[name].fit(known)
+    rounded = (fresh * (1 + 3e-7 * random.normal(size=fresh.shape))).astype(np.float32)
+    ours, theirs = (score(*(torch.from_numpy(part) for part in (some, some @ weight.T))) for some in (fresh, rounded))
+    assert float((ours - theirs).abs().max()) < 1e-3 * max(1.0, float(ours.abs().max()))

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from linnaea.arrays import Float64
 from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity, suits
 from linnaea.models.familiarity.known import Known
 from linnaea.models.part import build_part
 
+FINEST = 1e4  # times what rounding does to a part: no spread is finer
 WEIGHTS = {"relative_energy": 1.0, "discriminant": 1.0, "mahalanobis": 0.5}
 
 
@@ -47,13 +49,23 @@ class Blend(Familiarity):
 
     @classmethod
     def fit(cls, known: Known) -> "Blend":
-        """The parts, their mean and spread over known images not trained on, and a spread less as floor."""
+        """The parts, their mean and spread over known images not trained on, and a spread less as floor.
+
+        A spread counts as at least ten thousand times what the rounding of features does to a part: where a network
+        gives all images of a class nearly the same features, less than that is noise.
+        """
         names = [name for name in WEIGHTS if suits(name, several=known.several)]
         parts = [FAMILIARITIES[name].fit(known) for name in names]
         blend = cls([part.describe() for part in parts])
         for own, part in zip(blend.parts, parts, strict=True):
             own.load_state_dict(part.state_dict())
-        scores = np.stack([part(*known.tensors()).numpy() for part in parts], axis=1).astype(np.float64)
+        scores, rounded = (_scores(parts, *known.tensors(rounded=rounded)) for rounded in (False, True))
+        finest = FINEST * np.sqrt(np.square(scores - rounded).mean(axis=0))
         weights = np.array([WEIGHTS[name] for name in names])
-        scales = weights / np.maximum(scores.std(axis=0), 1e-6)
+        scales = weights / np.maximum(np.maximum(scores.std(axis=0), finest), 1e-6)
         return blend.filled(centres=scores.mean(axis=0), scales=scales, floors=-weights)
+
+
+def _scores(parts: Sequence[Familiarity], features: Tensor, logits: Tensor) -> Float64:
+    """What each part says (M, P)."""
+    return np.stack([part(features, logits).numpy() for part in parts], axis=1).astype(np.float64)

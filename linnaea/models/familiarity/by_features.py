@@ -9,6 +9,7 @@ from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
 from linnaea.models.familiarity.known import Known, rank_for
 
 SHRINKAGE_OF_DISTANCE, SHRINKAGE_OF_DISCRIMINANT = 0.05, 0.3
+FINEST = 1e-3  # of the squared length: less variance within classes drowns in the rounding of another runtime
 NEIGHBOURS = 5
 MOST_EXAMPLES = 5_000
 
@@ -63,7 +64,7 @@ class Mahalanobis(Familiarity):
         variances, directions = known.within
         length = known.features.shape[1]
         rank = min(rank_for(known.features), len(variances))
-        floor = SHRINKAGE_OF_DISTANCE * variances.sum() / length + 1e-12
+        floor = max(SHRINKAGE_OF_DISTANCE * variances.sum(), FINEST) / length
         rest = variances[rank:].sum() / max(1, length - rank) + floor
         return cls(len(known.means), length, rank).filled(
             directions=directions[:rank],
@@ -109,7 +110,7 @@ class Discriminant(Familiarity):
         """Class means against the mean of all; the common covariance is shrunk by 0.3 (Friedman 1989)."""
         variances, directions = known.within
         kept = (1 - SHRINKAGE_OF_DISCRIMINANT) * variances
-        floor = SHRINKAGE_OF_DISCRIMINANT * variances.sum() / known.features.shape[1] + 1e-12
+        floor = max(SHRINKAGE_OF_DISCRIMINANT * variances.sum(), FINEST) / known.features.shape[1]
         apart = known.means - known.centre
         inverse = apart @ directions.T * (1 / (kept + floor) - 1 / floor) @ directions + apart / floor
         bias = -0.5 * (inverse * apart).sum(axis=1)

@@ -11,6 +11,7 @@ from linnaea.arrays import Floats, Targets
 from linnaea.models.model import Model
 
 RANK = 64
+ROUNDING = 3e-7  # of a feature: how far another runtime may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +72,15 @@ class Known:
         squares, directions = principal(self.unit - self.means[self.groups])
         return squares / max(1, len(self.unit) - len(self.means)), directions
 
-    def tensors(self) -> tuple[Tensor, Tensor]:
-        """The fresh features and logits as tensors."""
-        features, logits = (torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in self.fresh)
-        return features, logits
+    def tensors(self, *, rounded: bool = False) -> tuple[Tensor, Tensor]:
+        """The fresh features and logits as tensors; `rounded` as another runtime may give them."""
+        features = np.asarray(self.fresh[0], dtype=np.float32)
+        if rounded:
+            noise = np.random.default_rng(0).normal(size=features.shape).astype(np.float32)
+            features = features * (1 + ROUNDING * noise)
+        logits = features @ self.weight.T + self.bias if rounded else self.fresh[1]
+        first, second = (torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in (features, logits))
+        return first, second
 
 
 @torch.no_grad()

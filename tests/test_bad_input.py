@@ -631,7 +631,13 @@ def test_a_folder_that_cannot_be_written(refused, shapes, tmp_path):
 
 def start(*arguments, folder):
     command = [sys.executable, "-m", "linnaea", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, text=True, preexec_fn=listen, **pipes)
+
+
+def listen():
+    """Be stopped by Ctrl-C, also where the tests run in the background, whose children are told not to be."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_the_exit_code_of_a_process(tmp_path):

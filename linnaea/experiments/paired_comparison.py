@@ -6,7 +6,7 @@ from pathlib import Path
 
 from linnaea.classifier.bundle import is_bundle
 from linnaea.dataset import Dataset
-from linnaea.errors import DataError, RunError, UsageError
+from linnaea.errors import DataError, UsageError
 from linnaea.evidence.comparison import Comparison
 from linnaea.evidence.comparison import compare as compare_predictions
 from linnaea.predictions import Predictions
@@ -26,13 +26,11 @@ class Side:
     def of(cls, given: str | Path) -> "Side":
         """What a path names; raises RunError where it is none of them."""
         path = Path(given)
-        if Run.is_in(path):
-            run = Run.open(path)
-            run.require_finished()
-            return cls(path, run)
-        if not (path.suffix == ".parquet" and path.is_file()) and not is_bundle(path):
-            raise RunError.missing(path)
-        return cls(path)
+        if (path.suffix == ".parquet" and path.is_file()) or (is_bundle(path) and not Run.is_in(path)):
+            return cls(path)
+        run = Run.open(path)
+        run.require_finished()
+        return cls(path, run)
 
     @property
     def kept(self) -> Predictions | None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from linnaea.data.images.fits import FITS
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
-from linnaea.runtime.arguments import DUPLICATES, FITS, require_count, require_picture_size
+from linnaea.runtime.arguments import DUPLICATES, require_count, require_picture_size
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups

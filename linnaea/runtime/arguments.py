@@ -12,7 +12,6 @@ from linnaea.errors import DataError, UsageError, suggest
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
-FITS = ("crop", "pad", "stretch")
 DUPLICATES = ("near", "exact")
 LARGEST_NUMBER = 2**24  # of classes, features or channels in a model
 DAMAGED = ("refuse", "answer")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from linnaea.data.images import damage, decoding
+from linnaea.data.images import damage, decoding, fits
 from linnaea.data.images.decoding import FITS, MOST_PIXELS, UnreadableError, decode
 from linnaea.data.images.pixels import Recipe, decode_files, decode_in_batches
 from linnaea.errors import UnreadableImageError, UsageError
@@ -292,10 +292,10 @@ def test_a_recipe_refuses_odd_sizes(size):
 
 
 def test_decoding_needs_nothing_but_numpy_and_pillow_and_what_travels_with_it():
-    for module in (reading, damage, decoding):
+    for module in (reading, damage, fits, decoding):
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
         others = {name for name in names if name.split(".")[0] not in {*sys.stdlib_module_names, "numpy", "PIL"}}
-        assert others <= {"linnaea.data.images.damage", "linnaea.runtime.reading"}
+        assert others <= {"linnaea.data.images.damage", "linnaea.data.images.fits", "linnaea.runtime.reading"}

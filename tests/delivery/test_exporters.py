@@ -98,6 +98,7 @@ def test_export_writes_its_files_and_passes_parity(exports, kind):
         "decoding.py",
         "decisions.py",
         "arrays.py",
+        "fits.py",
         "predict.py",
         "classifier.json",
         "parity.json",
@@ -354,7 +355,14 @@ def test_predict_script_without_images_says_how_to_use_it(exports):
 
 
 def test_decoding_travels_as_it_is_but_for_where_its_files_lie(exports):
-    for name in ("data.images.decoding", "data.images.damage", "runtime.reading", "decisions", "arrays"):
+    for name in (
+        "data.images.decoding",
+        "data.images.damage",
+        "data.images.fits",
+        "runtime.reading",
+        "decisions",
+        "arrays",
+    ):
         copy = exports["hog"].file.with_name(f"{name.rpartition('.')[2]}.py").read_text(encoding="utf-8")
         source = Path(sys.modules[f"linnaea.{name}"].__file__).read_text(encoding="utf-8")
         assert "linnaea." not in copy

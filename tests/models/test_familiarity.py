@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from linnaea.errors import BundleError
-from linnaea.models.familiarity import build_familiarity
+from linnaea.models.familiarity import FAMILIARITIES
 from linnaea.models.familiarity.by_features import Mahalanobis
+from linnaea.models.part import build_part
 
 
 @pytest.mark.parametrize(("length", "rank"), [(6, 2), (20, 20), (40, 7)])
@@ -45,4 +46,4 @@ def test_mahalanobis_is_the_distance_of_the_whole_covariance(length, rank):
 )
 def test_a_description_that_fits_no_score_is_refused(description, said):
     with pytest.raises(BundleError, match=said):
-        build_familiarity(description)
+        build_part(FAMILIARITIES, description)

@@ -26,7 +26,7 @@ from PIL import (  # the plugins register themselves in Image.OPEN
 )
 
 from linnaea.data.images.damage import damage_in, ends_in_zeros, filled_up, webp_ends_in_zeros, webp_size
-from linnaea.runtime.arguments import FITS
+from linnaea.data.images.fits import FITS
 from linnaea.runtime.reading import read_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")

@@ -27,9 +27,10 @@ from linnaea.data.images.decoding import (
     open_image,
     square,
 )
+from linnaea.data.images.fits import FITS
 from linnaea.dataset import Excluded
 from linnaea.errors import UnreadableImageError
-from linnaea.runtime.arguments import FITS, require_count, require_one_of, require_picture_size
+from linnaea.runtime.arguments import require_count, require_one_of, require_picture_size
 from linnaea.runtime.containers import Located, Member
 from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track

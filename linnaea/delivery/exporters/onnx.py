@@ -12,7 +12,7 @@ import torch
 from linnaea import arrays, decisions
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.onnx import FILE, OUTPUTS, OnnxScorer
-from linnaea.data.images import damage, decoding
+from linnaea.data.images import damage, decoding, fits
 from linnaea.delivery.exporters.contract import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
 from linnaea.runtime import reading
@@ -20,7 +20,7 @@ from linnaea.runtime.files import write_atomically, write_text
 
 OPSET = 18
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
-BESIDE = (arrays, reading, damage, decoding, decisions)
+BESIDE = (arrays, reading, damage, fits, decoding, decisions)
 SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnxruntime is an extra
 
 

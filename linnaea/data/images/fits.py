@@ -1,0 +1,3 @@
+"""The ways an image becomes square, by name."""
+
+FITS = ("crop", "pad", "stretch")

@@ -652,7 +652,9 @@ def test_a_real_signal_stops_a_training_that_then_goes_on(linnaea, shapes, tmp_p
     flags = ("--out", "run", "--model", "scratch", "--weights", "none", "--epochs", "100000", "--augment", "none")
     process = start("train", shapes, *flags, folder=tmp_path)
     deadline = time.monotonic() + 120
-    while not (tmp_path / "run" / "history.csv").exists() and time.monotonic() < deadline:
+    while (
+        not (tmp_path / "run" / "checkpoints" / "scratch" / "last.safetensors").exists() and time.monotonic() < deadline
+    ):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

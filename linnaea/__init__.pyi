@@ -252,6 +252,7 @@ def train(
     max_pixels: int | None = None,
     duplicates: str = 'near',
     split_by: str = 'stratified',
+    split_seed: int | None = None,
     datasheet: str | Path | None = None,
     model: str = 'auto',
     weights: str | Path = 'auto',

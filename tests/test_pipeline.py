@@ -225,6 +225,9 @@ def result(name, right, *, baseline=False, seconds=1.0):
         ([1] * 90 + [0] * 10, [1] * 90 + [0] * 10, "cheap"),
         ([1] * 50 + [0] * 50, [1] * 90 + [0] * 10, "dear"),
         ([1] * 89 + [0, 1] + [0] * 9, [1] * 90 + [0] * 10, "cheap"),
+        ([1] * 88 + [0] * 12, [1] * 94 + [0] * 6, "dear"),  # more than one standard error, less than three
+        ([1] * 83 + [0] * 11 + [1] * 6, [1] * 94 + [0] * 6, "dear"),  # a little more than one, of 17 that differ
+        ([1] * 84 + [0] * 9 + [1] * 7, [1] * 93 + [0] * 7, "cheap"),  # a little less than one, of 16
     ],
 )
 def test_the_cheapest_rung_not_credibly_worse_is_chosen(cheap, dear, chosen):
@@ -254,3 +257,13 @@ def test_another_number_format_answers_nearly_the_same_and_a_strange_one_is_refu
     assert ln.predict(run, images, precision="auto").column("label") == ln.predict(run, images).column("label")
     with pytest.raises(ln.LinnaeaError, match="precision is 'bloat16'; expected one of"):
         ln.predict(run, images, precision="bloat16")
+
+
+def test_split_and_training_have_a_seed_each(photos, tmp_path):
+    def trained(name, **seeds):
+        ln.train(photos, out=tmp_path / name, model="majority", weights="none", **seeds)
+        return Run.open(tmp_path / name).dataset().column("split")
+
+    one, other = trained("one", seed=1), trained("other", seed=2)
+    assert one != other
+    assert trained("fixed", seed=2, split_seed=1) == one

@@ -158,10 +158,11 @@ def finish(run: Run, started: float) -> None:
 
 def _prepared(training: Training, run: Run) -> Prepared:
     """The images decoded, audited and split, all of it written down."""
+    split_seed = training.preparation.split_seed
     prepared = prepare(
         training.dataset,
         training.recipe,
-        seed=training.options.seed,
+        seed=training.options.seed if split_seed is None else split_seed,
         duplicates=training.preparation.duplicates,
         split_by=training.preparation.split_by,
         keep_splits=run.dataset() if "dataset" in run.record() else None,

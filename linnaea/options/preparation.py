@@ -7,7 +7,7 @@ from typing import Annotated
 from linnaea.data.images.fits import FITS
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
-from linnaea.runtime.arguments import DUPLICATES, require_count, require_picture_size
+from linnaea.runtime.arguments import DUPLICATES, require_count, require_picture_size, require_seed
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups
@@ -16,7 +16,8 @@ class Preparation(Options):
 
     `img_size` is in pixels (None: what the weights or the images suggest), `fit` crop, pad or stretch. Images of more
     than `max_pixels` (None: 50 megapixels, or as in training) are not decoded. `duplicates` "near" or "exact" says
-    which images must stay in one split, `split_by` names a splitter. `datasheet` is a file of what the owner knows
+    which images must stay in one split, `split_by` names a splitter, `split_seed` is its seed (None: that of the
+    training). `datasheet` is a file of what the owner knows
     about the data (None: `datasheet.toml` beside the images, if it is there).
     """
 
@@ -53,6 +54,10 @@ class Preparation(Options):
             flags=("--split-by", "--by"),
         ),
     ] = "stratified"
+    split_seed: Annotated[
+        int | None,
+        Option("Seed for the splits alone. Default: that of --seed.", lambda name, given: require_seed(given, name)),
+    ] = None
     datasheet: Annotated[
         str | Path | None,
         Option(

@@ -81,9 +81,8 @@ def _pickled(path: Path) -> Content:
             "for a safetensors file, or save the state_dict() alone."
         ) from None
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is not a readable file of torch: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{path} is not a readable file of torch: {reason}") from None
     return Content(_unwrapped(path, content))
 
 

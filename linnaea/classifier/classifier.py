@@ -93,6 +93,11 @@ class Classifier:
     def _require_precision(self, precision: str) -> None:
         if precision == FLOAT32:
             return
+        if not self.scorer.whole and not self.scorer.gradients:
+            raise UsageError(
+                f"precision is {precision!r}, but a classifier of the kind {self.scorer.kind} computes as its "
+                "libraries do: leave it out."
+            )
         if self.scorer.whole:
             raise UsageError(
                 f"precision is {precision!r}, but a file of the kind {self.scorer.kind} computes as it was exported: "
@@ -123,7 +128,10 @@ class Classifier:
 
     @property
     def model(self) -> "Model":
-        """The torch model of the scorer; raises UsageError where there is none."""
+        """The model of the scorer, which torch can differentiate where `scorer.gradients` says so.
+
+        Raises UsageError where there is none.
+        """
         model: Model | None = getattr(self.scorer, "model", None)
         if model is None:
             raise UsageError(

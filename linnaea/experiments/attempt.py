@@ -16,7 +16,7 @@ import numpy as np
 
 from linnaea.arrays import Float32, Images, Integers
 from linnaea.classifier import Classifier, known_columns, load
-from linnaea.classifier.scorers.torch_model import TorchScorer
+from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.data.images.pixels import Recipe, rows_of
 from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError, RunError
@@ -160,14 +160,7 @@ def attempt(
     if known is not None:
         return known
     started = time.perf_counter()
-    own = replace(
-        job,
-        weights=step.weights,
-        network=step.network,
-        arguments=step.arguments,
-        checkpoints=folder,
-        on_epoch=tell,
-    )
+    own = replace(job, weights=step.weights, network=step.network, checkpoints=folder, on_epoch=tell)
     try:
         fitted = step.rung.fit(own)
     except FAILURES as error:
@@ -182,7 +175,7 @@ def attempt(
 
 def _judged(step: Step, material: Material, fitted: Fitted, seconds: float) -> Attempted:
     classifier = Classifier(
-        TorchScorer(fitted.model.cpu()),
+        scorer_of(fitted.model.cpu()),
         material.classes,
         material.task,
         material.recipe,

@@ -39,6 +39,11 @@ AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk")
 
 def require_growable(classifier: Classifier, data: Dataset) -> None:
     """Raise UsageError where the head cannot be fitted again, or images have several labels."""
+    if not classifier.scorer.gradients and not classifier.scorer.whole:
+        raise UsageError(
+            f"a classifier of the kind {classifier.scorer.kind} cannot grow: train it again with all images, or use a "
+            "run with a network or hog."
+        )
     if not classifier.model.has_linear_head:
         raise UsageError(
             f"the model {classifier.model.kind} does not look at the images and cannot grow: use a run with another "

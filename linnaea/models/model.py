@@ -1,7 +1,7 @@
 """The contract of a model."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,8 +13,11 @@ from linnaea.registry import Registry
 class Model(Part, ABC):
     """Pixels (N, 3, H, W) in [0, 1] to logits (N, K), by way of features (N, D).
 
-    `head` must be linear in the features or constant.
+    `head` must be linear in the features or constant, or the model says that it is not `linear`. `scorer` is the kind
+    of scorer that a classifier makes of it.
     """
+
+    scorer: ClassVar[str] = "torch"
 
     pixels_per_batch = 16 * 224 * 224  # of images that are embedded at once on a CPU
     tiny = False  # whether its operations are so small that threads had better work on batches of their own
@@ -35,6 +38,11 @@ class Model(Part, ABC):
     def arguments_for(self, classes: int) -> dict[str, Any]:
         """The arguments of a model like this one whose head is any linear map to this many classes."""
         return {**self.arguments, "classes": classes}
+
+    @property
+    def linear(self) -> bool:
+        """Whether the logits are linear in the features."""
+        return True
 
     @property
     def has_linear_head(self) -> bool:

@@ -92,9 +92,11 @@ def _require(name: str, family: "Family", given: Any) -> None:
 
 
 def model(name: str, given: Any) -> None:
-    """Raise UsageError unless every name, separated by commas, is auto, a rung, a model or a network."""
+    """Raise UsageError unless each name between commas is auto, a rung, a model, a pipeline or a network of timm."""
     if not isinstance(given, str):
-        raise UsageError(f"{name} is {given!r}; expected auto, or names of rungs and networks, joined by commas.")
+        raise UsageError(
+            f"{name} is {given!r}; expected auto, or names of rungs, pipelines and timm networks, joined by commas."
+        )
     from linnaea.learning.model_names import require_models
 
     require_models(given)

@@ -73,5 +73,14 @@ class TorchScorer(Scorer):
         if set(arguments) != {"model"}:
             raise BundleError(f"the arguments of the scorer are {', '.join(arguments)}; expected model.")
         model = build_part(MODELS, arguments["model"])
+        if model.scorer != cls.kind:
+            raise BundleError(f"the scorer is of the kind {cls.kind}, and its model belongs in one of {model.scorer}.")
         fill(model, "scorer", tensors)
         return cls(model)
+
+
+def scorer_of(model: Model) -> TorchScorer:
+    """The scorer of the kind that a model belongs in."""
+    make: Any = SCORERS[model.scorer]
+    scorer: TorchScorer = make(model)
+    return scorer

@@ -25,6 +25,17 @@ def require_score(name: str, *, several: bool = False) -> None:
         )
 
 
+def _require_head(name: str, model: Model) -> None:
+    """Raise UsageError for a score that is made of the weights of a linear head where the model has none."""
+    if name in WORDS or suits(name, several=False, linear=model.linear):
+        return
+    fitting = ", ".join(other for other in FAMILIARITIES if suits(other, several=False, linear=False))
+    raise UsageError(
+        f"the score {name!r} is made of the weights of a linear head, and that of the {model.kind} model is not "
+        f"linear: take auto or one of {fitting}."
+    )
+
+
 @torch.no_grad()
 def fit_familiarity(
     model: Model, features: Floats, targets: Targets, *, fresh: Floats | None = None, name: str = "auto"
@@ -33,9 +44,10 @@ def fit_familiarity(
 
     "auto" is the blend, "none" no score; nor is there one where the features have a single dimension. `targets` are
     class indices (N,) or, of several labels, 0, 1 and NaN (N, K); `fresh` features (M, D) of known images that the
-    model was not trained on. Raises UsageError as `require_score` does.
+    model was not trained on. Raises UsageError as `require_score` does, and for a score that the head is not fit for.
     """
     require_score(name, several=targets.ndim == 2)
+    _require_head(name, model)
     if name == "none" or features.shape[1] < 2:
         return None
     known = Known.of(model, np.asarray(features, dtype=np.float32), targets, fresh)

@@ -97,7 +97,7 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     rows = []
     sides = [_tensors(features, known) for features in (known_features, unknown_features)]
     for name, kind in FAMILIARITIES.items():
-        if not suits(name, several=known.several):
+        if not suits(name, several=known.several, linear=known.linear):
             continue
         score = kind.fit(known)
         scores = [score(*tensors).numpy() for tensors in sides]
@@ -113,7 +113,7 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
 
 def _tensors(features: Floats, known: Known) -> list[torch.Tensor]:
     """Features (N, D) and the logits (N, K) that the head gives for them."""
-    logits = features @ known.weight.T + known.bias
+    logits = known.logits_of(features)
     return [torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in (features, logits)]
 
 

@@ -55,7 +55,12 @@ def require_one_loss(loss: str | None, balance: str | None) -> None:
 
 
 def require_use_of_loss(loss: str | None, steps: Sequence[Step]) -> None:
-    """Raise UsageError where a loss is asked for and no step learns by one."""
+    """Raise UsageError where a loss is asked for and no step learns by one, or one of them has its own."""
+    own = next((step.name for step in steps if not step.rung.losses), None)
+    if loss is not None and own is not None:
+        raise UsageError(
+            f"{own} learns by a loss of its own, and {loss!r} was given as the loss: leave one of them out."
+        )
     if loss is not None and all(step.rung.baseline for step in steps):
         raise UsageError(
             f"{', '.join(step.name for step in steps)} makes no loss small, and {loss!r} was given as the loss: leave "

@@ -12,7 +12,8 @@ class Rung:
     """A registered rung: `fit`, and whether it builds on pretrained weights (None: it has no use for them).
 
     A `baseline` is there to be beaten. `balances` names what balancers can act on here, keys of
-    `linnaea.learning.balance.ACTS`; `usual` the augmentations it trains with unless told otherwise.
+    `linnaea.learning.balance.ACTS`; `usual` the augmentations it trains with unless told otherwise. `losses` says
+    whether it can learn by any loss that is asked for.
 
     In the automatic ladder stand, by their cost, the rungs without use for weights and those that need them or, where
     there are none, those that do without.
@@ -23,6 +24,7 @@ class Rung:
     baseline: bool = False
     balances: tuple[str, ...] = ()
     usual: tuple[str, ...] = ()
+    losses: bool = True
 
 
 RUNGS: Registry[Rung] = Registry(

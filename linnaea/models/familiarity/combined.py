@@ -18,6 +18,7 @@ NEAREST = 0.05
     title="ReAct",
     meaning="The energy that features cut off at a limit would have (Sun et al. 2021).",
     several=True,
+    linear=True,
 )
 class React(Familiarity):
     """The energy of the logits that features cut off at a `limit` would have (Sun et al. 2021).
@@ -53,6 +54,7 @@ class React(Familiarity):
     title="Virtual-logit matching",
     meaning="The part of the features outside their principal space, less the energy (Wang et al. 2022).",
     several=False,
+    linear=True,
 )
 class Vim(Familiarity):
     """The part of the features outside their principal space, as a logit, less the energy (Wang et al. 2022).

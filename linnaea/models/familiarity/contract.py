@@ -15,7 +15,7 @@ class Familiarity(Part, ABC):
 
     The logits are the model's own, before any calibration, which so leaves the scores as they are. What was fitted lies
     in buffers. Only operations that export are used. Its registration says by `several` whether it makes sense where an
-    image may carry several labels.
+    image may carry several labels, and by `linear=True` that it is made of the weights of a linear head.
     """
 
     @abstractmethod
@@ -36,6 +36,10 @@ FAMILIARITIES: Registry[type[Familiarity]] = Registry(
 )
 
 
-def suits(name: str, *, several: bool) -> bool:
-    """Whether a score makes sense for images with one label or, where they may have several, for these."""
-    return not several or bool(FAMILIARITIES.about(name).capabilities.get("several", True))
+def suits(name: str, *, several: bool, linear: bool = True) -> bool:
+    """Whether a score makes sense for images with one label or, where they may have several, for these.
+
+    And, where the head is not `linear`, whether it can do without its weights.
+    """
+    can = FAMILIARITIES.about(name).capabilities
+    return (not several or bool(can.get("several", True))) and (linear or not can.get("linear", False))

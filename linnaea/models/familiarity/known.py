@@ -1,7 +1,8 @@
 """What a familiarity score is fitted to: images of training as a model sees them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from linnaea.models.model import Model
 
 RANK = 64
 ROUNDING = 3e-7  # of a feature: how far another runtime may be off
+AT_ONCE = 1024  # images whose logits are computed together
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +21,9 @@ class Known:
     """Images of training as a model sees them: `features` (N, D), `logits` (N, K) and `targets`.
 
     Targets are class indices (N,) or, of several labels, 0, 1 and NaN (N, K). `weight` (K, D) and `bias` (K,) are those
-    of the model's head. `fresh` are features (M, D) and logits (M, K) of known images that nothing was trained on, or
-    those of training where there are none.
+    of the model's head, or (0, D) and (0,) where it is not linear, and `answer` then gives its logits. `fresh` are
+    features (M, D) and logits (M, K) of known images that nothing was trained on, or those of training where there are
+    none.
     """
 
     features: Floats
@@ -29,14 +32,29 @@ class Known:
     weight: Floats
     bias: Floats
     fresh: tuple[Floats, Floats]
+    answer: Callable[[Floats], Floats] | None = None
 
     @classmethod
     def of(cls, model: Model, features: Floats, targets: Targets, fresh: Floats | None = None) -> "Known":
-        """What a model with a linear head makes of features (N, D), and of `fresh` ones (M, D)."""
-        weight, bias = linear_head(model, features.shape[1])
-        logits = features @ weight.T + bias
+        """What a model makes of features (N, D), and of `fresh` ones (M, D)."""
+        answer: Callable[[Floats], Floats]
+        if model.linear:
+            weight, bias = linear_head(model, features.shape[1])
+            answer = partial(_linear, weight, bias)
+        else:
+            weight, bias = np.zeros((0, features.shape[1])), np.zeros(0)
+            answer = partial(_by_head, model)
         others = features if fresh is None or not len(fresh) else fresh
-        return cls(features, logits, targets, weight, bias, (others, others @ weight.T + bias))
+        return cls(features, answer(features), targets, weight, bias, (others, answer(others)), answer)
+
+    @property
+    def linear(self) -> bool:
+        """Whether the logits are linear in the features."""
+        return len(self.weight) > 0
+
+    def logits_of(self, features: Floats) -> Floats:
+        """The logits (M, K) that the head gives for features (M, D)."""
+        return _linear(self.weight, self.bias, features) if self.answer is None else self.answer(features)
 
     @property
     def several(self) -> bool:
@@ -78,9 +96,21 @@ class Known:
         if rounded:
             noise = np.random.default_rng(0).normal(size=features.shape).astype(np.float32)
             features = features * (1 + ROUNDING * noise)
-        logits = features @ self.weight.T + self.bias if rounded else self.fresh[1]
+        logits = self.logits_of(features) if rounded else self.fresh[1]
         first, second = (torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in (features, logits))
         return first, second
+
+
+def _linear(weight: Floats, bias: Floats, features: Floats) -> Floats:
+    logits: Floats = features @ weight.T + bias
+    return logits
+
+
+@torch.no_grad()
+def _by_head(model: Model, features: Floats) -> Floats:
+    parts = torch.split(torch.from_numpy(np.asarray(features, dtype=np.float32)), AT_ONCE)
+    logits: Floats = torch.cat([model.head(part) for part in parts]).numpy()
+    return logits
 
 
 @torch.no_grad()

@@ -1,0 +1,86 @@
+"""The rung of every classical pipeline: features are computed once, heads fitted to them, and one chosen on val."""
+
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+import torch
+
+from linnaea.arrays import Float32, Targets
+from linnaea.errors import UsageError
+from linnaea.learning.heads import EQUAL
+from linnaea.learning.job import Fitted, Job
+from linnaea.learning.losses.binary_cross_entropy import binary_cross_entropy
+from linnaea.learning.losses.cross_entropy import cross_entropy
+from linnaea.learning.pipeline_names import PipelineName
+from linnaea.learning.rungs.contract import Rung
+from linnaea.learning.temperature import best_factor
+from linnaea.models.classical import ENCODINGS, FEATURES, HEADS, Head, Samples
+from linnaea.models.classical.pipeline import Classical, described
+from linnaea.models.embedding import embed
+from linnaea.models.feature_cache import Embedded, embed_until
+
+VOCABULARY_IMAGES = 1_000  # that an encoding is learnt from, at the most
+WEIGHED = ("draws", "weights", "features", "pictures")
+UNWEIGHED = ("features", "pictures")
+
+
+def rung_of(name: PipelineName, size: int = 32) -> Rung:
+    """The rung that fits a pipeline; raises MissingExtraError where a library that it needs is not installed."""
+    FEATURES[name.feature](size)
+    balances = WEIGHED if HEADS[name.head].weighs else UNWEIGHED
+    return Rung(partial(fit_pipeline, name), pretrained=None, balances=balances, losses=False)
+
+
+def fit_pipeline(name: PipelineName, job: Job) -> Fitted:
+    """The encoding, where there is one, learnt from some training images, then the best of the heads on val."""
+    if job.options.loss is not None:
+        raise UsageError(f"{name.head} learns by a loss of its own, and {job.options.loss!r} was given: leave it out.")
+    model, kind = _described(name, job), HEADS[name.head]
+    train = job.subset(kind.most)
+    val = embed(model, job.val.images)
+    found = embed_until(job.deadline_to_embed, model, train.images, once=False, seed=job.options.seed)
+    samples = _samples(job, found, train.targets[found.rows])
+    words, head, tried = _best(kind.candidates(samples), val, job)
+    notes = [f"{words}, chosen on val." if tried > 1 else f"{words}.", *job.balance.notes]
+    known = len(found.rows)
+    if known < len(job.train):
+        notes.append(f"It was fitted on {known:,} of {len(job.train):,} training images, drawn at random.")
+    whole = found.features if known == len(job.train) else None
+    return Fitted(model.answering_by(head), notes=notes, features=whole, val_features=val)
+
+
+def _described(name: PipelineName, job: Job) -> Classical:
+    """The pipeline as far as its features: without a head."""
+    if name.encoding is None:
+        return Classical(job.classes, job.size, name.feature)
+    dense = FEATURES[name.feature](job.size, dense=True)
+    kind, seed = ENCODINGS[name.encoding], job.options.seed
+    pixels = job.subset(VOCABULARY_IMAGES).images
+    encoding = kind.fit(described(dense, pixels), seed)
+    return Classical(job.classes, job.size, name.feature).encoded_by(encoding.eval())
+
+
+def _samples(job: Job, found: Embedded, targets: Targets) -> Samples:
+    features, targets, weights = job.balance.for_head(found.features, targets, job.options.seed)
+    return Samples(np.asarray(features, dtype=np.float32), targets, job.classes, weights, job.options.seed)
+
+
+@torch.no_grad()
+def _best(candidates: Iterable[tuple[str, Head]], val: Float32, job: Job) -> tuple[str, Head, int]:
+    """The words and the head with the lowest loss on val at its best temperature, and how many were tried.
+
+    Of those as good to a thousandth it is the first, which is the simplest; after the deadline no further one is begun.
+    """
+    loss = binary_cross_entropy if job.task.multilabel else cross_entropy
+    features, weights = torch.from_numpy(val), job.balance.on_val(job.val.targets)
+    tried: list[tuple[float, str, Head]] = []
+    for words, head in candidates:
+        scores = head(features)
+        tried.append((best_factor(loss, scores, job.val.targets, weights=weights)[1], words, head))
+        if time.monotonic() > job.deadline:
+            break
+    lowest = min(value for value, _, _ in tried)
+    _, words, head = next(entry for entry in tried if entry[0] <= lowest + EQUAL)
+    return words, head.eval(), len(tried)

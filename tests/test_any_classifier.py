@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import linnaea as ln
@@ -93,7 +94,7 @@ def test_files_of_predictions_are_compared_too(run, bundle, photos, tmp_path):
 
 
 def test_what_is_no_classifier_is_refused(run, tmp_path):
-    with pytest.raises(ln.LinnaeaError, match="expected the folder of a run"):
+    with pytest.raises(ln.LinnaeaError, match="not a Linnaea folder"):
         ln.compare(run, tmp_path)
 
 
@@ -127,3 +128,22 @@ def test_one_classifier_answers_from_several_threads(run, photos):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda row: fresh.score(images[row : row + 1]).probabilities[0], range(len(images))))
     np.testing.assert_allclose(np.stack(found), expected, atol=1e-6)
+
+
+def test_what_is_computed_leaves_the_device_once_whatever_the_number_of_batches(run, monkeypatch):
+    """Counted where a processor has nowhere else to go; on another device each call would be a copy and a wait."""
+    classifier, moves = ln.load(run), []
+    plain = torch.Tensor.cpu
+
+    def counted(tensor, *arguments, **options):
+        moves.append(tensor.shape)
+        return plain(tensor, *arguments, **options)
+
+    side = classifier.recipe.size
+    images = np.random.default_rng(0).integers(0, 255, (400, side, side, 3), dtype=np.uint8)
+    classifier.score(images[:1])  # what is prepared once is not counted
+    monkeypatch.setattr(torch.Tensor, "cpu", counted)
+    for count in (1, 400):
+        moves.clear()
+        classifier.score(images[:count])
+        assert len(moves) == 4, "raw scores, logits, probabilities and OOD scores, each once"

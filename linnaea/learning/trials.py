@@ -155,7 +155,7 @@ def _drawn(examples: Examples, name: str, classes: int, generator: torch.Generat
 
 
 def _confusions(truth: Integers, answers: Integers, right: npt.NDArray[np.bool_]) -> tuple[Confusion, ...]:
-    """What images that were labelled correctly as they are (N,) are taken for now."""
+    """What images (N,) are taken for after the change, of those labelled correctly before it."""
     totals = np.bincount(truth[right])
     kept = np.bincount(truth[right & (answers == truth)], minlength=len(totals))
     wrong = right & (answers != truth)

@@ -174,13 +174,16 @@ def test_a_table_keeps_splits_groups_and_more(tmp_path):
 
 
 def test_rows_that_cannot_be_used_are_listed(tmp_path):
-    touch(tmp_path, "1.png", "2.png", "3.png")
-    rows = ["1.png,a", "2.png,b", "gone.png,a", "1.png,b", "3.png,", "3.png,  ", ",a", "../1.png,a", "/etc/x.png,a"]
+    touch(tmp_path, "1.png", "2.png", "3.png", "4.png")
+    rows = ["1.png,a", "2.png,b", "gone.png,a", "1.png,a", "4.png,a", "4.png,b", "3.png,"]
+    rows += ["3.png,  ", ",a", "../1.png,a", "/etc/x.png,a"]
     dataset = read(write_csv(tmp_path, "\n".join(["path,label", *rows])))
     assert dataset.ids == ["1.png", "2.png"]
     assert [entry.reason for entry in dataset.excluded] == [
         "file not found",
         "named twice in the table",
+        "named twice in the table, with different labels",
+        "named twice in the table, with different labels",
         "no label given",
         "named twice in the table",
         "no path given",

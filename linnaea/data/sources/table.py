@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from linnaea.arrays import Flags, Integers
 from linnaea.data.sources.assembling import assemble
 from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.label_columns import Labels, read_labels
@@ -28,6 +29,7 @@ from linnaea.runtime.containers.names import leads_outside
 logger = logging.getLogger("linnaea")
 USUAL_NAMES = tuple(f"{stem}{ending}" for stem in ("manifest", "labels", "metadata") for ending in ENDINGS)
 PLAIN = ("split", "group", "time")
+DISAGREEING = "named twice in the table, with different labels"
 Texts = npt.NDArray[np.object_]
 
 
@@ -139,12 +141,12 @@ def _remembered(records: pa.Table, labels: Labels, row: int) -> tuple[str | None
 
 def _reasons(tree: Tree, below: str, names: Texts, labels: Labels, given: list[str] | None) -> Texts:
     """Why each row is left out, "" where it is not; `given` are the reasons that the table has itself."""
-    first = np.zeros(len(names), dtype=bool)
-    first[np.unique(pa.array(names, pa.string()).dictionary_encode().indices.to_numpy(), return_index=True)[1]] = True
+    images, first = _firsts(names)
     told = np.array(given if given else [""] * len(names), dtype=object)
     causes = {
         "no path given": names == "",
         "path leads outside the table's folder": np.array([leads_outside(name) for name in names], dtype=bool),
+        DISAGREEING: _disagreeing(images, first, labels),
         "named twice in the table": ~first,
         "no label given": ~labels.given,
     }
@@ -153,6 +155,25 @@ def _reasons(tree: Tree, below: str, names: Texts, labels: Labels, given: list[s
     there = tree.have([under(below, name) for name in names[rest]])
     reasons[rest[~np.array(there, dtype=bool)]] = "file not found"
     return reasons
+
+
+def _firsts(names: Texts) -> tuple[Integers, Flags]:
+    """A number per row (N,), equal for rows of one image, and whether it is the image's first row."""
+    images = pa.array(names, pa.string()).dictionary_encode().indices.to_numpy()
+    first = np.zeros(len(names), dtype=bool)
+    first[np.unique(images, return_index=True)[1]] = True
+    return images.astype(np.int64), first
+
+
+def _disagreeing(images: Integers, first: Flags, labels: Labels) -> Flags:
+    """The rows (N,) of images to which further rows give another label: which of them is right, nobody knows."""
+    places, given = {int(images[row]): row for row in np.flatnonzero(first)}, labels.columns["label"]
+    told = {
+        int(images[row])
+        for row in np.flatnonzero(~first & labels.given)
+        if labels.given[places[int(images[row])]] and given[row] != given[places[int(images[row])]]
+    }
+    return np.isin(images, list(told))
 
 
 def _metadata(records: pa.Table, without: Sequence[str], where: str) -> dict[str, Any]:

@@ -256,6 +256,7 @@ def train(
     datasheet: str | Path | None = None,
     model: str = 'auto',
     weights: str | Path = 'auto',
+    model_args: Mapping[str, Any] | Sequence[str] = (),
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,

@@ -41,7 +41,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     D is a square number, grey strips one pixel high where it is not. Values of uint8 are brightness as it is; of any
     other type, the lowest and the highest value seen in `fit` become black and white.
 
-    `model` is the name of a rung or of a timm network; `weights` is "none", "auto" or a safetensors file; `img_size`
+    `model` is the name of a rung or a network; `weights` is "none", "auto" or a safetensors file; `img_size`
     is in pixels (None: what the weights or the images suggest, 16 to 128); `epochs` is for networks (None: the rung
     knows). The share `validation_fraction` of each class is not trained on: it chooses and calibrates. A number as
     `random_state` repeats a fit exactly, for networks on the same machine, whose clock decides once on their execution

@@ -65,7 +65,6 @@ def test_the_table_marks_what_is_taken(doctor):
         ({"network": "resnet5O"}, "Did you mean 'resnet50'"),
         ({"img_size": 0}, "img_size is 0; expected 8 to 2048 pixels"),
         ({"batch_size": 0}, "batch_size is 0; expected a whole number above 0"),
-        ({"network": "vit_tiny_patch16_224", "img_size": 8}, "does not accept images of 8 pixels"),
         ({"device": "gpu"}, "expected one of auto, cpu"),
     ],
 )

@@ -54,6 +54,15 @@ def parameter_of(keyword: Keyword) -> click.Parameter:
     checked, shown = _checked(keyword, flags[0]), keyword.default is not None and kind is not bool
     if kind is bool:
         return click.Option([keyword.name, *flags], is_flag=True, default=keyword.default, help=option.help)
+    if option.repeated:
+        return click.Option(
+            [keyword.name, *flags],
+            type=Value(kind, keyword),
+            multiple=True,
+            metavar=option.metavar,
+            help=option.help,
+            callback=checked,
+        )
     return click.Option(
         [keyword.name, *flags],
         type=Value(kind, keyword),

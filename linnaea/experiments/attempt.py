@@ -160,7 +160,14 @@ def attempt(
     if known is not None:
         return known
     started = time.perf_counter()
-    own = replace(job, weights=step.weights, network=step.network, checkpoints=folder, on_epoch=tell)
+    own = replace(
+        job,
+        weights=step.weights,
+        network=step.network,
+        arguments=step.arguments,
+        checkpoints=folder,
+        on_epoch=tell,
+    )
     try:
         fitted = step.rung.fit(own)
     except FAILURES as error:

@@ -7,14 +7,13 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
 
-from linnaea.errors import UsageError
 from linnaea.learning.balance import Balance
 from linnaea.learning.examples import Examples
 from linnaea.learning.losses import criterion_for
 from linnaea.learning.objectives.supervised import Supervised
 from linnaea.learning.planning import Wanted, measure_training
 from linnaea.models.embedding import measure_embedding
-from linnaea.models.network import Network, require_network
+from linnaea.models.network import Network
 from linnaea.runtime.arguments import require_count, require_picture_size
 from linnaea.runtime.plan import WORTH_MEASURING, Plan, pick_device
 from linnaea.runtime.plan.agreement import TOLERANCES
@@ -28,7 +27,7 @@ TITLES = {"embed": "Embedding", "train": "Training"}
 
 
 def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, device: str = "auto") -> dict[str, Plan]:
-    """Measure, whatever is remembered, how the named timm network embeds and trains fastest here; by purpose.
+    """Measure, whatever is remembered, how the named network embeds and trains fastest here; by purpose.
 
     It has random weights, and is shown smooth random images of `img_size` pixels; it is trained in batches of
     `batch_size`. What was measured is remembered. Raises UsageError for an unknown network
@@ -54,14 +53,8 @@ def measure_plans(network: str, *, img_size: int = 224, batch_size: int = 32, de
 
 def _network(name: str, size: int) -> Network:
     """With random weights, the same every time; raises UsageError where it does not take images of this size."""
-    require_network(name)
     torch.manual_seed(0)
-    try:
-        return Network(name, CLASSES, size)
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        raise UsageError(
-            f"{name} does not accept images of {size} pixels ({error}): choose another --img-size."
-        ) from None
+    return Network.fitting(name, CLASSES, size)
 
 
 def pictures(count: int, size: int) -> npt.NDArray[np.uint8]:

@@ -46,6 +46,7 @@ from linnaea.learning.rungs import (
     steps_for,
 )
 from linnaea.options import Decision, Learning, Machine, Preparation
+from linnaea.options.words import pairs_in
 from linnaea.run import Run, now
 from linnaea.runtime.clock import command_started
 from linnaea.runtime.duration import parse_duration
@@ -102,7 +103,7 @@ def settle(
     _require_fitting(dataset, decision)
     require_one_loss(learning.loss, learning.balance)
     require_loss(learning.loss, dataset.task)
-    steps, notes = steps_for(learning.model, learning.weights)
+    steps, notes = steps_for(learning.model, learning.weights, pairs_in(learning.model_args))
     require_use_of_loss(learning.loss, steps)
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
     size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,8 +63,8 @@ class Options:
 class Job:
     """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
 
-    `names` are those of the classes, where they are known, `tree` is the taxonomy they lie in, where there is one,
-    `afterwards` the number of images that whoever judges and
+    `arguments` are those that were asked for of the `network`. `names` are those of the classes, where they are known,
+    `tree` is the taxonomy they lie in, where there is one, `afterwards` the number of images that whoever judges and
     keeps the model will embed with it before the command ends. For as long as the ladder is climbed, `features`
     remembers what frozen backbones made of the images, `heads` the best ones on these, with remarks, and `trials` what
     was seen of augmentations.
@@ -77,6 +77,7 @@ class Job:
     options: Options
     weights: Weights | None = None
     network: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     deadline: float = math.inf
     afterwards: int = 0
     checkpoints: Path | None = None

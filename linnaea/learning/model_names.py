@@ -1,5 +1,6 @@
 """What the names given as `--model` stand for, told without importing torch: nothing is learnt to refuse a name."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
@@ -11,7 +12,8 @@ from linnaea.learning.pipeline_names import FORM, half_of_one, is_pipeline, pipe
 from linnaea.registry.index import family_in
 
 AUTO = "auto"
-ENTRY, DEFINED = b"@register_model\n", b"def "  # before each function that makes a network
+LIBRARIES = ("timm", "torchvision")
+ENTRY, DEFINED = re.compile(rb"^@register_model(?:\(\))?$", re.MULTILINE), b"\ndef "  # of functions that make networks
 
 
 def names_in(model: str) -> list[str]:
@@ -30,51 +32,61 @@ def require_models(model: str) -> None:
 
 
 def kind_of(name: str) -> Literal["rung", "model", "network", "pipeline"]:
-    """What a name stands for: a rung, a registered model to be trained from scratch, a network of timm, or a pipeline.
+    """What a name stands for: a rung, a registered model that can be trained from scratch, a classical pipeline, or a
+    network of timm or torchvision.
 
     Raises UsageError for a name that is none of them, with the nearest one that is.
     """
-    if name in _rungs():
+    if name in rungs():
         return "rung"
-    if name in _trainable():
+    if name in trainable():
         return "model"
     if is_pipeline(name):
         pipeline_of(name)
         return "pipeline"
-    if _may_be_timms(name):
+    if _may_be_timms(name) or name in networks_of("torchvision"):
         return "network"
-    own = [AUTO, *_rungs(), *_trainable()]
-    hint = half_of_one(name) or suggest(name, [*own, *_networks_of_timm(name[:1])])
-    raise UsageError(f"unknown model {name!r}: expected {', '.join(own)}, {FORM}, or the name of a timm network.{hint}")
+    own = [AUTO, *rungs(), *trainable()]
+    alike = (one for library in LIBRARIES for one in networks_of(library) if one.startswith(name[:1]))
+    hint = half_of_one(name) or suggest(name, [*own, *alike])
+    raise UsageError(
+        f"unknown model {name!r}: expected {', '.join(own)}, {FORM}, or the name of a network of timm or torchvision."
+        f"{hint}"
+    )
 
 
-def _rungs() -> Sequence[str]:
+def rungs() -> Sequence[str]:
+    """The names of the rungs."""
     return list(family_in("rung", "linnaea.learning.rungs").known)
 
 
-def _trainable() -> Sequence[str]:
+def trainable() -> Sequence[str]:
+    """The names of registered models that can be trained from scratch."""
     models = family_in("model", "linnaea.models").known
     return [name for name, told in models.items() if told.capabilities.get("from_scratch")]
+
+
+@cache
+def networks_of(library: str) -> tuple[str, ...]:
+    """The names of the functions that make the networks of timm or torchvision, told from the text of its files."""
+    return tuple(sorted({name for source in _sources_of(library) for name in _made_in(source)}))
+
+
+def _made_in(source: bytes) -> Iterator[str]:
+    for made in ENTRY.split(source)[1:]:
+        start = made.index(DEFINED) + len(DEFINED)
+        yield made[start : made.index(b"(", start)].decode()
 
 
 def _may_be_timms(name: str) -> bool:
     """Whether the name, without a pretraining tag such as `.a1_in1k`, is a word of timm's files: it names functions."""
     stem = name.split(".")[0]
     word, made = stem.encode(), [form.encode() for form in (f"def {stem}(", f"'{stem}'", f'"{stem}"')]
-    return any(form in source for source in _sources_of_timm() if word in source for form in made)
-
-
-def _networks_of_timm(initial: str) -> Iterator[str]:
-    """The names of the functions that make timm's networks, as far as they begin with this letter."""
-    for source in _sources_of_timm():
-        for made in source.split(ENTRY)[1:]:
-            start = made.index(DEFINED) + len(DEFINED)
-            if made.startswith(initial.encode(), start):
-                yield made[start : made.index(b"(", start)].decode()
+    return any(form in source for source in _sources_of("timm") if word in source for form in made)
 
 
 @cache
-def _sources_of_timm() -> tuple[bytes, ...]:
-    spec = PathFinder.find_spec("timm")
+def _sources_of(library: str) -> tuple[bytes, ...]:
+    spec = PathFinder.find_spec(library)
     folders = spec.submodule_search_locations if spec is not None else None
     return tuple(file.read_bytes() for file in Path(folders[0], "models").glob("*.py")) if folders else ()

@@ -1,25 +1,32 @@
-"""Any timm network as a body with a linear head."""
+"""Any network of timm or torchvision as a body with a linear head."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from linnaea.errors import UsageError, suggest
+from linnaea.errors import UsageError
+from linnaea.models.bodies import create_body, require_network, standard
 from linnaea.models.model import MODELS, Model
 
 LARGEST_SPREAD = 255.0
-REFUSED = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "num_classes"}
 IDENTITY = 1e-3  # statistics this near to 0 and 1 are those of a layer that was folded away
+CELLS = 2  # of the last map, along a side, at the least: of a single one, only what repeats everywhere can be seen
+MORE_CELLS = 2  # that are tried where a network does not work with these
+ON_ODD_SIZES = (RuntimeError, AssertionError, TypeError, ValueError, IndexError, ZeroDivisionError)
 
 
-@MODELS.register("network", title="Network of timm", meaning="Any body that timm knows, with a linear head.")
+@MODELS.register(
+    "network", title="Network of timm or torchvision", meaning="Any body that they know, with a linear head."
+)
 class Network(Model):
-    """A timm body, pooled to features, and a linear classifier; `mean` and `std` normalise per channel.
+    """A body, pooled to features, and a linear classifier; `mean` and `std` normalise per channel.
 
-    `arguments_of_body` goes to `timm.create_model` (`{"pad_type": "same"}`); `size` is the side of the images.
+    `arguments_of_body` goes to the library that makes it (`{"pad_type": "same"}`); `size` is the side of the images,
+    `seen` that to which they are enlarged within the network (None: they are not).
     """
 
     kind = "network"
@@ -34,16 +41,61 @@ class Network(Model):
         mean: Sequence[float] = (0.5, 0.5, 0.5),
         std: Sequence[float] = (0.5, 0.5, 0.5),
         arguments_of_body: Mapping[str, Any] | None = None,
+        seen: int | None = None,
     ) -> None:
         if not all(0 < value <= LARGEST_SPREAD for value in std):
             raise UsageError(f"std is {list(std)}; expected numbers above 0, in terms of pixels from 0 to 1.")
-        extra = dict(arguments_of_body or {})
-        super().__init__(name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra)
-        self.body = create_body(name, size, extra)
+        extra, enlarged = dict(arguments_of_body or {}), {} if seen is None else {"seen": seen}
+        super().__init__(
+            name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra, **enlarged
+        )
+        self.side = seen or size
+        self.pixels_per_batch = max(1, Model.pixels_per_batch * size**2 // self.side**2)
+        self.body = create_body(name, self.side, extra)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
-        self.classifier = nn.Linear(_feature_length(self.body, size), classes)
+        self.classifier = nn.Linear(_feature_length(self.body, self.side), classes)
         self._kept: list[nn.Module] = []
+
+    @classmethod
+    def fitting(
+        cls,
+        name: str,
+        classes: int,
+        size: int,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+        arguments_of_body: Mapping[str, Any] | None = None,
+        trained_on: int | None = None,
+    ) -> "Network":
+        """One that sees something in images of this size: they are enlarged within it where its stride is too large.
+
+        `trained_on` is the side of the images that weights were made with, which is never too small. Raises UsageError
+        where it does not work with these images at all.
+        """
+        require_network(name)
+        told = ""
+        for side in _sides(name, size, trained_on or standard(name).size):
+            try:
+                return cls(name, classes, size, mean, std, arguments_of_body, None if side == size else side)
+            except UsageError:
+                raise
+            except ON_ODD_SIZES as error:
+                told = told or str(error)
+        raise UsageError(
+            f"{name} does not accept images of {size} pixels, nor enlarged ones ({told}): choose another --img-size, "
+            f"such as {standard(name).size}."
+        )
+
+    def remarks(self) -> list[str]:
+        """What should be known of how it sees images of this size."""
+        size = self.arguments["size"]
+        if self.side == size:
+            return []
+        return [
+            f"Images of {size} pixels are enlarged to {self.side} within the network: {self.arguments['name']} makes "
+            f"one cell of {standard(self.arguments['name']).stride} pixels, which leaves too little of smaller images."
+        ]
 
     def keep_statistics(self) -> str:
         """Let batch normalisation in the body answer in training as it does now; says so, or "" where there is none.
@@ -70,6 +122,8 @@ class Network(Model):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pooled features of the body, shape (N, D)."""
+        if self.side != self.arguments["size"]:
+            pixels = functional.interpolate(pixels, size=(self.side, self.side), mode="bilinear", align_corners=False)
         pooled: Tensor = self.body((pixels - self.mean) / self.std)
         return pooled
 
@@ -79,50 +133,25 @@ class Network(Model):
         return logits
 
 
+def _sides(name: str, size: int, usual: int) -> Iterator[int]:
+    """Sides to show the network images of this size at, the best first: their own, unless that is too small for it."""
+    stride = standard(name).stride
+    first = max(size, min(CELLS * stride, usual))
+    yield first
+    yield from ((first // stride + more) * stride for more in range(1, MORE_CELLS + 1))
+    if usual > first:
+        yield usual
+
+
 def _is_identity(norm: nn.Module) -> bool:
     """Whether the statistics of a normalisation say that nothing is left to normalise."""
     mean, variance = (norm.get_buffer(name) for name in ("running_mean", "running_var"))
     return bool((mean.abs() < IDENTITY).all() and ((variance - 1).abs() < IDENTITY).all())
 
 
-def known_network(name: str) -> bool:
-    """Whether timm has a network of this name (a pretraining tag such as `.a1_in1k` may follow)."""
-    import timm
-
-    return bool(timm.is_model(name.split(".")[0]))
-
-
-def require_network(name: str) -> None:
-    """Raise UsageError with a suggestion unless timm knows the network."""
-    import timm
-
-    if not known_network(name):
-        hint = suggest(name, timm.list_models())
-        raise UsageError(f"unknown model {name!r}: expected the name of a timm network.{hint}")
-
-
-def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
-    """A timm network without its classifier; networks that fix their image size are told it.
-
-    Raises UsageError for an unknown name and for an argument that would read files or change the classifier.
-    """
-    import timm
-
-    require_network(name)
-    refused = sorted(set(extra) & REFUSED)
-    if refused:
-        raise UsageError(f"the arguments {', '.join(refused)} of {name} must not come from a file: remove them.")
-    body: nn.Module
-    try:
-        body = timm.create_model(name, pretrained=False, num_classes=0, **{"img_size": size, **extra})
-    except TypeError:  # it takes images of any size
-        body = timm.create_model(name, pretrained=False, num_classes=0, **extra)
-    return body
-
-
-def _feature_length(body: nn.Module, size: int) -> int:
+def _feature_length(body: nn.Module, side: int) -> int:
     training = body.training
     with torch.no_grad():
-        length = int(body.eval()(torch.zeros(1, 3, size, size)).shape[-1])
+        length = int(body.eval()(torch.zeros(1, 3, side, side)).shape[-1])
     body.train(training)
     return length

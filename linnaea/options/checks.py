@@ -92,10 +92,10 @@ def _require(name: str, family: "Family", given: Any) -> None:
 
 
 def model(name: str, given: Any) -> None:
-    """Raise UsageError unless each name between commas is auto, a rung, a model, a pipeline or a network of timm."""
+    """Raise UsageError unless each name between commas is auto, a rung, a model, a pipeline or a network."""
     if not isinstance(given, str):
         raise UsageError(
-            f"{name} is {given!r}; expected auto, or names of rungs, pipelines and timm networks, joined by commas."
+            f"{name} is {given!r}; expected auto, or names of rungs, pipelines and networks, joined by commas."
         )
     from linnaea.learning.model_names import require_models
 

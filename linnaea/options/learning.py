@@ -1,13 +1,13 @@
 """What learns, from which weights, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
-from linnaea.options.words import names_in, unless_none
+from linnaea.options.words import names_in, pairs_in, unless_none
 from linnaea.runtime.arguments import require_count, require_positive
 
 
@@ -15,10 +15,11 @@ from linnaea.runtime.arguments import require_count, require_positive
 class Learning(Options):
     """What learns, and how.
 
-    `model` is "auto" for the ladder of rungs, or names of rungs, models, pipelines and timm networks joined by commas;
-    `weights` "auto", "none" or a safetensors file. `epochs`, `batch_size` and `learning_rate` None depend on the data
-    and the network. `augment` names augmentations (None: chosen by evidence), `balance` what keeps rare classes from
-    being neglected (None: nothing), `loss` what is minimised (None: the usual loss of the task).
+    `model` is "auto" for the ladder of rungs, or names of rungs, registered models, classical pipelines and networks of
+    timm or torchvision joined by commas; `weights` "auto", "none" or a file; `model_args` are arguments of the named
+    networks, by name. `epochs`, `batch_size` and `learning_rate` None depend on the data and the network. `augment`
+    names augmentations (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None:
+    nothing), `loss` what is minimised (None: the usual loss of the task).
     """
 
     title = "Learning"
@@ -26,13 +27,23 @@ class Learning(Options):
     model: Annotated[
         str,
         Option(
-            "auto (the whole ladder), or names of rungs, models, pipelines (hog+svm) and timm networks, by commas.",
+            "auto (the whole ladder), or names of rungs, models, pipelines (hog+svm) and networks, by commas.",
             checks.model,
         ),
     ] = "auto"
     weights: Annotated[
-        str | Path, Option("Pretrained weights: auto (cached or downloaded), none, or a safetensors file.")
+        str | Path, Option("Pretrained weights: auto (cached or downloaded), none, or a file of safetensors.")
     ] = "auto"
+    model_args: Annotated[
+        Mapping[str, Any] | Sequence[str],
+        Option(
+            "Argument of the network, such as drop_rate=0.1; may be given several times. Default: none.",
+            lambda _, given: pairs_in(given),
+            flags=("--model-arg",),
+            repeated=True,
+            metavar="KEY=VALUE",
+        ),
+    ] = ()
     epochs: Annotated[
         int | None,
         Option("Most passes over the training images. Default: depends on their number.", require_count),

@@ -12,7 +12,7 @@ class Option:
 
     `help` is a sentence for people. `check` is called with the name and a value that is given. `flags` are how it is
     written on the command line, where that is not its name. `read` makes a value of the words given there. `many` says
-    that several words may be given, `metavar` what stands for them.
+    that several words may be given, `repeated` that its flag may be, `metavar` what stands for them.
     """
 
     def __init__(
@@ -23,10 +23,12 @@ class Option:
         flags: tuple[str, ...] = (),
         read: Callable[[str], Any] | None = None,
         many: bool = False,
+        repeated: bool = False,
         metavar: str | None = None,
     ) -> None:
         self.help, self.check, self.flags = help, check, flags
         self.read, self.many, self.metavar = read, many, metavar
+        self.repeated = repeated
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # what is not made need not be waited for at every start

@@ -1,6 +1,7 @@
 """What the words mean that are given on the command line or in a recipe."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from linnaea.errors import UsageError
 
@@ -12,6 +13,21 @@ def names_in(text: str | Sequence[str]) -> list[str]:
     if not isinstance(text, str):
         return list(text)
     return [] if text == "none" else [name.strip() for name in text.split(",")]
+
+
+def pairs_in(given: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+    """The values by their keys in ["key=value", ...]; raises UsageError for words of another form, and a key twice."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    found: dict[str, Any] = {}
+    for word in [given] if isinstance(given, str) else given:
+        key, separator, value = str(word).partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"{word!r} is no argument of a model: expected key=value, such as drop_rate=0.1.")
+        if key.strip() in found:
+            raise UsageError(f"the argument {key.strip()} of the model is given twice.")
+        found[key.strip()] = value.strip()
+    return found
 
 
 def unless_none(text: str) -> str | None:

@@ -45,7 +45,8 @@ def tell(answer: Callable[[], Diagnosis], given: Mapping[str, Any], *, as_json: 
 def doctor(
     *,
     network: Annotated[
-        str | None, Option("timm network to time in each number format and memory layout. Default: none.")
+        str | None,
+        Option("Network of timm or torchvision to time in each number format and memory layout. Default: none."),
     ] = None,
     preparation: Annotated[Preparation, Only("img_size")] = Preparation(img_size=224),
     learning: Annotated[Learning, Only("batch_size")] = Learning(batch_size=32),

@@ -36,6 +36,8 @@ ARGUMENTS = {
     "majority": {"classes": 3},
     "hog": {"classes": 3, "size": SIZE},
     "compact": {"classes": 3, "size": SIZE, "widths": [8, 16, 32]},
+    "lenet5": {"classes": 3, "size": SIZE},
+    "textbook_cnn": {"classes": 3, "size": SIZE, "dense": 32, "dropout": 0.5},
     "network": {"name": "mobilenetv3_small_050", "classes": 3, "size": SIZE, "mean": [0.4, 0.5, 0.6]},
 }
 THRESHOLDS = ("set_threshold", "confidence_threshold", "ood_threshold")

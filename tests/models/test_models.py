@@ -21,9 +21,11 @@ ARGUMENTS = {
     "majority": {"classes": CLASSES},
     "hog": {"classes": CLASSES, "size": SIZE},
     "compact": {"classes": CLASSES, "size": SIZE, "widths": [8, 16, 24]},
+    "lenet5": {"classes": CLASSES, "size": SIZE},
+    "textbook_cnn": {"classes": CLASSES, "size": SIZE, "dense": 32, "dropout": 0.5},
     "network": {"name": "test_resnet", "classes": CLASSES, "size": SIZE, "mean": [0.4, 0.5, 0.6]},
 }
-LENGTHS = {"majority": 1, "hog": 1764 + 192, "compact": 24}
+LENGTHS = {"majority": 1, "hog": 1764 + 192, "compact": 24, "lenet5": 84, "textbook_cnn": 32}
 
 
 @pytest.fixture(params=[name for name in MODELS if MODELS[name].scorer == "torch"])  # others: test_classical.py
@@ -144,11 +146,11 @@ def test_it_knows_where_it_lies_and_how_large_it_is(model):
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [8, 9, 20, 100, 224])
-@pytest.mark.parametrize("name", ["hog", "compact"])
+@pytest.mark.parametrize("name", ["hog", "compact", "lenet5", "textbook_cnn"])
 def test_own_models_take_pictures_of_any_size(name, size):
     model = build(name, {"classes": 2, "size": size}).eval()
     features = model.features(torch.rand(2, 3, size, size))
-    assert features.shape == (2, 1956 if name == "hog" else 192)
+    assert features.shape == (2, {"hog": 1956, "compact": 192, "lenet5": 84, "textbook_cnn": 128}[name])
     assert torch.isfinite(model.head(features)).all()
 
 

@@ -30,7 +30,12 @@ def fit_frozen(job: Job) -> Fitted:
         job.heads[key] = _head(job, known)
     best, remarks = job.heads[key]
     install(best, model.classifier)
-    notes = [f"The head's strength C = {best.strength:.3g} was chosen on val.", *remarks, *balance.notes]
+    notes = [
+        f"The head's strength C = {best.strength:.3g} was chosen on val.",
+        *model.remarks(),
+        *remarks,
+        *balance.notes,
+    ]
     notes += known.plan.notes
     if len(known.train) < len(job.train):
         notes.append(f"It was fitted on {len(known.train)} of {len(job.train)} training images, drawn at random.")

@@ -67,7 +67,8 @@ def fit_scratch(job: Job) -> Fitted:
     if isinstance(model, Compact) and "flip" in augmentations:
         notes = [*notes, _both_sides(model, job, trained.loss)]
     warnings = [] if trained.kept else [NOT_BETTER]
-    notes = [*notes, *job.balance.notes, *plan.notes]
+    seen = model.remarks() if isinstance(model, Network) else []
+    notes = [*notes, *seen, *job.balance.notes, *plan.notes]
     return Fitted(model, trained.history, notes, plan.to_json(), warnings=warnings)
 
 
@@ -107,12 +108,12 @@ def _epochs(job: Job) -> int:
 
 
 def _network(job: Job) -> Model:
-    """The network of this name, a registered model or one of timm's; none is named: the compact one."""
+    """The network of this name, a registered model or one of timm or torchvision; none is named: the compact one."""
     name = job.network or COMPACT
     if name not in MODELS:
-        return Network(name, job.classes, job.size)
+        return Network.fitting(name, job.classes, job.size, arguments_of_body=job.arguments)
     build: Any = MODELS[name]
-    model: Model = build(classes=job.classes, size=job.size)
+    model: Model = build(classes=job.classes, size=job.size, **job.arguments)
     if isinstance(model, Compact):
         pictures = torch.from_numpy(job.subset(WHITENING_IMAGES).images).permute(0, 3, 1, 2)
         model.whiten(pictures.float() / 255)

@@ -9,6 +9,7 @@ from linnaea.evidence.comparison import Comparison
 from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.discovery import Discovery
+from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
 from linnaea.registry.overview import Listing
 from linnaea.verbs.doctor import Diagnosis
@@ -48,6 +49,7 @@ __all__ = [
     "export",
     "folds",
     "grow",
+    "list_models",
     "load",
     "methods",
     "predict",
@@ -186,6 +188,14 @@ def grow(
     out: str | Path | None = None,
 ) -> Classifier:
     """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`."""
+
+def list_models(
+    pattern: str | None = None,
+    *,
+    names: bool = False,
+    folder: str | Path | None = None,
+) -> NetworkList:
+    """The rungs, registered models and networks of timm and torchvision whose names match a pattern."""
 
 def methods(
     family: str | None = None,

@@ -21,7 +21,7 @@ VERBS = (
     *("train", "audit", "preview", "split", "convert", "diff", "datasheet"),
     *("evaluate", "predict", "compare", "discover", "grow", "export", "report"),
 )
-COMMANDS = (*VERBS, "methods", "cache", "doctor", "demo")
+COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
 FLAG_NAMES = {"learning_rate": "lr"}
 ONLY_ON_THE_COMMAND_LINE = {
     "audit": {"as_json", "strict", "fix_list", "report_file", "guard_formulas"},

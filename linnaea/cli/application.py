@@ -18,7 +18,7 @@ class Application(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs that are commands, in their order."""
-        return [name.replace("_", "-") for name in VERBS if VERBS.about(name).capabilities.get("command", True)]
+        return list(_commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name; None where there is none."""
@@ -27,8 +27,9 @@ class Application(click.Group):
         try:
             told = VERBS.about(name)
         except UsageError:
-            return None
-        return VerbCommand(cmd_name, VERBS[name], told.meaning) if told.capabilities.get("command", True) else None
+            name = _commands().get(cmd_name, "")
+            return VerbCommand(cmd_name, VERBS[name], VERBS.about(name).meaning) if name else None
+        return VerbCommand(cmd_name, VERBS[name], told.meaning) if _command_of(name) == cmd_name else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -42,8 +43,18 @@ class Application(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what each verb does, without importing any."""
         with formatter.section("Commands"):
-            names = self.list_commands(ctx)
-            formatter.write_dl([(name, VERBS.about(name.replace("-", "_")).meaning) for name in names])
+            formatter.write_dl([(command, VERBS.about(name).meaning) for command, name in _commands().items()])
+
+
+def _commands() -> dict[str, str]:
+    """The names of verbs by those of their commands, in their order."""
+    return {command: name for name in VERBS if (command := _command_of(name))}
+
+
+def _command_of(name: str) -> str:
+    """What the command of a verb is called; empty where it has none."""
+    given = VERBS.about(name).capabilities.get("command", True)
+    return given if isinstance(given, str) else name.replace("_", "-") if given else ""
 
 
 def _import_own(name: str) -> None:

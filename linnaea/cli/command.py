@@ -52,8 +52,16 @@ class VerbCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the arguments, then the options of the verb, then those of each group under its title."""
         parameters = {parameter.name: parameter for parameter in self.get_params(ctx)}
-        positional = [(parameters[one.name].make_metavar(ctx), one.option.help) for one in self.own if one.required]
-        _section(formatter, "Arguments", [(str(name), f"{meaning}  [required]") for name, meaning in positional])
+        positional = [
+            (parameters[one.name].make_metavar(ctx), one.option.help, one.required)
+            for one in self.own
+            if one.required or one.option.plain
+        ]
+        _section(
+            formatter,
+            "Arguments",
+            [(str(name), f"{meaning}  [required]" if needed else meaning) for name, meaning, needed in positional],
+        )
         titles = {name: group.title for name, group in groups_of(self.verb).items()}
         grouped = {one.name: one.group for one in self.own if one.group is not None}
         plain = [one for name, one in parameters.items() if name not in grouped and isinstance(one, click.Option)]

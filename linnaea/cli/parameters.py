@@ -41,12 +41,13 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
 def parameter_of(keyword: Keyword) -> click.Parameter:
     """The argument or option of a command for an argument of its verb."""
     option, kind = keyword.option, _kind(keyword.type)
-    if keyword.required:
+    if keyword.required or option.plain:
         return click.Argument(
             [keyword.name],
             type=Value(kind, keyword),
             nargs=-1 if option.many else 1,
-            required=True,
+            required=keyword.required,
+            default=None if keyword.required else keyword.default,
             metavar=option.metavar,
             callback=_checked(keyword, keyword.name),
         )

@@ -12,7 +12,8 @@ class Option:
 
     `help` is a sentence for people. `check` is called with the name and a value that is given. `flags` are how it is
     written on the command line, where that is not its name. `read` makes a value of the words given there. `many` says
-    that several words may be given, `repeated` that its flag may be, `metavar` what stands for them.
+    that several words may be given, `repeated` that its flag may be, `plain` that it has no flag
+    though it may be left out; `metavar` is what stands for it.
     """
 
     def __init__(
@@ -24,11 +25,12 @@ class Option:
         read: Callable[[str], Any] | None = None,
         many: bool = False,
         repeated: bool = False,
+        plain: bool = False,
         metavar: str | None = None,
     ) -> None:
         self.help, self.check, self.flags = help, check, flags
         self.read, self.many, self.metavar = read, many, metavar
-        self.repeated = repeated
+        self.repeated, self.plain = repeated, plain
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # what is not made need not be waited for at every start

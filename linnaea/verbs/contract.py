@@ -7,7 +7,8 @@ A verb takes what it is about as positional arguments, some keywords of its own,
     def audit(data: Labelled, *, machine: Annotated[Machine, Only("seed")] = Machine()) -> "Audit": ...
 
 Each argument that is no group is `Annotated[type, Option(...)]`. A module with a verb imports what is heavy in the body
-of the verb: it is imported when a command line is checked. `command=False` keeps a verb off the command line.
+of the verb: it is imported when a command line is checked. `command=False` keeps a verb off the command line;
+`command="models"` gives it another name there, where the package has something else of that name.
 """
 
 from collections.abc import Callable, Mapping

@@ -44,7 +44,7 @@ class Material:
     """Images decoded by `recipe`, to train on and to validate on, of one split or one fold.
 
     `columns` are what predictions of the val images keep of them: id, truth and, where there are some, groups. `tests`
-    is the number of test images, which whoever concludes will look at.
+    is the number of test images, which whoever concludes will look at; `ids` are what the training images are called.
     """
 
     train: Examples
@@ -55,6 +55,7 @@ class Material:
     columns: Mapping[str, Sequence[Any]]
     tree: Taxonomy | None = None
     tests: int = 0
+    ids: Sequence[str] = ()
 
     @classmethod
     def of(cls, prepared: Prepared, recipe: Recipe) -> "Material":
@@ -74,6 +75,7 @@ class Material:
             known_columns(dataset.split("val")),
             dataset.tree,
             len(prepared.rows("test")),
+            dataset.split("train").ids,
         )
 
     def job(self, options: Options, deadline: float) -> Job:
@@ -85,6 +87,7 @@ class Material:
             TASKS[self.task],
             options,
             names=self.classes,
+            ids=self.ids,
             tree=self.tree,
             deadline=deadline,
             afterwards=len(self.val) + self.tests + len(self.familiar()),

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,10 @@ from linnaea.learning.losses import require_loss
 from linnaea.learning.rungs import (
     Options,
     Step,
+    TrainingRecipe,
     require_one_loss,
     require_use_of_loss,
+    require_use_of_recipe,
     steps_balanced,
     steps_for,
 )
@@ -105,6 +107,7 @@ def settle(
     require_loss(learning.loss, dataset.task)
     steps, notes = steps_for(learning.model, learning.weights, pairs_in(learning.model_args))
     require_use_of_loss(learning.loss, steps)
+    require_use_of_recipe(options.recipe, steps)
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
     size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size
     return Training(
@@ -208,6 +211,7 @@ def _options(learning: Learning, machine: Machine) -> Options:
         None if learning.augment is None else tuple(learning.augment),
         balance=learning.balance,
         loss=learning.loss,
+        recipe=TrainingRecipe(**{field.name: getattr(learning, field.name) for field in fields(TrainingRecipe)}),
         device=device,
         memory_format=pick_memory_format(machine.memory_format),
         precision=pick_precision(machine.precision, device),

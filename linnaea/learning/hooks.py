@@ -18,7 +18,7 @@ class State:
     """A training as hooks see it: the model, the same model as it is run (`network`), the optimizer, a row per epoch.
 
     Only where `first` is true, in the first of several processes, is anything told or written. A hook that sets
-    `stopping` ends the training before the next epoch.
+    `stopping` ends the training before the next epoch. `loss` is that of the last batch.
     """
 
     model: nn.Module
@@ -27,6 +27,7 @@ class State:
     first: bool = True
     history: list[dict[str, Any]] = field(default_factory=list)
     stopping: bool = False
+    loss: Tensor | None = None
 
     @property
     def seconds(self) -> float:

@@ -15,6 +15,7 @@ from linnaea.learning.balance import Balance
 from linnaea.learning.examples import Examples
 from linnaea.learning.heads import LinearHead
 from linnaea.learning.losses import Criterion, criterion_for
+from linnaea.learning.recipe import TrainingRecipe
 from linnaea.learning.trials import Trial
 from linnaea.models.embedding import embed
 from linnaea.models.model import Model
@@ -53,6 +54,7 @@ class Options:
     augmentations: tuple[str, ...] | None = None
     balance: str | None = None
     loss: str | None = None
+    recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
     device: str = "cpu"
     precision: str = "auto"
     memory_format: str = "auto"
@@ -63,11 +65,11 @@ class Options:
 class Job:
     """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
 
-    `arguments` are those that were asked for of the `network`. `names` are those of the classes, where they are known,
-    `tree` is the taxonomy they lie in, where there is one, `afterwards` the number of images that whoever judges and
-    keeps the model will embed with it before the command ends. For as long as the ladder is climbed, `features`
-    remembers what frozen backbones made of the images, `heads` the best ones on these, with remarks, and `trials` what
-    was seen of augmentations.
+    `arguments` are those that were asked for of the `network`. `names` are those of the classes and `ids` those of the
+    training images, where they are known, `tree` is the taxonomy the classes lie in, where there is one, `afterwards`
+    the number of images that whoever judges and keeps the model will embed with it before the command ends. For as long
+    as the ladder is climbed, `features` remembers what frozen backbones made of the images, `heads` the best ones on
+    these, with remarks, and `trials` what was seen of augmentations.
     """
 
     train: Examples
@@ -83,6 +85,7 @@ class Job:
     checkpoints: Path | None = None
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
     names: tuple[str, ...] = ()
+    ids: Sequence[str] = ()
     tree: Taxonomy | None = None
     features: dict[str, Features] = field(default_factory=dict)
     heads: dict[str, tuple[LinearHead, list[str]]] = field(default_factory=dict)

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from linnaea.arrays import Float32
-from linnaea.learning.averaging import Averaged
 from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
 from linnaea.learning.examples import Examples
 from linnaea.learning.hooks import Hook, State, resumable
@@ -66,6 +65,13 @@ class Judge:
         return logits
 
 
+class Average(Protocol):
+    """What has other weights to show than those that are trained on."""
+
+    def shown(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Meanwhile the model has them."""
+
+
 @dataclass
 class Judged(Hook):
     """Judges after every epoch and leaves the best weights in the model, or those it came with where none are better.
@@ -79,7 +85,7 @@ class Judged(Hook):
     metric: str
     patience: int
     folder: Path | None = None
-    average: Averaged | None = None
+    average: Average | None = None
     best: dict[str, Any] = field(default_factory=dict)
     _weights: dict[str, Tensor] = field(default_factory=dict)
     _latest: float = 0.0

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from linnaea.learning.averaging import Averaged
 from linnaea.learning.batches import InMemory
 from linnaea.learning.hooks import Hook, Kept, Told
 from linnaea.learning.job import Job
@@ -47,16 +48,38 @@ def train_network(
     *,
     augmentations: Sequence[str] = (),
     label_smoothing: float = 0.0,
+    hooks: Sequence[Hook] = (),
 ) -> Trained:
     """Train `model` in place on the job's images, leave in it its best weights, and return how it went.
 
     The best weights are those of the epoch with the lowest loss on val at its best temperature, or those it came with
-    when no epoch beats them. Training resumed from the job's checkpoints goes on exactly as it would have. Raises
-    DivergedError when the loss becomes infinite or NaN.
+    when no epoch beats them. Training resumed from the job's checkpoints goes on exactly as it would have. `hooks` are
+    further ones, which see what was brought back. Raises DivergedError when the loss becomes infinite or NaN.
     """
+    recipe = job.options.recipe
+    average = recipe.averaging(optimizer)
+    judge = Judge(job.val, job.criterion, schedule.batch_size, plan, job.balance.on_val(job.val.targets))
+    judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average)
+    kept = [Kept(job.checkpoints, [average] if isinstance(average, Averaged) else [])] if job.checkpoints else []
+    ordered = [Told(job.on_epoch), *([average] if average else []), judged, *kept, *hooks]
+    loop = loop_for(job, schedule, plan, augmentations=augmentations, label_smoothing=label_smoothing, hooks=ordered)
+    history = loop.run(model.to(memory_format=plan.layout), optimizer)
+    return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"])
+
+
+def loop_for(
+    job: Job,
+    schedule: Schedule,
+    plan: Plan,
+    *,
+    augmentations: Sequence[str] = (),
+    label_smoothing: float = 0.0,
+    hooks: Sequence[Hook] = (),
+) -> Loop:
+    """A loop over the job's images that makes its loss small."""
     prepare_processor()
     fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
-    balance, seed = job.balance, job.options.seed
+    balance, recipe = job.balance, job.options.recipe
     changing, mixing = parted(augmentations)
     batches = InMemory(
         job.train,
@@ -64,11 +87,17 @@ def train_network(
         draw=lambda epoch_seed: balance.rows(job.train.targets, epoch_seed),
         augmentations=changing,
         layout=plan.layout,
+        ids=job.ids,
     )
-    objective = Supervised(job.criterion, balance, label_smoothing, mixing)
-    judge = Judge(job.val, job.criterion, schedule.batch_size, plan, balance.on_val(job.val.targets))
-    judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints)
-    hooks: list[Hook] = [Told(job.on_epoch), judged, *([Kept(job.checkpoints)] if job.checkpoints else [])]
-    loop = Loop(fabric, batches, objective, schedule, hooks, seed)
-    history = loop.run(model.to(memory_format=plan.layout), optimizer)
-    return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"])
+    smoothing = label_smoothing if recipe.label_smoothing is None else recipe.label_smoothing
+    objective = Supervised(job.criterion, balance, smoothing, mixing)
+    return Loop(
+        fabric,
+        batches,
+        objective,
+        schedule,
+        hooks,
+        job.options.seed,
+        accumulate=recipe.batches_per_step,
+        clip_norm=recipe.clip_norm,
+    )

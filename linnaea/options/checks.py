@@ -25,6 +25,17 @@ def share(usual: float) -> Check:
     return lambda name, given: require_share(name, given, usual)
 
 
+def between(least: float, most: float, usual: float) -> Check:
+    """A number from `least` to `most`, both included; `usual` is an example."""
+
+    def check(name: str, given: Any) -> None:
+        fitting = isinstance(given, int | float) and not isinstance(given, bool) and least <= given <= most
+        if not fitting:
+            raise UsageError(f"{name} is {given}; expected a number from {least:g} to {most:g}, such as {usual:g}.")
+
+    return check
+
+
 def at_least(least: int, of: str = "", usual: int | None = None) -> Check:
     """A whole number from `least` up, `of` something; `usual` is an example."""
 

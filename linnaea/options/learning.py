@@ -20,6 +20,12 @@ class Learning(Options):
     networks, by name. `epochs`, `batch_size` and `learning_rate` None depend on the data and the network. `augment`
     names augmentations (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None:
     nothing), `loss` what is minimised (None: the usual loss of the task).
+
+    The rest is about networks that are trained; None means what suits the rung. `optimizer` names one, the number after
+    it is its weight decay; `schedule` how the rate falls after it has risen over the share `warmup` of the training.
+    `accumulate` batches make a step, its gradient is no longer than `clip_norm`; `ema` is the decay of averaged
+    weights. `unfreeze` and `layer_decay` say which layers of a pretrained network learn, and how fast. `find_lr` looks
+    for the rate by a range test.
     """
 
     title = "Learning"
@@ -79,5 +85,73 @@ class Learning(Options):
         Option(
             "Loss to train with, such as focal or, with a taxonomy, marginal. Default: the usual one of the task.",
             checks.member_with_number("loss", "linnaea.learning.losses"),
+        ),
+    ] = None
+    optimizer: Annotated[
+        str | None,
+        Option(
+            "Optimizer, such as sgd, adamw:0.05 (its weight decay) or lion. Default: depends on the network.",
+            checks.member_with_number("optimizer", "linnaea.learning.optimizers"),
+        ),
+    ] = None
+    schedule: Annotated[
+        str | None,
+        Option(
+            "Schedule of the learning rate, such as cosine, step:0.1 or plateau. Default: one_cycle.",
+            checks.member_with_number("schedule", "linnaea.learning.schedules"),
+        ),
+    ] = None
+    warmup: Annotated[
+        float | None,
+        Option(
+            "Share of the training over which the rate rises. Default: depends on the schedule.",
+            checks.between(0, 0.9, 0.05),
+        ),
+    ] = None
+    find_lr: Annotated[
+        bool, Option("Look for the learning rate by a range test, and leave its plot with the checkpoints.")
+    ] = False
+    accumulate: Annotated[int | None, Option("Batches whose gradients make one step. Default: 1.", require_count)] = (
+        None
+    )
+    clip_norm: Annotated[
+        float | None, Option("Longest gradient; longer ones are shortened. Default: any length.", require_positive)
+    ] = None
+    ema: Annotated[
+        float | None,
+        Option("Decay per step of averaged weights, such as 0.999. Default: no averages.", checks.share(0.999)),
+    ] = None
+    label_smoothing: Annotated[
+        float | None,
+        Option(
+            "Share of each label to spread over all classes. Default: depends on the rung.", checks.between(0, 0.9, 0.1)
+        ),
+    ] = None
+    dropout: Annotated[
+        float | None, Option("Share of features to drop while training (timm).", checks.between(0, 0.9, 0.2))
+    ] = None
+    drop_path: Annotated[
+        float | None,
+        Option("Share of residual branches to drop while training (timm).", checks.between(0, 0.9, 0.1)),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Option(
+            "Epochs without a lower loss on val after which training stops. Default: depends on the rung.",
+            require_count,
+        ),
+    ] = None
+    unfreeze: Annotated[
+        str | None,
+        Option(
+            "Stages of a pretrained network that learn: all, last:2 or gradual. Default: all.",
+            checks.member_with_number("unfreezing", "linnaea.learning.unfreezing"),
+        ),
+    ] = None
+    layer_decay: Annotated[
+        float | None,
+        Option(
+            "Rate of each layer of a pretrained network in terms of the next one's, such as 0.75. Default: 1.",
+            checks.between(0.01, 1, 0.75),
         ),
     ] = None

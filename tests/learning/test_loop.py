@@ -290,7 +290,7 @@ def test_processes_share_each_batch_and_seeds_repeat_an_epoch(make, make_bars):
         return InMemory(bars, 12, draw, ("shift",)) if make == "memory" else Crops(bars, 8, 12, draw)
 
     def drawn(seed, *place):
-        steps, batches = source().epoch(seed, *place)
+        steps, batches, _ = source().epoch(seed, *place)
         found = list(batches)
         assert len(found) == steps == 5
         return found

@@ -18,7 +18,7 @@ class InMemory:
     """Batches of images (B, 3, S, S) of uint8, laid out as `layout` says, and targets (B,) or (B, K).
 
     `draw` maps a seed to the rows of an epoch; `augmentations` are names of those that change images and leave labels
-    alone.
+    alone. `ids` are what the images are called, where that is known; any after them were made of those.
     """
 
     examples: Examples
@@ -26,12 +26,16 @@ class InMemory:
     draw: Callable[[int], Integers]
     augmentations: Sequence[str] = ()
     layout: torch.memory_format = torch.channels_last
+    ids: Sequence[str] = ()
 
     def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
         """Every row that is drawn once, in random order."""
         generator = torch.Generator().manual_seed(seed)
         parts = batches_of(self.draw(seed), self.batch_size, generator, rank, ranks)
-        return Epoch(len(parts), self._batches(parts, generator))
+        return Epoch(len(parts), self._batches(parts, generator), lambda batch: self._named(parts[batch]))
+
+    def _named(self, rows: Integers) -> list[str]:
+        return [self.ids[row] if row < len(self.ids) else f"made image {row + 1}" for row in rows] if self.ids else []
 
     def _batches(self, parts: Sequence[Integers], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in parts:

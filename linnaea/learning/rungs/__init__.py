@@ -5,7 +5,14 @@ Nothing here judges: the ladder does that, with intervals, on the validation spl
 """
 
 from linnaea.learning.job import Fitted, Job, Options
-from linnaea.learning.rungs.balancing import require_one_loss, require_use_of_loss, steps_balanced, with_pictures
+from linnaea.learning.recipe import TrainingRecipe
+from linnaea.learning.rungs.balancing import (
+    require_one_loss,
+    require_use_of_loss,
+    require_use_of_recipe,
+    steps_balanced,
+    with_pictures,
+)
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.steps import Step, steps_for
 
@@ -16,8 +23,10 @@ __all__ = [
     "Options",
     "Rung",
     "Step",
+    "TrainingRecipe",
     "require_one_loss",
     "require_use_of_loss",
+    "require_use_of_recipe",
     "steps_balanced",
     "steps_for",
     "with_pictures",

@@ -8,6 +8,7 @@ from linnaea.learning.amounts import look_up
 from linnaea.learning.balance import ACTS, BALANCERS
 from linnaea.learning.examples import Examples
 from linnaea.learning.job import Job
+from linnaea.learning.recipe import OF_TRAINING, OF_TRANSFER, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.steps import Step
 
@@ -66,6 +67,18 @@ def require_use_of_loss(loss: str | None, steps: Sequence[Step]) -> None:
             f"{', '.join(step.name for step in steps)} makes no loss small, and {loss!r} was given as the loss: leave "
             "it out, or add a model that learns."
         )
+
+
+def require_use_of_recipe(recipe: TrainingRecipe, steps: Sequence[Step]) -> None:
+    """Raise UsageError where something is asked for that no step follows, with the rungs that do."""
+    for name in (*OF_TRAINING, *OF_TRANSFER):
+        asked = recipe.given((name,))
+        if asked and not any(name in step.rung.recipe for step in steps):
+            rungs = [rung for rung, member in RUNGS.items() if name in member.recipe]
+            raise UsageError(
+                f"{asked[0]} was given, and {', '.join(step.name for step in steps)} has no use for it: leave it out, "
+                f"or add a model that is trained ({', '.join(rungs)}, or the name of a network)."
+            )
 
 
 def with_pictures(job: Job) -> Job:

@@ -13,7 +13,7 @@ class Rung:
 
     A `baseline` is there to be beaten. `balances` names what balancers can act on here, keys of
     `linnaea.learning.balance.ACTS`; `usual` the augmentations it trains with unless told otherwise. `losses` says
-    whether it can learn by any loss that is asked for.
+    whether it can learn by any loss that is asked for, `recipe` which fields of a `TrainingRecipe` it follows.
 
     In the automatic ladder stand, by their cost, the rungs without use for weights and those that need them or, where
     there are none, those that do without.
@@ -25,6 +25,7 @@ class Rung:
     balances: tuple[str, ...] = ()
     usual: tuple[str, ...] = ()
     losses: bool = True
+    recipe: tuple[str, ...] = ()
 
 
 RUNGS: Registry[Rung] = Registry(

@@ -1,18 +1,21 @@
 """The rung for when no pretrained weights can be had: a compact residual network, or a named one, from scratch."""
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 
-from linnaea.errors import LinnaeaError
+from linnaea.errors import LinnaeaError, UsageError
 from linnaea.learning.job import Fitted, Job
 from linnaea.learning.judging import Judge
 from linnaea.learning.muon import Muon
+from linnaea.learning.optimizers import make_optimizer
+from linnaea.learning.recipe import OF_TRAINING, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
-from linnaea.learning.schedule import Schedule
+from linnaea.learning.rungs.recipes import dropped, settle_rate
 from linnaea.learning.supervised import train_network
 from linnaea.models.compact import Compact
 from linnaea.models.model import MODELS, Model
@@ -28,6 +31,7 @@ ORTHOGONAL_RATE = 0.2  # of it, for convolutions whose steps are made orthogonal
 DECAY = 1e-3
 MOMENTUM, ORTHOGONAL_MOMENTUM = 0.85, 0.6
 BIAS_RATE = 32.0  # times faster: the biases of the compact network's norms (Jordan 2024)
+LABEL_SMOOTHING = 0.2
 COMPACT = "compact"
 NETWORK_BATCH, NETWORK_RATE = 125, 0.2
 USUAL = ("shift", "flip")
@@ -42,25 +46,30 @@ def fit_scratch(job: Job) -> Fitted:
     Where images may be mirrored, the compact network answers by the mean over both
     sides if that helps on val.
     """
-    torch.manual_seed(job.options.seed)
+    options, recipe = job.options, job.options.recipe
+    torch.manual_seed(options.seed)
     model = _network(job)
     augmentations, notes = choose_augmentations(job, USUAL)
     compact = isinstance(model, Compact)
     largest, usual_rate = (LARGEST_BATCH, LEARNING_RATE) if compact else (NETWORK_BATCH, NETWORK_RATE)
-    epochs = job.options.epochs or _epochs(job)
+    epochs = options.epochs or _epochs(job)
     usual_batch = max(16, min(largest, len(job.train) // 20))
-    plan = plan_training(job, model, job.options.batch_size or usual_batch, epochs)
+    plan = plan_training(job, model, options.batch_size or usual_batch, epochs)
     batch_size = plan.batch_size or usual_batch
-    rate = job.options.learning_rate or usual_rate * (batch_size / largest) ** 0.5
-    optimizer = Muon(_groups(model), lr=rate, momentum=MOMENTUM)
+    images = batch_size * recipe.batches_per_step
+    usual = recipe.rate("from_scratch", images) or usual_rate * (images / largest) ** 0.5
+    changes: dict[str, Any] = {
+        "augmentations": augmentations,
+        "label_smoothing": 0.0 if job.task.multilabel else LABEL_SMOOTHING,
+    }
+    rate, found = settle_rate(job, model, partial(_optimizer, recipe), usual, plan, **changes)
     trained = train_network(
         job,
         model,
-        optimizer,
-        Schedule(epochs, batch_size, rate, patience=max(5, epochs // 2), deadline=job.deadline_to_train(model)),
+        _optimizer(recipe, model, rate),
+        recipe.schedule_of(epochs, batch_size, rate, max(5, epochs // 2), job.deadline_to_train(model)),
         plan,
-        augmentations=augmentations,
-        label_smoothing=0.0 if job.task.multilabel else 0.2,
+        **changes,
     )
     if not trained.history:
         raise LinnaeaError("the time limit left no time for a single training step: set a longer --time-limit.")
@@ -68,7 +77,7 @@ def fit_scratch(job: Job) -> Fitted:
         notes = [*notes, _both_sides(model, job, trained.loss)]
     warnings = [] if trained.kept else [NOT_BETTER]
     seen = model.remarks() if isinstance(model, Network) else []
-    notes = [*notes, *seen, *job.balance.notes, *plan.notes]
+    notes = [*notes, *seen, *job.balance.notes, *found, *plan.notes]
     return Fitted(model, trained.history, notes, plan.to_json(), warnings=warnings)
 
 
@@ -82,6 +91,13 @@ def _both_sides(model: Compact, job: Job, loss: float) -> str:
         return f"Answers are the mean over the image and its mirror image: {told}."
     model.look_at_both_sides(False)
     return f"Answers are for the image alone, without its mirror image: {told}."
+
+
+def _optimizer(recipe: TrainingRecipe, model: Model, rate: float) -> torch.optim.Optimizer:
+    """The optimizer that was asked for; else Muon with the compact network's own groups."""
+    if recipe.optimizer is not None:
+        return make_optimizer(recipe.optimizer, model, rate)
+    return Muon(_groups(model), lr=rate, momentum=MOMENTUM)
 
 
 def _groups(model: Model) -> list[dict[str, Any]]:
@@ -109,9 +125,13 @@ def _epochs(job: Job) -> int:
 
 def _network(job: Job) -> Model:
     """The network of this name, a registered model or one of timm or torchvision; none is named: the compact one."""
-    name = job.network or COMPACT
+    name, recipe = job.network or COMPACT, job.options.recipe
     if name not in MODELS:
-        return Network.fitting(name, job.classes, job.size, arguments_of_body=job.arguments)
+        arguments = {**job.arguments, **dropped(recipe, name, job.size)}
+        return Network.fitting(name, job.classes, job.size, arguments_of_body=arguments)
+    unused = recipe.given(("dropout", "drop_path"))
+    if unused:
+        raise UsageError(f"{name} has no use for {' and '.join(unused)}: leave it out, or name a network of timm.")
     build: Any = MODELS[name]
     model: Model = build(classes=job.classes, size=job.size, **job.arguments)
     if isinstance(model, Compact):
@@ -121,5 +141,11 @@ def _network(job: Job) -> Model:
 
 
 RUNGS.register("scratch", title="From scratch", meaning="A network that has seen no images but these.", cost="hours")(
-    Rung(fit_scratch, pretrained=False, balances=("draws", "weights", "loss", "pictures"), usual=USUAL)
+    Rung(
+        fit_scratch,
+        pretrained=False,
+        balances=("draws", "weights", "loss", "pictures"),
+        usual=USUAL,
+        recipe=OF_TRAINING,
+    )
 )

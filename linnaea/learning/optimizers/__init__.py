@@ -1,0 +1,8 @@
+"""Optimizers by name: how gradients become steps.
+
+The number after a name is its weight decay, which norms, biases and other vectors are spared.
+"""
+
+from linnaea.learning.optimizers.contract import OPTIMIZERS, Groups, make_optimizer, usual_rate, usual_schedule
+
+__all__ = ["OPTIMIZERS", "Groups", "make_optimizer", "usual_rate", "usual_schedule"]

@@ -60,6 +60,7 @@ def parameter_of(keyword: Keyword) -> click.Parameter:
             [keyword.name, *flags],
             type=Value(kind, keyword),
             multiple=True,
+            default=keyword.default,
             metavar=option.metavar,
             help=option.help,
             callback=checked,

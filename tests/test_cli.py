@@ -22,7 +22,7 @@ VERBS = (
     *("evaluate", "predict", "compare", "discover", "grow", "export", "report"),
 )
 COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
-FLAG_NAMES = {"learning_rate": "lr"}
+FLAG_NAMES = {"model_args": "model_arg", "learning_rate": "lr"}
 ONLY_ON_THE_COMMAND_LINE = {
     "audit": {"as_json", "strict", "fix_list", "report_file", "guard_formulas"},
     "split": {"out", "check", "as_json", "guard_formulas"},

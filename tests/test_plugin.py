@@ -21,7 +21,7 @@ MEMBERS = {
     "export format": ("optimised_onnx",),
     "loss": ("poly",),
     "metric": ("matthews",),
-    "model": ("lenet5", "neighbours"),
+    "model": ("cifar10_quick", "neighbours"),
     "rung": ("neighbours",),
     "verb": ("attack", "explain"),
 }
@@ -106,7 +106,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(place):
-    options = ("--out", "run", "--model", "lenet5", "--loss", "poly:2", "--epochs", "2")
+    options = ("--out", "run", "--model", "cifar10_quick", "--loss", "poly:2", "--epochs", "2")
     place.linnaea("train", "photos", "--img-size", "32", *options)
     return place.folder / "run"
 
@@ -162,11 +162,11 @@ def test_the_metric_is_what_scikit_learn_computes(place):
 
 def test_the_network_is_chosen_by_its_name_and_loaded_with_the_run(place, trained):
     rows = list(csv.DictReader((trained / "ladder.csv").read_text().splitlines()))
-    assert [(row["rung"], row["status"], row["chosen"]) for row in rows] == [("lenet5", "finished", "yes")]
+    assert [(row["rung"], row["status"], row["chosen"]) for row in rows] == [("cifar10_quick", "finished", "yes")]
     assert json.loads((trained / "run.json").read_text())["arguments"]["loss"] == "poly:2"
     said = place.linnaea("predict", "run", "photos/dark/1.png", "--format", "csv")
     assert "photos/dark/1.png,dark," in said
-    assert "Did you mean 'lenet5'?" in place.linnaea("train", "photos", "--model", "lenet", code=2)
+    assert "Did you mean 'cifar10_quick'?" in place.linnaea("train", "photos", "--model", "cifar10_quik", code=2)
 
 
 def test_the_metric_is_measured_and_shown_in_the_report(trained):
@@ -227,4 +227,4 @@ def test_without_the_plugin_a_run_made_with_it_says_what_is_missing(place, train
         said = place.fresh("-m", "linnaea", "predict", "run", "photos/dark/1.png", code=2)
     finally:
         shutil.move(place.folder / "elsewhere", place.site)
-    assert "unknown model 'lenet5'" in said
+    assert "unknown model 'cifar10_quick'" in said

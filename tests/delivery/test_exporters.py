@@ -87,7 +87,7 @@ def exports(classifiers, photos, tmp_path_factory):
 
 
 def test_every_kind_of_model_is_tried():
-    assert set(ARGUMENTS) == set(MODELS)
+    assert set(ARGUMENTS) == set(MODELS) - {"classical"}, "pipelines of scikit-learn are refused in words"
 
 
 @pytest.mark.parametrize("kind", ARGUMENTS)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test slow lint bench clean
 
 install: .venv/installed
 
@@ -23,7 +23,10 @@ lint: install
 	$(BIN)/lint-imports
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m 'not slow'
+
+slow: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m slow
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -1,6 +1,7 @@
 """The whole way of classical pipelines: from `--model hog+svm` to a run that is loaded, evaluated and compared."""
 
 import json
+import pickle
 import subprocess
 import sys
 
@@ -87,6 +88,9 @@ def test_each_pipeline_answers_the_same_when_loaded(name, run, shapes):
     once, again = (ln.load(kept).predict(files) for _ in range(2))
     assert np.array_equal(once.scores(), again.scores())
     np.testing.assert_allclose(once.scores().sum(axis=1), 1, atol=1e-6)
+    assert type(pickle.loads(pickle.dumps(ln.load(kept).scorer))) is type(ln.load(kept).scorer), (
+        "as scikit-learn clones"
+    )
     described = json.loads((kept / "classifier.json").read_text())["scorer"]
     assert (described["kind"], described["arguments"]["model"]["kind"]) == ("classical", "classical")
     assert set(described["arguments"]) == {"model"}

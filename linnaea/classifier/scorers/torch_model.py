@@ -32,7 +32,7 @@ class TorchScorer(Scorer):
         self._preparing = Lock()
 
     def __reduce__(self) -> tuple[type["TorchScorer"], tuple[Model]]:  # a copy prepares its own graphs
-        return TorchScorer, (self.model,)
+        return type(self), (self.model,)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class TorchScorer(Scorer):
 
     def to(self, device: str) -> "TorchScorer":
         """The same on another device; a copy, so that whoever holds this one keeps it."""
-        return self if device == self.device else TorchScorer(copy.deepcopy(self.model).to(device))
+        return self if device == self.device else type(self)(copy.deepcopy(self.model).to(device))
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights and buffers of the model."""

@@ -93,15 +93,11 @@ class Classifier:
     def _require_precision(self, precision: str) -> None:
         if precision == FLOAT32:
             return
-        if not self.scorer.whole and not self.scorer.gradients:
+        if not self.scorer.gradients:
+            what, how = ("file", "it was exported") if self.scorer.whole else ("classifier", "its libraries do")
             raise UsageError(
-                f"precision is {precision!r}, but a classifier of the kind {self.scorer.kind} computes as its "
-                "libraries do: leave it out."
-            )
-        if self.scorer.whole:
-            raise UsageError(
-                f"precision is {precision!r}, but a file of the kind {self.scorer.kind} computes as it was exported: "
-                "leave it out."
+                f"precision is {precision!r}, but a {what} of the kind {self.scorer.kind} computes as {how}: leave it "
+                "out."
             )
         from linnaea.runtime.plan import pick_precision
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from linnaea.arrays import Float32
+from linnaea.arrays import Float32, Targets
 from linnaea.classifier import Classifier, known_columns
 from linnaea.errors import UsageError
 from linnaea.evidence import write_evaluation
@@ -30,13 +30,20 @@ FEWEST_FAMILIARITY_IMAGES = 200
 class Calibrated:
     """A classifier with familiarity, calibration and policy, what is to be said of its thresholds, and what it is from.
 
-    `known` is what familiarity was fitted on, `val_features` (N, D) are those of the val images.
+    Familiarity was fitted to `train_features` (n, D) and their `targets`; `val_features` (N, D) are those of the val
+    images.
     """
 
     classifier: Classifier
     findings: list[Finding]
-    known: Known
+    train_features: Float32
+    targets: Targets
     val_features: Float32
+
+    @property
+    def known(self) -> Known:
+        """What familiarity was fitted on, for further scores."""
+        return Known.of(self.classifier.model, self.train_features, self.targets, self.val_features)
 
 
 def calibrated(
@@ -62,7 +69,7 @@ def calibrated(
     classifier = classifier.with_(familiarity=familiarity)
     outputs = classifier.score_features(fresh)
     classifier, findings = calibrate_with_findings(classifier, outputs, material.val.targets, aims)
-    return Calibrated(classifier, findings, Known.of(classifier.model, features, targets, fresh), fresh)
+    return Calibrated(classifier, findings, features, targets, fresh)
 
 
 def conclude(

@@ -29,11 +29,7 @@ from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import climb
 from linnaea.experiments.preparation import Prepared, prepare
-from linnaea.experiments.run_life import (
-    begun,
-    timed,
-    way_of,
-)
+from linnaea.experiments.run_life import begun, timed, way_of
 from linnaea.learning.amounts import look_up
 from linnaea.learning.augmentations import AUGMENTATIONS
 from linnaea.learning.losses import require_loss
@@ -55,11 +51,7 @@ from linnaea.runtime.duration import parse_duration
 from linnaea.runtime.plan import pick_device, pick_memory_format, pick_precision
 
 logger = logging.getLogger("linnaea")
-
-
 LOOKING_SHARE = 0.15  # of the time limit: when it has passed before the images were looked at, they are not
-
-
 FINISHING_SHARE = 0.08  # of the time limit is kept for calibration, evaluation and the report
 
 

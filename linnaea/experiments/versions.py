@@ -20,7 +20,7 @@ def compared(first: Data | Run, second: Data | Run) -> Diff:
 def _version(source: Data | Run) -> Dataset:
     if isinstance(source, Dataset):
         return source
-    if isinstance(source, Run) or (Path(source) / "run.json").is_file():
+    if isinstance(source, Run) or Run.is_in(source):
         return (source if isinstance(source, Run) else Run.open(source)).dataset()
     dataset = read(source)
     if Path(source).is_dir() and dataset.has("sha256"):  # a manifest in it says what was there, not what is

@@ -15,19 +15,18 @@ if TYPE_CHECKING:
     from linnaea.evidence.evaluation import Evaluation
 
 
-FILE, RUN = "classifier.json", "run.json"
-
-
 def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
     """Say every figure with its interval and, for a run, where they are."""
     evaluation, run = answer(), Path(given["classifier"])
+    from linnaea.run import Run
+
     if as_json:
         from dataclasses import asdict
 
         say_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
         return
     say_text(str(evaluation))
-    if (run / RUN).is_file():
+    if Run.is_in(run):
         say(f"The figures are in {run / 'metrics.json'}.", f"Next: linnaea report {run}")
 
 
@@ -74,17 +73,15 @@ def evaluate(
                 f"{classifier} holds finished predictions: leave the data out, or give a run or a classifier."
             )
         return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
-    from linnaea.classifier import Classifier
-    from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run, finished_classifier, placed
+    from linnaea.classifier import Classifier, load
+    from linnaea.classifier.bundle import is_bundle
+    from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run, placed
     from linnaea.run import Run
 
     pixels, device = preparation.max_pixels, machine.device
-    if isinstance(classifier, Classifier) or _is_bundle(classifier):
-        return evaluate_classifier(placed(finished_classifier(classifier), pixels, device), data, prevalence, unknown)
+    if isinstance(classifier, str | Path) and is_bundle(Path(classifier)) and not Run.is_in(classifier):
+        classifier = load(classifier)
+    if isinstance(classifier, Classifier):
+        return evaluate_classifier(placed(classifier, pixels, device), data, prevalence, unknown)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
     return evaluate_run(run, data, prevalence, unknown, max_pixels=pixels, device=device)
-
-
-def _is_bundle(given: Any) -> bool:
-    """Whether a folder holds a classifier and no run."""
-    return isinstance(given, str | Path) and (Path(given) / FILE).is_file() and not (Path(given) / RUN).exists()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linnaea.arrays import Float32, Images
+from linnaea.arrays import Images
 from linnaea.classifier.scorers.contract import SCORERS, Scorer
 from linnaea.decisions import Outputs
 from linnaea.errors import BundleError, MissingExtraError
@@ -62,7 +62,7 @@ class OnnxScorer(Scorer):
         """Raw scores, logits, probabilities and OOD scores of images (N, S, S, 3)."""
         starts = range(0, len(images), AT_ONCE)
         parts = [self._session.run(list(OUTPUTS), {"images": images[start : start + AT_ONCE]}) for start in starts]
-        raw, logits, probabilities, scores = (_joined(list(column)) for column in zip(*parts, strict=True))
+        raw, logits, probabilities, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Outputs(raw, logits, probabilities, scores if self.ood_score is not None else None)
 
     @classmethod
@@ -71,7 +71,3 @@ class OnnxScorer(Scorer):
         if set(arguments) != {"ood_score"} or not isinstance(arguments["ood_score"], str | None):
             raise BundleError(f"the arguments of the scorer are {dict(arguments)}; expected the name of an ood_score.")
         return cls(folder / FILE, arguments["ood_score"])
-
-
-def _joined(parts: list[Float32]) -> Float32:
-    return np.concatenate(parts)

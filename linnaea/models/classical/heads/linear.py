@@ -1,6 +1,7 @@
 """Linear heads, by scikit-learn: the support vector machine and logistic regression."""
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -52,9 +53,9 @@ class Linear(Head):
             yield f"C = {strength:g}", head
 
     @classmethod
+    @abstractmethod
     def solve(cls, samples: Samples, strength: float) -> tuple[Float64, Float64]:
         """The weight (K, D) and bias (K,) of such features."""
-        raise NotImplementedError
 
 
 @HEADS.register("svm", title="Linear support vector machine", cost="seconds")

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from linnaea.learning.batches import Batches, Epoch
 from linnaea.learning.hooks import Hook, State
 from linnaea.learning.objectives import Objective
 from linnaea.learning.schedule import Schedule
-from linnaea.runtime.progress import track
+from linnaea.runtime.progress import Work, advancing
 
 MOST_NAMED = 8  # images of a batch
 
@@ -57,24 +58,25 @@ class Loop:
             hook.begin(state)
         began -= state.seconds
         schedule = replace(self.schedule, deadline=self.schedule.deadline - sum(hook.seconds for hook in hooks))
-        for epoch in range(len(state.history), schedule.epochs):
-            if state.stopping or schedule.is_over(state.history):
-                break
-            row = self._epoch(epoch, state, schedule, began)
-            if not row:
-                break
-            for hook in hooks:
-                row |= hook.figures(state)
-            rate = schedule.rate(schedule.progress(epoch + 1, began), state.history)
-            seconds = round(time.monotonic() - began, 3)
-            state.history.append({"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate, **row})
-            for hook in hooks:
-                hook.after_epoch(state)
+        with advancing("training") as work:
+            for epoch in range(len(state.history), schedule.epochs):
+                if state.stopping or schedule.is_over(state.history):
+                    break
+                row = self._epoch(epoch, state, schedule, began, work)
+                if not row:
+                    break
+                for hook in hooks:
+                    row |= hook.figures(state)
+                rate = schedule.rate(schedule.progress(epoch + 1, began), state.history)
+                seconds = round(time.monotonic() - began, 3)
+                state.history.append({"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate, **row})
+                for hook in hooks:
+                    hook.after_epoch(state)
         for hook in hooks:
             hook.end(state)
         return state.history
 
-    def _epoch(self, epoch: int, state: State, schedule: Schedule, began: float) -> dict[str, Any]:
+    def _epoch(self, epoch: int, state: State, schedule: Schedule, began: float, work: Work) -> dict[str, Any]:
         """The steps of one epoch; the means over them, nothing where there was no time for a step."""
         epoch_seed = self.seed + 1_000_003 * epoch
         torch.manual_seed(epoch_seed)
@@ -83,8 +85,7 @@ class Loop:
         state.network.train()
         losses: list[Tensor] = []
         seen: list[dict[str, Tensor]] = []
-        groups = _grouped(source.batches, self.accumulate)
-        for step, group in enumerate(track(groups, f"epoch {epoch + 1} of at most {schedule.epochs}", steps)):
+        for step, group in enumerate(_grouped(source.batches, self.accumulate)):
             shares = [epoch + min(1.0, (step + part) / steps) for part in (0, 0.5)]  # its start, its middle
             progress = self.fabric.broadcast([schedule.progress(share, began) for share in shares])  # time differs
             if progress[0] >= 1:
@@ -103,6 +104,8 @@ class Loop:
             state.loss = losses[-1]
             for hook in self.hooks:
                 hook.after_step(state)
+            where = f"epoch {epoch + 1} of at most {schedule.epochs}, step {step + 1} of {steps}"
+            work.tell(schedule.progress(epoch + (step + 1) / steps, began), partial(_told, where, state))
         if not losses:
             return {}
         self._require_numbers(losses, 0, epoch, source)
@@ -135,6 +138,14 @@ class Loop:
         mean = self.fabric.all_reduce(torch.stack(list(values)).mean(), reduce_op="mean")
         assert isinstance(mean, Tensor), "a tensor of a tensor"
         return mean.item()
+
+
+def _told(where: str, state: State) -> str:
+    """Where the training is, its loss and its rate."""
+    assert state.loss is not None, "a step has a loss"
+    group = state.optimizer.param_groups[0]
+    rate = group["lr"] / group.get("rate_scale", 1.0)
+    return f"{where}, loss {state.loss.item():.3f}, rate {rate:.2g}"
 
 
 def _grouped(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -18,3 +18,11 @@ def parse_duration(text: str | float | None) -> float | None:
     if seconds <= 0:
         raise UsageError(f"the duration is {text!r}; expected more than 0 seconds.")
     return seconds
+
+
+def spoken(seconds: float) -> str:
+    """Seconds as people say them, roughly: `8 s`, `3 min`, `2 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

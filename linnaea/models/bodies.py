@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from linnaea.errors import UsageError, suggest
 from linnaea.models import torchvision_bodies
@@ -69,6 +69,22 @@ def create_body(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
             f"the arguments {', '.join(refused)} of {name} would read files or change its classifier: remove them."
         )
     return _of_timm(name, size, extra) if of_timm(name) else torchvision_bodies.create(name, size, extra)
+
+
+@cache
+def distilled(name: str) -> bool:
+    """Whether a network has a distillation token beside the class token (DeiT, Touvron et al. 2021)."""
+    if not (of_timm(name) and "head_dist" in standard(name).classifiers):
+        return False
+    with torch.device("meta"):
+        return isinstance(getattr(_of_timm(name, standard(name).size, {}), "dist_token", None), nn.Parameter)
+
+
+def both_tokens(body: nn.Module, pixels: Tensor) -> Tensor:
+    """What the class token and the distillation token of a body came to, one after the other (N, 2 D)."""
+    vit: Any = body
+    tokens: Tensor = vit.head_drop(vit.forward_features(pixels)[:, :2])
+    return tokens.flatten(1)
 
 
 def _of_timm(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:

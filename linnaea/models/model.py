@@ -1,13 +1,20 @@
 """The contract of a model."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from linnaea.models.part import Part
 from linnaea.registry import Registry
+
+
+class Apart(NamedTuple):
+    """The features (N, D) of images, and what each head of a network says of them: logits (N, K) each."""
+
+    features: Tensor
+    heads: tuple[Tensor, ...]
 
 
 class Model(Part, ABC):
@@ -31,9 +38,19 @@ class Model(Part, ABC):
     def head(self, features: Tensor) -> Tensor:
         """Features (N, D) to logits (N, K)."""
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels (N, 3, H, W) to logits (N, K)."""
-        return self.head(self.features(pixels))
+    def heads(self, features: Tensor) -> tuple[Tensor, ...]:
+        """What each of its heads says of features (N, D): logits (N, K), whose mean is the answer. Most have one."""
+        return (self.head(features),)
+
+    def forward(self, pixels: Tensor, *, apart: bool = False, detached: bool = False) -> Tensor | Apart:
+        """Pixels (N, 3, H, W) to logits (N, K).
+
+        In training also to features and heads `apart`; of heads that are `detached` no gradient reaches the features.
+        """
+        features = self.features(pixels)
+        if not apart:
+            return self.head(features)
+        return Apart(features, self.heads(features.detach() if detached else features))
 
     def arguments_for(self, classes: int) -> dict[str, Any]:
         """The arguments of a model like this one whose head is any linear map to this many classes."""

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from linnaea.errors import UsageError
-from linnaea.models.bodies import create_body, require_network, standard
+from linnaea.models.bodies import both_tokens, create_body, distilled, require_network, standard
 from linnaea.models.model import MODELS, Model
 
 LARGEST_SPREAD = 255.0
@@ -26,7 +26,9 @@ class Network(Model):
     """A body, pooled to features, and a linear classifier; `mean` and `std` normalise per channel.
 
     `arguments_of_body` goes to the library that makes it (`{"pad_type": "same"}`); `size` is the side of the images,
-    `seen` that to which they are enlarged within the network (None: they are not).
+    `seen` that to which they are enlarged within the network (None: they are not). Where `tokens` is 2, a distillation
+    token is read beside the class token: features are those of both, one head learns from each, and the answer is their
+    mean (Touvron et al. 2021). The heads share their bias, of which the answer knows the mean alone.
     """
 
     kind = "network"
@@ -42,19 +44,23 @@ class Network(Model):
         std: Sequence[float] = (0.5, 0.5, 0.5),
         arguments_of_body: Mapping[str, Any] | None = None,
         seen: int | None = None,
+        tokens: int = 1,
     ) -> None:
         if not all(0 < value <= LARGEST_SPREAD for value in std):
             raise UsageError(f"std is {list(std)}; expected numbers above 0, in terms of pixels from 0 to 1.")
+        if tokens not in (1, 2) or (tokens == 2 and not distilled(name)):
+            raise UsageError(f"tokens is {tokens}, and {name} is no distilled transformer of two: expected 1.")
         extra, enlarged = dict(arguments_of_body or {}), {} if seen is None else {"seen": seen}
+        enlarged |= {} if tokens == 1 else {"tokens": tokens}
         super().__init__(
             name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra, **enlarged
         )
-        self.side = seen or size
+        self.side, self.tokens = seen or size, tokens
         self.pixels_per_batch = max(1, Model.pixels_per_batch * size**2 // self.side**2)
         self.body = create_body(name, self.side, extra)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
-        self.classifier = nn.Linear(_feature_length(self.body, self.side), classes)
+        self.classifier = nn.Linear(tokens * _feature_length(self.body, self.side), classes)
         self._kept: list[nn.Module] = []
 
     @classmethod
@@ -74,10 +80,10 @@ class Network(Model):
         where it does not work with these images at all.
         """
         require_network(name)
-        told = ""
+        told, tokens = "", 2 if distilled(name) else 1
         for side in _sides(name, size, trained_on or standard(name).size):
             try:
-                return cls(name, classes, size, mean, std, arguments_of_body, None if side == size else side)
+                return cls(name, classes, size, mean, std, arguments_of_body, None if side == size else side, tokens)
             except UsageError:
                 raise
             except ON_ODD_SIZES as error:
@@ -124,13 +130,22 @@ class Network(Model):
         """Pooled features of the body, shape (N, D)."""
         if self.side != self.arguments["size"]:
             pixels = functional.interpolate(pixels, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        pooled: Tensor = self.body((pixels - self.mean) / self.std)
+        normalised = (pixels - self.mean) / self.std
+        pooled: Tensor = self.body(normalised) if self.tokens == 1 else both_tokens(self.body, normalised)
         return pooled
 
     def head(self, features: Tensor) -> Tensor:
         """Features (N, D) to logits (N, K)."""
         logits: Tensor = self.classifier(features)
         return logits
+
+    def heads(self, features: Tensor) -> tuple[Tensor, ...]:
+        """What the class head and the distillation head say; of a network of one token the one head."""
+        if self.tokens == 1:
+            return super().heads(features)
+        weight, bias = self.classifier.weight, self.classifier.bias
+        parts = zip(features.chunk(2, dim=1), weight.chunk(2, dim=1), strict=True)
+        return tuple(functional.linear(own, 2 * half, bias) for own, half in parts)
 
 
 def _sides(name: str, size: int, usual: int) -> Iterator[int]:

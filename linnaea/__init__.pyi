@@ -299,5 +299,7 @@ def train(
     device: str = 'auto',
     precision: str = 'auto',
     memory_format: str = 'auto',
+    folds: int | None = None,
+    seeds: int | None = None,
 ) -> Classifier:
     """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`."""

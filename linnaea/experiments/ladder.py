@@ -3,9 +3,10 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,8 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material) -> Choi
     One that fails is recorded with its reason and the ladder goes on; raises LinnaeaError when none finished.
     """
     results: list[Attempted] = []
-    for position, step in enumerate(steps):
-        tried = len(job.trials)
-        own = job if position == len(steps) - 1 else replace(job, deadline=_half_way(job))
-        with working(step.name):
-            done = _attempted(run, step, own, material, first=position == 0)
+    tried = len(job.trials)
+    for step, done in attempts(steps, job, material, run.folder / "checkpoints", partial(_on_epoch, run)):
         results.append(done)
         _write(run, results, material.task)
         logger.info(_describe(row_of(done, material.task)))
@@ -52,15 +50,28 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material) -> Choi
             logger.warning(f"{step.name}: {warning}")
         if len(job.trials) > tried:
             _write_trials(run, job)
+            tried = len(job.trials)
     choice = choose(results)
     _write(run, results, material.task, choice.result)
     return choice
 
 
-def _attempted(run: Run, step: Step, job: Job, material: Material, *, first: bool) -> Attempted:
-    if job.seconds_left <= 0 and not first:
-        return Attempted(step.name, "skipped", "the time limit was reached")
-    return attempt(step, material, job, run.folder / "checkpoints" / step.name, partial(_on_epoch, run, step.name))
+def attempts(
+    steps: Sequence[Step],
+    job: Job,
+    material: Material,
+    folder: Path,
+    tell: Callable[[str, dict[str, Any]], None] = lambda step, row: None,
+) -> Iterator[tuple[Step, Attempted]]:
+    """Attempt each step in turn, below `folder`, until the deadline; `tell` is given its name and a row per epoch."""
+    for position, step in enumerate(steps):
+        if job.seconds_left <= 0 and position:
+            yield step, Attempted(step.name, "skipped", "the time limit was reached")
+            continue
+        own = job if position == len(steps) - 1 else replace(job, deadline=_half_way(job))
+        with working(step.name):
+            done = attempt(step, material, own, folder / step.name, partial(tell, step.name))
+        yield step, done
 
 
 def _half_way(job: Job) -> float:

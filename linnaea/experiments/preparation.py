@@ -46,11 +46,15 @@ class Usable:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A dataset without its unreadable files, with splits; its pixels, row by row; and the audit's findings."""
+    """A dataset without its unreadable files, with splits; its pixels, row by row; and the audit's findings.
+
+    `units` is a number per row (N,), equal where images must stay together.
+    """
 
     dataset: Dataset
     decoded: Decoded
     findings: list[Finding]
+    units: Integers
 
     def rows(self, name: str) -> Integers:
         """Positions of the rows of one split."""
@@ -96,7 +100,7 @@ def prepare(
     findings = audit(look(Inspection(dataset, same)))
     findings = leaks_first([*remarks, *findings])
     _log([finding for finding in findings if finding not in found.remarks])
-    return Prepared(dataset, decoded, findings)
+    return Prepared(dataset, decoded, findings, kept_together(dataset, same))
 
 
 def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchanged: bool = False) -> Usable:

@@ -17,6 +17,7 @@ from linnaea.data.sources import read
 from linnaea.dataset import Dataset
 from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
+from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
 from linnaea.evidence.openset import require_score
 from linnaea.evidence.roll_up import require_taxonomy
@@ -25,10 +26,12 @@ from linnaea.experiments.asked_classes import hold_out, with_positive
 from linnaea.experiments.attempt import Material
 from linnaea.experiments.balancing import balanced
 from linnaea.experiments.conclusion import conclude
+from linnaea.experiments.cross_validation import require_enough
 from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import climb
 from linnaea.experiments.preparation import Prepared, prepare
+from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
 from linnaea.learning.amounts import look_up
 from linnaea.learning.augmentations import AUGMENTATIONS
@@ -43,7 +46,7 @@ from linnaea.learning.rungs import (
     steps_balanced,
     steps_for,
 )
-from linnaea.options import Decision, Learning, Machine, Preparation
+from linnaea.options import Decision, Learning, Machine, Preparation, Repetition
 from linnaea.options.words import pairs_in
 from linnaea.run import Run, now
 from linnaea.runtime.clock import command_started
@@ -73,11 +76,18 @@ class Training:
     ood: str
     started: float
     limit: float | None
+    repetition: Repetition = Repetition()
 
     @property
     def until(self) -> float:
         """When the ladder must end, as a time of `time.monotonic`."""
         return self.started + self.limit * (1 - FINISHING_SHARE) if self.limit else math.inf
+
+    @property
+    def split_seed(self) -> int:
+        """The seed for splits and folds."""
+        given = self.preparation.split_seed
+        return self.options.seed if given is None else given
 
     @property
     def way(self) -> dict[str, Any]:
@@ -86,7 +96,12 @@ class Training:
 
 
 def settle(
-    data: str | Path | Dataset, preparation: Preparation, learning: Learning, decision: Decision, machine: Machine
+    data: str | Path | Dataset,
+    preparation: Preparation,
+    learning: Learning,
+    decision: Decision,
+    machine: Machine,
+    repetition: Repetition = Repetition(),
 ) -> Training:
     """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
     started, limit = command_started(), parse_duration(machine.time_limit)
@@ -95,6 +110,9 @@ def settle(
     dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
     aims = Aims(decision.coverage, decision.unsure_rate, decision.unfamiliar_rate, decision.aim, decision.risk)
     _require_fitting(dataset, decision)
+    require_enough(dataset, repetition.folds)
+    if repetition.folds is not None and preparation.split_by != "stratified":
+        raise UsageError(f"folds are stratified, and --split-by is {preparation.split_by}: leave one of them out.")
     require_one_loss(learning.loss, learning.balance)
     require_loss(learning.loss, dataset.task)
     steps, notes = steps_for(learning.model, learning.weights, pairs_in(learning.model_args))
@@ -114,6 +132,7 @@ def settle(
         decision.ood,
         started,
         limit,
+        repetition,
     )
 
 
@@ -134,16 +153,24 @@ def carry_out(training: Training, folder: Path, frozen: dict[str, Any], *, resum
 
 def attempted_and_concluded(training: Training, prepared: Prepared, run: Run) -> Classifier:
     """Attempt the steps, choose one, and conclude: the way from prepared images to a classifier with its evidence."""
+    repetition = training.repetition
     material = Material.of(prepared, training.recipe)
-    job = material.job(training.options, training.until)
+    folds = folds_of(prepared, repetition, run, training.split_seed)
+    turns = Turns.of(repetition, training.until)
+    job = material.job(training.options, turns.next())
     if training.options.balance is not None:
         with timed(run, "balance"):
             job = balanced(job, run)
     with timed(run, "ladder"):
         choice = climb(run, training.steps, job, material)
+    repeated = Repeated(list(training.steps), training.options, training.aims, training.recipe, repetition, turns)
+    if folds is not None:
+        repeated.over_folds(folds, run, training.split_seed)
+    if (repetition.seeds or 1) > 1:
+        repeated.over_seeds(choice, material, run)
     plan = choice.result.finished.provenance["plan"] | {"device": training.options.device}
     run.update(chosen=choice.result.name, chosen_because=choice.because, plan=plan)
-    return conclude(choice.result, material, prepared, training.aims, run, ood=training.ood, deadline=job.deadline)
+    return conclude(choice.result, material, prepared, training.aims, run, ood=training.ood, deadline=training.until)
 
 
 def finish(run: Run, started: float) -> None:
@@ -154,11 +181,10 @@ def finish(run: Run, started: float) -> None:
 
 def _prepared(training: Training, run: Run) -> Prepared:
     """The images decoded, audited and split, all of it written down."""
-    split_seed = training.preparation.split_seed
     prepared = prepare(
         training.dataset,
         training.recipe,
-        seed=training.options.seed if split_seed is None else split_seed,
+        seed=training.split_seed,
         duplicates=training.preparation.duplicates,
         split_by=training.preparation.split_by,
         keep_splits=run.dataset() if "dataset" in run.record() else None,

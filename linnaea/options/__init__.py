@@ -9,6 +9,7 @@ from linnaea.options.learning import Learning
 from linnaea.options.machine import Machine
 from linnaea.options.option import Keyword, Only, Option, Options
 from linnaea.options.preparation import Preparation
+from linnaea.options.repetition import Repetition
 from linnaea.options.things import ImageFiles, Labelled, RunFolder, UnknownImages
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Option",
     "Options",
     "Preparation",
+    "Repetition",
     "RunFolder",
     "UnknownImages",
 ]

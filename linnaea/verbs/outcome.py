@@ -27,4 +27,12 @@ def _verdict(folder: Path) -> list[str]:
     figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
     whose = " of the most probable class" if task.hierarchical else ""
     reached = f"{metric_named(metric).title}{whose} on {split}: {figure} {of} {figure.n} images."
-    return [*first, record["chosen_because"], reached, *later]
+    return [*first, record["chosen_because"], reached, *_repeated(folder), *later]
+
+
+def _repeated(folder: Path) -> list[str]:
+    """What was found over folds and seeds, where the training was repeated."""
+    from linnaea.runtime.files import read_json
+
+    files = [folder / "findings" / f"{name}.json" for name in ("folds", "seeds")]
+    return [finding["summary"] for file in files if file.is_file() for finding in read_json(file)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Decision, Labelled, Learning, Machine, Option, Preparation
+from linnaea.options import Decision, Labelled, Learning, Machine, Option, Preparation, Repetition
 from linnaea.verbs.contract import VERBS, told_by
 from linnaea.verbs.outcome import tell_outcome
 
@@ -36,6 +36,7 @@ def train(
     learning: Learning = Learning(),
     decision: Decision = Decision(),
     machine: Machine = Machine(),
+    repetition: Repetition = Repetition(),
 ) -> "Classifier":
     """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`.
 
@@ -46,8 +47,8 @@ def train(
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.training import carry_out, settle
 
-    training = settle(data, preparation, learning, decision, machine)
-    groups = (learning, preparation, decision, machine)
+    training = settle(data, preparation, learning, decision, machine, repetition)
+    groups = (learning, preparation, decision, machine, repetition)
     options = {name: value for group in groups for name, value in group.named().items()}
     frozen = freeze(training.dataset, {"out": out, **options})
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)

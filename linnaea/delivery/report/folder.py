@@ -30,6 +30,7 @@ EXPECTED = {
     "model/README.md": "the model card, for the owner to fill in",
 }
 
+REPEATED = ("folds", "seeds")  # what was seen where a training was done again
 OPENSET = "openset"  # what was seen of unknown images
 
 
@@ -122,7 +123,7 @@ class Folder:
 
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
-        known = {"audit", "test", "val", "export", *self.named_findings(OPENSET)}
+        known = {"audit", "test", "val", "export", *REPEATED, *self.named_findings(OPENSET)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
 
     def named_findings(self, name: str) -> list[str]:

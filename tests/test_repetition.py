@@ -1,0 +1,160 @@
+"""A training done again: what is told of folds and seeds is what was seen, and what folds would tear is refused."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from material import run as command
+from PIL import Image
+from scipy import stats
+
+import linnaea as ln
+from linnaea.dataset import Dataset
+from linnaea.errors import DataError, UsageError
+from linnaea.experiments import cross_validation
+from linnaea.run import Run
+from linnaea.statistics.repeats import mean_over
+
+QUICK = {"model": "hog", "weights": "none", "precision": "float32", "memory_format": "contiguous"}
+
+
+def striped(folder, count, *, noise=0.0, seed=0, splits=(None,)):
+    """Stripes that lie or stand, the share `noise` of them under the other name; a table with their names."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for split in splits:
+        for number in range(count):
+            kind = number % 2
+            wave = 128 + 90 * np.sin(np.arange(32) * random.uniform(0.5, 1.2) + random.uniform(0, 6))
+            pixels = np.tile(wave, (32, 1)) if kind else np.tile(wave, (32, 1)).T
+            pixels = np.clip(pixels + random.normal(0, 40, (32, 32)), 0, 255).astype(np.uint8)
+            name = f"{split}-{number:03}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).convert("RGB").save(folder / name)
+            label = ("lying", "standing")[kind if random.random() >= noise else 1 - kind]
+            rows.append({"path": name, "label": label} | ({"split": split} if split else {}))
+    return Dataset(pa.Table.from_pylist(rows), ("lying", "standing"), "binary", folder)
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory):
+    return striped(tmp_path_factory.mktemp("data"), 60, noise=0.2)
+
+
+@pytest.fixture(scope="module")
+def repeated(stripes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "stripes"
+    ln.train(stripes, out=folder, folds=3, seeds=2, epochs=1, **{**QUICK, "model": "majority,lenet5"})
+    return folder
+
+
+def test_every_image_of_train_and_val_is_judged_once_and_no_test_image(repeated):
+    run = Run.open(repeated)
+    splits = dict(zip(run.dataset().ids, run.dataset().column("split"), strict=True))
+    found = run.predictions("folds")
+    assert sorted(found.column("id")) == sorted(name for name, split in splits.items() if split != "test")
+    folds = {row["path"]: int(row["fold"]) for row in run.read_rows("folds.csv")}
+    assert folds == dict(zip(found.column("id"), found.column("fold"), strict=True))
+    assert [entry["by"] for entry in run.record()["test_opened"]] == ["train"]
+
+
+def test_the_mean_over_folds_is_that_of_the_kept_answers(repeated):
+    table = parquet.read_table(repeated / "predictions" / "folds.parquet").to_pylist()
+    finding = json.loads((repeated / "findings" / "folds.json").read_text())[0]
+    shares = [np.mean([row["label"] == row["truth"] for row in table if row["fold"] == fold]) for fold in (1, 2, 3)]
+    assert [row["value"] for row in finding["rows"]] == pytest.approx(shares)
+    assert finding["figure"]["value"] == pytest.approx(np.mean(shares))
+    assert finding["figure"]["lo"] < np.mean(shares) < finding["figure"]["hi"]
+    assert json.loads((repeated / "metrics.json").read_text())["folds"]["accuracy"]["n"] == len(table)
+    assert "Cross-validated over 3 folds" in (repeated / "report.html").read_text()
+
+
+def test_seeds_are_told_and_the_first_one_is_kept(repeated, stripes, tmp_path):
+    finding = json.loads((repeated / "findings" / "seeds.json").read_text())[0]
+    assert [row["seed"] for row in finding["rows"]] == [0, 1]
+    assert finding["figure"]["value"] == pytest.approx(np.mean([row["value"] for row in finding["rows"]]))
+    once = tmp_path / "once"
+    ln.train(stripes, out=once, epochs=1, **{**QUICK, "model": "majority,lenet5"})
+    first, second = (Run.open(folder).predictions("test").scores("raw_scores") for folder in (repeated, once))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_run_that_was_stopped_in_a_fold_goes_on_with_the_same_folds(repeated, stripes, tmp_path, monkeypatch):
+    judged, out = cross_validation.Fold.judged, tmp_path / "stopped"
+
+    def stopped(fold, chosen, aims):
+        if fold.number == 2:
+            raise KeyboardInterrupt
+        return judged(fold, chosen, aims)
+
+    options = {**QUICK, "model": "majority,lenet5", "epochs": 1, "folds": 3, "seeds": 2, "out": out}
+    monkeypatch.setattr(cross_validation.Fold, "judged", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        ln.train(stripes, **options)
+    monkeypatch.setattr(cross_validation.Fold, "judged", judged)
+    ln.train(stripes, **options, resume=True)
+    first, second = (Run.open(folder).predictions("folds") for folder in (repeated, out))
+    assert first.column("fold") == second.column("fold")
+    np.testing.assert_allclose(first.scores("raw_scores"), second.scores("raw_scores"), atol=1e-6)
+
+
+def test_groups_stay_in_one_fold(tmp_path):
+    data = striped(tmp_path / "data", 48)
+    groups = [f"{label}-{number % 7}" for number, label in enumerate(data.labels)]
+    ln.train(data.with_column("group", groups), out=tmp_path / "run", folds=2, **QUICK)
+    found = Run.open(tmp_path / "run").predictions("folds")
+    met = {}
+    for group, fold in zip(found.column("group"), found.column("fold"), strict=True):
+        met.setdefault(group, set()).add(fold)
+    assert len(met) > 4
+    assert all(len(folds) == 1 for folds in met.values())
+
+
+def test_the_interval_over_folds_knows_that_they_share_images():
+    values = [0.8, 0.9, 0.85, 0.7, 0.75]
+    found = mean_over(values, 100, "fold", overlap=1 / 4, bounds=(-np.inf, np.inf))
+    half = stats.t.ppf(0.975, 4) * np.sqrt(np.var(values, ddof=1) * (1 / 5 + 1 / 4))  # Nadeau and Bengio 2003, (8)
+    assert (found.lo, found.hi) == pytest.approx((0.8 - half, 0.8 + half))
+    plain = mean_over(values, 100, "seed", bounds=(-np.inf, np.inf))
+    assert (plain.lo, plain.hi) == pytest.approx(stats.t.interval(0.95, 4, 0.8, stats.sem(values)))
+    assert mean_over([0.5, 0.5], 10, "seed").lo is None
+
+
+def test_more_folds_than_images_of_a_class_are_refused_before_any_work(tmp_path):
+    data = striped(tmp_path / "data", 40).take([*range(0, 40, 2), 1, 3, 5])
+    with pytest.raises(DataError, match=r"'standing' \(3\).*--folds 3"):
+        ln.train(data, out=tmp_path / "run", folds=4, **QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_in_fewer_groups_than_folds_is_refused_by_name(tmp_path):
+    data = striped(tmp_path / "data", 60)
+    groups = [
+        f"g{number % 12 if label == 'standing' else 100 + number % 3}" for number, label in enumerate(data.labels)
+    ]
+    with pytest.raises(DataError, match="'lying'"):
+        ln.train(data.with_column("group", groups), out=tmp_path / "run", folds=5, **QUICK)
+
+
+def test_folds_that_are_none_are_refused(stripes, tmp_path, monkeypatch, capsys):
+    with pytest.raises(UsageError, match="stratified"):
+        ln.train(stripes, out=tmp_path / "run", folds=3, split_by="time", **QUICK)
+    assert command(["train", stripes.root, "--folds", "1"], monkeypatch) == 2
+    assert "folds is 1; expected 2 or more" in capsys.readouterr().err.replace("--", "")
+
+
+@pytest.mark.slow
+def test_the_mean_over_folds_agrees_with_a_large_test_split(tmp_path):
+    """Of five small sets, the figure of 300 test images lies outside the interval of folds once at the most."""
+    missed = 0
+    for seed in range(5):
+        small = striped(tmp_path / f"{seed}", 60, noise=0.25, seed=seed, splits=("train",))
+        large = striped(tmp_path / f"{seed}", 300, noise=0.25, seed=100 + seed, splits=("test",))
+        data = Dataset(pa.concat_tables([small.table, large.table]), small.classes, small.task, small.root)
+        ln.train(data, out=tmp_path / f"run{seed}", folds=4, duplicates="exact", **QUICK)
+        figures = json.loads((tmp_path / f"run{seed}" / "metrics.json").read_text())
+        finding = json.loads((tmp_path / f"run{seed}" / "findings" / "folds.json").read_text())[0]["figure"]
+        missed += not finding["lo"] <= figures["test"]["accuracy"]["value"] <= finding["hi"]
+    assert missed <= 1

@@ -156,9 +156,14 @@ class Run:
 
     def add_findings(self, name: str, findings: list[Finding]) -> Path:
         """Write them beside those that are there, in place of any of the same name."""
-        path, named = self.folder / "findings" / f"{name}.json", {finding.name for finding in findings}
-        known = [Finding.from_json(each) for each in read_json(path)] if path.is_file() else []
-        return self.write_findings(name, [*(each for each in known if each.name not in named), *findings])
+        named = {finding.name for finding in findings}
+        known = [finding for finding in self.findings(name) if finding.name not in named]
+        return self.write_findings(name, [*known, *findings])
+
+    def findings(self, name: str) -> list[Finding]:
+        """Read `findings/<name>.json`; none when it is not there yet."""
+        path = self.folder / "findings" / f"{name}.json"
+        return [Finding.from_json(each) for each in read_json(path)] if path.is_file() else []
 
     def write_dataset(self, dataset: Dataset) -> None:
         """Write `manifest.csv`, and what identifies the data into `run.json`."""
@@ -222,8 +227,9 @@ class Run:
         return found
 
     def write_rows(self, name: str, rows: list[dict[str, Any]]) -> Path:
-        """Write a CSV file with the keys of the first row as header."""
-        cells = [list(rows[0]), *(list(map(_cell, row.values())) for row in rows)] if rows else []
+        """Write a CSV file with all keys of the rows as header; what a row lacks stays empty."""
+        names = list(dict.fromkeys(key for row in rows for key in row))
+        cells = [names, *([_cell(row.get(key)) for key in names] for row in rows)] if rows else []
         return write_text(self.folder / name, as_csv(cells))
 
     def read_rows(self, name: str) -> list[dict[str, str]]:

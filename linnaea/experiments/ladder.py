@@ -13,10 +13,12 @@ import numpy as np
 
 from linnaea.arrays import Floats
 from linnaea.errors import LinnaeaError
+from linnaea.evidence.learning_curves import diagnose
 from linnaea.evidence.metrics import metrics_for, scores_of
 from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.attempt import Attempted, Material, attempt
 from linnaea.experiments.balancing import augmentation_findings
+from linnaea.finding import Finding
 from linnaea.learning.rungs import Job, Step
 from linnaea.run import Run
 from linnaea.runtime.progress import working
@@ -24,6 +26,7 @@ from linnaea.statistics.intervals import REPLICATES
 from linnaea.statistics.spread import Spread, left_out
 from linnaea.task import TASKS
 
+HISTORY, CURVES = "history.csv", "learning_curves"
 logger = logging.getLogger("linnaea")
 
 
@@ -51,6 +54,7 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material) -> Choi
         if len(job.trials) > tried:
             _write_trials(run, job)
             tried = len(job.trials)
+        _write_diagnosis(run, step.name, len(material.val), limited=job.deadline < math.inf and not job.options.epochs)
     choice = choose(results)
     _write(run, results, material.task, choice.result)
     return choice
@@ -86,6 +90,20 @@ def _write_trials(run: Run, job: Job) -> None:
     for finding in findings:
         if finding.severity == "warning":
             logger.warning(finding.summary)
+
+
+def _write_diagnosis(run: Run, name: str, images: int, *, limited: bool) -> None:
+    """Write down and say what the learning curves of a network show, where it was trained by epochs."""
+    rows = [row for row in run.read_rows(HISTORY) if row["rung"] == name]
+    if not rows:
+        return
+    found = diagnose(name, rows, images=images, limited=limited)
+    run.write_findings(CURVES, [*(one for one in run.findings(CURVES) if not _is_about(one, name)), found])
+    logger.log(logging.INFO if found.severity == "info" else logging.WARNING, found.summary)
+
+
+def _is_about(finding: Finding, name: str) -> bool:
+    return any(row.get("network") == name for row in finding.rows)
 
 
 def choose(results: Sequence[Attempted]) -> Choice:
@@ -190,8 +208,8 @@ def _describe(row: dict[str, Any]) -> str:
 
 def _on_epoch(run: Run, name: str, row: dict[str, Any]) -> None:
     """Append an epoch to `history.csv`; after a resumed epoch, later rows of the broken-off try are dropped."""
-    kept = [old for old in run.read_rows("history.csv") if old["rung"] != name or int(old["epoch"]) < row["epoch"]]
-    run.write_rows("history.csv", [*kept, {"rung": name, **row}])
+    kept = [old for old in run.read_rows(HISTORY) if old["rung"] != name or int(old["epoch"]) < row["epoch"]]
+    run.write_rows(HISTORY, [*kept, {"rung": name, **row}])
     (metric,) = (column for column in row if column.startswith("val_") and "loss" not in column)
     logger.info(
         f"{name}: epoch {row['epoch']}, {row['seconds']:.0f} s, training loss {row['train_loss']:.3f}, "

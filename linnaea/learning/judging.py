@@ -78,7 +78,8 @@ class Judged(Hook):
 
     The best are those with the lowest loss on val at its best temperature. Training stops after `patience` epochs
     without a better one. `metric` names the score in the rows. The best weights lie in `best.safetensors` below
-    `folder` (None: nowhere). With `average`, it is the averaged weights that are judged and kept.
+    `folder` (None: nowhere). With `average`, it is the averaged weights that are judged and kept. `seen` judges the
+    network on training images as they are, for comparison with val.
     """
 
     judge: Judge
@@ -86,6 +87,7 @@ class Judged(Hook):
     patience: int
     folder: Path | None = None
     average: Average | None = None
+    seen: Judge | None = None
     best: dict[str, Any] = field(default_factory=dict)
     _weights: dict[str, Tensor] = field(default_factory=dict)
     _latest: float = 0.0
@@ -100,14 +102,18 @@ class Judged(Hook):
             start = self.judge(state.network).calibrated
             self.best = {"epoch": 0, "loss": start, "start": start, "judging": time.monotonic() - began}
             self._keep(state)
-        self.seconds = self.best["judging"]
+        more = len(self.seen.examples) / len(self.judge.examples) if self.seen is not None else 0.0
+        self.seconds = self.best["judging"] * (1 + more)
 
     def figures(self, state: State) -> Mapping[str, float]:
-        """The losses and the score on val."""
+        """The loss and the score on training images as they are, and the losses and the score on val."""
         with self._shown(state.model):
             found = self.judge(state.network)
+            seen = self.seen(state.network) if self.seen is not None else None
         self._latest = found.calibrated
+        known = {} if seen is None else {"seen_loss": seen.loss, f"seen_{self.metric}": seen.score}
         return {
+            **known,
             "val_loss": found.loss,
             "val_loss_calibrated": found.calibrated,
             f"val_{self.metric}": found.score,

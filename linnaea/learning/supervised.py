@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from linnaea.runtime.machine import prepare_processor
 from linnaea.runtime.plan import Plan
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
+SEEN = 500  # training images at the most that a network is judged on as they are, after each epoch
 FORMATS: "dict[str, Any]" = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # Fabric's names
 
 
@@ -59,7 +60,9 @@ def train_network(
     recipe = job.options.recipe
     average = recipe.averaging(optimizer)
     judge = Judge(job.val, job.criterion, schedule.batch_size, plan, job.balance.on_val(job.val.targets))
-    judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average)
+    some = job.subset(min(len(job.val), SEEN))
+    seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets))
+    judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
     kept = [Kept(job.checkpoints, [average] if isinstance(average, Averaged) else [])] if job.checkpoints else []
     ordered = [Told(job.on_epoch), *([average] if average else []), judged, *kept, *hooks]
     loop = loop_for(job, schedule, plan, augmentations=augmentations, label_smoothing=label_smoothing, hooks=ordered)

@@ -21,6 +21,7 @@ from linnaea.delivery.report.pictures import SIDE, picture
 from linnaea.delivery.report.words import SPACE, duration, estimate, metric_named, moment, number, percent
 from linnaea.errors import RunError
 from linnaea.finding import Finding
+from linnaea.runtime.files import write_json
 
 TITLES = (
     "Verdict", "The ladder", "The figures", "Class by class", "What it confuses", "Confidence", "How it learned",
@@ -249,7 +250,20 @@ def test_tables_and_pictures_speak_to_screen_readers(finished_run: Path):
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
     drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert all(a.get("aria-hidden") == "true" or (a.get("role") == "img" and a.get("aria-label")) for a in drawings)
-    assert sum("role" in a for a in drawings) == 4  # ladder, reliability, two learning curves
+    assert sum("role" in a for a in drawings) == 5  # ladder, reliability, three learning curves
+
+
+def test_what_the_curves_show_is_said_beside_them_and_in_the_verdict(finished_run: Path):
+    bad = Finding("overfitting", "fine-tune overfits: more images.", "warning", rows=[{"network": "fine-tune"}])
+    other = Finding("noisy", "large learns unsteadily.", "warning", rows=[{"network": "large"}])
+    record = json.loads((finished_run / "run.json").read_text())
+    write_json(finished_run / "run.json", record | {"chosen": "fine-tune"})
+    file = write_json(finished_run / "findings" / "learning_curves.json", [bad.to_json(), other.to_json()])
+    page = page_of(finished_run)
+    assert page.text.count("fine-tune overfits: more images.") == 2
+    assert "large learns unsteadily." not in page.text  # it was skipped, and has no curves
+    file.write_text("[")
+    assert "Something is missing in: How it learned." in page_of(finished_run).text
 
 
 def test_same_files_give_the_same_bytes(finished_run: Path):

@@ -4,6 +4,7 @@ matplotlib knows no CSS variables: each ink is drawn in a stand-in colour, repla
 """
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -201,15 +202,19 @@ def reliability_chart(bins: Sequence[Bin], titles: tuple[str, str, str]) -> str:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a learning curve; values are None in epochs without one."""
+    """One line of a learning curve; values are None in epochs without one.
+
+    The val line is `accented`, that of what is minimised `dashed`.
+    """
 
     name: str
     values: Sequence[float | None]
-    accented: bool
+    accented: bool = False
+    dashed: bool = False
 
 
 def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequence[Curve], as_percent: bool) -> str:
-    """One or two lines of values per epoch, named at their ends; `name` keeps the ids of several charts apart."""
+    """Up to three lines of values per epoch, named at their ends; `name` keeps the ids of several charts apart."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.add_subplot()
@@ -217,12 +222,9 @@ def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequenc
         for curve in curves:
             kept = [(x, y) for x, y in zip(epochs, curve.values, strict=True) if y is not None]
             colour = ACCENT if curve.accented else MUTED
-            dash = "-" if curve.accented else (0, (4, 2))
+            dash = (0, (4, 2)) if curve.dashed else "-"
             axes.plot(*zip(*kept, strict=True), color=colour, linestyle=dash, marker="o", markersize=3.5)
             ends.append((kept[-1], curve.name, colour))
-        for place, (end, label, colour) in enumerate(sorted(ends, key=lambda item: item[0][1])):
-            va = "center" if len(ends) == 1 else ("top", "bottom")[place]  # two ends may lie at one height
-            axes.annotate(label, end, (7, 0), textcoords="offset points", va=va, color=colour)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
@@ -230,7 +232,20 @@ def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequenc
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         if as_percent:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
+        figure.draw_without_rendering()
+        _name_ends(axes, ends)
         return _svg(figure, name, f"{title} by epoch, {len(epochs)} epochs")
+
+
+def _name_ends(axes: Axes, ends: Sequence[tuple[tuple[float, float], str, str]]) -> None:
+    """Write each name beside the end of its line, moved up where it would cover the one below."""
+    below, points = -math.inf, 72 / axes.figure.get_dpi()
+    for end, label, colour in sorted(ends, key=lambda item: item[0][1]):
+        height = float(axes.transData.transform(end)[1])
+        place = max(height, below + LINE)
+        below = place
+        offset = (7, (place - height) * points)
+        axes.annotate(label, end, offset, textcoords="offset points", va="center", color=colour)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ EXPECTED = {
     "run.json": "arguments, versions, plan, timings",
     "ladder.csv": "a row per rung: accuracy and cost",
     "history.csv": "a row per epoch",
+    "findings/learning_curves.json": "what the curves of each network show",
     "metrics.json": "every figure with its interval",
     "manifest.csv": "every file seen, used or not",
     "datasheet.toml": "what the owner knows about the data, if written down",
@@ -30,6 +31,7 @@ EXPECTED = {
     "model/README.md": "the model card, for the owner to fill in",
 }
 
+CURVES = "learning_curves"  # what they were said to show
 REPEATED = ("folds", "seeds")  # what was seen where a training was done again
 OPENSET = "openset"  # what was seen of unknown images
 
@@ -123,7 +125,7 @@ class Folder:
 
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
-        known = {"audit", "test", "val", "export", *REPEATED, *self.named_findings(OPENSET)}
+        known = {"audit", "test", "val", "export", CURVES, *REPEATED, *self.named_findings(OPENSET)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
 
     def named_findings(self, name: str) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnaea.delivery.report import tables
-from linnaea.delivery.report.folder import Folder, Part, listing, mapping
+from linnaea.delivery.report.folder import CURVES, Folder, Part, listing, mapping
 from linnaea.delivery.report.tables import Evaluation
 from linnaea.delivery.report.words import SPACE, bounds, counted, estimate, metric_named, number, percent
 from linnaea.finding import Finding
@@ -73,6 +73,7 @@ def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part
         *_about_findings(export, "The export check"),
         *_about_findings(audit, "The data audit"),
         *_about_findings(folder.findings("thresholds"), "The choice of thresholds"),
+        *_about_learning(folder.findings(CURVES), chosen),
         *_about_unjudged(audit, evaluation),
         *_about_baseline(rungs, chosen, _baseline(folder)),
         *_about_figure(folder, evaluation, name),
@@ -174,6 +175,13 @@ def _about_findings(part: Part, who: str) -> Iterator[str]:
     parts = [(severity, sum(finding.severity == severity for finding in raised)) for severity in ("error", "warning")]
     said = " and ".join(counted(count, severity) for severity, count in parts if count)
     yield f"{who} raised {said}. {'First' if len(raised) > 1 else 'It says'}: {worst.summary}"
+
+
+def _about_learning(curves: Part, chosen: str) -> Iterator[str]:
+    """What the learning curves of the chosen network warn of."""
+    for finding in curves.content or []:
+        if finding.severity != "info" and any(row.get("network") == chosen for row in finding.rows):
+            yield str(finding.summary)
 
 
 def _about_unjudged(audit: Part, evaluation: Evaluation) -> Iterator[str]:

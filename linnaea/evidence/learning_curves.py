@@ -1,0 +1,267 @@
+"""What learning curves say, in words: overfitting, underfitting, a rate that is too high, or that all is well.
+
+Levels are compared only where they are measured alike: the loss and the score on val with those on some training
+images as they are (`seen_...`), neither augmented nor mixed nor with smoothed labels. The loss that is minimised
+(`train_loss`) is higher for all of these reasons, and only its own course is looked at.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linnaea.arrays import Floats
+from linnaea.finding import Finding
+
+FEWEST = 4  # epochs
+LOST = 0.25  # of what the training loss had gained: more, twice running, and it diverges
+RISEN, LEAST_RISE = 0.05, 0.01  # of the lowest loss on val, and at least this much
+NOISES = 2.0  # times the noise of a loss
+CHOSEN = 4.0  # times that of its lowest, which is low by chance as well
+NOISY = 0.15  # of the loss on val: higher noise
+LATER = 6  # epochs at least by which its noise is told
+TURNING = 0.4  # of the epochs: a course of noise turns at two thirds of them
+FALLEN = 0.1  # of the loss on training images, since that on val was lowest
+FALLING = 0.03  # of the loss over the last quarter
+LEARNED = 0.95  # score on training images: it has learned them
+CLOSE, FAR = 0.05, 0.1  # of scores on training images and on val
+FEW_IMAGES = 100
+MUCH = "stronger --augment, --dropout, a larger --label-smoothing, a smaller network, or more images"
+CALMER = "a smaller --lr, a larger --batch-size, or averaged weights (--ema 0.999)"
+STRONGER = "a larger network, another --lr (--find-lr looks for it), or weaker --augment and --dropout"
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A training by epochs: losses (E,) minimised, on `seen` training images as they are, and on val; scores on both.
+
+    `val` is the loss at the best temperature, `raw` that as it is. `images` is the number of val images; `limited` says
+    that time, not epochs, ended it. What was not measured is NaN.
+    """
+
+    name: str
+    train: Floats
+    seen: Floats
+    val: Floats
+    raw: Floats
+    seen_score: Floats
+    val_score: Floats
+    images: int
+    limited: bool
+
+    @classmethod
+    def of(cls, name: str, rows: Sequence[Mapping[str, Any]], images: int, limited: bool) -> "Course":
+        """From the rows of a history."""
+        scores = [column for column in (rows[0] if rows else ()) if column.startswith("val_") and "loss" not in column]
+        score = scores[0].removeprefix("val_") if scores else ""
+        raw, val = (_column(rows, column) for column in ("val_loss", "val_loss_calibrated"))
+        return cls(
+            name,
+            _column(rows, "train_loss"),
+            _column(rows, "seen_loss"),
+            np.where(np.isnan(val), raw, val),
+            raw,
+            _column(rows, f"seen_{score}"),
+            _column(rows, f"val_{score}"),
+            images,
+            limited,
+        )
+
+    @property
+    def learned(self) -> Floats:
+        """The loss on training images: as they are where that was measured, else the one that is minimised."""
+        return self.train if np.isnan(self.seen).any() else self.seen
+
+    @property
+    def best(self) -> int:
+        """The epoch with the lowest loss on val, counted from 0."""
+        return int(np.argmin(self.val))
+
+
+def diagnose(name: str, rows: Sequence[Mapping[str, Any]], *, images: int, limited: bool = False) -> Finding:
+    """What the rows of a training say, with what may mend it; `images` is the number of val images.
+
+    The first that applies: it diverges (the training loss of the last two epochs is higher than its lowest by over a
+    quarter of what it had gained); it overfits (the loss on val has risen from its lowest, by over a twentieth and by
+    four times its noise, while that on training images fell by a tenth); it is noisy (the noise of the loss on val, by
+    its second differences, is over 15 % of it, and it turns at two epochs of five); it underfits (fewer than 95 % of
+    the training images are right, and no more than chance allows above val: both losses still fall, or that on val no
+    more); it knows its training images far better than others; it grows too sure (as overfitting, but not at the best
+    temperature). Else there is nothing to do.
+    """
+    course = Course.of(name, rows, images, limited)
+    if len(rows) < FEWEST or np.isnan([course.train, course.val]).any():
+        few = f"{name}: {len(rows)} epochs are too few to say how it learns; {FEWEST} or more are needed."
+        return Finding("short", few, rows=[_facts(course)])
+    for judge in JUDGES:
+        found = judge(course)
+        if found is not None:
+            kind, severity, sentence = found
+            return Finding(kind, f"{name} {sentence}", severity, rows=[_facts(course)])
+    return Finding("sound", f"{name} learned soundly: nothing to do.", rows=[_facts(course)])
+
+
+Told = tuple[str, str, str]  # the kind, the severity, and the sentence that follows the name
+
+
+def _diverging(course: Course) -> Told | None:
+    lowest, end = float(course.train.min()), float(course.train[-2:].min())
+    gained = float(course.train[0]) - lowest
+    if end - lowest <= max(LOST * gained, RISEN * abs(lowest)):
+        return None
+    return (
+        "diverging",
+        "warning",
+        f"diverges: its training loss rose from {lowest:.3g} to {course.train[-1]:.3g}. What may help: a smaller "
+        "--lr, a longer --warmup, or --clip-norm 1.",
+    )
+
+
+def _overfitting(course: Course) -> Told | None:
+    if not _rises(course, course.val):
+        return None
+    best, learned = course.best, course.learned
+    return (
+        "overfitting",
+        "warning",
+        f"overfits: its loss on val fell to {course.val[best]:.3g} in epoch {best + 1} and rose to "
+        f"{course.val[-1]:.3g} by epoch {len(course.val)}, while that on training images went on falling, from "
+        f"{learned[best]:.3g} to {learned[-1]:.3g}. Later weights than those of epoch {best + 1} are not kept. What "
+        f"may help: {MUCH}.",
+    )
+
+
+def _rises(course: Course, losses: Floats) -> bool:
+    """Whether a loss has risen since its lowest, while that on training images fell."""
+    best, learned = int(np.argmin(losses)), course.learned
+    if len(losses) - 1 - best < 2 or learned[-1] > (1 - FALLEN) * learned[best]:
+        return False
+    lowest = float(losses[best])
+    return float(losses[-2:].mean()) - lowest > max(RISEN * abs(lowest), LEAST_RISE, CHOSEN * noise_of(losses))
+
+
+def _noisy(course: Course) -> Told | None:
+    later = course.val[-max(LATER, len(course.val) // 2) :]
+    if len(later) < LATER:
+        return None
+    noise, usual = noise_of(later), float(np.median(later))
+    if noise <= max(NOISY * usual, LEAST_RISE) or _turning(later) < TURNING:
+        return None
+    few = f" Val has only {course.images} images, which makes it jump." if course.images < FEW_IMAGES else ""
+    return (
+        "noisy",
+        "warning",
+        f"learns unsteadily: from epoch to epoch its loss on val jumps by about {noise:.2g}, at {usual:.3g}.{few} What "
+        f"may help: {CALMER}.",
+    )
+
+
+def _turning(values: Floats) -> float:
+    """The share of inner points at which a course turns: two thirds of independent noise, none of a smooth curve."""
+    steps = np.diff(values)
+    return float((steps[1:] * steps[:-1] < 0).mean())
+
+
+def _underfitting(course: Course) -> Told | None:
+    seen, val = float(course.seen_score[-1]), float(course.val_score[-1])
+    measured = math.isfinite(seen)
+    if (seen if measured else val) >= LEARNED or (measured and seen - val > max(CLOSE, _chance(seen, val, course))):
+        return None
+    figures = f"{seen:.1%} on training images and {val:.1%} on val" if measured else f"{val:.1%} on val"
+    if _falls(course.val) and _falls(course.learned):
+        more = "a longer --time-limit" if course.limited else "more --epochs"
+        return (
+            "unfinished",
+            "warning",
+            f"underfits: with a score of {figures}, both losses were still falling when it ended. What may help: "
+            f"{more}.",
+        )
+    if not measured or _falls(course.val):
+        return None
+    return (
+        "underfitting",
+        "warning",
+        f"underfits: its score is only {figures}, and that on val improves no more. What may help: {STRONGER}; or the "
+        "classes cannot be told apart in these images.",
+    )
+
+
+def _falls(losses: Floats) -> bool:
+    """Whether a loss fell over its last quarter, by more than its noise, and was lowest in the end."""
+    tail, end = max(2, len(losses) // 4), float(losses[-1])
+    fall = float(losses[-tail - 1]) - end
+    if len(losses) - 1 - int(np.argmin(losses)) >= 2:
+        return False
+    return fall > max(FALLING * abs(float(losses[-tail - 1])), NOISES * noise_of(losses[-2 * tail - 1 :]))
+
+
+def _chance(seen: float, val: float, course: Course) -> float:
+    """How far two scores of as many images differ by chance: two standard errors."""
+    return NOISES * math.sqrt((seen * (1 - seen) + val * (1 - val)) / max(1, course.images))
+
+
+def _far_apart(course: Course) -> Told | None:
+    seen, val = float(course.seen_score[course.best]), float(course.val_score[course.best])
+    if not (math.isfinite(seen) and seen - val > max(FAR, _chance(seen, val, course))):
+        return None
+    return (
+        "memorising",
+        "info",
+        f"knows its training images far better than others: its score is {seen:.1%} on them and {val:.1%} on val. "
+        f"What may help: {MUCH}.",
+    )
+
+
+def _too_sure(course: Course) -> Told | None:
+    if np.isnan(course.raw).any() or not _rises(course, course.raw):
+        return None
+    return (
+        "too_sure",
+        "info",
+        f"grows surer than it is right: its loss on val rose from {course.raw.min():.3g} to {course.raw[-1]:.3g}, but "
+        "not at the best temperature, which calibration finds. There is nothing to do.",
+    )
+
+
+JUDGES: tuple[Callable[[Course], Told | None], ...] = (
+    _diverging,
+    _overfitting,
+    _noisy,
+    _underfitting,
+    _far_apart,
+    _too_sure,
+)
+
+
+def noise_of(values: Floats) -> float:
+    """The standard deviation of independent noise on a smooth course (E,): the median of its second differences."""
+    if len(values) < FEWEST:
+        return 0.0
+    return float(np.median(np.abs(np.diff(values, 2)))) / (0.6745 * math.sqrt(6))
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Floats:
+    return np.array([_number(row.get(name)) for row in rows], dtype=np.float64)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _facts(course: Course) -> dict[str, Any]:
+    """What the sentence rests on, for the table."""
+    last = {
+        "training_loss": course.train,
+        "loss_on_training_images": course.seen,
+        "val_loss": course.raw,
+        "score_on_training_images": course.seen_score,
+        "val_score": course.val_score,
+    }
+    known = {name: float(values[-1]) for name, values in last.items() if len(values) and math.isfinite(values[-1])}
+    best = {"best_epoch": course.best + 1} if len(course.val) and not np.isnan(course.val).all() else {}
+    return {"network": course.name, "epochs": len(course.val), **best, **known}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from linnaea.arrays import Float32, Images, Integers
 from linnaea.classifier import Classifier, known_columns, load
@@ -153,11 +154,13 @@ def attempt(
     job: Job,
     folder: Path | None = None,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
+    show: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Attempted:
     """Fit a step by its job and judge it on the val images.
 
     `folder` keeps checkpoints and, in the end, what came of it: an attempt that was broken off goes on there, and one
-    that finished is taken from there. `tell` is given a row per epoch. Failing is told, not raised.
+    that finished is taken from there. `tell` is given a row per epoch, `show` the images and targets of the first batch
+    as a network sees them. Failing is told, not raised.
     """
     known = None if folder is None else _known(step, folder)
     if known is not None:
@@ -170,6 +173,7 @@ def attempt(
         arguments=step.arguments,
         checkpoints=folder,
         on_epoch=tell,
+        on_fed=show,
     )
     try:
         fitted = step.rung.fit(own)

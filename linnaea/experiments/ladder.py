@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from linnaea.arrays import Floats
 from linnaea.errors import LinnaeaError
@@ -18,6 +19,7 @@ from linnaea.evidence.metrics import metrics_for, scores_of
 from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.attempt import Attempted, Material, attempt
 from linnaea.experiments.balancing import augmentation_findings
+from linnaea.experiments.fed_sheet import draw_fed
 from linnaea.finding import Finding
 from linnaea.learning.rungs import Job, Step
 from linnaea.run import Run
@@ -45,7 +47,8 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material) -> Choi
     """
     results: list[Attempted] = []
     tried = len(job.trials)
-    for step, done in attempts(steps, job, material, run.folder / "checkpoints", partial(_on_epoch, run)):
+    show = partial(_on_fed, run, material.classes)
+    for step, done in attempts(steps, job, material, run.folder / "checkpoints", partial(_on_epoch, run), show):
         results.append(done)
         _write(run, results, material.task)
         logger.info(_describe(row_of(done, material.task)))
@@ -66,15 +69,20 @@ def attempts(
     material: Material,
     folder: Path,
     tell: Callable[[str, dict[str, Any]], None] = lambda step, row: None,
+    show: Callable[[str, Tensor, Tensor], None] | None = None,
 ) -> Iterator[tuple[Step, Attempted]]:
-    """Attempt each step in turn, below `folder`, until the deadline; `tell` is given its name and a row per epoch."""
+    """Attempt each step in turn, below `folder`, until the deadline.
+
+    `tell` is given its name and a row per epoch, `show` its name and the first batch as its network sees it.
+    """
     for position, step in enumerate(steps):
         if job.seconds_left <= 0 and position:
             yield step, Attempted(step.name, "skipped", "the time limit was reached")
             continue
         own = job if position == len(steps) - 1 else replace(job, deadline=_half_way(job))
         with working(step.name):
-            done = attempt(step, material, own, folder / step.name, partial(tell, step.name))
+            shown = None if show is None else partial(show, step.name)
+            done = attempt(step, material, own, folder / step.name, partial(tell, step.name), shown)
         yield step, done
 
 
@@ -204,6 +212,11 @@ def _describe(row: dict[str, Any]) -> str:
     figure = f"{float(row['value'] or 0):.1%}{interval}"
     share = f"{figure} of" if row["metric"] == "accuracy" else f"{row['metric']} {figure} on"
     return f"{row['rung']}: {share} {row['n']} val images, {float(row['seconds']):.1f} s"
+
+
+def _on_fed(run: Run, classes: Sequence[str], name: str, images: Tensor, targets: Tensor) -> None:
+    """Draw the first batch, as the network sees it."""
+    draw_fed(run.folder, name, images, targets, classes)
 
 
 def _on_epoch(run: Run, name: str, row: dict[str, Any]) -> None:

@@ -67,8 +67,8 @@ def strips(examples: Examples, names: Sequence[str], classes: Sequence[str], see
     pictures = np.stack([examples.images, *(images.permute(0, 2, 3, 1).numpy() for images, _ in drawn)], axis=1)
     given, changed = torch.from_numpy(examples.targets), [targets for _, targets in drawn]
     mixed = any(_differ(targets, given) for targets in changed)
-    captions = [["", *(_shares(targets[row], classes) for targets in changed)] if mixed else [] for row in rows]
-    return [Strip(_named(given[row], classes), pictures[row], captions[row]) for row in rows]
+    captions = [["", *(shares_named(targets[row], classes) for targets in changed)] if mixed else [] for row in rows]
+    return [Strip(named(given[row], classes), pictures[row], captions[row]) for row in rows]
 
 
 def _differ(targets: Tensor, given: Tensor) -> bool:
@@ -76,13 +76,14 @@ def _differ(targets: Tensor, given: Tensor) -> bool:
     return targets.shape != given.shape or not torch.equal(targets.float().nan_to_num(-1), given.float().nan_to_num(-1))
 
 
-def _named(target: Tensor, classes: Sequence[str]) -> str:
+def named(target: Tensor, classes: Sequence[str]) -> str:
     """The class of an image, or all the labels it is known to show."""
     numbers = [int(target)] if target.ndim == 0 else torch.nonzero(target == 1)[:, 0].tolist()
     return ", ".join(classes[number] for number in numbers)
 
 
-def _shares(weights: Tensor, classes: Sequence[str]) -> str:
+def shares_named(weights: Tensor, classes: Sequence[str]) -> str:
+    """The classes of a mixed image with their shares, the greatest first."""
     shown = torch.nonzero(weights > 0.005)[:, 0].tolist()
     return ", ".join(f"{weights[number]:.0%} {classes[number]}" for number in sorted(shown, key=lambda n: -weights[n]))
 

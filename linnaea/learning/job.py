@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from linnaea.learning.balance import Balance
 from linnaea.learning.examples import Examples
@@ -84,6 +85,7 @@ class Job:
     afterwards: int = 0
     checkpoints: Path | None = None
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
+    on_fed: Callable[[Tensor, Tensor], None] | None = None
     names: tuple[str, ...] = ()
     ids: Sequence[str] = ()
     tree: Taxonomy | None = None

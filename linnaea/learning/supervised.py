@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 from linnaea.learning.averaging import Averaged
 from linnaea.learning.batches import InMemory
+from linnaea.learning.feeding import Fed
 from linnaea.learning.hooks import Hook, Kept, Told
 from linnaea.learning.job import Job
 from linnaea.learning.judging import Judge, Judged
@@ -66,6 +67,8 @@ def train_network(
     kept = [Kept(job.checkpoints, [average] if isinstance(average, Averaged) else [])] if job.checkpoints else []
     ordered = [Told(job.on_epoch), *([average] if average else []), judged, *kept, *hooks]
     loop = loop_for(job, schedule, plan, augmentations=augmentations, label_smoothing=label_smoothing, hooks=ordered)
+    if job.on_fed is not None:
+        loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
     history = loop.run(model.to(memory_format=plan.layout), optimizer)
     return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"])
 

@@ -25,15 +25,15 @@ class Picture:
     instead: str = ""
 
 
-def picture(root: Path | None, name: str) -> Picture:
-    """The thumbnail of the photo `root / name`, at most 160 pixels wide and high."""
+def picture(root: Path | None, name: str, side: int = SIDE) -> Picture:
+    """The thumbnail of the photo `root / name`, at most `side` pixels wide and high."""
     if root is None:
         return Picture(name, instead="image not found")
     try:
-        small = read_rgb(read_content(locate(root, [name])[0]), SIDE)
+        small = read_rgb(read_content(locate(root, [name])[0]), side)
     except UnreadableError as error:
         return Picture(name, instead=f"image {'not found' if str(error) == NOT_FOUND else 'cannot be read'}")
-    small.thumbnail((SIDE, SIDE))
+    small.thumbnail((side, side))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")

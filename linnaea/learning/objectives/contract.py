@@ -12,7 +12,8 @@ class Objective(Protocol):
     """What a training makes small.
 
     It owns all that lies between a batch and the loss: pixels, mixing, label smoothing, balance, a teacher, an
-    adversary. What is random in it is drawn from torch's global generator, which the loop seeds for each epoch.
+    adversary. What is random in it is drawn from torch's global generator, which the loop seeds for each epoch. One
+    that changes images has a method `seen`, from those of a batch and their targets to what the network is shown.
     """
 
     def __call__(self, model: nn.Module, batch: Any) -> tuple[Tensor, Mapping[str, Tensor]]:

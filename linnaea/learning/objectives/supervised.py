@@ -32,6 +32,10 @@ class Supervised:
 
     def __call__(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The mean loss of the batch; no further figures."""
-        images, targets = augment(*batch, self.mixing, torch.default_generator, len(self.balance.counts))
+        images, targets = self.seen(*batch)
         logits = model(images.float().div_(255))
         return self.balance.loss(self.criterion, logits, targets, self.label_smoothing), {}
+
+    def seen(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The images and targets that the network is shown: these, mixed."""
+        return augment(images, targets, self.mixing, torch.default_generator, len(self.balance.counts))

@@ -1,12 +1,16 @@
 """How it learned, epoch by epoch."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from linnaea.delivery.report.charts import Curve, curves_chart
 from linnaea.delivery.report.folder import CURVES, Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
+from linnaea.delivery.report.pictures import Picture, picture
 from linnaea.delivery.report.words import metric_named, number
+
+WIDEST = 1_600  # pixels of a sheet
 
 
 @PAGES.register("curves", title="How it learned", order=100)
@@ -22,9 +26,16 @@ def curves(material: Material) -> Part:
         rows = [row for row in history.content if row.get("rung", "") == rung]
         about = [finding for finding in said.content or [] if any(row.get("network") == rung for row in finding.rows)]
         charts = _rung_curves(f"curve{place}", rows)
-        shown.append({"rung": rung, "epochs": len(rows), "charts": charts, "findings": about})
+        fed = _fed(material.folder.path, rung)
+        shown.append({"rung": rung, "epochs": len(rows), "charts": charts, "findings": about, "fed": fed})
     absent = said if said.missing and not said.expected else None
     return Part({"rungs": shown, "absent": absent}, partly=absent is not None)
+
+
+def _fed(run: Path, rung: str) -> Picture | None:
+    """What a network was fed; nothing in runs of earlier versions."""
+    name = f"fed/{rung}.png"
+    return picture(run, name, WIDEST) if (run / name).is_file() else None
 
 
 def _rung_curves(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -161,16 +161,16 @@ def test_without_a_test_split_the_run_says_that_val_is_too_good(tmp_path):
 
 
 def test_a_stopped_run_resumes_to_the_same_end(run, photos, tmp_path, monkeypatch):
-    from linnaea.learning import hooks
+    from linnaea.learning import keeping
 
-    plain, epochs = hooks.save_checkpoint, []
+    plain, epochs = keeping.save_checkpoint, []
 
-    def stop(path, model, optimizer, state, *more):
+    def stop(path, model, optimizer, state, *more, **options):
         if path.name == "last.safetensors":
             epochs.append(len(state["history"]))
             if epochs == [1, 2, 3]:
                 raise KeyboardInterrupt
-        return plain(path, model, optimizer, state, *more)
+        return plain(path, model, optimizer, state, *more, **options)
 
     options = {
         "out": tmp_path / "run",
@@ -179,7 +179,8 @@ def test_a_stopped_run_resumes_to_the_same_end(run, photos, tmp_path, monkeypatc
         "epochs": 4,
         "precision": "float32",
     }
-    monkeypatch.setattr(hooks, "save_checkpoint", stop)
+    monkeypatch.setattr(keeping, "SHARE", np.inf)
+    monkeypatch.setattr(keeping, "save_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
         ln.train(photos, **options)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"

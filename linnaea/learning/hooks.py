@@ -1,38 +1,76 @@
 """What may be done beside the steps of a training: told, kept, judged, averaged."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.learning.batches import Epoch
 
-LAST = "last.safetensors"
+logger = logging.getLogger("linnaea")
+
+
+@dataclass
+class Place:
+    """Where in an epoch a training is: how many `batches` were done, with the loss and the figures of each.
+
+    `drawn` are the states of what is random, by name, to go on from; none at the beginning of an epoch.
+    """
+
+    batches: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+    figures: list[dict[str, Tensor]] = field(default_factory=list)
+    drawn: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
 class State:
     """A training as hooks see it: the model, the same model as it is run (`network`), the optimizer, a row per epoch.
 
-    Only where `first` is true, in the first of several processes, is anything told or written. A hook that sets
-    `stopping` ends the training before the next epoch. `loss` is that of the last batch.
+    Only where `first` is true, in the first of several processes, is anything told or written; `alone` says that there
+    are no others. A hook that sets `stopping` ends the training before the next epoch. `loss` is that of the last
+    batch, `place` where in an epoch the training is, `source` where its batches come from. `parts` is how many each
+    batch is taken in, because of memory, `setbacks` how often the rate was halved. `began` is a time of
+    `time.monotonic`. `scaling` keeps the scale of gradients, where the number format needs one.
     """
 
     model: nn.Module
     network: nn.Module
     optimizer: torch.optim.Optimizer
     first: bool = True
+    alone: bool = True
     history: list[dict[str, Any]] = field(default_factory=list)
     stopping: bool = False
     loss: Tensor | None = None
+    place: Place = field(default_factory=Place)
+    source: Epoch | None = None
+    parts: int = 1
+    setbacks: int = 0
+    notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    scaling: Any = None
 
     @property
     def seconds(self) -> float:
-        """How long the training has taken, up to the last row."""
-        return float(self.history[-1]["seconds"]) if self.history else 0.0
+        """How long the training has taken."""
+        return time.monotonic() - self.began
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.model.parameters()).device
+
+    def say(self, sentence: str) -> None:
+        """Tell what happened, and write it down: in the row of this epoch, and among the notes on the training."""
+        if self.first:
+            logger.warning(sentence)
+        self.notes.append(sentence)
+        self.remarks.append(sentence)
 
 
 class Hook:
@@ -49,6 +87,13 @@ class Hook:
 
     def after_step(self, state: State) -> None:
         """After a step of the optimizer."""
+
+    def stopped(self, state: State) -> None:
+        """After a step, when the training was asked from outside to end, which it does next."""
+
+    def diverged(self, state: State, error: Exception) -> bool:
+        """After a loss that is no number; whether the training was brought back to where it may go on."""
+        return False
 
     def figures(self, state: State) -> Mapping[str, float]:
         """Further columns for the row of the epoch that has just ended."""
@@ -78,42 +123,3 @@ class Told(Hook):
         """Tell the last row."""
         if state.first:
             self.tell(state.history[-1])
-
-
-@dataclass
-class Kept(Hook):
-    """Keeps all that a training needs to go on in `last.safetensors`, after every epoch, and goes on from there.
-
-    `others` are hooks of which something is kept as well. It comes after them among the hooks of a loop.
-    """
-
-    folder: Path
-    others: Sequence[Hook] = ()
-
-    def begin(self, state: State) -> None:
-        """Bring back a training that was broken off."""
-        if not resumable(self.folder):
-            return
-        kept, tensors = load_checkpoint(self.folder / LAST, state.model, state.optimizer)
-        state.history.extend(kept["history"])
-        state.stopping = kept["stopping"]
-        for number, hook in enumerate(self.others):
-            own = f"{number}/"
-            hook.restore({name.removeprefix(own): tensor for name, tensor in tensors.items() if name.startswith(own)})
-
-    def after_epoch(self, state: State) -> None:
-        """Write the checkpoint; the previous one stays until this one is whole."""
-        if not state.first:
-            return
-        more = {
-            f"{number}/{name}": tensor
-            for number, hook in enumerate(self.others)
-            for name, tensor in hook.tensors().items()
-        }
-        kept = {"history": state.history, "stopping": state.stopping}
-        save_checkpoint(self.folder / LAST, state.model, state.optimizer, kept, more)
-
-
-def resumable(folder: Path | None) -> bool:
-    """Whether a training was broken off here that can go on."""
-    return folder is not None and (folder / LAST).exists()

@@ -47,7 +47,10 @@ class Features:
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may say about training; None means that the rung knows best."""
+    """What the user may say about training; None means that the rung knows best.
+
+    `checkpoint_every` is in seconds.
+    """
 
     epochs: int | None = None
     learning_rate: float | None = None
@@ -60,6 +63,7 @@ class Options:
     precision: str = "auto"
     memory_format: str = "auto"
     seed: int = 0
+    checkpoint_every: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from linnaea.arrays import Float32
-from linnaea.learning.checkpoints import load_checkpoint, save_checkpoint
+from linnaea.learning.checkpoints import save_checkpoint
 from linnaea.learning.examples import Examples
-from linnaea.learning.hooks import Hook, State, resumable
+from linnaea.learning.hooks import Hook, State
+from linnaea.learning.keeping import resumable
 from linnaea.learning.losses import Criterion
 from linnaea.learning.targets import score
 from linnaea.learning.temperature import best_factor
@@ -77,9 +78,9 @@ class Judged(Hook):
     """Judges after every epoch and leaves the best weights in the model, or those it came with where none are better.
 
     The best are those with the lowest loss on val at its best temperature. Training stops after `patience` epochs
-    without a better one. `metric` names the score in the rows. The best weights lie in `best.safetensors` below
-    `folder` (None: nowhere). With `average`, it is the averaged weights that are judged and kept. `seen` judges the
-    network on training images as they are, for comparison with val.
+    without a better one. `metric` names the score in the rows. In the end the best weights lie in `best.safetensors`
+    below `folder` (None: nowhere), until then in the checkpoints. With `average`, it is the averaged weights that are
+    judged and kept. `seen` judges the network on training images as they are, for comparison with val.
     """
 
     judge: Judge
@@ -93,17 +94,15 @@ class Judged(Hook):
     _latest: float = 0.0
 
     def begin(self, state: State) -> None:
-        """Judge what the training starts from, or bring back the best weights of one that was broken off."""
-        if self.folder is not None and resumable(self.folder):
-            self.best, _ = load_checkpoint(self.folder / BEST, state.model, None)
-            self._weights = _copied(state.model)
-        else:
-            began = time.monotonic()
-            start = self.judge(state.network).calibrated
-            self.best = {"epoch": 0, "loss": start, "start": start, "judging": time.monotonic() - began}
-            self._keep(state)
+        """Judge what the training starts from; one that was broken off brings its best weights along."""
+        if resumable(self.folder):
+            return
+        began = time.monotonic()
+        start = self.judge(state.network).calibrated
         more = len(self.seen.examples) / len(self.judge.examples) if self.seen is not None else 0.0
-        self.seconds = self.best["judging"] * (1 + more)
+        self.seconds = (time.monotonic() - began) * (1 + more)
+        self.best = {"epoch": 0, "loss": start, "start": start}
+        self._weights = _copied(state.model)
 
     def figures(self, state: State) -> Mapping[str, float]:
         """The loss and the score on training images as they are, and the losses and the score on val."""
@@ -124,17 +123,28 @@ class Judged(Hook):
         if self._latest < self.best["loss"]:
             self.best |= {"epoch": state.history[-1]["epoch"], "loss": self._latest}
             with self._shown(state.model):
-                self._keep(state)
+                self._weights = _copied(state.model)
         state.stopping = waited(state.history) >= self.patience
 
     def end(self, state: State) -> None:
-        """Leave the best weights in the model."""
+        """Leave the best weights in the model, and a copy on disk."""
         state.model.load_state_dict(self._weights)
-
-    def _keep(self, state: State) -> None:
-        self._weights = _copied(state.model)
         if self.folder is not None and state.first:
             save_checkpoint(self.folder / BEST, state.model, None, self.best)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The best weights so far, and what they are worth."""
+        told = [float(self.best["epoch"]), self.best["loss"], self.best["start"], self.seconds]
+        weights = {f"weights/{name}": value for name, value in self._weights.items()}
+        return {"best": torch.tensor(told, dtype=torch.float64), **weights}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from these."""
+        epoch, loss, start, self.seconds = tensors["best"].tolist()
+        self.best = {"epoch": int(epoch), "loss": loss, "start": start}
+        self._weights = {
+            name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")
+        }
 
     def _shown(self, model: nn.Module) -> AbstractContextManager[None]:
         return nullcontext() if self.average is None else self.average.shown(model)

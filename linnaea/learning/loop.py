@@ -1,8 +1,8 @@
 """The training loop, from top to bottom."""
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from linnaea.errors import LinnaeaError
 from linnaea.learning.batches import Batches, Epoch
-from linnaea.learning.hooks import Hook, State
+from linnaea.learning.hooks import Hook, Place, State
 from linnaea.learning.objectives import Objective
 from linnaea.learning.schedule import Schedule
+from linnaea.learning.stepping import Stepping
 from linnaea.runtime.progress import Work, advancing
+from linnaea.runtime.stopping import Stopping
 
 MOST_NAMED = 8  # images of a batch
 
@@ -30,9 +32,10 @@ class DivergedError(LinnaeaError):
 class Loop:
     """Makes an objective small on batches, by a schedule, on the device of a launched Fabric.
 
-    Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that a training resumed by a hook goes
-    on exactly as it would have. A step is taken by the mean gradient of `accumulate` batches, shortened to `clip_norm`
-    where it is longer. The loop knows nothing of labels, nor of what a network is worth: hooks do.
+    Whatever is random in an epoch is seeded by `seed` and the epoch's number, so that a training resumed by a hook,
+    between epochs or within one, goes on exactly as it would have. A step is taken by the mean gradient of `accumulate`
+    batches, shortened to `clip_norm` where it is longer; where memory runs out, by more and smaller parts of them. The
+    loop knows nothing of labels, nor of what a network is worth: hooks do.
     """
 
     fabric: Fabric
@@ -47,76 +50,111 @@ class Loop:
     def run(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
         """Train `model` in place and return a row per epoch.
 
-        Time that hooks take after the last epoch is kept before the schedule's deadline. Raises DivergedError when the
-        loss becomes infinite or NaN, with the images of the batch.
+        Time that hooks take after the last epoch is kept before the schedule's deadline. Ctrl-C and SIGTERM wait for
+        the end of a step. Raises DivergedError when the loss becomes infinite or NaN and no hook can help, with the
+        images of the batch.
         """
-        began = time.monotonic()
-        fabric, hooks = self.fabric, self.hooks
-        network, optimizer = fabric.setup(model, optimizer)
-        state = State(model, network, optimizer, first=fabric.is_global_zero)
-        for hook in hooks:
-            hook.begin(state)
-        began -= state.seconds
+        state, hooks = self._begun(model, optimizer), self.hooks
         schedule = replace(self.schedule, deadline=self.schedule.deadline - sum(hook.seconds for hook in hooks))
-        with advancing("training") as work:
-            for epoch in range(len(state.history), schedule.epochs):
-                if state.stopping or schedule.is_over(state.history):
-                    break
-                row = self._epoch(epoch, state, schedule, began, work)
+        with Stopping() if state.alone else nullcontext() as stopping, advancing("training") as work:
+            while len(state.history) < schedule.epochs and not state.stopping and not schedule.is_over(state.history):
+                try:
+                    row = self._epoch(state, schedule, stopping, work)
+                except DivergedError as error:
+                    if not any(hook.diverged(state, error) for hook in hooks):
+                        raise
+                    continue
                 if not row:
                     break
-                for hook in hooks:
-                    row |= hook.figures(state)
-                rate = schedule.rate(schedule.progress(epoch + 1, began), state.history)
-                seconds = round(time.monotonic() - began, 3)
-                state.history.append({"epoch": epoch + 1, "seconds": seconds, "learning_rate": rate, **row})
-                for hook in hooks:
-                    hook.after_epoch(state)
+                self._after_epoch(state, schedule, row)
+                self._look(state, stopping)
         for hook in hooks:
             hook.end(state)
         return state.history
 
-    def _epoch(self, epoch: int, state: State, schedule: Schedule, began: float, work: Work) -> dict[str, Any]:
-        """The steps of one epoch; the means over them, nothing where there was no time for a step."""
-        epoch_seed = self.seed + 1_000_003 * epoch
-        torch.manual_seed(epoch_seed)
-        source = self.batches.epoch(epoch_seed, self.fabric.global_rank, self.fabric.world_size)
-        steps = math.ceil(source.steps / self.accumulate)
+    def _begun(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+        """The training at its beginning, or where it was broken off."""
+        fabric = self.fabric
+        network, optimizer = fabric.setup(model, optimizer)
+        first, alone, scaling = fabric.is_global_zero, fabric.world_size == 1, fabric.strategy.precision
+        state = State(model, network, optimizer, first=first, alone=alone, scaling=scaling)
+        for hook in self.hooks:
+            hook.begin(state)
+        return state
+
+    def _epoch(self, state: State, schedule: Schedule, stopping: Stopping | None, work: Work) -> dict[str, Any]:
+        """The steps of one epoch, or those left of it; the means over all, nothing where there was no time for one."""
+        epoch, place = len(state.history), state.place
+        source = self._source(epoch, state)
+        steps, done = math.ceil(source.steps / self.accumulate), place.batches // self.accumulate
+        stepping = Stepping(self.fabric, self.objective, self.clip_norm)
         state.network.train()
-        losses: list[Tensor] = []
-        seen: list[dict[str, Tensor]] = []
-        for step, group in enumerate(_grouped(source.batches, self.accumulate)):
+        for step, group in enumerate(_grouped(self._batches(state), self.accumulate), done):
             shares = [epoch + min(1.0, (step + part) / steps) for part in (0, 0.5)]  # its start, its middle
-            progress = self.fabric.broadcast([schedule.progress(share, began) for share in shares])  # time differs
+            progress = [schedule.progress(share, state.began) for share in shares]
+            progress = self.fabric.broadcast(progress)  # time differs
             if progress[0] >= 1:
                 break
-            set_rate(state.optimizer, schedule.rate(min(1.0, progress[1]), state.history))
-            state.optimizer.zero_grad()
-            for batch in group:
-                loss, figures = self.objective(state.network, self.fabric.to_device(batch))
-                losses.append(loss.detach())
-                seen.append({name: value.detach() for name, value in figures.items()})
-                if loss.device.type == "cpu":  # elsewhere each look would make the processor wait
-                    self._require_numbers(losses[-1:], len(losses) - 1, epoch, source)
-                self.fabric.backward(loss if len(group) == 1 else loss / len(group))
-            self._clip(state)
+            set_rate(state.optimizer, self._rate(state, schedule, min(1.0, progress[1])))
+            for loss, figures in stepping.gradients(state, group):
+                place.losses.append(loss)
+                place.figures.append(figures)
+            if self.fabric.device.type == "cpu":  # elsewhere each look would make the processor wait
+                self._require_numbers(place.losses[-len(group) :], len(place.losses) - len(group), epoch, source)
+            stepping.clip(state)
             state.optimizer.step()
-            state.loss = losses[-1]
+            state.loss, place.batches = place.losses[-1], place.batches + len(group)
             for hook in self.hooks:
                 hook.after_step(state)
+            self._look(state, stopping)
             where = f"epoch {epoch + 1} of at most {schedule.epochs}, step {step + 1} of {steps}"
-            work.tell(schedule.progress(epoch + (step + 1) / steps, began), partial(_told, where, state))
-        if not losses:
+            work.tell(schedule.progress(epoch + (step + 1) / steps, state.began), partial(_told, where, state))
+        if not place.losses:
             return {}
-        self._require_numbers(losses, 0, epoch, source)
-        return {"train_loss": self._mean(losses), **self._means(seen)}
+        self._require_numbers(place.losses, 0, epoch, source)
+        return {"train_loss": self._mean(place.losses), **self._means(place.figures)}
 
-    def _clip(self, state: State) -> None:
-        """Shorten the gradient where it is too long."""
-        if self.clip_norm is not None:
-            network: Any = state.network
-            wrapped: Any = state.optimizer
-            self.fabric.clip_gradients(network, wrapped, max_norm=self.clip_norm, error_if_nonfinite=False)
+    def _source(self, epoch: int, state: State) -> Epoch:
+        """Where the batches of an epoch come from; seeds what is random in it."""
+        epoch_seed = self.seed + 1_000_003 * epoch
+        torch.manual_seed(epoch_seed)
+        state.source = self.batches.epoch(epoch_seed, self.fabric.global_rank, self.fabric.world_size)
+        return state.source
+
+    def _batches(self, state: State) -> Iterator[Any]:
+        """The batches that are left of the epoch, as they would have come."""
+        source, place = state.source, state.place
+        assert source is not None, "an epoch has begun"
+        if not place.batches:
+            return source.batches
+        batches = source.after(place.batches, place.drawn.get("source"))
+        torch.set_rng_state(place.drawn["global"])
+        if "cuda" in place.drawn and state.device.type == "cuda":
+            torch.cuda.set_rng_state(place.drawn["cuda"], state.device)
+        return batches
+
+    def _after_epoch(self, state: State, schedule: Schedule, row: dict[str, Any]) -> None:
+        """Judge, write the row of the epoch, and let hooks do what is theirs."""
+        for hook in self.hooks:
+            row |= hook.figures(state)
+        epoch, seconds = len(state.history) + 1, round(state.seconds, 3)
+        rate = self._rate(state, schedule, schedule.progress(epoch, state.began))
+        note = {"note": " ".join(state.remarks)} if state.remarks else {}
+        state.history.append({"epoch": epoch, "seconds": seconds, "learning_rate": rate, **row, **note})
+        state.place, state.remarks = Place(), []
+        for hook in self.hooks:
+            hook.after_epoch(state)
+
+    def _rate(self, state: State, schedule: Schedule, progress: float) -> float:
+        """What the schedule says, halved at each setback."""
+        return schedule.rate(progress, state.history) * 0.5**state.setbacks
+
+    def _look(self, state: State, stopping: Stopping | None) -> None:
+        """End here, all of it kept, where that was asked for."""
+        if stopping is not None and stopping.asked:
+            for hook in self.hooks:
+                hook.stopped(state)
+            stopping.leave()
 
     def _require_numbers(self, losses: Sequence[Tensor], first: int, epoch: int, source: Epoch) -> None:
         """Raise DivergedError at the first loss that is no number; `first` is the batch of the first of them."""

@@ -1,5 +1,6 @@
 """A training from labels: the loop with the job's images, its loss, and the weights that are best on val."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +12,10 @@ from lightning_fabric import Fabric
 from linnaea.learning.averaging import Averaged
 from linnaea.learning.batches import InMemory
 from linnaea.learning.feeding import Fed
-from linnaea.learning.hooks import Hook, Kept, Told
+from linnaea.learning.hooks import Hook, Told
 from linnaea.learning.job import Job
 from linnaea.learning.judging import Judge, Judged
+from linnaea.learning.keeping import Kept
 from linnaea.learning.loop import Loop
 from linnaea.learning.objectives.mixing import parted
 from linnaea.learning.objectives.supervised import Supervised
@@ -64,13 +66,23 @@ def train_network(
     some = job.subset(min(len(job.val), SEEN))
     seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets))
     judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
-    kept = [Kept(job.checkpoints, [average] if isinstance(average, Averaged) else [])] if job.checkpoints else []
+    others = [*([average] if isinstance(average, Averaged) else []), judged]
+    every = job.options.checkpoint_every
+    kept = [Kept(job.checkpoints, others, _identity(job, optimizer), every)] if job.checkpoints else []
     ordered = [Told(job.on_epoch), *([average] if average else []), judged, *kept, *hooks]
     loop = loop_for(job, schedule, plan, augmentations=augmentations, label_smoothing=label_smoothing, hooks=ordered)
     if job.on_fed is not None:
         loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
     history = loop.run(model.to(memory_format=plan.layout), optimizer)
     return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"])
+
+
+def _identity(job: Job, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What a checkpoint must agree with: images in their order, labels, seed and optimizer."""
+    told = hashlib.sha256("\n".join(job.ids).encode())
+    for part in (job.train, job.val):
+        told.update(str(part.images.shape).encode() + part.targets.tobytes())
+    return {"data": told.hexdigest()[:16], "seed": job.options.seed, "optimizer": type(optimizer).__name__}
 
 
 def loop_for(

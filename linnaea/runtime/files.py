@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from linnaea.runtime.containers import Located
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
+def write_atomically(path: Path, write: Callable[[Path], object], *, previous: Path | None = None) -> Path:
     """Let `write` fill a neighbour of `path`, flush it to disk, and only then take the place of `path`.
 
-    A failure of any kind (disk full, Ctrl-C) leaves the previous file as it was and removes the neighbour.
+    A failure of any kind (disk full, Ctrl-C) leaves the previous file as it was and removes the neighbour. `previous`
+    is where the file goes whose place is taken (None: nowhere); for a moment there is only that one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -31,6 +32,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
         write(partial)
         with partial.open("rb+") as handle:
             os.fsync(handle.fileno())
+        if previous is not None and path.exists():
+            path.replace(previous)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -74,14 +77,24 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} is not valid JSON ({error}): it was changed or cut off; create it again.") from None
 
 
-def write_tensors(path: Path, tensors: "Mapping[str, Tensor]", facts: Mapping[str, str] | None = None) -> Path:
-    """Write tensors as safetensors, with `facts` in the header, atomically; raises OSError when the disk refuses."""
+def write_tensors(
+    path: Path,
+    tensors: "Mapping[str, Tensor]",
+    facts: Mapping[str, str] | None = None,
+    *,
+    previous: Path | None = None,
+) -> Path:
+    """Write tensors as safetensors, with `facts` in the header, atomically; raises OSError when the disk refuses.
+
+    `previous` is where the file goes that was there.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        return write_atomically(path, lambda partial: save_file(whole, partial, metadata=dict(facts or {})))
+        facts = dict(facts or {})
+        return write_atomically(path, lambda partial: save_file(whole, partial, metadata=facts), previous=previous)
     except SafetensorError as error:  # it tells the system's number in words only
         told = re.search(r"\(os error (\d+)\)$", str(error))
         number = int(told[1]) if told else errno.EIO

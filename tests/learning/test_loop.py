@@ -18,8 +18,9 @@ from linnaea.learning.averaging import Averaged
 from linnaea.learning.balance import Balance
 from linnaea.learning.batches import Epoch, InMemory
 from linnaea.learning.batches.crops import Crops, cropped, decoded_for_crops
-from linnaea.learning.hooks import LAST, Hook, Kept, State, Told
+from linnaea.learning.hooks import Hook, State, Told
 from linnaea.learning.judging import Judge, Judged
+from linnaea.learning.keeping import LAST, Kept
 from linnaea.learning.loop import DivergedError, Loop
 from linnaea.learning.losses import criterion_for
 from linnaea.learning.objectives.supervised import Supervised
@@ -200,7 +201,7 @@ def test_time_that_a_hook_needs_afterwards_is_kept_before_the_deadline():
 def test_the_time_before_a_break_counts(tmp_path):
     model, optimizer = linear()
     earlier = [{"epoch": 1, "seconds": 1000.0, "learning_rate": 0.1}]
-    Kept(tmp_path).after_epoch(State(model, model, optimizer, history=earlier))
+    Kept(tmp_path).after_epoch(State(model, model, optimizer, history=earlier, began=time.monotonic() - 1000))
     history = loop([Kept(tmp_path)]).run(model, optimizer)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert all(row["seconds"] >= 1000 for row in history)
@@ -234,7 +235,8 @@ from lightning_fabric import Fabric
 from pathlib import Path
 from torch import nn
 from linnaea.learning.batches import Epoch
-from linnaea.learning.hooks import Kept, Told
+from linnaea.learning.hooks import Told
+from linnaea.learning.keeping import Kept
 from linnaea.learning.loop import Loop
 from linnaea.learning.schedule import Schedule
 
@@ -290,7 +292,7 @@ def test_processes_share_each_batch_and_seeds_repeat_an_epoch(make, make_bars):
         return InMemory(bars, 12, draw, ("shift",)) if make == "memory" else Crops(bars, 8, 12, draw)
 
     def drawn(seed, *place):
-        steps, batches, _ = source().epoch(seed, *place)
+        steps, batches, *_ = source().epoch(seed, *place)
         found = list(batches)
         assert len(found) == steps == 5
         return found

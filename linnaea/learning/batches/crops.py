@@ -53,7 +53,11 @@ class Crops:
         """Every row that is drawn once, in random order, and another part of each image in every epoch."""
         generator = torch.Generator().manual_seed(seed)
         parts = batches_of(self.draw(seed), self.batch_size, generator, rank, ranks)
-        return Epoch(len(parts), self._batches(parts, generator))
+
+        def rest(done: int) -> Iterator[tuple[Tensor, Tensor]]:
+            return self._batches(parts[done:], generator)
+
+        return Epoch(len(parts), rest(0), generator=generator, rest=rest)
 
     def _batches(self, parts: Sequence[Integers], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in parts:

@@ -32,7 +32,11 @@ class InMemory:
         """Every row that is drawn once, in random order."""
         generator = torch.Generator().manual_seed(seed)
         parts = batches_of(self.draw(seed), self.batch_size, generator, rank, ranks)
-        return Epoch(len(parts), self._batches(parts, generator), lambda batch: self._named(parts[batch]))
+
+        def rest(done: int) -> Iterator[tuple[Tensor, Tensor]]:
+            return self._batches(parts[done:], generator)
+
+        return Epoch(len(parts), rest(0), lambda batch: self._named(parts[batch]), generator, rest)
 
     def _named(self, rows: Integers) -> list[str]:
         return [self.ids[row] if row < len(self.ids) else f"made image {row + 1}" for row in rows] if self.ids else []

@@ -17,8 +17,9 @@ PARSERS = {  # of formats that strangers write, and where each may be used
     "pickle": {"runtime/containers/pickles.py", "models/weights_files.py"},  # the latter for its error alone
     "scipy.io": {"runtime/containers/svhn.py"},
     "h5py": set(),
+    "tifffile": {"data/images/bands.py"},
 }
-PICTURES = {"data/images/decoding.py"}  # what decides which formats of Pillow are tried, and how
+PICTURES = {"data/images/opening.py"}  # what decides which formats of Pillow are tried, and how
 
 
 def modules():

@@ -76,8 +76,8 @@ def _part(name: str, content: Mapping[str, Any], tensors: "Mapping[str, Tensor]"
 
 def _try(classifier: Classifier) -> None:
     """Raise BundleError unless the parts fit each other: of a grey image the answer is made of the right numbers."""
-    side, count = classifier.recipe.size, len(classifier.classes)
-    grey = np.full((1, side, side, 3), 128, dtype=np.uint8)
+    count = len(classifier.classes)
+    grey = np.full((1, *classifier.recipe.shape), 128, dtype=np.uint8)
     try:
         outputs = classifier.score(grey)
     except (RuntimeError, IndexError, ValueError) as error:

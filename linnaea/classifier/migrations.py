@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from linnaea.data.images.decoding import MOST_PIXELS, WHITE
+from linnaea.data.images.decoding import WHITE
+from linnaea.data.images.opening import MOST_PIXELS
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from linnaea.errors import BundleError, DataError, suggest
-from linnaea.runtime.arguments import LARGEST_PICTURE, LARGEST_VALUE, SMALLEST_PICTURE
+from linnaea.runtime.arguments import COLOUR, LARGEST_PICTURE, LARGEST_VALUE, MOST_CHANNELS, SMALLEST_PICTURE
 from linnaea.task import TASKS
 from linnaea.taxonomy import require_no_loop
 
@@ -18,10 +18,11 @@ Content = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """What is expected of an entry, in words, and whether a value is that."""
+    """What is expected of an entry, in words, whether a value is that, and whether there must be one."""
 
     expected: str
     holds: Callable[[Any], bool]
+    needed: bool = True
 
 
 def require_schema(content: Content, file: Path) -> None:
@@ -41,6 +42,8 @@ def _require(content: Any, entries: Mapping[str, Any], place: str, file: Path) -
             if not isinstance(content.get(name), Mapping):
                 raise _wrong(file, where, content, name, f"an object with {', '.join(expected)}")
             _require(content[name], expected, f"{where}.", file)
+        elif name not in content and not expected.needed:
+            continue
         elif name not in content or not expected.holds(content[name]):
             raise _wrong(file, where, content, name, expected.expected)
 
@@ -119,6 +122,7 @@ ENTRIES: Mapping[str, Any] = {
         "fit": TEXT,
         "max_pixels": _whole(1, math.inf),
         "white": _or_none(_whole(1, LARGEST_VALUE)),
+        "channels": replace(_whole(1, MOST_CHANNELS), needed=False),
     },
     "calibrator": _or_none(OBJECT),
     "class_shares": {"prior": _list_of(SHARE), "shift": _list_of(NUMBER)},
@@ -147,8 +151,10 @@ def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
     classes = f"there are {count} classes"
     yield (count == 2 if task.name == "binary" else count > 1 or task.multilabel), f"{classes} for the task {task.name}"
     yield given.get("classes", count) == count, f"{classes}, and the model has {given.get('classes')!r}"
-    size = content["recipe"]["size"]
+    size, channels = content["recipe"]["size"], content["recipe"].get("channels", COLOUR)
     yield "size" not in given or _same(given["size"], size), f"images of {size} pixels do not match the model {given!r}"
+    seen = given.get("channels", COLOUR) if given else channels
+    yield _same(seen, channels), f"images of {channels} channels do not match the model {given!r}"
     for name in ("prior", "shift"):
         yield len(shares[name]) in (0, count), f"{classes}, and class_shares.{name} has {len(shares[name])}"
     adapted = "prior" in content["provenance"] or bool(shares["shift"])

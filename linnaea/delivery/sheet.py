@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from linnaea.arrays import Images
+from linnaea.arrays import Images, in_colours
 from linnaea.runtime.files import write_atomically
 from linnaea.runtime.neutral import neutral
 
@@ -21,7 +21,7 @@ INK, PAPER = (32, 32, 32), (255, 255, 255)
 
 @dataclass(frozen=True)
 class Strip:
-    """One row: what it is called, its images (N, S, S, 3) of uint8, and what is written under each."""
+    """One row: what it is called, its images (N, S, S, C) of uint8, and what is written under each."""
 
     name: str
     pictures: Images
@@ -59,7 +59,7 @@ def draw_sheet(title: str, headings: Sequence[str], strips: Sequence[Strip]) -> 
 
 def _sized(picture: Images, side: int) -> Image.Image:
     """Small images enlarged without smoothing, so that each pixel is seen; large ones made smaller."""
-    image = Image.fromarray(picture)
+    image = Image.fromarray(in_colours(picture))
     enlarged = image.width < side
     return image.resize((side, side), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)
 

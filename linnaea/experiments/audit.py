@@ -62,7 +62,7 @@ def audit_images(dataset: Dataset, preparation: Preparation, weights: str | Path
     """Read each image once, and look for what is wrong with it and with all; see `linnaea.audit`."""
     fit = preparation.fit
     embedding, size, note = embedding_for(weights, preparation.img_size, fit, dataset.paths)
-    recipe = recipe_for(dataset.paths, size, fit, preparation.max_pixels)
+    recipe = recipe_for(dataset.paths, size, fit, preparation.max_pixels, preparation.channels)
     found = digest(dataset.paths, recipe, embedding)
     lost = found.excluded(dataset.ids)
     dataset, found = dataset.without(lost), found.kept()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linnaea.classifier import Classifier, load
-from linnaea.data.images.decoding import UnreadableError
+from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import decode_files, read_content
 from linnaea.data.writers.names import Names, safe
 from linnaea.delivery.sheet import Strip, write_sheet

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from linnaea.arrays import Images, Integers
+from linnaea.arrays import Images, Integers, in_colours
 from linnaea.data.audit import Inspection, audit, leaks_first
 from linnaea.data.audit.levels import level_below
 from linnaea.data.duplicates.grouping import duplicate_groups, kept_together, largest_group, thumbnails_of
@@ -115,7 +115,7 @@ def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchan
     decoded = decoded.kept()
     _require_classes(dataset)
     look = viewer(dataset.paths, recipe)
-    groups, remarks = group_duplicates(thumbnails_of(decoded.images), decoded.sha256, duplicates, look)
+    groups, remarks = group_duplicates(thumbnails_of(in_colours(decoded.images)), decoded.sha256, duplicates, look)
     _log(remarks)
     return Usable(dataset.with_column("sha256", decoded.sha256), decoded, groups, remarks)
 
@@ -172,7 +172,12 @@ def _incomplete(images: int) -> Finding:
 def _require_classes(dataset: Dataset) -> None:
     present = Counter(label for labels in dataset.label_lists for label in labels)
     if len(present) < 2:
-        left = f" {counted(len(dataset.excluded), 'file was', 'files were')} left out." if dataset.excluded else ""
+        lost = dataset.excluded
+        left = (
+            f" {counted(len(lost), 'file was', 'files were')} left out (first {lost[0].path}: {lost[0].reason})."
+            if lost
+            else ""
+        )
         raise DataError(
             f"{dataset.root} has {counted(len(dataset), 'usable image')} of "
             f"{counted(len(present), 'class', 'classes')} ({', '.join(list(present)[:3]) or 'none'}): expected at "

@@ -95,7 +95,7 @@ def draw_preview(dataset: Dataset, out: Path, preparation: Preparation, learning
         look_up(AUGMENTATIONS, name)
     steps, _ = steps_for(learning.model, learning.weights)
     size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size
-    recipe = recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels)
+    recipe = recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels, preparation.channels)
     names, notes = tuple(asked or ()), [f"Augmentations as requested: {', '.join(asked or ()) or 'none'}."]
     if asked is None:
         prepared = prepare(dataset, recipe, seed=seed)

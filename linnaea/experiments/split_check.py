@@ -24,7 +24,7 @@ def check_splits(dataset: Dataset, preparation: Preparation) -> list[Finding]:
     if split_by == "time" and not (dataset.has("time") and dataset.has("split")):
         lacking = "split" if dataset.has("time") else "time"
         raise DataError(f"{dataset.root} has no column `{lacking}`, so there is no order in time to check.")
-    recipe = recipe_for(dataset.paths, SIZE, max_pixels=preparation.max_pixels)
+    recipe = recipe_for(dataset.paths, SIZE, max_pixels=preparation.max_pixels, channels=preparation.channels)
     found = usable(dataset, recipe, duplicates=preparation.duplicates)
     findings = list(found.remarks)
     if dataset.has("split"):

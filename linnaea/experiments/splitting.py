@@ -26,7 +26,7 @@ def split_images(
     if folds is None:
         if repeats != 1:
             raise UsageError(f"repeats is {repeats} without folds: say how many folds, or leave it out.")
-        recipe = recipe_for(dataset.paths, SIZE, max_pixels=preparation.max_pixels)
+        recipe = recipe_for(dataset.paths, SIZE, max_pixels=preparation.max_pixels, channels=preparation.channels)
         by, duplicates = preparation.split_by, preparation.duplicates
         return prepare(dataset, recipe, seed=seed, split_by=by, fractions=fractions, duplicates=duplicates).dataset
     if fractions is not None or preparation.split_by != "stratified":
@@ -59,5 +59,5 @@ def without_splits(dataset: Dataset, preparation: Preparation) -> Usable:
             f"{dataset.root} has splits already, and folds would mix their test images into training: give images "
             "without splits."
         )
-    recipe = recipe_for(dataset.paths, SIZE, max_pixels=preparation.max_pixels)
+    recipe = recipe_for(dataset.paths, SIZE, max_pixels=preparation.max_pixels, channels=preparation.channels)
     return usable(dataset, recipe, duplicates=preparation.duplicates)

@@ -33,8 +33,7 @@ from linnaea.experiments.ladder import climb
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
-from linnaea.learning.amounts import look_up
-from linnaea.learning.augmentations import AUGMENTATIONS
+from linnaea.learning.augmentations import require_channels_for
 from linnaea.learning.losses import require_loss
 from linnaea.learning.rungs import (
     Options,
@@ -105,6 +104,7 @@ def settle(
 ) -> Training:
     """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
     started, limit = command_started(), parse_duration(machine.time_limit)
+    require_channels_for(learning.augment or (), preparation.channels)
     options = _options(learning, machine)
     dataset = data if isinstance(data, Dataset) else read(data)
     dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
@@ -125,7 +125,7 @@ def settle(
         _datasheet(dataset, preparation.datasheet),
         steps,
         [*notes, *more],
-        recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels),
+        recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels, preparation.channels),
         options,
         aims,
         preparation,
@@ -219,8 +219,6 @@ def _look(training: Training) -> Callable[[Inspection], Inspection]:
 
 def _options(learning: Learning, machine: Machine) -> Options:
     """What the rungs are told; raises UsageError for what this machine does not have."""
-    for name in learning.augment or ():
-        look_up(AUGMENTATIONS, name)
     device = pick_device(machine.device)
     return Options(
         learning.epochs,

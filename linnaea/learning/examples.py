@@ -11,7 +11,7 @@ from linnaea.arrays import Images, Integers, Targets
 
 @dataclass(frozen=True)
 class Examples:
-    """Decoded images (N, S, S, 3) of uint8 and their targets: class indices (N,), or 0, 1 and NaN (N, K)."""
+    """Decoded images (N, S, S, C) of uint8 and their targets: class indices (N,), or 0, 1 and NaN (N, K)."""
 
     images: Images
     targets: Targets
@@ -23,6 +23,11 @@ class Examples:
     def size(self) -> int:
         """Side of the images in pixels."""
         return int(self.images.shape[1])
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return int(self.images.shape[3])
 
     def take(self, rows: Integers | slice) -> "Examples":
         """The examples at these positions, in their order."""
@@ -39,6 +44,6 @@ class Examples:
         return Examples(np.concatenate([self.images, more.images]), np.concatenate([self.targets, more.targets]))
 
     def batch(self, rows: Integers | slice) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, S, S) of uint8, laid out channels last, and targets (B,) or (B, K)."""
+        """Images (B, C, S, S) of uint8, laid out channels last, and targets (B,) or (B, K)."""
         some = self.take(rows)
         return torch.from_numpy(some.images).permute(0, 3, 1, 2), torch.from_numpy(some.targets)

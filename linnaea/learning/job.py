@@ -113,6 +113,11 @@ class Job:
         return self.train.size
 
     @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.train.channels
+
+    @property
     def seconds_left(self) -> float:
         """Seconds until the deadline."""
         return self.deadline - time.monotonic()

@@ -99,7 +99,7 @@ def try_augmentations(train: Examples, val: Examples, classes: int, names: Seque
     """
     if not names:
         return []
-    model = Hog(classes, SIDE)
+    model = Hog(classes, SIDE, train.channels)
     train, val = _small(train.subset(MOST_TRAIN, seed)), _small(val.subset(MOST_VAL, seed))
     features, val_features = embed(model, train.images), embed(model, val.images)
     learner = LeastSquares.on(features, classes)

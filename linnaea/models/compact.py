@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from linnaea.models.convolution import Convolution
-from linnaea.models.model import MODELS, Model
+from linnaea.models.model import MODELS, Model, said
+from linnaea.runtime.arguments import COLOUR
 
 GRID = 32
 COMPONENTS = 12
@@ -40,15 +41,23 @@ class Compact(Model):
     logit_scale = LOGIT_SCALE
 
     def __init__(
-        self, classes: int, size: int, widths: Sequence[int] = WIDTHS, mirrored: bool = False, biased: bool = False
+        self,
+        classes: int,
+        size: int,
+        widths: Sequence[int] = WIDTHS,
+        mirrored: bool = False,
+        biased: bool = False,
+        channels: int = COLOUR,
     ) -> None:
-        super().__init__(classes=classes, size=size, widths=list(widths), mirrored=mirrored, biased=biased)
+        super().__init__(
+            classes=classes, size=size, widths=list(widths), mirrored=mirrored, biased=biased, **said(channels)
+        )
         self.mirrored = mirrored
         stride = max(1, size // GRID)
-        self.stem = nn.Conv2d(3, 2 * COMPONENTS, 2 * stride, stride, bias=False)
+        self.stem = nn.Conv2d(channels, 2 * COMPONENTS, 2 * stride, stride, bias=False)
         self.stem.weight.requires_grad = False
-        channels = [2 * COMPONENTS, *widths]
-        self.blocks = nn.Sequential(*(Block(before, after) for before, after in zip(channels, widths, strict=False)))
+        before = [2 * COMPONENTS, *widths]
+        self.blocks = nn.Sequential(*(Block(given, after) for given, after in zip(before, widths, strict=False)))
         self.classifier = nn.Linear(widths[-1], classes, bias=biased)
 
     def features(self, pixels: Tensor) -> Tensor:
@@ -76,9 +85,9 @@ class Compact(Model):
 
     @torch.no_grad()
     def whiten(self, pixels: Tensor, epsilon: float = 5e-4) -> None:
-        """Set the stem to the leading principal directions of patches of `pixels` (N, 3, H, W), and their negatives."""
+        """Set the stem to the leading principal directions of patches of `pixels` (N, C, H, W), and their negatives."""
         kernel, stride = self.stem.kernel_size[0], self.stem.stride[0]
-        width, count = 3 * kernel * kernel, 0
+        width, count = self.channels * kernel * kernel, 0
         total, products = torch.zeros(width, dtype=torch.float64), torch.zeros(width, width, dtype=torch.float64)
         for start in range(0, len(pixels), 50):
             patches = (
@@ -91,7 +100,7 @@ class Compact(Model):
         mean = total / count
         values, vectors = torch.linalg.eigh(products / count - torch.outer(mean, mean))
         values, vectors = values[-COMPONENTS:], vectors[:, -COMPONENTS:]
-        filters = (vectors / torch.sqrt(values + epsilon)).T.reshape(-1, 3, kernel, kernel).float()
+        filters = (vectors / torch.sqrt(values + epsilon)).T.reshape(-1, self.channels, kernel, kernel).float()
         self.stem.weight.copy_(torch.cat([filters, -filters]))
 
 

@@ -77,7 +77,7 @@ def _fold(model: Model, side: int) -> Model | None:
     """The folded copy, tried on the processor, where float32 is float32; None where it does not answer the same."""
     if not _has_norms(model):
         return None
-    probe = torch.rand((2, 3, side, side), generator=torch.Generator().manual_seed(0))
+    probe = torch.rand((2, model.channels, side, side), generator=torch.Generator().manual_seed(0))
     probe[1] *= 0.5
     try:
         copied = copy.deepcopy(model).cpu()

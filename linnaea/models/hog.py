@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from linnaea.models.model import MODELS, Model
+from linnaea.models.model import MODELS, Model, said
+from linnaea.runtime.arguments import COLOUR
 
 CELLS = 8
 ORIENTATIONS = 9
@@ -32,10 +33,10 @@ class Hog(Model):
     pixels_per_batch = 224 * 224
     tiny = True
 
-    def __init__(self, classes: int, size: int) -> None:
-        super().__init__(classes=classes, size=size)
+    def __init__(self, classes: int, size: int, channels: int = COLOUR) -> None:
+        super().__init__(classes=classes, size=size, **said(channels))
         self.side = min(LARGEST, max(2, size // CELLS) * CELLS)
-        self.classifier = nn.Linear(hog_length() + colour_length(), classes)
+        self.classifier = nn.Linear(hog_length() + colour_length(channels), classes)
 
     def features(self, pixels: Tensor) -> Tensor:
         """HOG (N, 1764) and colour histograms (N, 192), side by side."""
@@ -56,9 +57,9 @@ def hog_length() -> int:
     return (CELLS - 1) ** 2 * 4 * ORIENTATIONS
 
 
-def colour_length() -> int:
-    """Numbers in the colour histograms of one image: 2 x 2 quarters, 3 channels, 16 bins."""
-    return 4 * 3 * COLOURS
+def colour_length(channels: int = COLOUR) -> int:
+    """Numbers in the colour histograms of one image: 2 x 2 quarters, its channels, 16 bins."""
+    return 4 * channels * COLOURS
 
 
 def oriented_gradients(pixels: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
-from linnaea.models.model import MODELS, Model
+from linnaea.models.model import MODELS, Model, said
 from linnaea.models.resizing import averaged_to
+from linnaea.runtime.arguments import COLOUR
 
 SIDE = 32
 MAPS, CONNECTED = (6, 16), (120, 84)
@@ -24,12 +25,12 @@ class LeNet5(Model):
 
     kind = "lenet5"
 
-    def __init__(self, classes: int, size: int) -> None:
-        super().__init__(classes=classes, size=size)
+    def __init__(self, classes: int, size: int, channels: int = COLOUR) -> None:
+        super().__init__(classes=classes, size=size, **said(channels))
         first, second = MAPS
         wide, narrow = CONNECTED
         self.body = nn.Sequential(
-            nn.Conv2d(3, first, 5),
+            nn.Conv2d(channels, first, 5),
             nn.Tanh(),
             nn.AvgPool2d(2),
             nn.Conv2d(first, second, 5),

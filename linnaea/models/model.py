@@ -8,6 +8,7 @@ from torch import Tensor
 
 from linnaea.models.part import Part
 from linnaea.registry import Registry
+from linnaea.runtime.arguments import COLOUR
 
 
 class Apart(NamedTuple):
@@ -18,7 +19,7 @@ class Apart(NamedTuple):
 
 
 class Model(Part, ABC):
-    """Pixels (N, 3, H, W) in [0, 1] to logits (N, K), by way of features (N, D).
+    """Pixels (N, C, H, W) in [0, 1] to logits (N, K), by way of features (N, D); C is 3 unless it says `channels`.
 
     `head` must be linear in the features or constant, or the model says that it is not `linear`. `scorer` is the kind
     of scorer that a classifier makes of it.
@@ -57,6 +58,11 @@ class Model(Part, ABC):
         return {**self.arguments, "classes": classes}
 
     @property
+    def channels(self) -> int:
+        """Of the images that it takes."""
+        return int(self.arguments.get("channels", COLOUR))
+
+    @property
     def linear(self) -> bool:
         """Whether the logits are linear in the features."""
         return True
@@ -90,6 +96,11 @@ class Model(Part, ABC):
         """Size of the weights and buffers in 10^6 bytes."""
         tensors: dict[str, Tensor] = self.state_dict()
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) / 1e6
+
+
+def said(channels: int) -> dict[str, int]:
+    """The number of channels as an argument of a model, where it is not that of colours."""
+    return {} if channels == COLOUR else {"channels": channels}
 
 
 MODELS: Registry[type[Model]] = Registry(

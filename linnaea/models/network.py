@@ -10,10 +10,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from linnaea.errors import UsageError
 from linnaea.models.bodies import both_tokens, create_body, distilled, require_network, standard
-from linnaea.models.model import MODELS, Model
+from linnaea.models.channels import first_convolution, spread, widen
+from linnaea.models.model import MODELS, Model, said
+from linnaea.runtime.arguments import COLOUR
 
 LARGEST_SPREAD = 255.0
 IDENTITY = 1e-3  # statistics this near to 0 and 1 are those of a layer that was folded away
+GREY = 1
 CELLS = 2  # of the last map, along a side, at the least: of a single one, only what repeats everywhere can be seen
 MORE_CELLS = 2  # that are tried where a network does not work with these
 ON_ODD_SIZES = (RuntimeError, AssertionError, TypeError, ValueError, IndexError, ZeroDivisionError)
@@ -28,7 +31,8 @@ class Network(Model):
     `arguments_of_body` goes to the library that makes it (`{"pad_type": "same"}`); `size` is the side of the images,
     `seen` that to which they are enlarged within the network (None: they are not). Where `tokens` is 2, a distillation
     token is read beside the class token: features are those of both, one head learns from each, and the answer is their
-    mean (Touvron et al. 2021). The heads share their bias, of which the answer knows the mean alone.
+    mean (Touvron et al. 2021). The heads share their bias, of which the answer knows the mean alone. Images of one of
+    `channels` are shown three times; of another number than 3, the first convolution has more filters.
     """
 
     kind = "network"
@@ -45,22 +49,26 @@ class Network(Model):
         arguments_of_body: Mapping[str, Any] | None = None,
         seen: int | None = None,
         tokens: int = 1,
+        channels: int = COLOUR,
     ) -> None:
         if not all(0 < value <= LARGEST_SPREAD for value in std):
             raise UsageError(f"std is {list(std)}; expected numbers above 0, in terms of pixels from 0 to 1.")
         if tokens not in (1, 2) or (tokens == 2 and not distilled(name)):
             raise UsageError(f"tokens is {tokens}, and {name} is no distilled transformer of two: expected 1.")
-        extra, enlarged = dict(arguments_of_body or {}), {} if seen is None else {"seen": seen}
-        enlarged |= {} if tokens == 1 else {"tokens": tokens}
+        extra, unusual = dict(arguments_of_body or {}), said(channels) | ({} if seen is None else {"seen": seen})
+        unusual |= {} if tokens == 1 else {"tokens": tokens}
         super().__init__(
-            name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra, **enlarged
+            name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra, **unusual
         )
         self.side, self.tokens = seen or size, tokens
         self.pixels_per_batch = max(1, Model.pixels_per_batch * size**2 // self.side**2)
         self.body = create_body(name, self.side, extra)
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
-        self.classifier = nn.Linear(tokens * _feature_length(self.body, self.side), classes)
+        length = _feature_length(self.body, self.side)
+        if channels not in (GREY, COLOUR):
+            self.body = widen(self.body, channels, name)
+        self.register_buffer("mean", _of_channels(mean, channels), persistent=False)
+        self.register_buffer("std", _of_channels(std, channels), persistent=False)
+        self.classifier = nn.Linear(tokens * length, classes)
         self._kept: list[nn.Module] = []
 
     @classmethod
@@ -73,6 +81,7 @@ class Network(Model):
         std: Sequence[float] = (0.5, 0.5, 0.5),
         arguments_of_body: Mapping[str, Any] | None = None,
         trained_on: int | None = None,
+        channels: int = COLOUR,
     ) -> "Network":
         """One that sees something in images of this size: they are enlarged within it where its stride is too large.
 
@@ -83,7 +92,8 @@ class Network(Model):
         told, tokens = "", 2 if distilled(name) else 1
         for side in _sides(name, size, trained_on or standard(name).size):
             try:
-                return cls(name, classes, size, mean, std, arguments_of_body, None if side == size else side, tokens)
+                seen = None if side == size else side
+                return cls(name, classes, size, mean, std, arguments_of_body, seen, tokens, channels)
             except UsageError:
                 raise
             except ON_ODD_SIZES as error:
@@ -92,6 +102,17 @@ class Network(Model):
             f"{name} does not accept images of {size} pixels, nor enlarged ones ({told}): choose another --img-size, "
             f"such as {standard(name).size}."
         )
+
+    def seeing(self, channels: int) -> "Network":
+        """The same with the weights of its body for images of so many channels, and a fresh head."""
+        if channels == self.channels:
+            return self
+        own, state = type(self)(**{**self.arguments, "channels": channels}), self.body.state_dict()
+        place = first_convolution(self.body)
+        if channels != GREY:
+            state[f"{place}.weight"] = spread(state[f"{place}.weight"], channels)
+        own.body.load_state_dict(state)
+        return own
 
     def remarks(self) -> list[str]:
         """What should be known of how it sees images of this size."""
@@ -130,7 +151,7 @@ class Network(Model):
         """Pooled features of the body, shape (N, D)."""
         if self.side != self.arguments["size"]:
             pixels = functional.interpolate(pixels, size=(self.side, self.side), mode="bilinear", align_corners=False)
-        normalised = (pixels - self.mean) / self.std
+        normalised = (pixels - self.mean) / self.std  # of grey, three of them
         pooled: Tensor = self.body(normalised) if self.tokens == 1 else both_tokens(self.body, normalised)
         return pooled
 
@@ -156,6 +177,12 @@ def _sides(name: str, size: int, usual: int) -> Iterator[int]:
     yield from ((first // stride + more) * stride for more in range(1, MORE_CELLS + 1))
     if usual > first:
         yield usual
+
+
+def _of_channels(values: Sequence[float], channels: int) -> Tensor:
+    """Means or deviations of colours for images of so many channels (1, C, 1, 1); grey is shown as three."""
+    count = COLOUR if channels == GREY else channels
+    return torch.tensor([values[channel % COLOUR] for channel in range(count)], dtype=torch.float32).view(1, -1, 1, 1)
 
 
 def _is_identity(norm: nn.Module) -> bool:

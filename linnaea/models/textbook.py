@@ -3,8 +3,9 @@
 from torch import Tensor, nn
 
 from linnaea.errors import UsageError
-from linnaea.models.model import MODELS, Model
+from linnaea.models.model import MODELS, Model, said
 from linnaea.models.resizing import averaged_to
+from linnaea.runtime.arguments import COLOUR
 
 LARGEST = 64
 SMALLEST = 8
@@ -26,16 +27,16 @@ class TextbookNetwork(Model):
 
     kind = "textbook_cnn"
 
-    def __init__(self, classes: int, size: int, dense: int = 128, dropout: float = 0.5) -> None:
+    def __init__(self, classes: int, size: int, dense: int = 128, dropout: float = 0.5, channels: int = COLOUR) -> None:
         if dense < 1 or not 0 <= dropout < 1:
             raise UsageError(
                 f"dense is {dense} and dropout {dropout}; expected at least 1, and a share from 0 below 1."
             )
-        super().__init__(classes=classes, size=size, dense=dense, dropout=dropout)
+        super().__init__(classes=classes, size=size, dense=dense, dropout=dropout, **said(channels))
         self.side = min(LARGEST, max(SMALLEST, size))
         first, second = WIDTHS
         self.body = nn.Sequential(
-            nn.Conv2d(3, first, 3, padding=1),
+            nn.Conv2d(channels, first, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Conv2d(first, second, 3, padding=1),

@@ -13,6 +13,7 @@ from linnaea.models.bodies import create_body, of_timm, require_network, standar
 from linnaea.models.network import Network
 from linnaea.models.weights_files import Content, read_content
 from linnaea.models.weights_hub import from_timm, from_torchvision
+from linnaea.runtime.arguments import COLOUR
 from linnaea.runtime.files import sha256_of
 
 DEFAULT_NETWORK = "mobilenetv3_large_100"
@@ -36,14 +37,14 @@ class Weights:
     sha256: str | None = None
     licence: str | None = None
 
-    def build(self, classes: int, size: int) -> Network:
+    def build(self, classes: int, size: int, channels: int = COLOUR) -> Network:
         """A network with these weights in its body and a fresh head; raises UsageError where they do not fit it."""
         state = self.fitting()[0]
         network = Network.fitting(
             self.network, classes, size, self.mean, self.std, self.arguments, trained_on=self.size
         )
         network.body.load_state_dict(self._resampled(state, network))
-        return network
+        return network.seeing(channels)
 
     def fitting(self) -> tuple[dict[str, Tensor], str]:
         """The weights that the body takes, and a sentence on those of a classifier, which are left out.

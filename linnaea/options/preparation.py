@@ -7,14 +7,15 @@ from typing import Annotated
 from linnaea.data.images.fits import FITS
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
-from linnaea.runtime.arguments import DUPLICATES, require_count, require_picture_size, require_seed
+from linnaea.runtime.arguments import DUPLICATES, require_channels, require_count, require_picture_size, require_seed
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups
 class Preparation(Options):
     """How images are prepared.
 
-    `img_size` is in pixels (None: what the weights or the images suggest), `fit` crop, pad or stretch. Images of more
+    `img_size` is in pixels (None: what the weights or the images suggest), `fit` crop, pad or stretch. They
+    have so many `channels`. Images of more
     than `max_pixels` (None: 50 megapixels, or as in training) are not decoded. `duplicates` "near" or "exact" says
     which images must stay in one split, `split_by` names a splitter, `split_seed` is its seed (None: that of the
     training). `datasheet` is a file of what the owner knows
@@ -32,6 +33,13 @@ class Preparation(Options):
         ),
     ] = None
     fit: Annotated[str, Option("How an image becomes square: crop, pad or stretch.", checks.one_of(*FITS))] = "crop"
+    channels: Annotated[
+        int,
+        Option(
+            "Channels of the images: 3 (colours), 1 (grey), 4 (colours and alpha), or the bands of TIFF files.",
+            lambda name, given: require_channels(name, given),
+        ),
+    ] = 3
     max_pixels: Annotated[
         int | None,
         Option(

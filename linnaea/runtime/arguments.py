@@ -16,6 +16,7 @@ DUPLICATES = ("near", "exact")
 LARGEST_NUMBER = 2**24  # of classes, features or channels in a model
 DAMAGED = ("refuse", "answer")
 SMALLEST_PICTURE, LARGEST_PICTURE = 8, 2048
+MOST_CHANNELS, COLOUR = 256, 3
 LARGEST_VALUE = 65_535  # of a grey pixel
 
 
@@ -53,6 +54,15 @@ def require_picture_size(name: str, value: object) -> None:
     """Raise UsageError when the argument `name` is no side of an image that is read, in pixels."""
     if not SMALLEST_PICTURE <= _whole(value) <= LARGEST_PICTURE:
         raise UsageError(f"{name} is {value}; expected {SMALLEST_PICTURE} to {LARGEST_PICTURE} pixels.")
+
+
+def require_channels(name: str, value: object) -> None:
+    """Raise UsageError when the argument `name` is no number of channels that an image may have."""
+    if not 1 <= _whole(value) <= MOST_CHANNELS:
+        raise UsageError(
+            f"{name} is {value}; expected 1 (grey), 3 (colours), 4 (colours and alpha) or, of TIFF files, their bands, "
+            f"at most {MOST_CHANNELS}."
+        )
 
 
 def require_there(paths: Sequence[Path]) -> None:

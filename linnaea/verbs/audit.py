@@ -57,7 +57,9 @@ def tell(
 def audit(
     data: Labelled,
     *,
-    preparation: Annotated[Preparation, Only("img_size", "fit", "max_pixels", "duplicates")] = Preparation(),
+    preparation: Annotated[
+        Preparation, Only("img_size", "fit", "max_pixels", "duplicates", "channels")
+    ] = Preparation(),
     learning: Annotated[Learning, Only("weights")] = Learning(),
     machine: Annotated[Machine, Only("seed")] = Machine(),
 ) -> "Audit":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def check_split(
     data: Labelled,
     *,
-    preparation: Annotated[Preparation, Only("split_by", "duplicates", "max_pixels")] = Preparation(),
+    preparation: Annotated[Preparation, Only("split_by", "duplicates", "max_pixels", "channels")] = Preparation(),
 ) -> "list[Finding]":
     """Look for leaks in splits (and folds) that are given, and change nothing.
 

@@ -16,7 +16,7 @@ def folds(
     *,
     folds: Annotated[int | None, Option("Number of folds. Default: those that the data has, else 5.")] = None,
     repeats: Annotated[int | None, Option("How many times to draw them. Default: as the data has, else 1.")] = None,
-    preparation: Annotated[Preparation, Only("duplicates", "max_pixels")] = Preparation(),
+    preparation: Annotated[Preparation, Only("duplicates", "max_pixels", "channels")] = Preparation(),
     machine: Annotated[Machine, Only("seed")] = Machine(),
 ) -> "Iterator[Dataset]":
     """Datasets for cross-validation: each fold of each repeat is once test, val comes out of the rest, the rest trains.

@@ -30,7 +30,7 @@ def preview(
     data: Labelled,
     *,
     out: Annotated[str | Path, Option("PNG file to write.", read=Path)] = Path("preview.png"),
-    preparation: Annotated[Preparation, Only("img_size", "fit", "max_pixels")] = Preparation(),
+    preparation: Annotated[Preparation, Only("img_size", "fit", "max_pixels", "channels")] = Preparation(),
     learning: Annotated[Learning, Only("model", "weights", "augment")] = Learning(),
     machine: Annotated[Machine, Only("seed")] = Machine(),
 ) -> "Preview":

@@ -95,7 +95,7 @@ def split(
         int | None, Option("Number of folds for cross-validation. Default: no folds, but one split.")
     ] = None,
     repeats: Annotated[int, Option("How many times to draw the folds, differently each time.")] = 1,
-    preparation: Annotated[Preparation, Only("split_by", "duplicates", "max_pixels")] = Preparation(),
+    preparation: Annotated[Preparation, Only("split_by", "duplicates", "max_pixels", "channels")] = Preparation(),
     machine: Annotated[Machine, Only("seed")] = Machine(),
 ) -> "Dataset":
     """Split images into train, val and test, duplicates and groups never apart. Returns the dataset.

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from linnaea.data.images.damage import damage_in
-from linnaea.data.images.decoding import MOST_PIXELS, Bounds, DamagedError, UnreadableError, decode, read_rgb
+from linnaea.data.images.decoding import Bounds, decode, read_rgb
 from linnaea.data.images.headers import read_facts
+from linnaea.data.images.opening import MOST_PIXELS, DamagedError, UnreadableError
 from linnaea.data.images.pixels import Recipe, decode_files, usual_side
 from linnaea.errors import UsageError
 

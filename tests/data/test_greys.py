@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from linnaea.data.images.decoding import UnreadableError, decode, read_rgb
+from linnaea.data.images.decoding import decode, read_rgb
 from linnaea.data.images.greys import recipe_for
+from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import Recipe, decode_files
 
 

@@ -97,6 +97,8 @@ def test_export_writes_its_files_and_passes_parity(exports, kind):
         "model.onnx",
         "reading.py",
         "damage.py",
+        "bands.py",
+        "opening.py",
         "decoding.py",
         "decisions.py",
         "arrays.py",

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
-from linnaea.data.images.decoding import UnreadableError, read_rgb
+from linnaea.data.images.decoding import read_rgb
+from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import read_content
 from linnaea.dataset import Dataset
 from linnaea.finding import Finding

@@ -12,8 +12,9 @@ from linnaea.arrays import Float32, Images
 from linnaea.data.duplicates.grouping import THUMBNAIL, thumbnail_of
 from linnaea.data.images.appearance import Looks, measure
 from linnaea.data.images.cache import keep, recall, stamp_of
-from linnaea.data.images.decoding import UnreadableError, read_rgb, square
+from linnaea.data.images.decoding import read_rgb, require_channels, square
 from linnaea.data.images.headers import RECORD_BYTES, Facts, read_facts
+from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import Opened, Recipe, fill_rows, read_content
 from linnaea.errors import UnreadableImageError
 from linnaea.runtime.containers import Located
@@ -97,6 +98,7 @@ def digest(paths: Sequence[Located], recipe: Recipe, embedding: Embedding) -> Di
 
 def _examine(content: bytes, recipe: Recipe, record: Records) -> tuple[Images, str]:
     """Fill a record (1,) with all but the features; the image's pixels and the SHA-256 of its file."""
+    require_channels(content, recipe.channels)
     image = read_rgb(content, recipe.size, recipe.bounds)
     thumbnail = thumbnail_of(image)
     facts = read_facts(content, recipe.max_pixels)

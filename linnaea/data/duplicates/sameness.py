@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from linnaea.arrays import Float32, Images
 from linnaea.data.duplicates.alignment import Placement, grey, register
-from linnaea.data.images.decoding import UnreadableError, read_rgb, square
+from linnaea.data.images.decoding import read_rgb, square
+from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import Recipe, read_content
 from linnaea.errors import DataError
 from linnaea.runtime.containers import Located

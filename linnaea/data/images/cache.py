@@ -9,7 +9,7 @@ import PIL
 from PIL import features
 
 from linnaea.arrays import Array
-from linnaea.data.images import damage, decoding
+from linnaea.data.images import bands, damage, decoding, opening
 from linnaea.runtime.cache import cached
 from linnaea.runtime.containers import MARK, Located, Member
 from linnaea.runtime.store import Stamp, Store
@@ -52,5 +52,5 @@ def stamp_of(path: Located) -> Stamp | None:
 def decoder_version() -> str:
     """Twelve digits that change with whatever decides about a pixel: our decoder's source, Pillow, its libraries."""
     libraries = [str(features.version(name)) for name in ("jpg", "libjpeg_turbo", "zlib", "libtiff", "webp")]
-    source = b"".join(Path(str(module.__file__)).read_bytes() for module in (damage, decoding))
+    source = b"".join(Path(str(module.__file__)).read_bytes() for module in (bands, damage, decoding, opening))
     return hashlib.sha256(source + " ".join([PIL.__version__, *libraries]).encode()).hexdigest()[:12]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from linnaea.data.images.decoding import open_image, orientation_of
+from linnaea.data.images.opening import open_image, orientation_of
 
 RECORD_BYTES = 256  # what does not fit is cut off the camera's name
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height

@@ -16,21 +16,12 @@ import numpy.typing as npt
 
 from linnaea.arrays import Images
 from linnaea.data.images import cache
-from linnaea.data.images.decoding import (
-    MOST_BYTES,
-    MOST_PIXELS,
-    NOT_FOUND,
-    Bounds,
-    DamagedError,
-    UnreadableError,
-    decode,
-    open_image,
-    square,
-)
+from linnaea.data.images.decoding import COLOUR, MOST_BYTES, NOT_FOUND, Bounds, decode, in_channels, square
 from linnaea.data.images.fits import FITS
+from linnaea.data.images.opening import MOST_PIXELS, DamagedError, UnreadableError, open_image
 from linnaea.dataset import Excluded
 from linnaea.errors import UnreadableImageError
-from linnaea.runtime.arguments import require_count, require_one_of, require_picture_size
+from linnaea.runtime.arguments import require_channels, require_count, require_one_of, require_picture_size
 from linnaea.runtime.containers import Located, Member
 from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track
@@ -51,12 +42,14 @@ class Recipe:
 
     An image whose header declares more than `max_pixels` is not decoded. `white` is the value of 16-bit grey images
     that is white, less than 65,535 where a set uses fewer bits; None, where there was none, goes by each image.
+    `channels` are 3 for colours, 1 for grey, 4 for colours with alpha, or as many as a TIFF has bands.
     """
 
     size: int
     fit: str = "crop"
     max_pixels: int = MOST_PIXELS
     white: int | None = None
+    channels: int = COLOUR
 
     def __post_init__(self) -> None:
         require_picture_size("img_size", self.size)
@@ -64,24 +57,31 @@ class Recipe:
         require_count("max_pixels", self.max_pixels)
         if self.white is not None:
             require_count("white", self.white)
+        require_channels("channels", self.channels)
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of JSON types."""
-        return asdict(self)
+        """A dictionary of JSON types; channels are said where they are not those of colours."""
+        told = asdict(self)
+        return told if self.channels != COLOUR else {name: told[name] for name in told if name != "channels"}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the pixels of an image."""
+        return self.size, self.size, self.channels
 
     @property
     def bounds(self) -> Bounds:
         """What of it is asked for before an image is made square."""
-        return Bounds(self.max_pixels, self.white)
+        return Bounds(self.max_pixels, self.white, self.channels)
 
     @property
     def namespace(self) -> str:
         """What names what was made by this recipe in the cache."""
-        unusual = "" if self.bounds == Bounds() else f" {self.max_pixels} {self.white}"
+        unusual = "" if self.bounds == Bounds() else f" {self.max_pixels} {self.white} {self.channels}"
         return f"{self.size} {self.fit}{unusual} {cache.decoder_version()}"
 
     def decode(self, source: Located | bytes) -> tuple[Images, str]:
-        """Pixels of shape (size, size, 3) and the SHA-256 of the file's bytes; raises UnreadableImageError.
+        """Pixels of shape (size, size, channels) and the SHA-256 of the file's bytes; raises UnreadableImageError.
 
         Where the image is not whole, that is a DamagedImageError with what can be seen of it.
         """
@@ -89,13 +89,18 @@ class Recipe:
             content = source if isinstance(source, bytes) else read_content(source)
             return decode(content, self.size, self.fit, self.bounds), hashlib.sha256(content).hexdigest()
         except DamagedError as error:
-            raise DamagedImageError(error, np.asarray(square(error.image, self.size, self.fit))) from None
+            raise DamagedImageError(error, self._salvaged(error)) from None
         except UnreadableError as error:
             raise UnreadableImageError(str(error)) from None
 
+    def _salvaged(self, error: DamagedError) -> Images:
+        """What can be seen of a damaged image."""
+        bands = in_channels(error.image, self.channels)
+        return np.stack([np.asarray(square(band, self.size, self.fit)) for band in bands], axis=2)
+
 
 class DamagedImageError(UnreadableImageError):
-    """An image of which part is missing or wrong; `pixels` (size, size, 3) is what can be seen of it."""
+    """An image of which part is missing or wrong; `pixels` (size, size, channels) is what can be seen of it."""
 
     def __init__(self, error: DamagedError, pixels: Images) -> None:
         super().__init__(str(error))
@@ -123,7 +128,7 @@ class Opened(ABC):
 
 @dataclass(frozen=True)
 class Decoded(Opened):
-    """The pixels of a list of files, `images` (N, size, size, 3), zero where one failed.
+    """The pixels of a list of files, `images` (N, size, size, channels), zero where one failed.
 
     `damaged` are those, from position to reason, that are not whole and were asked for nevertheless.
     """
@@ -144,7 +149,7 @@ def decode_files(paths: Sequence[Located], recipe: Recipe, *, keep: bool = True,
     With `salvage` an image that is not whole is decoded as far as it goes, and listed. Large sets lie in a temporary
     memory-mapped file.
     """
-    images, namespace = _allocate((len(paths), recipe.size, recipe.size, 3)), f"pixels {recipe.namespace}"
+    images, namespace = _allocate((len(paths), *recipe.shape)), f"pixels {recipe.namespace}"
     sha256, failed, damaged = cache.recall(paths, namespace, images), dict[int, str](), dict[int, str]()
 
     def fill(row: int) -> None:

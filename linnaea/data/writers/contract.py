@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from linnaea.data.images.decoding import UnreadableError
+from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import read_content
 from linnaea.data.sources.taxonomy import COLUMNS, NAME
 from linnaea.dataset import LISTS, MANIFEST, MANIFEST_IF_PRESENT, Dataset, Excluded

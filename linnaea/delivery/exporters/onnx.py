@@ -12,7 +12,7 @@ import torch
 from linnaea import arrays, decisions
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.onnx import FILE, OUTPUTS, OnnxScorer
-from linnaea.data.images import damage, decoding, fits
+from linnaea.data.images import bands, damage, decoding, fits, opening
 from linnaea.delivery.exporters.contract import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
 from linnaea.runtime import reading
@@ -20,14 +20,14 @@ from linnaea.runtime.files import write_atomically, write_text
 
 OPSET = 18
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
-BESIDE = (arrays, reading, damage, fits, decoding, decisions)
+BESIDE = (arrays, reading, damage, bands, fits, opening, decoding, decisions)
 SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnxruntime is an extra
 
 
 def write(classifier: Classifier, folder: Path) -> Path:
     """Write `model.onnx`, `predict.py` and the files that it imports into `folder` and return the first.
 
-    Input `images` (N, S, S, 3) of uint8; outputs `raw_scores`, `logits`, `probabilities` (N, K), `ood_score` (N,).
+    Input `images` (N, S, S, C) of uint8; outputs `raw_scores`, `logits`, `probabilities` (N, K), `ood_score` (N,).
     """
     for library in LIBRARIES:
         if importlib.util.find_spec(library) is None:
@@ -53,8 +53,8 @@ def scorer(classifier: Classifier, file: Path) -> OnnxScorer:
 def _convert(classifier: Classifier, file: Path) -> None:
     import onnx
 
-    size, classifier = classifier.recipe.size, classifier.to("cpu")
-    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    classifier = classifier.to("cpu")
+    example = torch.zeros(2, *classifier.recipe.shape, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own deprecations; the parity check judges the outcome
         program = torch.onnx.export(

@@ -20,7 +20,8 @@ try:
 except ImportError as error:
     sys.exit(f"Error: {error}. This file needs three packages: pip install onnxruntime numpy pillow")
 
-from linnaea.data.images.decoding import Bounds, UnreadableError, decode
+from linnaea.data.images.decoding import Bounds, decode
+from linnaea.data.images.opening import UnreadableError
 from linnaea.decisions import UNDEFINED, Outputs, Policy, answer
 
 NAMES = ["raw_scores", "logits", "probabilities", "ood_score"]
@@ -36,7 +37,7 @@ class Predictor:
         self.task, self.classes, self.recipe, policy, familiarity = (
             json.loads(facts[f"linnaea.{key}"]) for key in ("task", "classes", "recipe", "policy", "familiarity")
         )
-        self.bounds = Bounds(self.recipe["max_pixels"], self.recipe["white"])
+        self.bounds = Bounds(self.recipe["max_pixels"], self.recipe["white"], self.recipe.get("channels", 3))
         self.policy, self.has_ood_score = Policy.from_json(policy), familiarity is not None
 
     def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[np.float32], float]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linnaea.data.images.decoding import NOT_FOUND, UnreadableError, read_rgb
+from linnaea.data.images.decoding import NOT_FOUND, read_rgb
+from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import read_content
 from linnaea.runtime.containers import locate
 

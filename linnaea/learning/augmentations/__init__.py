@@ -4,11 +4,12 @@ Each maps a batch of images (N, 3, H, W) of uint8 to another, drawing from the g
 images mix their labels too. Add one by registering it in `AUGMENTATIONS`.
 """
 
-from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation, Mixing, augment
+from linnaea.learning.augmentations.contract import AUGMENTATIONS, Augmentation, Mixing, augment, require_channels_for
 
 __all__ = [
     "AUGMENTATIONS",
     "Augmentation",
     "Mixing",
     "augment",
+    "require_channels_for",
 ]

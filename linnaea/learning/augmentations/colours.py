@@ -17,4 +17,4 @@ AUGMENTATIONS.register(
     title="Colour jitter",
     meaning="Change brightness, contrast and saturation by up to 40 %, the hue not at all; eight draws per batch.",
     amount=("the strength", 0.4, 0, 1),
-)(Augmentation(colour_jitter))
+)(Augmentation(colour_jitter, colours=True))

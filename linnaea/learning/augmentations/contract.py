@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
 from linnaea.learning.targets import as_weights
 from linnaea.registry import Registry
+from linnaea.runtime.arguments import COLOUR
 
 DRAWS = 8
 
@@ -19,11 +21,13 @@ DRAWS = 8
 class Augmentation:
     """What is done to a batch of images and, where it mixes them, to their labels.
 
-    `change` maps images (N, 3, H, W) of uint8 and a generator to images of the same shape and type; an `amount` is
-    handed on as a third argument. It draws from that generator alone and leaves its input as it is.
+    `change` maps images (N, C, H, W) of uint8 and a generator to images of the same shape and type; an `amount` is
+    handed on as a third argument. It draws from that generator alone and leaves its input as it is. One of `colours` is
+    for images of one or three channels alone.
     """
 
     change: Callable[..., Any]
+    colours: bool = False
 
     def apply(
         self, images: Tensor, targets: Tensor, classes: int, generator: torch.Generator, amount: float | None
@@ -60,7 +64,7 @@ AUGMENTATIONS: Registry[Augmentation] = Registry(
 def augment(
     images: Tensor, targets: Tensor, names: Sequence[str], generator: torch.Generator, classes: int
 ) -> tuple[Tensor, Tensor]:
-    """Apply the named augmentations in order to images (N, 3, H, W) of uint8 and targets (N,) or (N, K).
+    """Apply the named augmentations in order to images (N, C, H, W) of uint8 and targets (N,) or (N, K).
 
     Targets come back as class weights (N, K) where a name mixes images, else as they are. Raises UsageError for a
     name, or a number after it, that means nothing.
@@ -69,6 +73,15 @@ def augment(
         member, amount = look_up(AUGMENTATIONS, name)
         images, targets = member.apply(images, targets, classes, generator, amount)
     return images, targets
+
+
+def require_channels_for(names: Sequence[str], channels: int) -> None:
+    """Raise UsageError for an augmentation of colours, where images are no colours."""
+    for name in names:
+        if look_up(AUGMENTATIONS, name)[0].colours and channels not in (1, COLOUR):
+            raise UsageError(
+                f"the augmentation {name} changes colours, and the images have {channels} channels: leave it out."
+            )
 
 
 @contextmanager

@@ -26,15 +26,15 @@ AUGMENTATIONS.register(
     "autoaugment",
     title="AutoAugment",
     meaning="The policy that was learnt on ImageNet (Cubuk et al. 2019); eight draws per batch.",
-)(Augmentation(autoaugment))
+)(Augmentation(autoaugment, colours=True))
 AUGMENTATIONS.register(
     "randaugment",
     title="RandAugment",
     meaning="Two operations, both with magnitude 9 of 30 (Cubuk et al. 2020); eight draws per batch.",
     amount=("the magnitude", 9, 0, 30),
-)(Augmentation(randaugment))
+)(Augmentation(randaugment, colours=True))
 AUGMENTATIONS.register(
     "trivialaugment",
     title="TrivialAugment",
     meaning="One operation of any magnitude (Müller and Hutter 2021); eight draws per batch.",
-)(Augmentation(trivialaugment))
+)(Augmentation(trivialaugment, colours=True))

@@ -38,7 +38,7 @@ def fit_hog(job: Job) -> Fitted:
 
     With another loss than the squared hinge, as asked for or where the task has no use for that, a regression.
     """
-    model = Hog(job.classes, job.size)
+    model = Hog(job.classes, job.size, job.channels)
     train = job.subset(MOST_IMAGES)
     val = embed(model, job.val.images)
     found = embed_until(job.deadline_to_embed, model, train.images, once=False, seed=job.options.seed)

@@ -21,7 +21,7 @@ def fit_frozen(job: Job) -> Fitted:
     head that was fitted before, for the same weights in the same ladder, is taken again.
     """
     assert job.weights is not None, "steps_for gives this rung its weights"
-    model: Network = job.weights.build(job.classes, job.size).to(job.options.device)
+    model: Network = job.weights.build(job.classes, job.size, job.channels).to(job.options.device)
     if job.weights.source not in job.features:
         job.features[job.weights.source] = _features(job, model)
     known, balance = job.features[job.weights.source], job.balance

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from linnaea.arrays import Float32, Targets
+from linnaea.arrays import Float32, Targets, in_colours
 from linnaea.errors import UsageError
 from linnaea.learning.heads import EQUAL
 from linnaea.learning.job import Fitted, Job
@@ -20,6 +20,7 @@ from linnaea.models.classical import ENCODINGS, FEATURES, HEADS, Head, Samples
 from linnaea.models.classical.pipeline import Classical, described
 from linnaea.models.embedding import embed
 from linnaea.models.feature_cache import Embedded, embed_until
+from linnaea.runtime.arguments import COLOUR
 
 VOCABULARY_IMAGES = 1_000  # that an encoding is learnt from, at the most
 WEIGHED = ("draws", "weights", "features", "pictures")
@@ -53,13 +54,18 @@ def fit_pipeline(name: PipelineName, job: Job) -> Fitted:
 
 def _described(name: PipelineName, job: Job) -> Classical:
     """The pipeline as far as its features: without a head."""
+    if job.channels > COLOUR:
+        raise UsageError(
+            f"{name.feature} reads grey or colours, and these images have {job.channels} channels: name a network, or "
+            "hog alone."
+        )
     if name.encoding is None:
-        return Classical(job.classes, job.size, name.feature)
+        return Classical(job.classes, job.size, name.feature, channels=job.channels)
     dense = FEATURES[name.feature](job.size, dense=True)
     kind, seed = ENCODINGS[name.encoding], job.options.seed
     pixels = job.subset(VOCABULARY_IMAGES).images
-    encoding = kind.fit(described(dense, pixels), seed)
-    return Classical(job.classes, job.size, name.feature).encoded_by(encoding.eval())
+    encoding = kind.fit(described(dense, in_colours(pixels)), seed)
+    return Classical(job.classes, job.size, name.feature, channels=job.channels).encoded_by(encoding.eval())
 
 
 def _samples(job: Job, found: Embedded, targets: Targets) -> Samples:

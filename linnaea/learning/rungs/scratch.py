@@ -18,7 +18,7 @@ from linnaea.learning.rungs.planned import plan_training
 from linnaea.learning.rungs.recipes import dropped, settle_rate
 from linnaea.learning.supervised import train_network
 from linnaea.models.compact import Compact
-from linnaea.models.model import MODELS, Model
+from linnaea.models.model import MODELS, Model, said
 from linnaea.models.network import Network
 from linnaea.runtime.plan import Plan
 
@@ -128,12 +128,12 @@ def _network(job: Job) -> Model:
     name, recipe = job.network or COMPACT, job.options.recipe
     if name not in MODELS:
         arguments = {**job.arguments, **dropped(recipe, name, job.size)}
-        return Network.fitting(name, job.classes, job.size, arguments_of_body=arguments)
+        return Network.fitting(name, job.classes, job.size, arguments_of_body=arguments, channels=job.channels)
     unused = recipe.given(("dropout", "drop_path"))
     if unused:
         raise UsageError(f"{name} has no use for {' and '.join(unused)}: leave it out, or name a network of timm.")
     build: Any = MODELS[name]
-    model: Model = build(classes=job.classes, size=job.size, **job.arguments)
+    model: Model = build(classes=job.classes, size=job.size, **said(job.channels), **job.arguments)
     if isinstance(model, Compact):
         pictures = torch.from_numpy(job.subset(WHITENING_IMAGES).images).permute(0, 3, 1, 2)
         model.whiten(pictures.float() / 255)

@@ -7,14 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnaea.arrays import Float32, Images
+from linnaea.arrays import Float32, Images, in_colours
 from linnaea.errors import UsageError
 from linnaea.models.classical.encodings import ENCODINGS, Encoding
 from linnaea.models.classical.features import FEATURES, Feature
 from linnaea.models.classical.heads import HEADS, Head
 from linnaea.models.classical.libraries import one_thread_of_opencv
-from linnaea.models.model import MODELS, Model
+from linnaea.models.model import MODELS, Model, said
 from linnaea.models.part import build_part
+from linnaea.runtime.arguments import COLOUR
 
 
 @MODELS.register("classical", title="Classical pipeline", meaning="A feature and a head of their registries: hog+svm.")
@@ -37,8 +38,9 @@ class Classical(Model):
         feature: str,
         encoding: Mapping[str, Any] | None = None,
         head: Mapping[str, Any] | None = None,
+        channels: int = COLOUR,
     ) -> None:
-        super().__init__(classes=classes, size=size, feature=feature, encoding=encoding, head=head)
+        super().__init__(classes=classes, size=size, feature=feature, encoding=encoding, head=head, **said(channels))
         self.feature = FEATURES[feature](size, dense=encoding is not None)
         self.encoding: Encoding | None = None if encoding is None else build_part(ENCODINGS, encoding)
         self.answering: Head | None = None if head is None else build_part(HEADS, head)
@@ -48,7 +50,7 @@ class Classical(Model):
         if pixels.requires_grad:
             raise UsageError(f"{self.arguments['feature']} is computed by a library of images: it has no gradients.")
         images = pixels.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-        descriptors = torch.from_numpy(described(self.feature, images))
+        descriptors = torch.from_numpy(described(self.feature, in_colours(images)))
         return descriptors.flatten(1) if self.encoding is None else self.encoding(descriptors)
 
     @torch.no_grad()

@@ -1,0 +1,160 @@
+"""Images of one, of four and of many channels: grey, colours with alpha, bands of TIFF files."""
+
+import io
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+import linnaea
+from linnaea.data.images.decoding import Bounds, decode, read_rgb
+from linnaea.data.images.opening import UnreadableError
+from linnaea.errors import DataError, UsageError
+from linnaea.models.network import Network
+
+
+def tiff(values, **how):
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="minisblack", **how)
+    return file.getvalue()
+
+
+def planted(folder, bands, telling, kind=np.uint8, count=30):
+    """Two classes of noise that differ in one band alone."""
+    random = np.random.default_rng(0)
+    for name, level in (("low", 0.25), ("high", 0.75)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            values = random.uniform(0.2, 0.8, (16, 20, bands))
+            values[..., telling] = random.uniform(level - 0.2, level + 0.2, (16, 20))
+            whole = (values * np.iinfo(kind).max).astype(kind)
+            (folder / name / f"{number}.tif").write_bytes(tiff(whole, planarconfig="contig"))
+    return folder
+
+
+@pytest.mark.parametrize("compression", [None, "deflate", "lzw"])
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+def test_bands_are_decoded_as_tifffile_reads_them(layout, compression):
+    values = np.random.default_rng(0).integers(0, 256, (12, 12, 5), dtype=np.uint8)
+    given = values if layout == "contig" else np.moveaxis(values, 2, 0)
+    content = tiff(given, planarconfig=layout, compression=compression)
+    assert np.array_equal(decode(content, 12, bounds=Bounds(channels=5)), values)
+
+
+def test_each_band_is_resized_as_an_image_of_grey():
+    values = np.random.default_rng(1).integers(0, 256, (30, 50, 6), dtype=np.uint8)
+    found = decode(tiff(values, planarconfig="contig"), 16, "crop", Bounds(channels=6))
+    for band in range(6):
+        file = io.BytesIO()
+        Image.fromarray(values[..., band]).save(file, "PNG")
+        assert np.array_equal(found[..., band], decode(file.getvalue(), 16, "crop")[..., 0])
+
+
+def test_pages_of_grey_are_bands():
+    values = np.random.default_rng(2).integers(0, 256, (7, 9, 9), dtype=np.uint8)
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="minisblack")
+    assert np.array_equal(decode(file.getvalue(), 9, bounds=Bounds(channels=7)), np.moveaxis(values, 0, 2))
+
+
+def test_sixteen_bits_are_scaled_by_white():
+    values = np.full((8, 8, 5), 1023, dtype=np.uint16)
+    values[..., 1] = 511
+    found = decode(tiff(values, planarconfig="contig"), 8, bounds=Bounds(white=1023, channels=5))
+    assert found[0, 0].tolist() == [255, 127, 255, 255, 255]
+
+
+def test_grey_and_alpha_are_channels():
+    picture = Image.new("RGBA", (8, 8), (200, 100, 50, 30))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    assert decode(file.getvalue(), 8, bounds=Bounds(channels=4))[0, 0].tolist() == [200, 100, 50, 30]
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "PNG")
+    assert decode(file.getvalue(), 8, bounds=Bounds(channels=4))[0, 0].tolist() == [200, 100, 50, 255]
+    assert decode(file.getvalue(), 8, bounds=Bounds(channels=1)).shape == (8, 8, 1)
+
+
+def test_bands_that_nobody_asked_for_are_refused_and_shown_to_people():
+    values = np.zeros((8, 8, 13), dtype=np.uint16)
+    content = tiff(values, planarconfig="contig")
+    with pytest.raises(UnreadableError, match="13 bands; expected 3 channels: say --channels 13"):
+        decode(content, 8)
+    assert read_rgb(content, 8).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (np.zeros((8, 8, 5), np.float32), "no standard brightness"),
+        (np.full((8, 8, 5), -1, np.int16), "no standard brightness"),
+        (np.zeros((8, 8, 5), np.complex64), "whole numbers"),
+        (np.full((8, 8, 5), 2**20, np.uint32), "no standard brightness"),
+    ],
+)
+def test_bands_without_a_brightness_are_refused(values, why):
+    with pytest.raises(UnreadableError, match=why):
+        decode(tiff(values, planarconfig="contig"), 8, bounds=Bounds(channels=5))
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_a_truncated_file_of_bands_is_refused(compression):
+    values = np.random.default_rng(3).integers(0, 256, (64, 64, 5), dtype=np.uint8)
+    content = tiff(values, planarconfig="contig", compression=compression, rowsperstrip=8)
+    with pytest.raises(UnreadableError):
+        decode(content[: len(content) * 2 // 3], 8, bounds=Bounds(channels=5))
+
+
+@pytest.mark.parametrize("model", ["compact", "lenet5", "textbook_cnn", "hog", "resnet10t", "squeezenet1_1"])
+def test_a_network_learns_from_the_fifth_band(tmp_path, model):
+    data = planted(tmp_path / "data", 6, 4, np.uint16)
+    run = tmp_path / "run"
+    classifier = linnaea.train(
+        data, out=run, model=model, weights="none", channels=6, img_size=32, epochs=6, augment=(), precision="float32"
+    )
+    (answer,) = linnaea.predict(run, [data / "low" / "0.tif"])
+    assert answer["label"] in ("low", "high")
+    assert classifier.recipe.channels == 6
+    if model in ("hog", "compact", "textbook_cnn"):  # the others are slow to learn anything from so little
+        assert linnaea.evaluate(run).figures["accuracy"].value >= 0.9
+    wrong = tmp_path / "photo.png"
+    Image.new("RGB", (16, 16)).save(wrong)
+    (answer,) = linnaea.predict(run, [wrong])
+    assert answer["reason"] == "unreadable"
+
+
+def test_an_exported_file_answers_for_bands(tmp_path):
+    data = planted(tmp_path / "data", 5, 2)
+    run = tmp_path / "run"
+    linnaea.train(data, out=run, model="textbook_cnn", channels=5, epochs=2, augment=(), precision="float32")
+    exported = linnaea.export(run, to="onnx")
+    assert exported.parity.severity == "info"
+    assert linnaea.evaluate(exported.file.parent, data=data).figures["accuracy"].n == 60
+
+
+def test_grey_is_one_channel_and_pretrained_filters_see_it_as_before():
+    network = Network("resnet10t", 2, 32)
+    grey = network.seeing(1).eval()
+    pixels = torch.rand(2, 1, 32, 32)
+    assert np.allclose(
+        grey.features(pixels).detach(), network.eval().features(pixels.expand(-1, 3, -1, -1)).detach(), atol=1e-6
+    )
+
+
+def test_filters_for_more_channels_answer_colours_in_their_size():
+    network = Network("resnet10t", 2, 32).eval()
+    six = network.seeing(6).eval()
+    pixels = torch.rand(2, 3, 32, 32)
+    assert torch.allclose(six.features(pixels.repeat(1, 2, 1, 1)), network.features(pixels), atol=1e-5)
+
+
+def test_what_does_not_go_with_channels_is_refused(tmp_path):
+    data = planted(tmp_path / "data", 5, 2, count=12)
+    with pytest.raises(UsageError, match="channels is 0"):
+        linnaea.train(data, channels=0)
+    with pytest.raises(DataError, match="--channels 5"):
+        linnaea.train(data, out=tmp_path / "colours", weights="none")
+    with pytest.raises(UsageError, match="colour_jitter changes colours"):
+        linnaea.train(data, out=tmp_path / "jitter", model="compact", channels=5, augment=["colour_jitter"])

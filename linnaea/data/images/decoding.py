@@ -118,7 +118,7 @@ def _bands_of_tiff(content: bytes, bounds: Bounds) -> list[Image.Image]:
     except UnreadableError:
         raise
     except ImportError:
-        raise UnreadableError("bands are read by another package: pip install tifffile imagecodecs") from None
+        raise UnreadableError("bands are read by other packages: pip install tifffile imagecodecs") from None
     except ValueError as error:
         raise UnreadableError(str(error)) from None
     return [Image.fromarray(np.ascontiguousarray(eight[:, :, band])) for band in range(eight.shape[2])]

@@ -279,6 +279,8 @@ def train(
     augment: Sequence[str] | None = None,
     balance: str | None = None,
     loss: str | None = None,
+    objective: str | None = None,
+    teacher: str | Path | None = None,
     optimizer: str | None = None,
     schedule: str | None = None,
     warmup: float | None = None,

@@ -35,6 +35,7 @@ from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
 from linnaea.learning.augmentations import require_channels_for
 from linnaea.learning.losses import require_loss
+from linnaea.learning.objectives.choosing import require_objective
 from linnaea.learning.rungs import (
     Options,
     Step,
@@ -115,6 +116,13 @@ def settle(
         raise UsageError(f"folds are stratified, and --split-by is {preparation.split_by}: leave one of them out.")
     require_one_loss(learning.loss, learning.balance)
     require_loss(learning.loss, dataset.task)
+    require_objective(
+        options.recipe,
+        dataset.task,
+        dataset.classes,
+        balance=learning.balance,
+        augmentations=options.augmentations,
+    )
     steps, notes = steps_for(learning.model, learning.weights, pairs_in(learning.model_args))
     require_use_of_loss(learning.loss, steps)
     require_use_of_recipe(options.recipe, steps)

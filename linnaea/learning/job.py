@@ -16,6 +16,7 @@ from linnaea.learning.balance import Balance
 from linnaea.learning.examples import Examples
 from linnaea.learning.heads import LinearHead
 from linnaea.learning.losses import Criterion, criterion_for
+from linnaea.learning.objectives.teacher import Teacher
 from linnaea.learning.recipe import TrainingRecipe
 from linnaea.learning.trials import Trial
 from linnaea.models.embedding import embed
@@ -101,6 +102,12 @@ class Job:
     def criterion(self) -> Criterion:
         """The loss that was asked for, or the usual one of the task."""
         return criterion_for(self.task, self.options.loss, self.tree)
+
+    @cached_property
+    def teacher(self) -> Teacher | None:
+        """The classifier to learn from, on the device of the training; None where none was given."""
+        folder = self.options.recipe.teacher
+        return None if folder is None else Teacher.of(folder, self.names, self.task.name).on(self.options.device)
 
     @cached_property
     def balance(self) -> Balance:

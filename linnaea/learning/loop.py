@@ -16,6 +16,7 @@ from linnaea.errors import LinnaeaError
 from linnaea.learning.batches import Batches, Epoch
 from linnaea.learning.hooks import Hook, Place, State
 from linnaea.learning.objectives import Objective
+from linnaea.learning.objectives.company import accompany
 from linnaea.learning.schedule import Schedule
 from linnaea.learning.stepping import Stepping
 from linnaea.runtime.progress import Work, advancing
@@ -76,6 +77,7 @@ class Loop:
         """The training at its beginning, or where it was broken off."""
         fabric = self.fabric
         network, optimizer = fabric.setup(model, optimizer)
+        accompany(self.objective, fabric)
         first, alone, scaling = fabric.is_global_zero, fabric.world_size == 1, fabric.strategy.precision
         state = State(model, network, optimizer, first=first, alone=alone, scaling=scaling)
         for hook in self.hooks:

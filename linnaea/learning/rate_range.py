@@ -26,7 +26,7 @@ BELOW = 10.0  # times below the highest rate that is still good
 FILE, PICTURE = "rate_range.json", "rate_range.png"
 
 Build = Callable[[Model, float], torch.optim.Optimizer]
-MakeLoop = Callable[[Job, Schedule, list[Hook]], Loop]
+MakeLoop = Callable[[Job, Model, torch.optim.Optimizer, Schedule, list[Hook]], Loop]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ def find_rate(job: Job, model: Model, build: Build, usual: float, batch_size: in
     average = recipe.averaging(optimizer)
     hooks: list[Hook] = [*([average] if average else []), noted]
     with suppress(DivergedError):  # it is the end of the range
-        make_loop(some, Rising(epochs, batch_size, usual, deadline=deadline), hooks).run(copy, optimizer)
+        schedule = Rising(epochs, batch_size, usual, deadline=deadline)
+        make_loop(some, copy, optimizer, schedule, hooks).run(copy, optimizer)
     if not noted.losses:
         raise DivergedError(f"the loss is no number even at a learning rate of {usual * LOWEST:.2g}.")
     found = RateRange(noted.rates, noted.losses)

@@ -1,6 +1,7 @@
 """What may be said about the training of a network beyond its epochs, rate and batches."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -11,6 +12,8 @@ from linnaea.learning.optimizers.schedule_free import Averaging, averages
 from linnaea.learning.schedule import USUAL, Schedule
 
 OF_TRAINING = (
+    "objective",
+    "teacher",
     "optimizer",
     "schedule",
     "warmup",
@@ -30,12 +33,15 @@ OF_TRANSFER = ("unfreeze", "layer_decay")
 class TrainingRecipe:
     """How networks are trained; None, 1 for `accumulate` and False mean that the rung knows best.
 
-    `optimizer`, `schedule` and `unfreeze` are names, with a number where one may follow. `warmup` is a share of the
+    `objective` says what is made small, `teacher` is the folder of the classifier that some learn from. `optimizer`,
+    `schedule` and `unfreeze` are names, with a number where one may follow. `warmup` is a share of the
     training, `clip_norm` the longest gradient, `accumulate` the batches per step, `ema` the decay of averaged weights,
     `dropout`, `drop_path` and `label_smoothing` are shares, `patience` epochs, `layer_decay` the rate of a layer in
     terms of the next one's. `find_lr` asks for a range test.
     """
 
+    objective: str | None = None
+    teacher: str | Path | None = None
     optimizer: str | None = None
     schedule: str | None = None
     warmup: float | None = None

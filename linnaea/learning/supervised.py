@@ -17,8 +17,9 @@ from linnaea.learning.job import Job
 from linnaea.learning.judging import Judge, Judged
 from linnaea.learning.keeping import Kept
 from linnaea.learning.loop import Loop
-from linnaea.learning.objectives.mixing import parted
-from linnaea.learning.objectives.supervised import Supervised
+from linnaea.learning.objectives import Objective
+from linnaea.learning.objectives.choosing import objective_for
+from linnaea.learning.objectives.company import Build, company_of, join
 from linnaea.learning.schedule import Schedule
 from linnaea.models.model import Model
 from linnaea.runtime.machine import prepare_processor
@@ -53,24 +54,32 @@ def train_network(
     augmentations: Sequence[str] = (),
     label_smoothing: float = 0.0,
     hooks: Sequence[Hook] = (),
+    build: Build | None = None,
 ) -> Trained:
     """Train `model` in place on the job's images, leave in it its best weights, and return how it went.
 
     The best weights are those of the epoch with the lowest loss on val at its best temperature, or those it came with
     when no epoch beats them. Training resumed from the job's checkpoints goes on exactly as it would have. `hooks` are
-    further ones, which see what was brought back. Raises DivergedError when the loss becomes infinite or NaN.
+    further ones, which see what was brought back. What the objective trains beside the model joins the optimizer, in
+    groups as `build` makes them (None: as its defaults are). Raises DivergedError when the loss becomes infinite or
+    NaN.
     """
     recipe = job.options.recipe
     average = recipe.averaging(optimizer)
+    objective, changing = objective_for(
+        job, model, augmentations=augmentations, label_smoothing=label_smoothing, epochs=schedule.epochs
+    )
+    join(optimizer, objective, build, schedule.learning_rate, plan.layout)
+    company = company_of(objective)
     judge = Judge(job.val, job.criterion, schedule.batch_size, plan, job.balance.on_val(job.val.targets))
     some = job.subset(min(len(job.val), SEEN))
     seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets))
     judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
-    others = [*([average] if isinstance(average, Averaged) else []), judged]
+    others = [*([average] if isinstance(average, Averaged) else []), judged, *company]
     every = job.options.checkpoint_every
     kept = [Kept(job.checkpoints, others, _identity(job, optimizer), every)] if job.checkpoints else []
-    ordered = [Told(job.on_epoch), *([average] if average else []), judged, *kept, *hooks]
-    loop = loop_for(job, schedule, plan, augmentations=augmentations, label_smoothing=label_smoothing, hooks=ordered)
+    ordered = [Told(job.on_epoch), *([average] if average else []), judged, *company, *kept, *hooks]
+    loop = loop_for(job, objective, schedule, plan, augmentations=changing, hooks=ordered)
     if job.on_fed is not None:
         loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
     history = loop.run(model.to(memory_format=plan.layout), optimizer)
@@ -87,28 +96,25 @@ def _identity(job: Job, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 def loop_for(
     job: Job,
+    objective: Objective,
     schedule: Schedule,
     plan: Plan,
     *,
     augmentations: Sequence[str] = (),
-    label_smoothing: float = 0.0,
     hooks: Sequence[Hook] = (),
 ) -> Loop:
-    """A loop over the job's images that makes its loss small."""
+    """A loop over the job's images that makes an objective small; `augmentations` change images alone."""
     prepare_processor()
     fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
     balance, recipe = job.balance, job.options.recipe
-    changing, mixing = parted(augmentations)
     batches = InMemory(
         job.train,
         schedule.batch_size,
         draw=lambda epoch_seed: balance.rows(job.train.targets, epoch_seed),
-        augmentations=changing,
+        augmentations=augmentations,
         layout=plan.layout,
         ids=job.ids,
     )
-    smoothing = label_smoothing if recipe.label_smoothing is None else recipe.label_smoothing
-    objective = Supervised(job.criterion, balance, smoothing, mixing)
     return Loop(
         fabric,
         batches,

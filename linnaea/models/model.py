@@ -39,6 +39,11 @@ class Model(Part, ABC):
     def head(self, features: Tensor) -> Tensor:
         """Features (N, D) to logits (N, K)."""
 
+    @property
+    def several_heads(self) -> bool:
+        """Whether its answer is the mean of several heads."""
+        return False
+
     def heads(self, features: Tensor) -> tuple[Tensor, ...]:
         """What each of its heads says of features (N, D): logits (N, K), whose mean is the answer. Most have one."""
         return (self.head(features),)

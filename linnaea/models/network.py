@@ -160,6 +160,11 @@ class Network(Model):
         logits: Tensor = self.classifier(features)
         return logits
 
+    @property
+    def several_heads(self) -> bool:
+        """Where a distillation token has one of its own."""
+        return self.tokens > 1
+
     def heads(self, features: Tensor) -> tuple[Tensor, ...]:
         """What the class head and the distillation head say; of a network of one token the one head."""
         if self.tokens == 1:

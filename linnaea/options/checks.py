@@ -128,6 +128,12 @@ def run(_: str, given: Any) -> None:
         raise RunError.missing(given)
 
 
+def classifier(name: str, given: Any) -> None:
+    """Raise UsageError where there is no classifier in a folder, nor in the run that it is."""
+    if not any((Path(given) / place / "classifier.json").is_file() for place in (".", "model")):
+        raise UsageError(f"{name} is {given}; expected the folder of a finished run, or of a classifier.")
+
+
 def files(_: str, given: Any) -> None:
     """Raise DataError where image files, or folders of them, are not there."""
     require_there([Path(path) for path in ([given] if isinstance(given, str | Path) else given)])

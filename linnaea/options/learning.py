@@ -21,11 +21,12 @@ class Learning(Options):
     names augmentations (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None:
     nothing), `loss` what is minimised (None: the usual loss of the task).
 
-    The rest is about networks that are trained; None means what suits the rung. `optimizer` names one, the number after
-    it is its weight decay; `schedule` how the rate falls after it has risen over the share `warmup` of the training.
-    `accumulate` batches make a step, its gradient is no longer than `clip_norm`; `ema` is the decay of averaged
-    weights. `unfreeze` and `layer_decay` say which layers of a pretrained network learn, and how fast. `find_lr` looks
-    for the rate by a range test.
+    The rest is about networks that are trained; None means what suits the rung. `objective` names what is made small
+    from a network and a batch (None: the loss against labels), `teacher` a run that some objectives learn from.
+    `optimizer` names one, the number after it is its weight decay; `schedule` how the rate falls after it has risen
+    over the share `warmup` of the training. `accumulate` batches make a step, its gradient is no longer than
+    `clip_norm`; `ema` is the decay of averaged weights. `unfreeze` and `layer_decay` say which layers of a pretrained
+    network learn, and how fast. `find_lr` looks for the rate by a range test.
     """
 
     title = "Learning"
@@ -85,6 +86,19 @@ class Learning(Options):
         Option(
             "Loss to train with, such as focal or, with a taxonomy, marginal. Default: the usual one of the task.",
             checks.member_with_number("loss", "linnaea.learning.losses"),
+        ),
+    ] = None
+    objective: Annotated[
+        str | None,
+        Option(
+            "What networks make small, such as supervised_contrastive, triplet:0.3 or co_teaching. Default: labels.",
+            checks.member_with_number("objective", "linnaea.learning.objectives"),
+        ),
+    ] = None
+    teacher: Annotated[
+        str | Path | None,
+        Option(
+            "Folder of a finished run to learn from, for the distillation objectives.", checks.classifier, read=Path
         ),
     ] = None
     optimizer: Annotated[

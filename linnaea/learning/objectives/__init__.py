@@ -1,5 +1,8 @@
-"""Objectives: what a training makes small, from a network and a batch."""
+"""Objectives: what a training makes small, from a network and a batch.
 
-from linnaea.learning.objectives.contract import OBJECTIVES, Objective
+One is registered in `OBJECTIVES` with what it can be used with, and made for each training by its name.
+"""
 
-__all__ = ["OBJECTIVES", "Objective"]
+from linnaea.learning.objectives.contract import OBJECTIVES, Accompanied, Objective, Setting
+
+__all__ = ["OBJECTIVES", "Accompanied", "Objective", "Setting"]

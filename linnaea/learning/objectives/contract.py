@@ -1,10 +1,15 @@
 """The contract of an objective."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor, nn
 
+from linnaea.learning.balance import Balance
+from linnaea.learning.losses import Criterion
+from linnaea.learning.objectives.teacher import Teacher
+from linnaea.models.model import Model
 from linnaea.registry import Registry
 
 
@@ -24,6 +29,59 @@ class Objective(Protocol):
         """
 
 
-OBJECTIVES: Registry[type[Objective]] = Registry(
-    "objective", "linnaea.learning.objectives", title="Objectives", use="What the training loop makes small."
+@runtime_checkable
+class Accompanied(Objective, Protocol):
+    """An objective that trains more than the model: `own`, a projection, centres, a second network.
+
+    Its parameters join the optimizer, checkpoints keep it, and the classifier is without it. `epochs_done` is told.
+    """
+
+    own: nn.Module
+    epochs_done: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an objective is made for: the `model` with its criterion and balance, and what was asked for.
+
+    `amount` is the number after its name. `augmentations` are those that are the objective's to apply: what mixes
+    images or, where it says `views`, what changes them. `epochs` is how many there will be at the most; `pretrained`,
+    whether the body comes with weights; `teacher` is there where it says `teacher`.
+    """
+
+    model: Model
+    criterion: Criterion
+    balance: Balance
+    label_smoothing: float = 0.0
+    augmentations: Sequence[str] = ()
+    amount: float | None = None
+    epochs: int = 1
+    seed: int = 0
+    pretrained: bool = False
+    teacher: Teacher | None = None
+
+    @property
+    def length(self) -> int:
+        """How many features the model has."""
+        classifier: Any = self.model.get_submodule("classifier")
+        return int(classifier.in_features)
+
+
+class Kind(Objective, Protocol):
+    """A registered objective: a class that `made` builds for a training.
+
+    Its capabilities: `tasks` names those it is for; `balances` what balancers may act on beside it, keys of
+    `linnaea.learning.balance.ACTS`; `amount`, for one that takes a number: its meaning, usual value, least and most;
+    `mixes`, whether it can use images with mixed labels; `views`, whether it changes images itself, to see several
+    views of each; `teacher`, whether it learns from a classifier that is given.
+    """
+
+    @classmethod
+    def made(cls, setting: Setting) -> Self:
+        """One for this training."""
+
+
+OBJECTIVES: Registry[type[Kind]] = Registry(
+    "objective", "linnaea.learning.objectives", title="Objectives", use="Chosen with `linnaea train --objective`."
 )
+ALL_TASKS = ("binary", "multiclass", "multilabel", "hierarchical")

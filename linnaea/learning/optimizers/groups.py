@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from linnaea.errors import UsageError
+from linnaea.models.model import Model
 from linnaea.models.network import Network
 
 
@@ -17,7 +18,8 @@ def parameter_groups(model: nn.Module, decay: float, layer_decay: float | None =
     2020; Bao et al. 2022).
     """
     spared = _spared(model)
-    scales = _scales(model, layer_decay) if layer_decay is not None else {}
+    of_objective = not isinstance(model, Model)  # what it has beside the network, which learns as fast as the head
+    scales = {} if layer_decay is None or of_objective else _scales(model, layer_decay)
     groups: dict[tuple[float, bool, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from linnaea.learning.job import Fitted, Job
 from linnaea.learning.optimizers import make_optimizer
@@ -15,7 +16,6 @@ from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
 from linnaea.learning.rungs.recipes import dropped, settle_rate, unfreezing
 from linnaea.learning.supervised import Trained, train_network
-from linnaea.models.model import Model
 from linnaea.models.network import Network
 
 EXAMPLES_SEEN = 18_000
@@ -51,6 +51,7 @@ def fit_finetune(job: Job) -> Fitted:
         _optimizer(recipe, model, rate),
         recipe.schedule_of(epochs, batch_size, rate, PATIENCE, job.deadline_to_train(model)),
         plan,
+        build=partial(_optimizer, recipe),
         hooks=unfreezing(job, model, epochs),
         **changes,
     )
@@ -69,7 +70,7 @@ def _with_dropout(job: Job) -> Job:
     return replace(job, weights=replace(job.weights, arguments={**job.weights.arguments, **more})) if more else job
 
 
-def _optimizer(recipe: TrainingRecipe, model: Model, rate: float) -> torch.optim.Optimizer:
+def _optimizer(recipe: TrainingRecipe, model: nn.Module, rate: float) -> torch.optim.Optimizer:
     """The optimizer that was asked for; else AdamW, with decay on all weights where layers learn equally fast."""
     if recipe.optimizer is None and recipe.layer_decay is None:
         return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True)

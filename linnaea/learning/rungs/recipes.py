@@ -1,7 +1,7 @@
 """What rungs that train a network take from a recipe: rate, optimizer, dropout, unfreezing."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from linnaea.errors import UsageError
 from linnaea.learning.hooks import Hook
 from linnaea.learning.job import Job
 from linnaea.learning.loop import Loop
+from linnaea.learning.objectives.choosing import objective_for
+from linnaea.learning.objectives.company import Build, join
 from linnaea.learning.rate_range import find_rate
 from linnaea.learning.recipe import TrainingRecipe
 from linnaea.learning.schedule import Schedule
@@ -20,13 +22,14 @@ from linnaea.models.bodies import create_body
 from linnaea.models.model import Model
 from linnaea.runtime.plan import Plan
 
+Hooks = Sequence[Hook]
 logger = logging.getLogger("linnaea")
 
 
 def settle_rate(
     job: Job,
     model: Model,
-    build: Callable[[Model, float], torch.optim.Optimizer],
+    build: Build,
     usual: float,
     plan: Plan,
     *,
@@ -42,9 +45,11 @@ def settle_rate(
         return given or usual, []
     assert plan.batch_size is not None, "a plan of a training has one"
 
-    def make_loop(some: Job, schedule: Schedule, hooks: list[Hook]) -> Loop:
-        smoothing: Any = {"augmentations": augmentations, "label_smoothing": label_smoothing}
-        return loop_for(some, schedule, plan, hooks=hooks, **smoothing)
+    def make_loop(some: Job, copy: Model, optimizer: torch.optim.Optimizer, schedule: Schedule, hooks: Hooks) -> Loop:
+        changes: Any = {"augmentations": augmentations, "label_smoothing": label_smoothing}
+        objective, changing = objective_for(some, copy, epochs=schedule.epochs, **changes)
+        join(optimizer, objective, build, schedule.learning_rate, plan.layout)
+        return loop_for(some, objective, schedule, plan, augmentations=changing, hooks=hooks)
 
     found = find_rate(job, model, build, usual, plan.batch_size, make_loop)
     logger.info(str(found))

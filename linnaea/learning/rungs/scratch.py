@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from linnaea.errors import LinnaeaError, UsageError
 from linnaea.learning.job import Fitted, Job
@@ -69,6 +70,7 @@ def fit_scratch(job: Job) -> Fitted:
         _optimizer(recipe, model, rate),
         recipe.schedule_of(epochs, batch_size, rate, max(5, epochs // 2), job.deadline_to_train(model)),
         plan,
+        build=partial(_optimizer, recipe),
         **changes,
     )
     if not trained.history:
@@ -93,14 +95,14 @@ def _both_sides(model: Compact, job: Job, loss: float) -> str:
     return f"Answers are for the image alone, without its mirror image: {told}."
 
 
-def _optimizer(recipe: TrainingRecipe, model: Model, rate: float) -> torch.optim.Optimizer:
+def _optimizer(recipe: TrainingRecipe, model: nn.Module, rate: float) -> torch.optim.Optimizer:
     """The optimizer that was asked for; else Muon with the compact network's own groups."""
     if recipe.optimizer is not None:
         return make_optimizer(recipe.optimizer, model, rate)
     return Muon(_groups(model), lr=rate, momentum=MOMENTUM)
 
 
-def _groups(model: Model) -> list[dict[str, Any]]:
+def _groups(model: nn.Module) -> list[dict[str, Any]]:
     """Weights decay, biases do not; the compact network's convolutions take orthogonal steps and need no decay."""
     compact = isinstance(model, Compact)
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]

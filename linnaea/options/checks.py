@@ -93,6 +93,19 @@ def member_with_number(noun: str, package: str) -> Check:
     return check
 
 
+def loss(name: str, given: Any) -> None:
+    """As `member_with_number` of losses; of one that is a method against imbalance, says which option has it."""
+    from linnaea.registry.index import family_in
+
+    plain = given.partition(":")[0] if isinstance(given, str) else ""
+    if (
+        plain in family_in("balance", "linnaea.learning.balance").members
+        and plain not in family_in("loss", "linnaea.learning.losses").members
+    ):
+        raise UsageError(f"{name} is {given!r}, which goes by the classes' numbers of images: use --balance {given}.")
+    member_with_number("loss", "linnaea.learning.losses")(name, given)
+
+
 def _require(name: str, family: "Family", given: Any) -> None:
     if not isinstance(given, str):
         raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.known)}.")

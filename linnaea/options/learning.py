@@ -85,7 +85,7 @@ class Learning(Options):
         str | None,
         Option(
             "Loss to train with, such as focal or, with a taxonomy, marginal. Default: the usual one of the task.",
-            checks.member_with_number("loss", "linnaea.learning.losses"),
+            checks.loss,
         ),
     ] = None
     objective: Annotated[

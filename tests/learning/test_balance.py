@@ -143,7 +143,10 @@ def test_mixed_labels_cost_what_their_classes_cost(name):
     logits = torch.randn(1, 4)
     each = [balance(name).loss(CRITERION, logits, torch.tensor([number])) for number in range(4)]
     mixed = balance(name).loss(CRITERION, logits, torch.tensor([[0.25, 0, 0.75, 0]]))
-    if name == "class_weights":  # weights are those of the labels, losses those of the mixture: a product
+    if name in (
+        "class_weights",
+        "class_balanced",
+    ):  # weights are those of the labels, losses those of the mixture: a product
         assert min(each) <= mixed <= max(each)
     else:
         assert float(mixed) == pytest.approx(float(0.25 * each[0] + 0.75 * each[2]), rel=1e-5)
@@ -292,3 +295,15 @@ def test_oversampling_finds_more_of_the_rare_class(make_bars):
             answers = model.eval()(pixels).argmax(dim=1).numpy()
         recall[name] = float((answers[val.targets == 1] == 1).mean())
     assert recall["oversample"] > recall[None]
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.999])
+def test_class_balanced_weights_are_those_of_the_paper(beta):
+    counts = np.array([500, 40, 1])
+    targets = np.repeat(np.arange(3), counts)
+    balance = Balance.of(f"class_balanced:{beta}", targets, 3)
+    weights = balance.for_head(np.zeros((len(targets), 1), dtype=np.float32), targets, 0)[2]
+    each = weights[np.cumsum(counts) - 1].astype(np.float64)
+    effective = [sum(beta**k for k in range(n)) for n in counts.tolist()]
+    assert each * effective == pytest.approx([each[0] * effective[0]] * 3, rel=1e-5), "in proportion to the inverses"
+    assert weights.mean() == pytest.approx(1, rel=1e-5)

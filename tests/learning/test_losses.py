@@ -56,7 +56,7 @@ class TestEveryLoss:
         value = criterion.mean(logits, targets, 0.1)
         (gradient,) = torch.autograd.grad(value, logits)
         assert torch.isfinite(gradient).all()
-        assert gradient.abs().sum() > 0
+        assert gradient.abs().sum() > 0 or (scale > 1 and name == "generalized_cross_entropy"), "it is bounded"
         if scale == 1:
             assert criterion.mean(logits - gradient, targets, 0.1) < value
 
@@ -110,6 +110,47 @@ def test_focal_loss_is_torchvisions(gamma):
     assert torch.allclose(criterion.losses(logits, targets), (1 - torch.exp(-plain)) ** gamma * plain, rtol=1e-4)
 
 
+@pytest.mark.parametrize("q", [0.05, 0.7, 1])
+def test_generalised_cross_entropy_lies_between_cross_entropy_and_the_mean_absolute_error(q):
+    criterion, logits, targets = case(f"generalized_cross_entropy:{q}", "multiclass", scale=1.0)
+    powers = np.exp(logits.detach().numpy().astype(np.float64))
+    true = (powers / powers.sum(axis=1, keepdims=True))[np.arange(len(targets)), targets.numpy()]
+    losses = criterion.losses(logits, targets).detach().numpy()
+    assert losses == pytest.approx((1 - true**q) / q, rel=1e-5)
+    if q == 1:
+        absolute = np.abs(powers / powers.sum(axis=1, keepdims=True) - np.eye(len(CLASSES))[targets.numpy()])
+        assert losses == pytest.approx(absolute.sum(axis=1) / 2, rel=1e-5)
+    if q == 0.05:
+        assert losses == pytest.approx(-np.log(true), rel=0.15)
+
+
+@pytest.mark.parametrize("gamma", [0, 1, 4])
+def test_asymmetric_loss_is_that_of_a_plain_loop(gamma):
+    criterion, logits, targets = case(f"asymmetric:{gamma}", "multilabel")
+    expected = []
+    for row, truth in zip(logits.detach().double().numpy(), targets.numpy(), strict=True):
+        total = 0.0
+        for score, there in zip(row, truth, strict=True):
+            likely = 1 / (1 + np.exp(-score))
+            shifted = max(likely - 0.05, 0)
+            if there == 1:
+                total -= np.log(likely)
+            elif there == 0:
+                total -= shifted**gamma * np.log(1 - shifted)
+        expected.append(total)
+    assert criterion.losses(logits, targets).detach().numpy() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_a_loss_that_goes_by_numbers_of_images_is_a_balance():
+    from linnaea.options import Learning
+
+    for name in ("logit_adjustment", "class_balanced:0.99"):
+        with pytest.raises(UsageError, match=f"use --balance {name}"):
+            Learning(loss=name)
+    with pytest.raises(UsageError, match="Did you mean 'asymmetric'"):
+        Learning(loss="asymetric")
+
+
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_task_has_a_usual_loss(task):
     assert criterion_for(TASKS[task], None, TREE).task == task
@@ -124,8 +165,12 @@ def test_networks_are_judged_by_what_is_proper():
 @pytest.mark.parametrize(
     ("name", "task", "message"),
     [
-        ("marginal", "multiclass", "is for hierarchical data, but these are multiclass: use cross_entropy, focal, sq"),
-        ("cross_entropy", "multilabel", "use binary_cross_entropy, focal, squared_hinge"),
+        (
+            "marginal",
+            "multiclass",
+            "but these are multiclass: use cross_entropy, focal, generalized_cross_entropy, sq",
+        ),
+        ("cross_entropy", "multilabel", "use asymmetric, binary_cross_entropy, focal, squared_hinge"),
         ("vocal", "multiclass", "Did you mean 'focal'"),
         ("focal:11", "binary", "expected gamma, a number from 0 to 10"),
         ("cross_entropy:2", "binary", "takes no number"),

@@ -23,6 +23,13 @@ def class_weights(counts: npt.NDArray[np.int64], power: float) -> Float64:
     return scaled
 
 
+def class_balanced(counts: npt.NDArray[np.int64], beta: float) -> Float64:
+    """Weigh each class by the inverse of its effective number of images (Cui et al. 2019)."""
+    weights = (1 - beta) / (1 - beta ** np.maximum(counts, 1).astype(np.float64))
+    scaled: Float64 = weights * counts.sum() / (weights * counts).sum()
+    return scaled
+
+
 def focal(logits: Tensor, wanted: Tensor, shares: Tensor, gamma: float) -> Tensor:
     """Let images count less that are answered with confidence, by (1 - p)^2 (Lin et al. 2017)."""
     return focal_loss(logits, wanted, Context(amount=gamma))
@@ -39,6 +46,12 @@ BALANCERS.register(
     meaning="Weigh each class by the inverse of its number of images (King and Zeng 2001).",
     amount=("the power", 1, 0, 2),
 )(Balancer("weights", class_weights))
+BALANCERS.register(
+    "class_balanced",
+    title="Class-balanced loss",
+    meaning="Weigh each class by the inverse of its effective number of images (Cui et al. 2019).",
+    amount=("beta", 0.999, 0, 0.99999),
+)(Balancer("weights", class_balanced))
 BALANCERS.register(
     "focal",
     title="Focal loss",

@@ -1,16 +1,20 @@
 """The contract of an objective."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
+from linnaea.learning.augmentations import augment
 from linnaea.learning.balance import Balance
 from linnaea.learning.losses import Criterion
 from linnaea.learning.objectives.teacher import Teacher
 from linnaea.models.model import Model
 from linnaea.registry import Registry
+
+Made = TypeVar("Made")
 
 
 class Objective(Protocol):
@@ -67,6 +71,18 @@ class Setting:
         return int(classifier.in_features)
 
 
+def mixed(setting: Setting, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, S, S) of uint8 and targets as the objective's augmentations mix them."""
+    return augment(images, targets, setting.augmentations, torch.default_generator, len(setting.balance.counts))
+
+
+def seeded(seed: int, make: Callable[[], Made]) -> Made:
+    """What `make` makes with random numbers of its own; nothing else draws differently for it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
 class Kind(Objective, Protocol):
     """A registered objective: a class that `made` builds for a training.
 
@@ -84,4 +100,3 @@ class Kind(Objective, Protocol):
 OBJECTIVES: Registry[type[Kind]] = Registry(
     "objective", "linnaea.learning.objectives", title="Objectives", use="Chosen with `linnaea train --objective`."
 )
-ALL_TASKS = ("binary", "multiclass", "multilabel", "hierarchical")

@@ -262,6 +262,7 @@ def train(
     *,
     out: str | Path | None = None,
     resume: bool = False,
+    log: Sequence[str] = (),
     img_size: int | None = None,
     fit: str = 'crop',
     channels: int = 3,

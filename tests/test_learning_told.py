@@ -1,15 +1,22 @@
 """What a training tells of itself: its curves, what they show, what the network was fed, and what loggers keep."""
 
 import csv
+import importlib.util
 import json
+import logging
 
 import numpy as np
 import pytest
 import torch
+from mlflow.tracking import MlflowClient
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import linnaea as ln
+from linnaea.delivery.loggers import LOGGERS, Logger
+from linnaea.errors import MissingExtraError, UsageError
 from linnaea.experiments.fed_sheet import draw_fed, label_of
+from linnaea.experiments.logs import logging_to
 from linnaea.learning.examples import Examples
 from linnaea.learning.objectives.supervised import Supervised
 from linnaea.learning.rungs import Job, Options
@@ -90,3 +97,117 @@ def test_a_sheet_says_the_shares_of_mixed_labels(tmp_path):
     assert label_of(mixed[0], ("ant", "bee")) == "ant"
     assert label_of(mixed[1], ("ant", "bee")) == "70% bee, 30% ant"
     assert label_of(torch.tensor(1), ("ant", "bee")) == "bee"
+
+
+@pytest.fixture(scope="module")
+def logged(bars, tmp_path_factory):
+    """A run whose loggers keep all of it, beside one that breaks in its second epoch."""
+
+    class Breaking(Logger):
+        def epoch(self, network, row):
+            if row["epoch"] == 2:
+                raise OSError("the disk is full\nand more")
+
+    folder, lines = tmp_path_factory.mktemp("runs") / "bars", Lines()
+    logging.getLogger("linnaea").addHandler(lines)
+    with LOGGERS.restored(), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        LOGGERS.register("breaking")(Breaking)
+        logs = ["tensorboard", "mlflow", "breaking"]
+        options = {"model": "lenet5", "weights": "none", "epochs": 3, "augment": ["flip"], "seed": 7}
+        try:
+            ln.train(bars, out=folder, log=logs, **options)
+        finally:
+            logging.getLogger("linnaea").removeHandler(lines)
+    return folder, lines.said
+
+
+class Lines(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.said = []
+
+    def emit(self, record):
+        self.said.append(record.getMessage())
+
+
+def final(run):
+    return json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
+
+
+def test_tensorboard_reads_what_was_logged(logged):
+    run, _ = logged
+    history = rows_of(run / "history.csv")
+    network = EventAccumulator(str(run / "logs" / "tensorboard" / "lenet5")).Reload()
+    for column in ("train_loss", "val_loss", "val_accuracy", "learning_rate"):
+        values = [(event.step, event.value) for event in network.Scalars(column)]
+        assert values == [(int(row["epoch"]), pytest.approx(float(row[column]), rel=1e-4)) for row in history]
+    assert network.Images("fed")[0].width > 8 * 96
+    whole = EventAccumulator(str(run / "logs" / "tensorboard" / "run")).Reload()
+    accuracy = final(run)
+    assert whole.Scalars("test/accuracy")[-1].value == pytest.approx(accuracy["value"])
+    assert whole.Scalars("test/accuracy/lo")[-1].value == pytest.approx(accuracy["lo"])
+    assert b"| seed | 7 |" in whole.Tensors("recipe/text_summary")[0].tensor_proto.string_val[0]
+
+
+def test_mlflow_reads_what_was_logged(logged):
+    run, _ = logged
+    client = MlflowClient(f"sqlite:///{run / 'logs' / 'mlflow' / 'mlflow.db'}")
+    (kept,) = client.search_runs([client.get_experiment_by_name("linnaea").experiment_id])
+    assert (kept.info.status, kept.info.run_name) == ("FINISHED", "bars")
+    assert kept.data.params["seed"] == "7"
+    assert kept.data.params["augment"] == '["flip"]'
+    losses = [(metric.step, metric.value) for metric in client.get_metric_history(kept.info.run_id, "lenet5/val_loss")]
+    history = rows_of(run / "history.csv")
+    assert losses == [(int(row["epoch"]), pytest.approx(float(row["val_loss"]), rel=1e-4)) for row in history]
+    assert kept.data.metrics["test/accuracy/hi"] == pytest.approx(final(run)["hi"])
+    assert [file.path for file in client.list_artifacts(kept.info.run_id, "fed")] == ["fed/lenet5.png"]
+
+
+def test_a_logger_that_fails_is_left_out_and_the_run_goes_on(logged):
+    run, said = logged
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+    assert [line for line in said if "breaking" in line] == [
+        "The logger breaking failed and is told no more; the run goes on. the disk is full."
+    ]
+
+
+def test_a_logger_that_cannot_begin_is_refused(bars, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
+    with pytest.raises(UsageError, match="the logger mlflow cannot begin"):
+        ln.train(bars, out=tmp_path / "run", model="majority", weights="none", log=["mlflow"])
+
+
+def test_a_missing_library_is_answered_with_the_command_before_any_work(bars, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorboard" else found(name))
+    with pytest.raises(MissingExtraError, match=r"tensorboard is not installed: .*'linnaea\[logging\]'"):
+        ln.train(bars, out=tmp_path / "run", model="majority", weights="none", log=["tensorboard"])
+    with pytest.raises(UsageError, match="Did you mean 'mlflow'"):
+        ln.train(bars, out=tmp_path / "run", model="majority", weights="none", log=["mlfow"])
+    assert not (tmp_path / "run").exists()
+
+
+def stopped(names, folder, recipe):
+    with logging_to(names, folder, recipe) as logs:
+        for epoch in (1, 2, 3):
+            logs.epoch("net", {"epoch": epoch, "val_loss": 1.0})
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_goes_on_is_one_run_everywhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    names, recipe = ["tensorboard", "mlflow"], {"seed": 7}
+    with pytest.raises(KeyboardInterrupt):
+        stopped(names, tmp_path, recipe)
+    client = MlflowClient(f"sqlite:///{tmp_path / 'logs' / 'mlflow' / 'mlflow.db'}")
+    runs = [client.get_experiment_by_name("linnaea").experiment_id]
+    assert client.search_runs(runs)[0].info.status == "KILLED"
+    (tmp_path / "metrics.json").write_text('{"val": {"accuracy": {"value": 0.5, "lo": null, "hi": null}}}')
+    with logging_to(names, tmp_path, recipe) as logs:
+        for epoch in (3, 4):
+            logs.epoch("net", {"epoch": epoch, "val_loss": 2.0})
+    (kept,) = client.search_runs(runs)
+    assert (kept.info.status, kept.data.metrics["net/val_loss"]) == ("FINISHED", 2.0)
+    events = EventAccumulator(str(tmp_path / "logs" / "tensorboard" / "net")).Reload().Scalars("val_loss")
+    assert [(event.step, event.value) for event in events] == [(1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0)]

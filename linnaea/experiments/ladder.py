@@ -20,6 +20,7 @@ from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.attempt import Attempted, Material, attempt
 from linnaea.experiments.balancing import augmentation_findings
 from linnaea.experiments.fed_sheet import draw_fed
+from linnaea.experiments.logs import NOWHERE, Logs
 from linnaea.finding import Finding
 from linnaea.learning.rungs import Job, Step
 from linnaea.run import Run
@@ -40,15 +41,15 @@ class Choice:
     because: str
 
 
-def climb(run: Run, steps: Sequence[Step], job: Job, material: Material) -> Choice:
-    """Attempt each step in turn until the deadline, and choose among those that finished.
+def climb(run: Run, steps: Sequence[Step], job: Job, material: Material, logs: Logs = NOWHERE) -> Choice:
+    """Attempt each step in turn until the deadline, and choose among those that finished; `logs` are told as well.
 
     One that fails is recorded with its reason and the ladder goes on; raises LinnaeaError when none finished.
     """
     results: list[Attempted] = []
     tried = len(job.trials)
-    show = partial(_on_fed, run, material.classes)
-    for step, done in attempts(steps, job, material, run.folder / "checkpoints", partial(_on_epoch, run), show):
+    show, tell = partial(_on_fed, run, logs, material.classes), partial(_on_epoch, run, logs)
+    for step, done in attempts(steps, job, material, run.folder / "checkpoints", tell, show):
         results.append(done)
         _write(run, results, material.task)
         logger.info(_describe(row_of(done, material.task)))
@@ -214,15 +215,16 @@ def _describe(row: dict[str, Any]) -> str:
     return f"{row['rung']}: {share} {row['n']} val images, {float(row['seconds']):.1f} s"
 
 
-def _on_fed(run: Run, classes: Sequence[str], name: str, images: Tensor, targets: Tensor) -> None:
+def _on_fed(run: Run, logs: Logs, classes: Sequence[str], name: str, images: Tensor, targets: Tensor) -> None:
     """Draw the first batch, as the network sees it."""
-    draw_fed(run.folder, name, images, targets, classes)
+    logs.picture(name, "fed", draw_fed(run.folder, name, images, targets, classes))
 
 
-def _on_epoch(run: Run, name: str, row: dict[str, Any]) -> None:
+def _on_epoch(run: Run, logs: Logs, name: str, row: dict[str, Any]) -> None:
     """Append an epoch to `history.csv`; after a resumed epoch, later rows of the broken-off try are dropped."""
     kept = [old for old in run.read_rows(HISTORY) if old["rung"] != name or int(old["epoch"]) < row["epoch"]]
     run.write_rows(HISTORY, [*kept, {"rung": name, **row}])
+    logs.epoch(name, row)
     (metric,) = (column for column in row if column.startswith("val_") and "loss" not in column)
     logger.info(
         f"{name}: epoch {row['epoch']}, {row['seconds']:.0f} s, training loss {row['train_loss']:.3f}, "

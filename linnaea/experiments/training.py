@@ -30,6 +30,7 @@ from linnaea.experiments.cross_validation import require_enough
 from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import climb
+from linnaea.experiments.logs import NOWHERE, Logs, logging_to
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
@@ -77,6 +78,7 @@ class Training:
     started: float
     limit: float | None
     repetition: Repetition = Repetition()
+    log: Sequence[str] = ()
 
     @property
     def until(self) -> float:
@@ -102,6 +104,7 @@ def settle(
     decision: Decision,
     machine: Machine,
     repetition: Repetition = Repetition(),
+    log: Sequence[str] = (),
 ) -> Training:
     """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
     started, limit = command_started(), parse_duration(machine.time_limit)
@@ -141,25 +144,29 @@ def settle(
         started,
         limit,
         repetition,
+        log,
     )
 
 
 def carry_out(training: Training, folder: Path, frozen: dict[str, Any], *, resume: bool) -> Classifier:
     """Prepare, climb the ladder, conclude and report, in a run of this folder with these arguments."""
-    with begun(folder, frozen, resume=resume, way=training.way) as run:
+    with (
+        begun(folder, frozen, resume=resume, way=training.way) as run,
+        logging_to(training.log, run.folder, frozen) as logs,
+    ):
         run.update(seed=training.options.seed)
         run.note(*training.notes)
         for note in training.notes:
             logger.info(note)
         with timed(run, "decode, audit, split"):
             prepared = _prepared(training, run)
-        classifier = attempted_and_concluded(training, prepared, run)
+        classifier = attempted_and_concluded(training, prepared, run, logs)
         finish(run, training.started)
     write_report(run.folder)
     return classifier
 
 
-def attempted_and_concluded(training: Training, prepared: Prepared, run: Run) -> Classifier:
+def attempted_and_concluded(training: Training, prepared: Prepared, run: Run, logs: Logs = NOWHERE) -> Classifier:
     """Attempt the steps, choose one, and conclude: the way from prepared images to a classifier with its evidence."""
     repetition = training.repetition
     material = Material.of(prepared, training.recipe)
@@ -170,7 +177,7 @@ def attempted_and_concluded(training: Training, prepared: Prepared, run: Run) ->
         with timed(run, "balance"):
             job = balanced(job, run)
     with timed(run, "ladder"):
-        choice = climb(run, training.steps, job, material)
+        choice = climb(run, training.steps, job, material, logs)
     repeated = Repeated(list(training.steps), training.options, training.aims, training.recipe, repetition, turns)
     if folds is not None:
         repeated.over_folds(folds, run, training.split_seed)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnaea.errors import DataError, RunError, UsageError
+from linnaea.errors import DataError, MissingExtraError, RunError, UsageError
 from linnaea.options.option import Check
 from linnaea.runtime.arguments import require_one_of, require_share, require_there
 
@@ -113,6 +113,29 @@ def _require(name: str, family: "Family", given: Any) -> None:
         family.about(given)
     except UsageError as error:
         raise UsageError(f"{name}: {error}") from None
+
+
+def installed(noun: str, package: str) -> Check:
+    """As `member`, where the packages that each member `needs` must be installed."""
+    named = member(noun, package)
+
+    def check(name: str, given: Any) -> None:
+        from importlib.util import find_spec
+
+        from linnaea.registry.index import family_in
+
+        named(name, given)
+        for one in [given] if isinstance(given, str) else given:
+            told = family_in(noun, package).about(one).capabilities
+            needs = told.get("needs", ())
+            assert isinstance(needs, tuple), f"{noun} {one}: needs is a tuple of packages"
+            missing = [library for library in needs if find_spec(library) is None]
+            if missing and "extra" in told:
+                raise MissingExtraError(missing[0], str(told["extra"]))
+            if missing:
+                raise UsageError(f"{name} {one} needs {missing[0]}: install it with `pip install {missing[0]}`.")
+
+    return check
 
 
 def model(name: str, given: Any) -> None:

@@ -1,10 +1,11 @@
 """`train`: from labelled images to a run with its classifier and all its evidence."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Decision, Labelled, Learning, Machine, Option, Preparation, Repetition
+from linnaea.options import Decision, Labelled, Learning, Machine, Option, Preparation, Repetition, checks
+from linnaea.options.words import names_in
 from linnaea.verbs.contract import VERBS, told_by
 from linnaea.verbs.outcome import tell_outcome
 
@@ -32,6 +33,14 @@ def train(
         str | Path | None, Option("Folder to write the run to. Default: a new one in runs/.", read=Path)
     ] = None,
     resume: Annotated[bool, Option("Continue a run that was interrupted; give it the same options.")] = False,
+    log: Annotated[
+        Sequence[str],
+        Option(
+            "Where else to log, separated by commas: tensorboard, mlflow. Default: nowhere.",
+            checks.installed("logger", "linnaea.delivery.loggers"),
+            read=names_in,
+        ),
+    ] = (),
     preparation: Preparation = Preparation(),
     learning: Learning = Learning(),
     decision: Decision = Decision(),
@@ -41,15 +50,16 @@ def train(
     """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`.
 
     `data` is what `linnaea.read` takes, or a dataset. `out` None makes a new folder below `runs`. `resume` continues a
-    run that was stopped, with the same arguments; another `aim` may be given. Raises DataError, UsageError or RunError,
+    run that was stopped, with the same arguments; another `aim` may be given. `log` names loggers that
+    are told what happens as well. Raises DataError, UsageError or RunError,
     each saying how to mend it.
     """
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.training import carry_out, settle
 
-    training = settle(data, preparation, learning, decision, machine, repetition)
+    training = settle(data, preparation, learning, decision, machine, repetition, log)
     groups = (learning, preparation, decision, machine, repetition)
     options = {name: value for group in groups for name, value in group.named().items()}
-    frozen = freeze(training.dataset, {"out": out, **options})
+    frozen = freeze(training.dataset, {"out": out, "log": log, **options})
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)
     return carry_out(training, folder, frozen, resume=resume)

@@ -17,6 +17,7 @@ from linnaea.cli import app
 from linnaea.errors import UsageError
 from linnaea.options import Decision, Learning, Machine, Preparation
 from linnaea.options.option import keywords_in
+from linnaea.registry import family
 from linnaea.verbs.calling import keywords_of
 from linnaea.verbs.contract import VERBS
 from linnaea.verbs.stub import FILE, stub
@@ -64,6 +65,24 @@ def test_a_verb_in_python_has_its_options_one_by_one():
 def test_a_part_of_a_group_has_the_defaults_of_the_verb():
     assert inspect.signature(linnaea.predict).parameters["precision"].default == "float32"
     assert "memory_format" not in inspect.signature(linnaea.predict).parameters
+
+
+@pytest.mark.parametrize(
+    ("verb", "flag", "noun"),
+    [
+        ("train", "--aim", "aim"),
+        ("train", "--split-by", "splitter"),
+        ("train", "--log", "logger"),
+        ("export", "--to", "export format"),
+        ("convert", "--to", "form to convert to"),
+        ("predict", "--format", "output format"),
+    ],
+)
+def test_help_names_the_members_of_a_family_by_itself(verb, flag, noun):
+    command = app.get_command(None, verb)
+    shown = next(one.help for one in command.params if flag in one.opts)
+    assert "{names}" not in shown
+    assert all(name in shown for name in family(noun).members)
 
 
 @pytest.mark.parametrize(

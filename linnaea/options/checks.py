@@ -78,6 +78,17 @@ def member(noun: str, package: str, also: Sequence[str] = ()) -> Check:
     return check
 
 
+def names(noun: str, package: str) -> Callable[[], list[str]]:
+    """The names of the members of a family, plugins included, for the help of an option; nothing is imported."""
+
+    def listed() -> list[str]:
+        from linnaea.registry.index import family_in
+
+        return list(family_in(noun, package).members)
+
+    return listed
+
+
 def member_with_number(noun: str, package: str) -> Check:
     """As `member`, where a number may follow a colon: one that its member takes, within its range."""
     named = member(noun, package)

@@ -49,9 +49,10 @@ class Decision(Options):
     aim: Annotated[
         str | None,
         Option(
-            "What to choose thresholds for: youden, f1, recall=0.95, precision=0.9, specificity=0.95 or cost=1:5. "
-            "Default: the likelier of two classes; with several labels, the highest F1 of each.",
+            "What to choose thresholds for: {names}, as in recall=0.95 or cost=1:5. Default: the likelier of two "
+            "classes; with several labels, the highest F1 of each.",
             checks.member("aim", "linnaea.evidence.aims"),
+            names=checks.names("aim", "linnaea.evidence.aims"),
         ),
     ] = None
     positive: Annotated[str | None, Option("Positive class, for two-class data. Default: the second by name.")] = None

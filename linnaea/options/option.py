@@ -1,6 +1,6 @@
 """What is known of an option besides its type and default: its help, its check, how it is written and read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, get_args, get_origin
 
@@ -13,7 +13,8 @@ class Option:
     `help` is a sentence for people. `check` is called with the name and a value that is given. `flags` are how it is
     written on the command line, where that is not its name. `read` makes a value of the words given there. `many` says
     that several words may be given, `repeated` that its flag may be, `plain` that it has no flag
-    though it may be left out; `metavar` is what stands for it.
+    though it may be left out; `metavar` is what stands for it. `names` gives the names that stand for `{names}` in the
+    help.
     """
 
     def __init__(
@@ -27,10 +28,19 @@ class Option:
         repeated: bool = False,
         plain: bool = False,
         metavar: str | None = None,
+        names: Callable[[], Sequence[str]] | None = None,
     ) -> None:
-        self.help, self.check, self.flags = help, check, flags
+        self.text, self.check, self.flags, self.names = help, check, flags, names
         self.read, self.many, self.metavar = read, many, metavar
         self.repeated, self.plain = repeated, plain
+
+    @property
+    def help(self) -> str:
+        """The sentence for people, with the names there are."""
+        if self.names is None:
+            return self.text
+        *others, last = self.names()
+        return self.text.replace("{names}", f"{', '.join(others)} or {last}" if others else last)
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # what is not made need not be waited for at every start

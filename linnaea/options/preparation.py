@@ -57,8 +57,9 @@ class Preparation(Options):
     split_by: Annotated[
         str,
         Option(
-            "How to split: stratified (by class), time (by the `time` column) or iterative (by label).",
+            "How to split, by classes, labels or the `time` column: {names}.",
             checks.member("splitter", "linnaea.data.splits"),
+            names=checks.names("splitter", "linnaea.data.splits"),
             flags=("--split-by", "--by"),
         ),
     ] = "stratified"

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Labelled, Option
-from linnaea.options.checks import at_least, member
+from linnaea.options import Labelled, Option, checks
+from linnaea.options.checks import at_least
 from linnaea.runtime.saying import say
 from linnaea.runtime.words import counted
 from linnaea.verbs.contract import VERBS, told_by
@@ -36,8 +36,9 @@ def convert(
     to: Annotated[
         str,
         Option(
-            "What to write: folder (image files and a manifest) or shards (tar files).",
-            member("form to convert to", "linnaea.data.writers"),
+            "What to write: {names}.",
+            checks.member("form to convert to", "linnaea.data.writers"),
+            names=checks.names("form to convert to", "linnaea.data.writers"),
         ),
     ] = "folder",
     split: Annotated[

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.errors import UsageError
-from linnaea.options import Option, RunFolder
-from linnaea.options.checks import member
+from linnaea.options import Option, RunFolder, checks
 from linnaea.runtime.saying import say, say_text
 from linnaea.verbs.contract import VERBS, told_by
 
@@ -30,7 +29,12 @@ def tell(answer: Callable[[], "Exported"], given: Mapping[str, Any]) -> None:
 def export(
     run: RunFolder,
     to: Annotated[
-        str, Option("Format to export to: onnx.", member("export format", "linnaea.delivery.exporters"))
+        str,
+        Option(
+            "Format to export to: {names}.",
+            checks.member("export format", "linnaea.delivery.exporters"),
+            names=checks.names("export format", "linnaea.delivery.exporters"),
+        ),
     ] = "onnx",
     *,
     out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/export/FORMAT.", read=Path)] = None,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import ImageFiles, Machine, Only, Option, Preparation
-from linnaea.options.checks import member, one_of
+from linnaea.options import ImageFiles, Machine, Only, Option, Preparation, checks
+from linnaea.options.checks import one_of
 from linnaea.options.things import Answering, GuardFormulas
 from linnaea.runtime.arguments import DAMAGED
 from linnaea.runtime.saying import say, say_data
@@ -24,8 +24,9 @@ def tell(
     output_format: Annotated[
         str | None,
         Option(
-            "table, csv, json or parquet. Default: by the ending of --out, else table.",
-            member("output format", "linnaea.delivery.answers"),
+            "{names}. Default: by the ending of --out, else table.",
+            checks.member("output format", "linnaea.delivery.answers"),
+            names=checks.names("output format", "linnaea.delivery.answers"),
             flags=("--format",),
         ),
     ] = None,

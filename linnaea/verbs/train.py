@@ -36,8 +36,9 @@ def train(
     log: Annotated[
         Sequence[str],
         Option(
-            "Where else to log, separated by commas: tensorboard, mlflow. Default: nowhere.",
+            "Where else to log, separated by commas: {names}. Default: nowhere.",
             checks.installed("logger", "linnaea.delivery.loggers"),
+            names=checks.names("logger", "linnaea.delivery.loggers"),
             read=names_in,
         ),
     ] = (),

@@ -11,6 +11,8 @@ from PIL import Image
 
 import linnaea as ln
 from linnaea.errors import DataError, RunError, UsageError
+from linnaea.learning.losses import LOSSES
+from linnaea.learning.losses.cross_entropy import cross_entropy
 from linnaea.run import Run
 
 KNOWN = {"red": (190, 40, 40), "green": (40, 170, 50), "blue": (40, 60, 190)}
@@ -277,6 +279,28 @@ def test_growing_needs_a_finished_run_that_looks_at_pictures(photos, tmp_path):
         ln.grow(tmp_path / "majority", photos, out=tmp_path / "grown")
     with pytest.raises(RunError, match="does not exist"):
         ln.grow(tmp_path / "nowhere", photos)
+
+
+def test_what_grows_learns_by_the_loss_of_the_run(photos, tmp_path):
+    ln.train(photos, out=tmp_path / "run", model="hog", weights="none", loss="focal:5", hold_out=["yellow", "violet"])
+    more = paint(tmp_path / "more", {"yellow": UNKNOWN["yellow"]}, count=15, seed=3)
+    heads = [ln.grow(tmp_path / "run", more, out=tmp_path / "focal").model.classifier.weight]
+    record = Run.open(tmp_path / "run").record()
+    assert Run.open(tmp_path / "focal").record()["arguments"]["loss"] == "focal:5"
+    Run.open(tmp_path / "run").update(arguments=record["arguments"] | {"loss": None})
+    heads.append(ln.grow(tmp_path / "run", more, out=tmp_path / "usual").model.classifier.weight)
+    assert not np.allclose(heads[0].detach(), heads[1].detach(), rtol=0.05)
+
+
+def test_a_loss_that_the_grown_data_has_no_use_for_is_dropped_with_a_warning(tmp_path, caplog):
+    two = paint(tmp_path / "two", {name: KNOWN[name] for name in ("red", "green")}, count=20)
+    with LOSSES.restored():
+        LOSSES.register("of_two", tasks=("binary",))(lambda logits, targets, context: cross_entropy(logits, targets))
+        ln.train(two, out=tmp_path / "run", model="hog", weights="none", loss="of_two")
+        more = paint(tmp_path / "more", {"blue": KNOWN["blue"]}, count=15)
+        ln.grow(tmp_path / "run", more, out=tmp_path / "grown")
+    assert "The loss of_two of the run is dropped: it is not for multiclass data, as these." in caplog.messages
+    assert Run.open(tmp_path / "grown").record()["arguments"]["loss"] is None
 
 
 def test_a_compact_network_grows(photos, tmp_path):

@@ -23,6 +23,7 @@ from linnaea.experiments.run_life import begun, free_folder, freeze, timed
 from linnaea.experiments.training import Training, attempted_and_concluded, finish
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
+from linnaea.learning.losses import is_for
 from linnaea.learning.rungs import Fitted, Job, Options, Rung, Step
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.model import Model
@@ -152,10 +153,13 @@ class Growth:
         require_growable(classifier, given)
         _warn_of_unnamed(given)
         both = united(run.dataset(), given)
-        kept = {name: record["arguments"].get(name) for name in (*AIMS, "ood", "duplicates")}
+        kept = {name: record["arguments"].get(name) for name in (*AIMS, "ood", "duplicates", "loss")}
         if kept["aim"] is not None and both.task != "binary":
             kept["aim"] = None
             logger.warning("The aim of the run is dropped: it was for two classes, and now there are more.")
+        if kept["loss"] is not None and not is_for(kept["loss"].partition(":")[0], both.task):
+            logger.warning(f"The loss {kept['loss']} of the run is dropped: it is not for {both.task} data, as these.")
+            kept["loss"] = None
         return cls(run, classifier, both, record["seed"], kept)
 
     def training(self, started: float) -> Training:
@@ -167,7 +171,7 @@ class Growth:
             [step],
             [],
             self.classifier.recipe,
-            Options(seed=self.seed),
+            Options(seed=self.seed, loss=self.kept["loss"]),
             Aims(**{name: self.kept[name] for name in AIMS if self.kept[name] is not None}),
             Preparation(duplicates=self.kept["duplicates"] or "near"),
             self.kept["ood"] or "auto",

@@ -148,7 +148,7 @@ def doctor(
     *,
     network: str | None = None,
     img_size: int | None = 224,
-    batch_size: int | None = 32,
+    batch_size: int | str | None = 32,
     device: str = 'auto',
 ) -> Diagnosis:
     """What this machine and this installation can do; with `network`, how fast it embeds and trains, and how."""
@@ -275,7 +275,7 @@ def train(
     weights: str | Path = 'auto',
     model_args: Mapping[str, Any] | Sequence[str] = (),
     epochs: int | None = None,
-    batch_size: int | None = None,
+    batch_size: int | str | None = None,
     learning_rate: float | None = None,
     augment: Sequence[str] | None = None,
     balance: str | None = None,
@@ -292,6 +292,7 @@ def train(
     label_smoothing: float | None = None,
     dropout: float | None = None,
     drop_path: float | None = None,
+    on_nan: str | None = None,
     patience: int | None = None,
     unfreeze: str | None = None,
     layer_decay: float | None = None,
@@ -304,6 +305,7 @@ def train(
     positive: str | None = None,
     risk: float | None = None,
     time_limit: str | float | None = None,
+    checkpoint_every: str | float = '60s',
     seed: int = 0,
     device: str = 'auto',
     precision: str = 'auto',

@@ -31,7 +31,7 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
         read = self.keyword.option.read
         if isinstance(value, str):
             return value if read is None else read(value)
-        if isinstance(value, Path) or value == self.keyword.default:
+        if isinstance(value, Path) or value == self.keyword.default or type(value) in _kinds(self.keyword.type):
             return value
         if read is None or isinstance(value, bool | int | float):
             self.fail(f"{value!r} is not a valid text.", param, ctx)
@@ -86,5 +86,9 @@ def _checked(keyword: Keyword, called: str) -> Any:
 
 def _kind(hint: Any) -> type:
     """The type of words on the command line: whole numbers, numbers, switches, or text for all else."""
-    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    kinds = _kinds(hint)
     return next((kind for kind in (bool, int, float) if kind in kinds and str not in kinds), str)
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if isinstance(hint, UnionType) else (hint,)

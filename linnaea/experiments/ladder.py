@@ -225,6 +225,8 @@ def _on_epoch(run: Run, logs: Logs, name: str, row: dict[str, Any]) -> None:
     kept = [old for old in run.read_rows(HISTORY) if old["rung"] != name or int(old["epoch"]) < row["epoch"]]
     run.write_rows(HISTORY, [*kept, {"rung": name, **row}])
     logs.epoch(name, row)
+    if row.get("note"):
+        run.note(f"{name}, epoch {row['epoch']}: {row['note']}")
     (metric,) = (column for column in row if column.startswith("val_") and "loss" not in column)
     logger.info(
         f"{name}: epoch {row['epoch']}, {row['seconds']:.0f} s, training loss {row['train_loss']:.3f}, "

@@ -35,6 +35,7 @@ from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
 from linnaea.learning.augmentations import require_channels_for
+from linnaea.learning.keeping import EVERY
 from linnaea.learning.losses import require_loss
 from linnaea.learning.objectives.choosing import require_objective
 from linnaea.learning.rungs import (
@@ -247,6 +248,7 @@ def _options(learning: Learning, machine: Machine) -> Options:
         memory_format=pick_memory_format(machine.memory_format),
         precision=pick_precision(machine.precision, device),
         seed=machine.seed,
+        checkpoint_every=parse_duration(machine.checkpoint_every) or EVERY,
     )
 
 

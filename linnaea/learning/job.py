@@ -50,12 +50,12 @@ class Features:
 class Options:
     """What the user may say about training; None means that the rung knows best.
 
-    `checkpoint_every` is in seconds.
+    `batch_size` "auto" is the largest that makes training faster; `checkpoint_every` is in seconds.
     """
 
     epochs: int | None = None
     learning_rate: float | None = None
-    batch_size: int | None = None
+    batch_size: int | str | None = None
     augmentations: tuple[str, ...] | None = None
     balance: str | None = None
     loss: str | None = None

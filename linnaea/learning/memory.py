@@ -1,27 +1,17 @@
-"""When memory runs out: how that is told, and batches taken in parts."""
+"""Batches taken in parts, when memory runs out."""
 
-import gc
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from linnaea.errors import LinnaeaError
 
-TOLD = ("can't allocate memory", "out of memory", "not enough memory")  # by torch's allocators
 FEWEST = 2  # images in a part: batch normalisation makes nothing of one
 
 
 class ShortageError(LinnaeaError):
     """There is not even memory for the smallest part of a batch."""
-
-
-def is_shortage(error: BaseException) -> bool:
-    """Whether memory ran out, on the processor or an accelerator."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in TOLD)
 
 
 def images_in(batch: Any) -> int:
@@ -48,10 +38,3 @@ def more_parts(batch: Any, parts: int) -> int:
             "or another network, or end other programs."
         )
     return 2 * parts
-
-
-def release() -> None:
-    """Give back what a step that failed had taken."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -84,13 +84,14 @@ def measure_training(
     *,
     images: int,
     given: bool = False,
+    most: int | None = None,
     wanted: Wanted = Wanted(),
 ) -> Plan:
     """The fastest plan for forward and backward passes on this machine, see `linnaea.runtime.plan.measure`.
 
     `images` is how many the network will be trained on, all epochs counted; `given` says that `batch_size` was asked
-    for by hand, and stays. Formats are compared by features in evaluation mode. Weights, buffers and random numbers are
-    left as they were.
+    for by hand, and stays; with `most` it may grow to that many for as long as that is faster. Formats are compared by
+    features in evaluation mode. Weights, buffers and random numbers are left as they were.
     """
     prepare_processor()
     model.to(wanted.device)
@@ -112,6 +113,7 @@ def measure_training(
             image_bytes=training_bytes(model, first) / few,
             fixed_bytes=COPIES * sum(part.numel() * part.element_size() for part in model.parameters()),
             given=given,
+            most=most,
             unfit=narrow_maps(model, first) if torch.device(wanted.device).type == "cpu" else "",
         )
         return measure(

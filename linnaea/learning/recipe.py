@@ -22,6 +22,7 @@ OF_TRAINING = (
     "ema",
     "label_smoothing",
     "patience",
+    "on_nan",
     "find_lr",
     "dropout",
     "drop_path",
@@ -37,7 +38,7 @@ class TrainingRecipe:
     `schedule` and `unfreeze` are names, with a number where one may follow. `warmup` is a share of the
     training, `clip_norm` the longest gradient, `accumulate` the batches per step, `ema` the decay of averaged weights,
     `dropout`, `drop_path` and `label_smoothing` are shares, `patience` epochs, `layer_decay` the rate of a layer in
-    terms of the next one's. `find_lr` asks for a range test.
+    terms of the next one's, `on_nan` "stop" or "rollback". `find_lr` asks for a range test.
     """
 
     objective: str | None = None
@@ -52,6 +53,7 @@ class TrainingRecipe:
     drop_path: float | None = None
     label_smoothing: float | None = None
     patience: int | None = None
+    on_nan: str | None = None
     unfreeze: str | None = None
     layer_decay: float | None = None
     find_lr: bool = False

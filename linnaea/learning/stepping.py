@@ -9,8 +9,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from linnaea.learning.hooks import State
-from linnaea.learning.memory import ShortageError, images_in, in_parts, is_shortage, more_parts, release
+from linnaea.learning.memory import ShortageError, images_in, in_parts, more_parts
 from linnaea.learning.objectives import Objective
+from linnaea.runtime.plan.memory import is_shortage, release
 
 Seen = tuple[Tensor, dict[str, Tensor]]
 

@@ -2,8 +2,11 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -12,10 +15,10 @@ from lightning_fabric import Fabric
 from linnaea.learning.averaging import Averaged
 from linnaea.learning.batches import InMemory
 from linnaea.learning.feeding import Fed
-from linnaea.learning.hooks import Hook, Told
+from linnaea.learning.hooks import Hook, State, Told
 from linnaea.learning.job import Job
 from linnaea.learning.judging import Judge, Judged
-from linnaea.learning.keeping import Kept
+from linnaea.learning.keeping import Kept, SetBack
 from linnaea.learning.loop import Loop
 from linnaea.learning.objectives import Objective
 from linnaea.learning.objectives.choosing import objective_for
@@ -35,13 +38,25 @@ class Trained:
     """How a training went: a row per epoch, and the number of the epoch whose weights were kept.
 
     `kept` is 0 where no epoch beat the weights it came with; `loss` is that of the kept weights on val and `start` that
-    of the first ones, both at their best temperature.
+    of the first ones, both at their best temperature. `notes` are sentences on what happened: setbacks, memory.
     """
 
     history: list[dict[str, Any]]
     kept: int
     loss: float
     start: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Ended(Hook):
+    """Remembers what happened to a training."""
+
+    notes: tuple[str, ...] = ()
+
+    def end(self, state: State) -> None:
+        """What was said of it."""
+        self.notes = tuple(state.notes)
 
 
 def train_network(
@@ -62,7 +77,7 @@ def train_network(
     when no epoch beats them. Training resumed from the job's checkpoints goes on exactly as it would have. `hooks` are
     further ones, which see what was brought back. What the objective trains beside the model joins the optimizer, in
     groups as `build` makes them (None: as its defaults are). Raises DivergedError when the loss becomes infinite or
-    NaN.
+    NaN, and going back was not asked for or did not help.
     """
     recipe = job.options.recipe
     average = recipe.averaging(optimizer)
@@ -76,14 +91,27 @@ def train_network(
     seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets))
     judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
     others = [*([average] if isinstance(average, Averaged) else []), judged, *company]
-    every = job.options.checkpoint_every
-    kept = [Kept(job.checkpoints, others, _identity(job, optimizer), every)] if job.checkpoints else []
-    ordered = [Told(job.on_epoch), *([average] if average else []), judged, *company, *kept, *hooks]
-    loop = loop_for(job, objective, schedule, plan, augmentations=changing, hooks=ordered)
-    if job.on_fed is not None:
-        loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
-    history = loop.run(model.to(memory_format=plan.layout), optimizer)
-    return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"])
+    ended = _Ended()
+    with _keeping(job, others, optimizer) as kept:
+        ordered = [Told(job.on_epoch), *([average] if average else []), judged, *company, *kept, *hooks, ended]
+        loop = loop_for(job, objective, schedule, plan, augmentations=changing, hooks=ordered)
+        if job.on_fed is not None:
+            loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
+        history = loop.run(model.to(memory_format=plan.layout), optimizer)
+    return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"], ended.notes)
+
+
+@contextmanager
+def _keeping(job: Job, others: Sequence[Hook], optimizer: torch.optim.Optimizer) -> Iterator[list[Hook]]:
+    """The hooks that keep the training, meanwhile in a folder that goes again where it is only for going back."""
+    back = job.options.recipe.on_nan == "rollback"
+    if job.checkpoints is None and not back:
+        yield []
+        return
+    with TemporaryDirectory() as place:
+        folder = job.checkpoints or Path(place)
+        kept = Kept(folder, others, _identity(job, optimizer), job.options.checkpoint_every)
+        yield [kept, *([SetBack(kept)] if back else [])]
 
 
 def _identity(job: Job, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
-from linnaea.options.words import names_in, pairs_in, unless_none
-from linnaea.runtime.arguments import require_count, require_positive
+from linnaea.options.words import batch_in, names_in, pairs_in, unless_none
+from linnaea.runtime.arguments import require_batch, require_count, require_positive
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups
@@ -25,8 +25,9 @@ class Learning(Options):
     from a network and a batch (None: the loss against labels), `teacher` a run that some objectives learn from.
     `optimizer` names one, the number after it is its weight decay; `schedule` how the rate falls after it has risen
     over the share `warmup` of the training. `accumulate` batches make a step, its gradient is no longer than
-    `clip_norm`; `ema` is the decay of averaged weights. `unfreeze` and `layer_decay` say which layers of a pretrained
-    network learn, and how fast. `find_lr` looks for the rate by a range test.
+    `clip_norm`; `ema` is the decay of averaged weights. `on_nan` "rollback" goes back to the last checkpoint, with half
+    the rate, when the loss is no number. `unfreeze` and `layer_decay` say which layers of a pretrained network learn,
+    and how fast. `find_lr` looks for the rate by a range test.
     """
 
     title = "Learning"
@@ -56,9 +57,13 @@ class Learning(Options):
         Option("Most passes over the training images. Default: depends on their number.", require_count),
     ] = None
     batch_size: Annotated[
-        int | None,
+        int | str | None,
         Option(
-            "Images per training step. Default: depends on the network.", require_count, flags=("--batch-size", "-b")
+            "Images per training step, or auto: as many as fit and make it faster. Default: depends on the network.",
+            require_batch,
+            flags=("--batch-size", "-b"),
+            read=batch_in,
+            metavar="N",
         ),
     ] = None
     learning_rate: Annotated[
@@ -147,6 +152,14 @@ class Learning(Options):
     drop_path: Annotated[
         float | None,
         Option("Share of residual branches to drop while training (timm).", checks.between(0, 0.9, 0.1)),
+    ] = None
+    on_nan: Annotated[
+        str | None,
+        Option(
+            "What to do about a loss that is no number: stop, or rollback to the last checkpoint with half the rate. "
+            "Default: stop.",
+            checks.one_of("stop", "rollback"),
+        ),
     ] = None
     patience: Annotated[
         int | None,

@@ -14,7 +14,8 @@ class Machine(Options):
     """What the machine may do.
 
     `time_limit` is in seconds or like "10m" and holds for the whole command: each step of the ladder looks at it while
-    it works, and learns from fewer images or for fewer epochs where time is short. `precision` and `memory_format`
+    it works, and learns from fewer images or for fewer epochs where time is short. `checkpoint_every` is such a time
+    as well: what is lost at most when the machine fails. `precision` and `memory_format`
     "auto" measure which formats are fastest here; fix the precision ("float32", "bfloat16") for runs that are to be
     repeated to the last digit. `seed` is the seed for all random numbers.
     """
@@ -28,6 +29,13 @@ class Machine(Options):
             checks.readable_by(parse_duration),
         ),
     ] = None
+    checkpoint_every: Annotated[
+        str | float,
+        Option(
+            "Time between checkpoints within an epoch; longer where writing takes more than 2 % of it.",
+            checks.readable_by(parse_duration),
+        ),
+    ] = "60s"
     seed: Annotated[int, Option("Seed for all random numbers.", lambda name, given: require_seed(given, name))] = 0
     device: Annotated[str, Option("Device to compute on: auto, cpu, cuda or mps.", checks.one_of(*DEVICES))] = "auto"
     precision: Annotated[

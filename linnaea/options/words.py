@@ -30,6 +30,11 @@ def pairs_in(given: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def batch_in(text: str) -> int | str:
+    """The number in "64"; other words stay what they are."""
+    return int(text) if text.isdecimal() else text
+
+
 def unless_none(text: str) -> str | None:
     """The text; nothing for "none"."""
     return None if text == "none" else text

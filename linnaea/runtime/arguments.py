@@ -38,6 +38,14 @@ def require_count(name: str, value: object) -> None:
         raise UsageError(f"{name} is {value}; expected a whole number above 0.")
 
 
+def require_batch(name: str, value: object) -> None:
+    """Raise UsageError unless the argument `name` is auto or a whole number above 0."""
+    if value == "auto":
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise UsageError(f"{name} is {value}; expected auto or a whole number above 0.")
+
+
 def require_seed(value: object, name: str = "seed") -> None:
     """Raise UsageError when a seed is no whole number from 0 to 2^32 - 1, as all generators take them."""
     if not 0 <= _whole(value) < 2**32:

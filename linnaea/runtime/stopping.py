@@ -1,6 +1,7 @@
 """Being stopped where nothing is half done: Ctrl-C and SIGTERM wait for the end of a step."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -54,6 +55,14 @@ class Stopping:
             self._before[number](number, frame)
             return
         self._arrived = number
-        self._timer = threading.Timer(PATIENCE, signal.raise_signal, (number,))
+        self._timer = threading.Timer(PATIENCE, _to_main_thread, (number,))
         self._timer.daemon = True
         self._timer.start()
+
+
+def _to_main_thread(number: int) -> None:
+    """Send a signal to where it is answered, which also ends a wait there."""
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)

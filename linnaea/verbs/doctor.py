@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
+from linnaea.errors import UsageError
 from linnaea.options import Learning, Machine, Only, Option, Preparation
 from linnaea.options.things import AsJson
 from linnaea.runtime.saying import say, say_json, say_text
@@ -64,4 +65,6 @@ def doctor(
     from linnaea.experiments.network_timing import measure_plans
 
     size, batch = preparation.img_size or 224, learning.batch_size or 32
+    if not isinstance(batch, int):
+        raise UsageError(f"batch_size is {batch}, which is for training: expected a whole number, such as 32.")
     return Diagnosis(facts, measure_plans(network, img_size=size, batch_size=batch, device=machine.device))

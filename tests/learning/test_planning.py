@@ -199,3 +199,50 @@ def test_a_resumed_training_keeps_its_formats(job, tmp_path):
     fitted = RUNGS["scratch"].fit(own)
     assert fitted.plan["memory_format"] == "contiguous"
     assert np.isfinite([row["val_loss"] for row in fitted.history]).all()
+
+
+def test_a_batch_larger_than_the_data_is_brought_down_with_a_note(job):
+    options = replace(job.options, batch_size=1000, epochs=1, augmentations=())
+    fitted = RUNGS["scratch"].fit(replace(job, options=options))
+    assert fitted.plan["batch_size"] == len(job.train) == 160
+    assert "Batches of 160 images instead of 1000: there are no more training images." in fitted.notes
+    assert fitted.plan["notes"][0].startswith("Batches of 160")
+
+
+def test_batch_auto_takes_what_was_found_and_keeps_it(job, monkeypatch, tmp_path):
+    """On 1600 images an epoch has 20 steps of 80."""
+    monkeypatch.setattr("linnaea.runtime.plan.growing.GAIN", 0.0)
+    monkeypatch.setenv("LINNAEA_CACHE", "none")
+    options = replace(job.options, batch_size="auto", epochs=1, augmentations=())
+    train = replace(job.train, images=np.tile(job.train.images, (10, 1, 1, 1)), targets=np.tile(job.train.targets, 10))
+    own = replace(job, train=train, network="test_resnet", options=options, checkpoints=tmp_path)
+    fitted = RUNGS["scratch"].fit(own)
+    assert fitted.plan["batch_size"] == 80, "the usual one"
+    assert any("with 160 an epoch would have too few steps" in note for note in fitted.notes)
+    monkeypatch.setattr("linnaea.learning.rungs.planned.FEWEST_STEPS", 5)
+    (tmp_path / "plan.json").unlink()
+    (tmp_path / "last.safetensors").unlink()
+    fitted = RUNGS["scratch"].fit(own)
+    assert fitted.plan["batch_size"] == 320
+    assert json.loads((tmp_path / "plan.json").read_text())["batch_size"] == 320
+
+
+@pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 4.0), ("adamw", 2.0), (None, 2.0), ("lion", 2.0)])
+def test_the_rate_follows_the_batch(optimizer, factor, job, monkeypatch):
+    """In proportion for gradient descent, by the square root for the others, with and without accumulation."""
+    from linnaea.learning.rungs import TrainingRecipe, scratch
+
+    rates = []
+
+    def catch(job, model, optimizer, schedule, plan, **more):
+        rates.append(schedule.learning_rate)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scratch, "train_network", catch)
+    for batch, accumulate in ((16, None), (64, None), (32, 2)):
+        recipe = TrainingRecipe(optimizer=optimizer, accumulate=accumulate)
+        options = replace(job.options, batch_size=batch, augmentations=(), recipe=recipe)
+        with pytest.raises(KeyboardInterrupt):
+            RUNGS["scratch"].fit(replace(job, options=options))
+    assert rates[1] / rates[0] == pytest.approx(factor)
+    assert rates[2] == pytest.approx(rates[1])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from linnaea.errors import UsageError
 from linnaea.runtime.doctor import examine
-from linnaea.runtime.plan import Plan, measure, pick_device, pick_memory_format, pick_precision
+from linnaea.runtime.plan import Plan, Workload, measure, pick_device, pick_memory_format, pick_precision
 from linnaea.runtime.plan.agreement import difference
 from linnaea.runtime.plan.memory import bounded_batch, inference_bytes, training_bytes
 
@@ -164,7 +164,7 @@ def test_without_bfloat16_in_hardware_it_is_not_tried(bench, machine):
 
 def test_an_accelerator_is_given_batches_as_large_as_it_pays(bench, machine, monkeypatch):
     machine(reduced={"cuda": ("bfloat16",)})
-    monkeypatch.setattr("linnaea.runtime.plan.timing._finish", lambda device: None)
+    monkeypatch.setattr("linnaea.runtime.plan.timing.finish", lambda device: None)
     monkeypatch.setattr("linnaea.runtime.plan.workload.usable_memory", lambda device: 3_000)
     own = bench(images=100_000)
     step = own.workload.step
@@ -185,7 +185,7 @@ def test_an_accelerator_is_given_batches_as_large_as_it_pays(bench, machine, mon
 @pytest.mark.parametrize(("purpose", "tried"), [("embed", {"float32", "float16"}), ("train", {"float32"})])
 def test_float16_trains_only_where_gradients_are_scaled(purpose, tried, bench, machine, monkeypatch):
     machine(reduced={"mps": ("float16",)})
-    monkeypatch.setattr("linnaea.runtime.plan.timing._finish", lambda device: None)
+    monkeypatch.setattr("linnaea.runtime.plan.timing.finish", lambda device: None)
     own = bench(purpose=purpose)
     own.seconds.update({("float16", layout): 0.01 for layout in ("channels_last", "contiguous")})
     measure("mps", own.workload, clock=own.clock)
@@ -272,3 +272,67 @@ def test_the_doctor_knows_the_machine():
     assert facts["processor"]
     assert len(facts["fingerprint"]) == 16
     assert facts["formats to try"].startswith("float32")
+
+
+class Growing:
+    """A workload whose images take 0.01 s each, and each step some overhead, on a clock that only it moves."""
+
+    def __init__(self, overhead, most=10_000, fits=10**6, seconds=0.01):
+        self.overhead, self.fits, self.seconds, self.now, self.sizes = overhead, fits, seconds, 0.0, []
+        self.workload = Workload("n", "train", (8, 8, 3), 10_000, 16, self.step, lambda plan: torch.ones(1), most=most)
+
+    def step(self, plan):
+        if plan.batch_size > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        self.sizes.append(plan.batch_size)
+        self.now += self.overhead + self.seconds * plan.batch_size
+        return True
+
+    def measured(self, seconds=10_000.0, **options):
+        return measure("cpu", self.workload, precision="float32", seconds=seconds, clock=lambda: self.now, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "batch", "why"),
+    [
+        ({"overhead": 0.0}, 16, "32 are no faster (16 at 100 images/s, 32 at 100 images/s)"),
+        ({"overhead": 0.8}, 1024, "2048 are no faster"),  # 87 images/s with 512, 93 with 1024, 96 with 2048
+        ({"overhead": 10.0, "most": 100}, 64, "with 128 an epoch would have too few steps"),
+        ({"overhead": 10.0, "fits": 200}, 128, "256 do not fit into memory"),
+        ({"overhead": 10.0, "fits": 8}, 16, "no step went through"),
+    ],
+)
+def test_a_batch_grows_while_that_gains_speed(given, batch, why, machine):
+    own = Growing(**given)
+    plan = own.measured()
+    assert plan.batch_size == batch
+    assert any(note.startswith(f"Batches of {batch} images, chosen for speed: {why}") for note in plan.notes)
+    steps = len(own.sizes)
+    assert own.measured().batch_size == batch
+    assert len(own.sizes) == steps, "it is remembered"
+    own.measured(anew=True)
+    assert len(own.sizes) > steps or given.get("fits") == 8
+
+
+def test_a_batch_grows_no_longer_than_there_is_time(machine):
+    own = Growing(0.5)
+    plan = own.measured(8.0)
+    assert "there was no time to try" in plan.notes[0]
+    assert own.now <= 4.0
+
+
+def test_a_batch_grows_no_larger_than_memory_is_said_to_be(machine, monkeypatch):
+    monkeypatch.setattr("linnaea.runtime.plan.workload.usable_memory", lambda device: 100)
+    own = Growing(10.0)
+    object.__setattr__(own.workload, "image_bytes", 2.0)
+    assert own.measured().batch_size == 32
+    assert max(own.sizes) == 32
+
+
+def test_formats_are_compared_with_the_batch_that_was_found(bench, machine):
+    own = bench(purpose="train")
+    object.__setattr__(own.workload, "most", 64)
+    plan = measured(own)
+    assert plan.precision == "bfloat16"
+    assert plan.batch_size == 16, "steps without overhead gain nothing"
+    assert "32 are no faster" in plan.notes[0]

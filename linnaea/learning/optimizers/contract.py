@@ -25,7 +25,7 @@ OPTIMIZERS: Registry[Build] = Registry(
 Groups have `params`, `weight_decay`, which is 0 for vectors, `rate_scale`, and `orthogonal`, which is true of the
 matrices and convolutions before the head. Capabilities: `amount`, the weight decay; `from_scratch` and `fine_tuning`,
 the usual rates for steps of 256 and of 32 images; `scaling`, how they follow the images per step: "linear" (Goyal et
-al. 2017) or "root" (Krizhevsky 2014; You et al. 2020); `schedule`, where it has one of its own.
+al. 2017) or "root" (Malladi et al. 2022); `schedule`, where it has one of its own.
 """
 
 

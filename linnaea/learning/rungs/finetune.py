@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from linnaea.learning.job import Fitted, Job
-from linnaea.learning.optimizers import make_optimizer
+from linnaea.learning.optimizers import make_optimizer, usual_rate
 from linnaea.learning.recipe import OF_TRAINING, OF_TRANSFER, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.frozen import fit_frozen
@@ -21,7 +21,6 @@ from linnaea.models.network import Network
 EXAMPLES_SEEN = 18_000
 FEWEST_EPOCHS, MOST_EPOCHS = 4, 12
 BATCH_SIZE = 32
-LEARNING_RATE = 2e-4
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
 PATIENCE = 4
@@ -37,9 +36,9 @@ def fit_finetune(job: Job) -> Fitted:
     augmentations, notes = choose_augmentations(job, USUAL)
     kept = model.keep_statistics()
     epochs = options.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EXAMPLES_SEEN / len(job.train))))
-    plan = plan_training(job, model, options.batch_size or BATCH_SIZE, epochs)
+    plan = plan_training(job, model, BATCH_SIZE, epochs)
     batch_size = plan.batch_size or BATCH_SIZE
-    usual = recipe.rate("fine_tuning", batch_size * recipe.batches_per_step) or LEARNING_RATE
+    usual = usual_rate(recipe.optimizer or "adamw", "fine_tuning", batch_size * recipe.batches_per_step)
     changes: dict[str, Any] = {
         "augmentations": augmentations,
         "label_smoothing": 0.0 if job.task.multilabel else LABEL_SMOOTHING,
@@ -55,6 +54,7 @@ def fit_finetune(job: Job) -> Fitted:
         hooks=unfreezing(job, model, epochs),
         **changes,
     )
+    plan = replace(plan, notes=(*plan.notes, *trained.notes))
     notes = [*probed.notes, *notes, *filter(None, [kept]), *found, *plan.notes]
     if trained.kept:
         return Fitted(model, trained.history, notes, plan.to_json())

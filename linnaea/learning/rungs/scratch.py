@@ -1,6 +1,7 @@
 """The rung for when no pretrained weights can be had: a compact residual network, or a named one, from scratch."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -55,7 +56,7 @@ def fit_scratch(job: Job) -> Fitted:
     largest, usual_rate = (LARGEST_BATCH, LEARNING_RATE) if compact else (NETWORK_BATCH, NETWORK_RATE)
     epochs = options.epochs or _epochs(job)
     usual_batch = max(16, min(largest, len(job.train) // 20))
-    plan = plan_training(job, model, options.batch_size or usual_batch, epochs)
+    plan = plan_training(job, model, usual_batch, epochs)
     batch_size = plan.batch_size or usual_batch
     images = batch_size * recipe.batches_per_step
     usual = recipe.rate("from_scratch", images) or usual_rate * (images / largest) ** 0.5
@@ -77,6 +78,7 @@ def fit_scratch(job: Job) -> Fitted:
         raise LinnaeaError("the time limit left no time for a single training step: set a longer --time-limit.")
     if isinstance(model, Compact) and "flip" in augmentations:
         notes = [*notes, _both_sides(model, job, trained.loss)]
+    plan = replace(plan, notes=(*plan.notes, *trained.notes))
     warnings = [] if trained.kept else [NOT_BETTER]
     seen = model.remarks() if isinstance(model, Network) else []
     notes = [*notes, *seen, *job.balance.notes, *found, *plan.notes]

@@ -1,5 +1,6 @@
 """How many images fit into memory at once, counted on a few of them before the first batch."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,22 @@ from linnaea.runtime.machine import available_memory
 
 SHARE = 0.7  # of the free memory is planned with: others take some, and allocators leave gaps
 BACKWARD = 1.5  # times what is saved for the backward pass: gradients of activations come on top
+TOLD = ("can't allocate memory", "out of memory", "not enough memory")  # by torch's allocators
 FORWARD = 2.5  # times what the widest operation reads and writes: kernels pack their inputs for themselves
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether memory ran out, on the processor or an accelerator."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in TOLD)
+
+
+def release() -> None:
+    """Give back what a step that failed had taken."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def usable_memory(device: str) -> int | None:

@@ -70,7 +70,7 @@ def _seconds_per_image(workload: Workload, plan: Plan, images: int, clock: Clock
     """Of a forward pass, by one that is not the first."""
     started = clock()
     workload.answers(plan)
-    _finish(plan.device)
+    finish(plan.device)
     return (clock() - started) / images
 
 
@@ -96,7 +96,7 @@ def _timed(plans: Sequence[Plan], workload: Workload, clock: Clock, deadline: fl
                 _require_time(clock, limit)
             started = clock()
             workload.step(plan)
-            _finish(plan.device)
+            finish(plan.device)
             steps[plan].append((clock() - started) / (plan.batch_size or 1))
         medians = {plan: statistics.median(steps[plan]) for plan in alive}
         alive = [plan for plan in alive if medians[plan] <= HOPELESS * min(medians.values())]
@@ -105,7 +105,7 @@ def _timed(plans: Sequence[Plan], workload: Workload, clock: Clock, deadline: fl
     return steps
 
 
-def _finish(device: str) -> None:
+def finish(device: str) -> None:
     """Wait for an accelerator, which takes work faster than it does it."""
     kind = torch.device(device).type
     if kind == "cuda":

@@ -20,7 +20,8 @@ class Workload:
     images and says whether all it made is finite; `answers` gives the outputs (n, ...) for the same few images
     whenever it is called. An image takes `image_bytes` of memory, the network `fixed_bytes`. A batch whose size was
     `given` by hand is never made smaller. `unfit` says why number formats of 16 bits cannot be used, as the end of a
-    sentence that begins with one; "" where they can.
+    sentence that begins with one; "" where they can. Where `most` is a number, batches may grow to that many images
+    for as long as that is faster.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Workload:
     fixed_bytes: float = 0.0
     given: bool = False
     unfit: str = ""
+    most: int | None = None
 
     def bounded(self, plan: Plan) -> Plan:
         """The plan with batches that fit into memory, and a note where they had to be halved or may not fit."""

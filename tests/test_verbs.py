@@ -224,6 +224,10 @@ def test_options_are_shown_in_their_groups():
     assert "--epochs" not in machine
 
 
+def test_every_verb_has_a_title():
+    assert all(VERBS.about(name).title[0].isupper() for name in VERBS)
+
+
 def test_every_verb_has_a_meaning_and_every_option_a_help():
     for name in app.list_commands(None):
         command = app.get_command(None, name)

@@ -18,6 +18,7 @@ Unlabelled = Annotated[
 
 @VERBS.register(
     "adapt_prior",
+    title="Adapt to other shares",
     meaning="The classifier of a run for images among which the classes have other shares.",
     order=46,
     command=False,

@@ -50,6 +50,7 @@ def tell(
 
 @VERBS.register(
     "audit",
+    title="Audit",
     meaning="Check labelled images before training: files, duplicates, leaks, label errors, odd images, shortcuts.",
     order=10,
 )

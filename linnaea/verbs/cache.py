@@ -25,6 +25,7 @@ def tell(answer: Callable[[], dict[str, Any]], given: Mapping[str, Any], *, as_j
 
 @VERBS.register(
     "cache",
+    title="Cache",
     meaning="Show or clear the cache: decoded pixels and features that are kept between runs.",
     order=72,
 )

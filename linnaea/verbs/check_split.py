@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from linnaea.finding import Finding
 
 
-@VERBS.register("check_split", meaning="Look for leaks in splits that are given.", order=21, command=False)
+@VERBS.register(
+    "check_split", title="Check a split", meaning="Look for leaks in splits that are given.", order=21, command=False
+)
 def check_split(
     data: Labelled,
     *,

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from linnaea.evidence.comparison import Comparison
 
 
-@VERBS.register("compare", meaning="Compare two classifiers on the same images with a paired test.", order=54)
+@VERBS.register(
+    "compare", title="Compare", meaning="Compare two classifiers on the same images with a paired test.", order=54
+)
 def compare(
     first: Annotated[str | Path, Option("Folder of a run, a bundle or an export, or a file of predictions.", run)],
     second: Annotated[str | Path, Option("What to compare it with, of the same kinds.", run)],

@@ -25,6 +25,7 @@ def tell(answer: Callable[[], "Dataset"], given: Mapping[str, Any]) -> None:
 
 @VERBS.register(
     "convert",
+    title="Convert",
     meaning="Convert any supported source to a folder with a manifest, or to shards; image files are copied unchanged.",
     order=24,
 )

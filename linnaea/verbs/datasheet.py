@@ -18,6 +18,7 @@ def tell(answer: Callable[[], Path], given: Mapping[str, Any]) -> None:
 
 @VERBS.register(
     "datasheet",
+    title="Datasheet",
     meaning="Write a datasheet to fill in: questions that only people can answer, beside what was counted.",
     order=30,
 )

@@ -21,6 +21,7 @@ def tell(answer: Callable[[], Path], given: Mapping[str, Any]) -> None:
 
 @VERBS.register(
     "demo",
+    title="Demonstration",
     meaning="Run the whole way from images to answers on 1,797 real handwritten digits, offline, in a few minutes.",
     order=80,
 )

@@ -36,7 +36,9 @@ def tell(
         raise CheckFailedError(f"{given['first']} and {given['second']} differ: {counts}.")
 
 
-@VERBS.register("diff", meaning="Say what changed between two versions of a dataset, image by image.", order=32)
+@VERBS.register(
+    "diff", title="Differences", meaning="Say what changed between two versions of a dataset, image by image.", order=32
+)
 @told_by(tell)
 def diff(first: Older, second: Newer) -> "Diff":
     """What changed from one version of a dataset to another: added, removed, moved, relabelled, re-split and so on.

@@ -30,6 +30,7 @@ def tell(answer: Callable[[], "Discovery"], given: Mapping[str, Any], *, as_json
 
 @VERBS.register(
     "discover",
+    title="Discover",
     meaning="Group the images that a run calls unfamiliar, and propose each group as a new class.",
     order=44,
 )

@@ -39,6 +39,7 @@ def tell(answer: Callable[[], Diagnosis], given: Mapping[str, Any], *, as_json: 
 
 @VERBS.register(
     "doctor",
+    title="Doctor",
     meaning="Show what this machine and this installation can do; with --network, how fast and in which formats.",
     order=70,
 )

@@ -32,6 +32,7 @@ def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_jso
 
 @VERBS.register(
     "evaluate",
+    title="Evaluate",
     meaning="Evaluate a run on its test split or on other data, or a file of predictions: every figure with an "
     "interval.",
     order=50,

@@ -22,6 +22,7 @@ def tell(answer: Callable[[], "Exported"], given: Mapping[str, Any]) -> None:
 
 @VERBS.register(
     "export",
+    title="Export",
     meaning="Export the classifier of a run and check that the file gives the same answers.",
     order=60,
 )

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from linnaea.dataset import Dataset
 
 
-@VERBS.register("folds", meaning="Datasets for cross-validation, one for each fold.", order=22, command=False)
+@VERBS.register(
+    "folds", title="Folds", meaning="Datasets for cross-validation, one for each fold.", order=22, command=False
+)
 def folds(
     data: Labelled,
     *,

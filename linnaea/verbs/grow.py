@@ -19,7 +19,9 @@ def tell(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
     tell_outcome(given["out"] or Path(given["run"]).resolve().parent / classifier.provenance["run"])
 
 
-@VERBS.register("grow", meaning="Add classes to the classifier of a run: only its head is fitted again.", order=48)
+@VERBS.register(
+    "grow", title="Grow", meaning="Add classes to the classifier of a run: only its head is fitted again.", order=48
+)
 @told_by(tell)
 def grow(
     run: RunFolder,

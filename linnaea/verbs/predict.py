@@ -48,6 +48,7 @@ def tell(
 
 @VERBS.register(
     "predict",
+    title="Predict",
     meaning="Classify image files: label, confidence, prediction set, OOD score and a reason for each.",
     order=52,
 )

@@ -22,6 +22,7 @@ def tell(answer: Callable[[], "Preview"], given: Mapping[str, Any]) -> None:
 
 @VERBS.register(
     "preview",
+    title="Preview",
     meaning="Show what a network will see: an image of each class, and what augmentation makes of it.",
     order=12,
 )

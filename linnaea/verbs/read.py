@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from linnaea.dataset import Dataset
 
 
-@VERBS.register("read", meaning="Labelled images, in any supported form, as a dataset.", order=8, command=False)
+@VERBS.register(
+    "read", title="Read", meaning="Labelled images, in any supported form, as a dataset.", order=8, command=False
+)
 def read(
     source: Annotated[
         Any, Option("A folder, a table, an archive, a native format, a name, or an object of `datasets`.")

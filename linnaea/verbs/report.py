@@ -14,7 +14,9 @@ def tell(answer: Callable[[], Path], given: Mapping[str, Any]) -> None:
     say(f"The report is in {answer()}.")
 
 
-@VERBS.register("report", meaning="Write the report of a run again: one self-contained HTML file.", order=62)
+@VERBS.register(
+    "report", title="Report", meaning="Write the report of a run again: one self-contained HTML file.", order=62
+)
 @told_by(tell)
 def report(run: RunFolder) -> Path:
     """Write the run's report again and return its path; raises RunError where predictions of it have changed."""

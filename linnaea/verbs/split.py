@@ -76,6 +76,7 @@ def _next(dataset: "Dataset", place: Path, *, folds: bool) -> str:
 
 @VERBS.register(
     "split",
+    title="Split",
     meaning="Split images into train, val and test without leaks, and write the split as CSV; or check existing "
     "splits.",
     order=20,

@@ -21,6 +21,7 @@ def tell(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
 
 @VERBS.register(
     "train",
+    title="Train",
     meaning="Train a classifier: audit and split the data, try each rung, calibrate, evaluate on the test split, "
     "report.",
     order=40,

@@ -122,8 +122,7 @@ class Judged(Hook):
         """Keep the weights where they are the best so far, and stop where none were for too long."""
         if self._latest < self.best["loss"]:
             self.best |= {"epoch": state.history[-1]["epoch"], "loss": self._latest}
-            with self._shown(state.model):
-                self._weights = _copied(state.model)
+            self._weights = self.weights(state)
         state.stopping = waited(state.history) >= self.patience
 
     def end(self, state: State) -> None:
@@ -145,6 +144,15 @@ class Judged(Hook):
         self._weights = {
             name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")
         }
+
+    def weights(self, state: State) -> dict[str, Tensor]:
+        """A copy of the weights that are judged."""
+        with self._shown(state.model):
+            return _copied(state.model)
+
+    def prefer(self, weights: dict[str, Tensor], loss: float) -> None:
+        """Take these weights, which have this loss, for the best ones."""
+        self._weights, self.best["loss"] = weights, loss
 
     def _shown(self, model: nn.Module) -> AbstractContextManager[None]:
         return nullcontext() if self.average is None else self.average.shown(model)

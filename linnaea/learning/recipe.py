@@ -23,11 +23,12 @@ OF_TRAINING = (
     "label_smoothing",
     "patience",
     "on_nan",
+    "soup",
     "find_lr",
     "dropout",
     "drop_path",
 )
-OF_TRANSFER = ("unfreeze", "layer_decay")
+OF_TRANSFER = ("unfreeze", "layer_decay", "lora")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class TrainingRecipe:
     `schedule` and `unfreeze` are names, with a number where one may follow. `warmup` is a share of the
     training, `clip_norm` the longest gradient, `accumulate` the batches per step, `ema` the decay of averaged weights,
     `dropout`, `drop_path` and `label_smoothing` are shares, `patience` epochs, `layer_decay` the rate of a layer in
-    terms of the next one's, `on_nan` "stop" or "rollback". `find_lr` asks for a range test.
+    terms of the next one's, `on_nan` "stop" or "rollback", `lora` the rank of adapters, `soup` the most epochs whose
+    weights are averaged. `find_lr` asks for a range test.
     """
 
     objective: str | None = None
@@ -56,9 +58,15 @@ class TrainingRecipe:
     on_nan: str | None = None
     unfreeze: str | None = None
     layer_decay: float | None = None
+    lora: int | None = None
+    soup: int | None = None
     find_lr: bool = False
 
     def __post_init__(self) -> None:
+        if self.lora is not None and (self.unfreeze or self.layer_decay):
+            raise UsageError(
+                "with --lora only adapters learn, all alike: leave out --unfreeze and --layer-decay, or --lora."
+            )
         if self.optimizer is None or usual_schedule(self.optimizer) is None:
             return
         for name in ("ema", "schedule"):

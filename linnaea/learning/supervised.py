@@ -24,6 +24,7 @@ from linnaea.learning.objectives import Objective
 from linnaea.learning.objectives.choosing import objective_for
 from linnaea.learning.objectives.company import Build, company_of, join
 from linnaea.learning.schedule import Schedule
+from linnaea.learning.soup import Soup
 from linnaea.models.model import Model
 from linnaea.runtime.machine import prepare_processor
 from linnaea.runtime.plan import Plan
@@ -38,7 +39,7 @@ class Trained:
     """How a training went: a row per epoch, and the number of the epoch whose weights were kept.
 
     `kept` is 0 where no epoch beat the weights it came with; `loss` is that of the kept weights on val and `start` that
-    of the first ones, both at their best temperature. `notes` are sentences on what happened: setbacks, memory.
+    of the first ones, both at their best temperature. `notes` are sentences on what happened: setbacks, memory, soups.
     """
 
     history: list[dict[str, Any]]
@@ -90,10 +91,11 @@ def train_network(
     some = job.subset(min(len(job.val), SEEN))
     seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets))
     judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
-    others = [*([average] if isinstance(average, Averaged) else []), judged, *company]
+    soups = [Soup(judged, recipe.soup)] if recipe.soup else []
+    others = [*([average] if isinstance(average, Averaged) else []), judged, *soups, *company]
     ended = _Ended()
     with _keeping(job, others, optimizer) as kept:
-        ordered = [Told(job.on_epoch), *([average] if average else []), judged, *company, *kept, *hooks, ended]
+        ordered = [Told(job.on_epoch), *([average] if average else []), *soups, judged, *company, *kept, *hooks, ended]
         loop = loop_for(job, objective, schedule, plan, augmentations=changing, hooks=ordered)
         if job.on_fed is not None:
             loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])

@@ -175,6 +175,20 @@ class Learning(Options):
             checks.member_with_number("unfreezing", "linnaea.learning.unfreezing"),
         ),
     ] = None
+    lora: Annotated[
+        int | None,
+        Option(
+            "Rank of low-rank adapters, which learn in place of a transformer's weights. Default: no adapters.",
+            require_count,
+        ),
+    ] = None
+    soup: Annotated[
+        int | None,
+        Option(
+            "Average the weights of up to so many of the best epochs, where val says so. Default: no averages.",
+            checks.at_least(2, "epochs", 5),
+        ),
+    ] = None
     layer_decay: Annotated[
         float | None,
         Option(

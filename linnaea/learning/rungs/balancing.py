@@ -8,6 +8,7 @@ from linnaea.learning.amounts import look_up
 from linnaea.learning.balance import ACTS, BALANCERS
 from linnaea.learning.examples import Examples
 from linnaea.learning.job import Job
+from linnaea.learning.low_rank import require_adaptable
 from linnaea.learning.recipe import OF_TRAINING, OF_TRANSFER, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.steps import Step
@@ -79,6 +80,9 @@ def require_use_of_recipe(recipe: TrainingRecipe, steps: Sequence[Step]) -> None
                 f"{asked[0]} was given, and {', '.join(step.name for step in steps)} has no use for it: leave it out, "
                 f"or add a model that is trained ({', '.join(rungs)}, or the name of a network)."
             )
+    for step in steps:
+        if recipe.lora is not None and "lora" in step.rung.recipe and step.weights is not None:
+            require_adaptable(step.weights.network, step.weights.size, step.weights.arguments)
 
 
 def with_pictures(job: Job) -> Job:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from linnaea.learning.job import Fitted, Job
+from linnaea.learning.low_rank import adapt, merge
 from linnaea.learning.optimizers import make_optimizer, usual_rate
 from linnaea.learning.recipe import OF_TRAINING, OF_TRANSFER, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
@@ -21,6 +22,7 @@ from linnaea.models.network import Network
 EXAMPLES_SEEN = 18_000
 FEWEST_EPOCHS, MOST_EPOCHS = 4, 12
 BATCH_SIZE = 32
+ADAPTERS_FASTER = 5  # low-rank adapters, which are far fewer, than all weights
 WEIGHT_DECAY = 0.02
 LABEL_SMOOTHING = 0.05
 PATIENCE = 4
@@ -34,11 +36,14 @@ def fit_finetune(job: Job) -> Fitted:
     assert isinstance(probed.model, Network), "a frozen backbone is a network"
     model = probed.model
     augmentations, notes = choose_augmentations(job, USUAL)
-    kept = model.keep_statistics()
+    notes += filter(None, [model.keep_statistics()])
+    if recipe.lora is not None:
+        notes.append(adapt(model, recipe.lora, options.seed))
     epochs = options.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EXAMPLES_SEEN / len(job.train))))
     plan = plan_training(job, model, BATCH_SIZE, epochs)
     batch_size = plan.batch_size or BATCH_SIZE
-    usual = usual_rate(recipe.optimizer or "adamw", "fine_tuning", batch_size * recipe.batches_per_step)
+    faster = 1 if recipe.lora is None else ADAPTERS_FASTER
+    usual = faster * usual_rate(recipe.optimizer or "adamw", "fine_tuning", batch_size * recipe.batches_per_step)
     changes: dict[str, Any] = {
         "augmentations": augmentations,
         "label_smoothing": 0.0 if job.task.multilabel else LABEL_SMOOTHING,
@@ -54,8 +59,10 @@ def fit_finetune(job: Job) -> Fitted:
         hooks=unfreezing(job, model, epochs),
         **changes,
     )
+    if recipe.lora is not None:
+        merge(model)
     plan = replace(plan, notes=(*plan.notes, *trained.notes))
-    notes = [*probed.notes, *notes, *filter(None, [kept]), *found, *plan.notes]
+    notes = [*probed.notes, *notes, *found, *plan.notes]
     if trained.kept:
         return Fitted(model, trained.history, notes, plan.to_json())
     return replace(

@@ -45,7 +45,7 @@ class Soup(Hook):
         """Let the best soup be what is left in the model."""
         order = sorted(self.ingredients, key=self.losses.__getitem__)
         if self.judged.best["epoch"] == 0 or len(order) < 2:
-            told = "There was nothing to make a soup of: no epoch was better than the first weights, or only one ran."
+            state.notes.append(NOTHING)
             return
         chosen, alone = [order[0]], self.judged.best["loss"]
         lowest, kept = alone, self.ingredients[order[0]]

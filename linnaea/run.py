@@ -27,7 +27,7 @@ from linnaea.task import TASKS
 
 RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
 logger = logging.getLogger("linnaea")
-TRAINS = ("linnaea train ", "python -m linnaea train ")
+TRAINS = ("linnaea train ", "python -m linnaea train ", "linnaea tune ", "python -m linnaea tune ")
 RECORD = {"status": str, "arguments": dict, "started": str, "timings": dict, "notes": list, "test_opened": list}
 NO_TEST = "There is no test split: the figures are on val, which also chose the model, and are too optimistic."
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from linnaea.arrays import Integers
 from linnaea.classifier import known_columns
+from linnaea.data.images.pixels import Recipe
 from linnaea.data.splits import assign_folds, each_fold, given_folds
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
@@ -78,13 +79,20 @@ class Folds:
     def __len__(self) -> int:
         return int(self.assigned.max())
 
-    def each(self, recipe: Any, seed: int) -> Iterator[Fold]:
+    def each(self, recipe: Recipe, seed: int) -> Iterator[Fold]:
         """Each fold left out in turn; val comes out of the rest."""
         part = self.prepared
         parts = each_fold(part.dataset, self.assigned[:, None], part.units, seed=seed)
         for number, dataset in enumerate(parts, 1):
             prepared = Prepared(dataset, part.decoded, [], part.units)
             yield Fold(number, prepared, Material.of(prepared, recipe))
+
+    def in_turn_val(self, recipe: Recipe) -> Iterator[Material]:
+        """Each fold as val in turn, all others as train."""
+        for fold in range(1, len(self) + 1):
+            parts = np.where(self.assigned == fold, "val", "train").tolist()
+            dataset = self.prepared.dataset.with_column("split", parts)
+            yield Material.of(replace(self.prepared, dataset=dataset), recipe)
 
 
 def developed(prepared: Prepared) -> Prepared:
@@ -163,7 +171,7 @@ class Judged:
 
 
 def cross_validate(
-    folds: Folds, recipe: Any, seed: int, run: Run, aims: Aims, choose_in: Callable[[Fold], tuple[str, Attempted]]
+    folds: Folds, recipe: Recipe, seed: int, run: Run, aims: Aims, choose_in: Callable[[Fold], tuple[str, Attempted]]
 ) -> Finding:
     """Judge each fold by what `choose_in` chooses from its rest; keep all that is said of images when left out.
 

@@ -51,7 +51,7 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material, logs: L
     show, tell = partial(_on_fed, run, logs, material.classes), partial(_on_epoch, run, logs)
     for step, done in attempts(steps, job, material, run.folder / "checkpoints", tell, show):
         results.append(done)
-        _write(run, results, material.task)
+        write_ladder(run, results, material.task)
         logger.info(_describe(row_of(done, material.task)))
         for warning in done.warnings:
             logger.warning(f"{step.name}: {warning}")
@@ -60,7 +60,7 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material, logs: L
             tried = len(job.trials)
         _write_diagnosis(run, step.name, len(material.val), limited=job.deadline < math.inf and not job.options.epochs)
     choice = choose(results)
-    _write(run, results, material.task, choice.result)
+    write_ladder(run, results, material.task, choice.result)
     return choice
 
 
@@ -201,7 +201,8 @@ def row_of(done: Attempted, task: str, *, chosen: bool = False) -> dict[str, Any
     }
 
 
-def _write(run: Run, results: Sequence[Attempted], task: str, chosen: Attempted | None = None) -> None:
+def write_ladder(run: Run, results: Sequence[Attempted], task: str, chosen: Attempted | None = None) -> None:
+    """Write `ladder.csv`."""
     run.write_rows("ladder.csv", [row_of(entry, task, chosen=entry is chosen) for entry in results])
 
 

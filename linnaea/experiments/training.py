@@ -29,7 +29,7 @@ from linnaea.experiments.conclusion import conclude
 from linnaea.experiments.cross_validation import require_enough
 from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
-from linnaea.experiments.ladder import climb
+from linnaea.experiments.ladder import Choice, climb
 from linnaea.experiments.logs import NOWHERE, Logs, logging_to
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
@@ -110,7 +110,6 @@ def settle(
     """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
     started, limit = command_started(), parse_duration(machine.time_limit)
     require_channels_for(learning.augment or (), preparation.channels)
-    options = _options(learning, machine)
     dataset = data if isinstance(data, Dataset) else read(data)
     dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
     aims = Aims(decision.coverage, decision.unsure_rate, decision.unfamiliar_rate, decision.aim, decision.risk)
@@ -118,6 +117,28 @@ def settle(
     require_enough(dataset, repetition.folds)
     if repetition.folds is not None and preparation.split_by != "stratified":
         raise UsageError(f"folds are stratified, and --split-by is {preparation.split_by}: leave one of them out.")
+    steps, notes, options = way_to_learn(learning, machine, dataset)
+    size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size
+    return Training(
+        dataset,
+        _datasheet(dataset, preparation.datasheet),
+        steps,
+        notes,
+        recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels, preparation.channels),
+        options,
+        aims,
+        preparation,
+        decision.ood,
+        started,
+        limit,
+        repetition,
+        log,
+    )
+
+
+def way_to_learn(learning: Learning, machine: Machine, dataset: Dataset) -> tuple[list[Step], list[str], Options]:
+    """The steps that are asked for, notes on them, and what they are told; raises UsageError where parts do not fit."""
+    options = _options(learning, machine)
     require_one_loss(learning.loss, learning.balance)
     require_loss(learning.loss, dataset.task)
     require_objective(
@@ -131,26 +152,21 @@ def settle(
     require_use_of_loss(learning.loss, steps)
     require_use_of_recipe(options.recipe, steps)
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
-    size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size
-    return Training(
-        dataset,
-        _datasheet(dataset, preparation.datasheet),
-        steps,
-        [*notes, *more],
-        recipe_for(dataset.paths, size, preparation.fit, preparation.max_pixels, preparation.channels),
-        options,
-        aims,
-        preparation,
-        decision.ood,
-        started,
-        limit,
-        repetition,
-        log,
-    )
+    return steps, [*notes, *more], options
 
 
-def carry_out(training: Training, folder: Path, frozen: dict[str, Any], *, resume: bool) -> Classifier:
-    """Prepare, climb the ladder, conclude and report, in a run of this folder with these arguments."""
+def carry_out(
+    training: Training,
+    folder: Path,
+    frozen: dict[str, Any],
+    *,
+    resume: bool,
+    work: "Callable[[Training, Prepared, Run, Logs], Classifier] | None" = None,
+) -> Classifier:
+    """Prepare, climb the ladder, conclude and report, in a run of this folder with these arguments.
+
+    `work` stands in place of the ladder and what follows it, up to the report.
+    """
     with (
         begun(folder, frozen, resume=resume, way=training.way) as run,
         logging_to(training.log, run.folder, frozen) as logs,
@@ -161,7 +177,7 @@ def carry_out(training: Training, folder: Path, frozen: dict[str, Any], *, resum
             logger.info(note)
         with timed(run, "decode, audit, split"):
             prepared = _prepared(training, run)
-        classifier = attempted_and_concluded(training, prepared, run, logs)
+        classifier = (work or attempted_and_concluded)(training, prepared, run, logs)
         finish(run, training.started)
     write_report(run.folder)
     return classifier
@@ -184,6 +200,11 @@ def attempted_and_concluded(training: Training, prepared: Prepared, run: Run, lo
         repeated.over_folds(folds, run, training.split_seed)
     if (repetition.seeds or 1) > 1:
         repeated.over_seeds(choice, material, run)
+    return concluded(training, choice, material, prepared, run)
+
+
+def concluded(training: Training, choice: Choice, material: Material, prepared: Prepared, run: Run) -> Classifier:
+    """Write down what was chosen and why, and conclude it."""
     plan = choice.result.finished.provenance["plan"] | {"device": training.options.device}
     run.update(chosen=choice.result.name, chosen_because=choice.because, plan=plan)
     return conclude(choice.result, material, prepared, training.aims, run, ood=training.ood, deadline=training.until)

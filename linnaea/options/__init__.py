@@ -10,6 +10,7 @@ from linnaea.options.machine import Machine
 from linnaea.options.option import Keyword, Only, Option, Options
 from linnaea.options.preparation import Preparation
 from linnaea.options.repetition import Repetition
+from linnaea.options.searching import Searching
 from linnaea.options.things import ImageFiles, Labelled, RunFolder, UnknownImages
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "Preparation",
     "Repetition",
     "RunFolder",
+    "Searching",
     "UnknownImages",
 ]

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
+Group = TypeVar("Group", bound="Options")
 Check = Callable[[str, Any], object]  # raises UsageError, with the name the option was given by
 
 
@@ -119,6 +120,6 @@ def keywords_in(group: type[Options]) -> Iterator[Keyword]:
         yield Keyword(name, kind, option, vars(group)[name])
 
 
-def changed(group: Options, values: Mapping[str, Any]) -> Options:
+def changed(group: Group, values: Mapping[str, Any]) -> Group:
     """The group with other values."""
     return type(group)(**{**group.named(), **values})

@@ -34,5 +34,5 @@ def _repeated(folder: Path) -> list[str]:
     """What was found over folds and seeds, where the training was repeated."""
     from linnaea.runtime.files import read_json
 
-    files = [folder / "findings" / f"{name}.json" for name in ("folds", "seeds")]
+    files = [folder / "findings" / f"{name}.json" for name in ("search", "folds", "seeds")]
     return [finding["summary"] for file in files if file.is_file() for finding in read_json(file)]

@@ -81,7 +81,7 @@ def ladder_chart(rungs: Sequence[Rung], metric: str, as_percent: bool) -> str:
         axes.set_axisbelow(True)
         figure.draw_without_rendering()
         _name_rungs(axes, rungs, times)
-        return _svg(figure, "ladder", f"{metric} with its interval against training time, for {len(rungs)} rungs")
+        return as_svg(figure, "ladder", f"{metric} with its interval against training time, for {len(rungs)} rungs")
 
 
 def _draw_rung(axes: Axes, rung: Rung, seconds: float) -> None:
@@ -197,7 +197,7 @@ def reliability_chart(bins: Sequence[Bin], titles: tuple[str, str, str]) -> str:
         for axes in (upper, lower):
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-        return _svg(figure, "reliability", f"{titles[0]} against {titles[2]}, in bins")
+        return as_svg(figure, "reliability", f"{titles[0]} against {titles[2]}, in bins")
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequenc
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         figure.draw_without_rendering()
         _name_ends(axes, ends)
-        return _svg(figure, name, f"{title} by epoch, {len(epochs)} epochs")
+        return as_svg(figure, name, f"{title} by epoch, {len(epochs)} epochs")
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[tuple[float, float], str, str]]) -> None:
@@ -291,7 +291,7 @@ def band_chart(
         axes.grid(color=RULE, linewidth=0.6)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-        return _svg(figure, name, f"{titles[0]}, against {titles[1]}, with a band of 95 %")
+        return as_svg(figure, name, f"{titles[0]}, against {titles[1]}, with a band of 95 %")
 
 
 @dataclass(frozen=True)
@@ -323,10 +323,10 @@ def heaps_chart(name: str, across: str, edges: Sequence[float], heaps: Sequence[
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         axes.legend(frameon=False, labelcolor=MUTED)
-        return _svg(figure, name, f"shares of {' and '.join(heap.name for heap in heaps)} images by {across}")
+        return as_svg(figure, name, f"shares of {' and '.join(heap.name for heap in heaps)} images by {across}")
 
 
-def _svg(figure: Figure, name: str, label: str) -> str:
+def as_svg(figure: Figure, name: str, label: str) -> str:
     """The figure as an <svg> element for HTML: no prolog, its own ids, the page's colours and font."""
     figure.patch.set_visible(False)
     for axes in figure.axes:

@@ -32,6 +32,7 @@ EXPECTED = {
 }
 
 CURVES = "learning_curves"  # what they were said to show
+SEARCH = "search"
 REPEATED = ("folds", "seeds")  # what was seen where a training was done again
 OPENSET = "openset"  # what was seen of unknown images
 
@@ -125,7 +126,7 @@ class Folder:
 
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
-        known = {"audit", "test", "val", "export", CURVES, *REPEATED, *self.named_findings(OPENSET)}
+        known = {"audit", "test", "val", "export", CURVES, SEARCH, *REPEATED, *self.named_findings(OPENSET)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
 
     def named_findings(self, name: str) -> list[str]:

@@ -1,0 +1,46 @@
+"""The search for good options: every trial, and which options mattered."""
+
+from typing import Any
+
+from linnaea.delivery.report.bars import Bar, bars_chart
+from linnaea.delivery.report.folder import SEARCH, Part, mapping
+from linnaea.delivery.report.pages.contract import PAGES, Material
+from linnaea.delivery.report.words import number
+from linnaea.finding import Finding
+
+MOST_TRIALS = 50
+
+
+@PAGES.register("search", title="The search", order=8)
+def search(material: Material) -> Part | None:
+    """The trials, the best first, what was found about them, and a chart of what mattered; None without a search."""
+    folder = material.folder
+    facts = mapping(folder.run.get("search"))
+    if not facts:
+        return None
+    trials, findings = folder.csv("trials.csv"), folder.findings(SEARCH)
+    if trials.missing or findings.missing:
+        return trials if trials.missing else findings
+    found: dict[str, Finding] = {finding.name: finding for finding in findings.content}
+    importance = found.get("importance")
+    bars = [_bar(row) for row in importance.rows] if importance is not None else []
+    rows = sorted(trials.content, key=_rank)
+    content = {
+        "facts": facts,
+        "summaries": [finding.summary for finding in found.values()],
+        "chart": bars_chart("importance", "share of the variance between trials", bars) if bars else "",
+        "columns": [name for name in rows[0] if name not in ("lo", "hi", "chosen")],
+        "rows": rows[:MOST_TRIALS],
+        "more": max(0, len(rows) - MOST_TRIALS),
+    }
+    return Part(content)
+
+
+def _bar(row: Any) -> Bar:
+    return Bar(str(row.get("option")), number(row.get("share")) or 0.0, row.get("matters") == "yes")
+
+
+def _rank(row: dict[str, str]) -> tuple[bool, bool, float]:
+    """Finished trials by their loss, then pruned ones, then those without a loss."""
+    loss = number(row.get("loss"))
+    return loss is None, row.get("status") != "finished", loss or 0.0

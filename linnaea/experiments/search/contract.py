@@ -1,0 +1,81 @@
+"""The contract of a search: what it hunts in, and where searches are registered."""
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from linnaea.errors import UsageError
+from linnaea.experiments.search.book import FINISHED, Book
+from linnaea.experiments.search.space import Space
+from linnaea.experiments.search.table import described
+from linnaea.experiments.search.trying import Field
+from linnaea.registry import Registry
+
+logger = logging.getLogger("linnaea")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a search ends: after so many `trials` (None: any number), or at a time of `time.monotonic`."""
+
+    trials: int | None = None
+    until: float = math.inf
+
+    def over(self, book: Book) -> bool:
+        """Whether no further trial is to be begun; the first one always is."""
+        ended = len(book.entries)
+        return (self.trials is not None and ended >= self.trials) or (ended > 0 and time.monotonic() >= self.until)
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """A search that is under way: in what `field`, how it is written down, and when it ends.
+
+    `name` stands before what is said of its trials; `told` is given the book after each of them.
+    """
+
+    field: Field
+    space: Space
+    book: Book
+    limits: Limits
+    seed: int
+    name: str = ""
+    told: Callable[[Book], None] | None = None
+
+    def seed_of(self, number: int) -> int:
+        """The seed for the draws of one trial: a search that was broken off goes on as it would have."""
+        return (self.seed * 1_000_003 + number) % 2**32
+
+    def tidy(self) -> None:
+        """Remove what all but the best trial so far have left on the disk."""
+        best = self.book.best
+        for entry in self.book.entries:
+            place = self.field.folder_of(entry.number)
+            if place.is_dir() and (best is None or entry.number != best.number):
+                shutil.rmtree(place)
+
+    def tell(self, number: int) -> None:
+        """Say how a trial ended."""
+        entry = next(entry for entry in self.book.entries if entry.number == number)
+        logger.info(f"{self.name}{described(entry)}")
+        if self.told is not None:
+            self.told(self.book)
+
+    def require_won(self) -> None:
+        """Raise UsageError where no trial finished."""
+        entries = self.book.entries
+        if any(entry.status == FINISHED for entry in entries):
+            return
+        reasons = list(dict.fromkeys(str(entry.told.get("note") or entry.status) for entry in entries))[:3]
+        raise UsageError(f"none of {len(entries)} trials finished: {'; '.join(reasons)}")
+
+
+Search = Callable[[Hunt], None]
+"""Attempts trials until the limits of a hunt; each is begun and ended in its book."""
+
+SEARCHES: Registry[Search] = Registry(
+    "search", "linnaea.experiments.search", title="Searches", use="Chosen with `linnaea tune --search`."
+)

@@ -1,0 +1,66 @@
+"""`tune`: a search for good options, whose winner is a run."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from linnaea.options import (
+    Decision,
+    Labelled,
+    Learning,
+    Machine,
+    Option,
+    Preparation,
+    Repetition,
+    Searching,
+)
+from linnaea.verbs.contract import VERBS, told_by
+from linnaea.verbs.outcome import tell_outcome
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
+
+
+def tell(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
+    """Say what came of the search, where it is, and what comes next."""
+    classifier = answer()
+    tell_outcome(given["out"] or Path("runs") / classifier.provenance["run"])
+
+
+@VERBS.register("tune", meaning="Search for the options that a model learns best by; the winner is a run.", order=42)
+@told_by(tell)
+def tune(
+    data: Labelled,
+    *,
+    out: Annotated[
+        str | Path | None, Option("Folder to write the run to. Default: a new one in runs/.", read=Path)
+    ] = None,
+    resume: Annotated[bool, Option("Continue a search that was interrupted; give it the same options.")] = False,
+    searching: Searching = Searching(),
+    preparation: Preparation = Preparation(),
+    learning: Learning = Learning(),
+    decision: Decision = Decision(),
+    machine: Machine = Machine(),
+    repetition: Repetition = Repetition(),
+) -> "Classifier":
+    """Search for the options that a model learns best by, and leave the run of the best trial in the folder `out`.
+
+    `data` is what `linnaea.read` takes, or a dataset. Options of learning that are given hold for every trial. Trials
+    are judged by their loss on val at its best temperature, and broken off where they are poor; the best one is then
+    calibrated, judged once on the test split and reported as any run is. `folds` judges the search itself, by one in
+    each fold (nested cross-validation). `resume` continues a search that was stopped, in the same space; other `trials`
+    and another `budget` may be given. Raises DataError, UsageError or RunError, each saying how to mend it.
+    """
+    from functools import partial
+
+    from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
+    from linnaea.experiments.training import carry_out
+    from linnaea.experiments.tuning import searched_and_concluded, settle_tuning
+
+    tuning = settle_tuning(data, preparation, learning, decision, machine, repetition, searching)
+    groups = (searching, learning, preparation, decision, machine, repetition)
+    options = {name: value for group in groups for name, value in group.named().items()}
+    dataset = tuning.training.dataset
+    frozen = freeze(dataset, {"out": out, **options, "space": tuning.space.to_json()})
+    folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
+    return carry_out(tuning.training, folder, frozen, resume=resume, work=partial(searched_and_concluded, tuning))

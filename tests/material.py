@@ -6,10 +6,12 @@ import tarfile
 import zipfile
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from linnaea.cli import main
+from linnaea.dataset import Dataset
 
 TAR_MODES = {"tar": "w", "gz": "w:gz", "tgz": "w:gz", "xz": "w:xz", "bz2": "w:bz2"}
 
@@ -52,6 +54,24 @@ def draw_pets(folder, *names):
         pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(place)
     return folder
+
+
+def striped(folder, count, *, noise=0.0, seed=0, splits=(None,)):
+    """Stripes that lie or stand, the share `noise` of them under the other name; a table with their names."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for split in splits:
+        for number in range(count):
+            kind = number % 2
+            wave = 128 + 90 * np.sin(np.arange(32) * random.uniform(0.5, 1.2) + random.uniform(0, 6))
+            pixels = np.tile(wave, (32, 1)) if kind else np.tile(wave, (32, 1)).T
+            pixels = np.clip(pixels + random.normal(0, 40, (32, 32)), 0, 255).astype(np.uint8)
+            name = f"{split}-{number:03}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).convert("RGB").save(folder / name)
+            label = ("lying", "standing")[kind if random.random() >= noise else 1 - kind]
+            rows.append({"path": name, "label": label} | ({"split": split} if split else {}))
+    return Dataset(pa.Table.from_pylist(rows), ("lying", "standing"), "binary", folder)
 
 
 def reasons(dataset):

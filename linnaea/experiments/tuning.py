@@ -84,7 +84,7 @@ def settle_tuning(
     learning = _with_one_model(learning, space)
     training = settle(data, preparation, learning, decision, machine, repetition)
     require_enough(training.dataset, searching.inner_folds)
-    step = training.steps[0]
+    step = _only(list(training.steps), learning.model)
     space = default_space(step, learning) if space is None else space
     twice = [name for name in space.names if name in given_in(learning) and name != "model"]
     if twice:

@@ -56,7 +56,7 @@ class Book:
         _drop_half_line(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(file)))
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2, n_min_trials=3)
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3, n_min_trials=3)
         study = optuna.create_study(
             storage=storage, study_name=name, direction="minimize", pruner=pruner, load_if_exists=True
         )

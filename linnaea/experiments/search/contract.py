@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from linnaea.errors import UsageError
-from linnaea.experiments.search.book import FINISHED, Book
+from linnaea.experiments.search.book import CUT, FINISHED, Book
 from linnaea.experiments.search.space import Space
 from linnaea.experiments.search.table import described
 from linnaea.experiments.search.trying import Field
 from linnaea.registry import Registry
+from linnaea.runtime.words import counted
 
 logger = logging.getLogger("linnaea")
 
@@ -70,7 +71,9 @@ class Hunt:
         if any(entry.status == FINISHED for entry in entries):
             return
         reasons = list(dict.fromkeys(str(entry.told.get("note") or entry.status) for entry in entries))[:3]
-        raise UsageError(f"none of {len(entries)} trials finished: {'; '.join(reasons)}")
+        short = any(entry.status == CUT for entry in entries)
+        mend = "Set a longer --budget, or fewer --epochs" if short else "Search elsewhere, or mend what is said there"
+        raise UsageError(f"none of {counted(len(entries), 'trial')} finished: {'; '.join(reasons)}. {mend}.")
 
 
 Search = Callable[[Hunt], None]

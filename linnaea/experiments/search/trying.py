@@ -178,12 +178,11 @@ class Watch:
             raise Ended(CUT, f"the budget was over in epoch {row['epoch']}")
         if not self.judged:
             return
-        lowest = min(one["val_loss_calibrated"] for one in self.history)
-        steps = self._steps(int(row["epoch"]))
-        for step in steps:
-            self._report(lowest, step)
+        reached = self._reached(int(row["epoch"]))
+        for step, loss in reached.items():
+            self._report(loss, step)
         last = self.epochs is not None and row["epoch"] >= self.epochs
-        if steps and not last and self.trial.should_prune():
+        if reached and not last and self.trial.should_prune():
             raise Ended(PRUNED, f"poor after epoch {row['epoch']}")
 
     def compare(self, loss: float, step: int) -> None:
@@ -192,11 +191,20 @@ class Watch:
         if self.trial.should_prune():
             raise Ended(PRUNED, f"poor after fold {step}")
 
-    def _steps(self, epoch: int) -> range:
-        """The tenths of the training that this epoch has completed; epochs where their number is the same for all."""
+    def _reached(self, epoch: int) -> dict[int, float]:
+        """The lowest loss up to each tenth of the training that this epoch has completed.
+
+        A tenth that ends within the epoch has what was known before it. Where the number of epochs is the same for all,
+        they stand in place of tenths.
+        """
+        losses = [one["val_loss_calibrated"] for one in self.history]
         if self.epochs is None:
-            return range(epoch, epoch + 1)
-        return range((epoch - 1) * TENTHS // self.epochs + 1, epoch * TENTHS // self.epochs + 1)
+            return {epoch: min(losses)}
+        first, last = ((one * TENTHS) // self.epochs for one in (epoch - 1, epoch))
+        known = {
+            step: losses if step * self.epochs == epoch * TENTHS else losses[:-1] for step in range(first + 1, last + 1)
+        }
+        return {step: min(some) for step, some in known.items() if some}
 
     def _report(self, loss: float, step: int) -> None:
         known = self.trial.study.get_trials(deepcopy=False)[self.trial.number].intermediate_values

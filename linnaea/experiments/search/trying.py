@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 TENTHS = 10  # of a training, by which trials of different length are compared
-INCOMPARABLE = ("balance", "loss", "objective")  # losses of epochs are weighted by them
+INCOMPARABLE = ("balance", "loss", "objective", "teacher")  # losses of epochs are weighted by them
 
 
 class Ended(Exception):  # noqa: N818  nothing went wrong

@@ -323,6 +323,7 @@ def tune(
     *,
     out: str | Path | None = None,
     resume: bool = False,
+    log: Sequence[str] = (),
     search: str = 'bayes',
     trials: int | None = None,
     budget: str | float | None = None,

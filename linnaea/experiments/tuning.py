@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from linnaea.errors import UsageError
 from linnaea.experiments.attempt import Attempted, Material
 from linnaea.experiments.cross_validation import Fold, Folds, cross_validate, require_enough
 from linnaea.experiments.ladder import Choice, write_ladder
+from linnaea.experiments.logs import Logs
 from linnaea.experiments.preparation import Prepared
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import timed
@@ -77,12 +79,13 @@ def settle_tuning(
     machine: Machine,
     repetition: Repetition,
     searching: Searching,
+    log: Sequence[str] = (),
 ) -> Tuning:
     """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
     require_optuna()
     space = None if searching.space is None else read_space(searching.space)
     learning = _with_one_model(learning, space)
-    training = settle(data, preparation, learning, decision, machine, repetition)
+    training = settle(data, preparation, learning, decision, machine, repetition, log)
     require_enough(training.dataset, searching.inner_folds)
     step = _only(list(training.steps), learning.model)
     space = default_space(step, learning) if space is None else space
@@ -125,7 +128,7 @@ def _require_possible(tuning: Tuning) -> None:
             raise UsageError(f"the space has {name} = {value!r}, which cannot be tried: {error}") from None
 
 
-def searched_and_concluded(tuning: Tuning, training: Training, prepared: Prepared, run: Run) -> Classifier:
+def searched_and_concluded(tuning: Tuning, training: Training, prepared: Prepared, run: Run, logs: Logs) -> Classifier:
     """Search, cross-validate the search where that is asked for, and conclude the winner as any other run."""
     material, repetition = Material.of(prepared, training.recipe), training.repetition
     folds = folds_of(prepared, repetition, run, training.split_seed)
@@ -135,6 +138,8 @@ def searched_and_concluded(tuning: Tuning, training: Training, prepared: Prepare
         hunt = _hunt(tuning, prepared, material, run, "", each)
         best, winner = _won(tuning, hunt)
     _write_down(tuning, hunt, best, winner, run)
+    for row in best.told.get("history") or ():
+        logs.epoch(winner.name, row)
     if folds is not None:
         with timed(run, "folds"):
             finding = cross_validate(

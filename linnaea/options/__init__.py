@@ -11,7 +11,7 @@ from linnaea.options.option import Keyword, Only, Option, Options
 from linnaea.options.preparation import Preparation
 from linnaea.options.repetition import Repetition
 from linnaea.options.searching import Searching
-from linnaea.options.things import ImageFiles, Labelled, RunFolder, UnknownImages
+from linnaea.options.things import ImageFiles, Labelled, Loggers, RunFolder, UnknownImages
 
 __all__ = [
     "Decision",
@@ -19,6 +19,7 @@ __all__ = [
     "Keyword",
     "Labelled",
     "Learning",
+    "Loggers",
     "Machine",
     "Only",
     "Option",

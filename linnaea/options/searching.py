@@ -30,8 +30,9 @@ class Searching(Options):
     search: Annotated[
         str,
         Option(
-            "How to search: bayes, random, grid or another.",
+            "How to search: {names}.",
             checks.member("search", "linnaea.experiments.search"),
+            names=checks.names("search", "linnaea.experiments.search"),
         ),
     ] = "bayes"
     trials: Annotated[

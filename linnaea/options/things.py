@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from linnaea.options import checks
 from linnaea.options.option import Option
+from linnaea.options.words import names_in
 
 if TYPE_CHECKING:
     from linnaea.classifier import Classifier
@@ -49,6 +50,15 @@ GuardFormulas = Annotated[
     Option(
         "In CSV, put an apostrophe before cells that a spreadsheet would run as a formula. Default: on.",
         flags=("--guard-formulas/--no-guard-formulas",),
+    ),
+]
+Loggers = Annotated[
+    Sequence[str],
+    Option(
+        "Where else to log, separated by commas: {names}. Default: nowhere.",
+        checks.installed("logger", "linnaea.delivery.loggers"),
+        names=checks.names("logger", "linnaea.delivery.loggers"),
+        read=names_in,
     ),
 ]
 AsJson = Annotated[bool, Option("Print JSON instead of text.", flags=("--json",))]

@@ -1,11 +1,10 @@
 """`train`: from labelled images to a run with its classifier and all its evidence."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Decision, Labelled, Learning, Machine, Option, Preparation, Repetition, checks
-from linnaea.options.words import names_in
+from linnaea.options import Decision, Labelled, Learning, Loggers, Machine, Option, Preparation, Repetition
 from linnaea.verbs.contract import VERBS, told_by
 from linnaea.verbs.outcome import tell_outcome
 
@@ -34,15 +33,7 @@ def train(
         str | Path | None, Option("Folder to write the run to. Default: a new one in runs/.", read=Path)
     ] = None,
     resume: Annotated[bool, Option("Continue a run that was interrupted; give it the same options.")] = False,
-    log: Annotated[
-        Sequence[str],
-        Option(
-            "Where else to log, separated by commas: {names}. Default: nowhere.",
-            checks.installed("logger", "linnaea.delivery.loggers"),
-            names=checks.names("logger", "linnaea.delivery.loggers"),
-            read=names_in,
-        ),
-    ] = (),
+    log: Loggers = (),
     preparation: Preparation = Preparation(),
     learning: Learning = Learning(),
     decision: Decision = Decision(),

@@ -8,6 +8,7 @@ from linnaea.options import (
     Decision,
     Labelled,
     Learning,
+    Loggers,
     Machine,
     Option,
     Preparation,
@@ -36,6 +37,7 @@ def tune(
         str | Path | None, Option("Folder to write the run to. Default: a new one in runs/.", read=Path)
     ] = None,
     resume: Annotated[bool, Option("Continue a search that was interrupted; give it the same options.")] = False,
+    log: Loggers = (),
     searching: Searching = Searching(),
     preparation: Preparation = Preparation(),
     learning: Learning = Learning(),
@@ -57,10 +59,10 @@ def tune(
     from linnaea.experiments.training import carry_out
     from linnaea.experiments.tuning import searched_and_concluded, settle_tuning
 
-    tuning = settle_tuning(data, preparation, learning, decision, machine, repetition, searching)
+    tuning = settle_tuning(data, preparation, learning, decision, machine, repetition, searching, log)
     groups = (searching, learning, preparation, decision, machine, repetition)
     options = {name: value for group in groups for name, value in group.named().items()}
     dataset = tuning.training.dataset
-    frozen = freeze(dataset, {"out": out, **options, "space": tuning.space.to_json()})
+    frozen = freeze(dataset, {"out": out, "log": log, **options, "space": tuning.space.to_json()})
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
     return carry_out(tuning.training, folder, frozen, resume=resume, work=partial(searched_and_concluded, tuning))

@@ -28,7 +28,9 @@ def tell(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
     tell_outcome(given["out"] or Path("runs") / classifier.provenance["run"])
 
 
-@VERBS.register("tune", meaning="Search for the options that a model learns best by; the winner is a run.", order=42)
+@VERBS.register(
+    "tune", title="Tune", meaning="Search for the options that a model learns best by; the winner is a run.", order=42
+)
 @told_by(tell)
 def tune(
     data: Labelled,

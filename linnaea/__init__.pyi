@@ -361,6 +361,8 @@ def tune(
     on_nan: str | None = None,
     patience: int | None = None,
     unfreeze: str | None = None,
+    lora: int | None = None,
+    soup: int | None = None,
     layer_decay: float | None = None,
     coverage: float = 0.9,
     unsure_rate: float = 0.05,

@@ -24,11 +24,13 @@ from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence import figure_of
 from linnaea.experiments.preparation import Prepared
 from linnaea.finding import Estimate
+from linnaea.learning.batches.crops import Photos
 from linnaea.learning.examples import Examples
 from linnaea.learning.rungs import Fitted, Job, Options, Step
 from linnaea.models.embedding import embed
 from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import Predictions
+from linnaea.runtime.containers import Located
 from linnaea.runtime.files import read_json, write_json
 from linnaea.task import TASKS
 from linnaea.taxonomy import Taxonomy
@@ -45,7 +47,8 @@ class Material:
     """Images decoded by `recipe`, to train on and to validate on, of one split or one fold.
 
     `columns` are what predictions of the val images keep of them: id, truth and, where there are some, groups. `tests`
-    is the number of test images, which whoever concludes will look at; `ids` are what the training images are called.
+    is the number of test images, which whoever concludes will look at; `ids` are what the training images are called,
+    `paths` where they lie.
     """
 
     train: Examples
@@ -57,6 +60,7 @@ class Material:
     tree: Taxonomy | None = None
     tests: int = 0
     ids: Sequence[str] = ()
+    paths: Sequence[Located] = ()
 
     @classmethod
     def of(cls, prepared: Prepared, recipe: Recipe) -> "Material":
@@ -77,6 +81,7 @@ class Material:
             dataset.tree,
             len(prepared.rows("test")),
             dataset.split("train").ids,
+            dataset.split("train").paths,
         )
 
     def job(self, options: Options, deadline: float) -> Job:
@@ -89,6 +94,7 @@ class Material:
             options,
             names=self.classes,
             ids=self.ids,
+            photos=Photos(self.paths, self.recipe) if self.paths else None,
             tree=self.tree,
             deadline=deadline,
             afterwards=len(self.val) + self.tests + len(self.familiar()),

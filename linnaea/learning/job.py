@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from linnaea.learning.balance import Balance
+from linnaea.learning.batches.crops import Photos
 from linnaea.learning.examples import Examples
 from linnaea.learning.heads import LinearHead
 from linnaea.learning.losses import Criterion, criterion_for
@@ -72,7 +73,8 @@ class Job:
     """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
 
     `arguments` are those that were asked for of the `network`. `names` are those of the classes and `ids` those of the
-    training images, where they are known, `tree` is the taxonomy the classes lie in, where there is one, `afterwards`
+    training images, where they are known, `photos` the files of these, `tree` is the taxonomy the classes lie in, where
+    there is one, `afterwards`
     the number of images that whoever judges and keeps the model will embed with it before the command ends. For as long
     as the ladder is climbed, `features` remembers what frozen backbones made of the images, `heads` the best ones on
     these, with remarks, and `trials` what was seen of augmentations.
@@ -93,6 +95,7 @@ class Job:
     on_fed: Callable[[Tensor, Tensor], None] | None = None
     names: tuple[str, ...] = ()
     ids: Sequence[str] = ()
+    photos: Photos | None = None
     tree: Taxonomy | None = None
     features: dict[str, Features] = field(default_factory=dict)
     heads: dict[str, tuple[LinearHead, list[str]]] = field(default_factory=dict)

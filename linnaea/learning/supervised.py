@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from linnaea.learning.averaging import Averaged
-from linnaea.learning.batches import InMemory
+from linnaea.learning.batches.choosing import batches_for
 from linnaea.learning.feeding import Fed
 from linnaea.learning.hooks import Hook, State, Told
 from linnaea.learning.job import Job
@@ -100,7 +100,9 @@ def train_network(
         if job.on_fed is not None:
             loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
         history = loop.run(model.to(memory_format=plan.layout), optimizer)
-    return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"], ended.notes)
+    return Trained(
+        history, judged.best["epoch"], judged.best["loss"], judged.best["start"], (*loop.batches.notes, *ended.notes)
+    )
 
 
 @contextmanager
@@ -136,15 +138,8 @@ def loop_for(
     """A loop over the job's images that makes an objective small; `augmentations` change images alone."""
     prepare_processor()
     fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
-    balance, recipe = job.balance, job.options.recipe
-    batches = InMemory(
-        job.train,
-        schedule.batch_size,
-        draw=lambda epoch_seed: balance.rows(job.train.targets, epoch_seed),
-        augmentations=augmentations,
-        layout=plan.layout,
-        ids=job.ids,
-    )
+    recipe = job.options.recipe
+    batches = batches_for(job, schedule.batch_size, tuple(augmentations), plan.layout)
     return Loop(
         fabric,
         batches,

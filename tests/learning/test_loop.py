@@ -316,9 +316,9 @@ def test_crops_of_a_larger_decoding_are_sharper_than_crops_enlarged(tmp_path):
 
         Image.fromarray(noise).save(paths[-1])
     targets = np.arange(4)
-    large = decoded_for_crops(paths, targets, Recipe(32), 0.25)
+    large = decoded_for_crops(paths, targets, Recipe(32), 64)
     assert large.size == 64
-    small = decoded_for_crops(paths, targets, Recipe(32), 1.0)
+    small = decoded_for_crops(paths, targets, Recipe(32), 32)
     assert small.size == 32
     parts = [cropped(one.batch(targets)[0], 32, 0.25, torch.Generator().manual_seed(0)) for one in (large, small)]
     fine = [float(part.float().diff(dim=3).abs().mean()) for part in parts]

@@ -14,8 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import linnaea
+from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.errors import LinnaeaError, UsageError
 from linnaea.learning.batches import Epoch
+from linnaea.learning.batches.choosing import batches_for
+from linnaea.learning.batches.crops import Crops, Photos
+from linnaea.learning.examples import Examples
 from linnaea.learning.hooks import Hook
 from linnaea.learning.loop import Loop
 from linnaea.learning.muon import Muon
@@ -426,3 +430,44 @@ def test_what_cannot_be_is_refused_before_any_work(options, told, photos, tmp_pa
     with pytest.raises(UsageError, match=told):
         linnaea.train(photos, out=tmp_path / "run", weights="none", **options)
     assert not (tmp_path / "run").exists()
+
+
+def large_photos(folder, side):
+    """Bright and dark photos, finely structured, 30 of each."""
+    generator = np.random.default_rng(0)
+    for number in range(30):
+        for name, low in (("bright", 130), ("dark", 0)):
+            place = folder / name / f"{number:02}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(generator.integers(low, low + 120, (side, side + 4, 3), dtype=np.uint8)).save(place)
+    return folder
+
+
+@pytest.mark.parametrize(("side", "augment", "cut"), [(80, "zoom:0.25", 64), (40, "zoom:0.25", 40), (32, "zoom", None)])
+def test_parts_are_cut_from_the_photos_where_these_are_larger(tmp_path, weights_file, side, augment, cut):
+    photos = large_photos(tmp_path / "photos", side)
+    run = tmp_path / "run"
+    options = {"model": "finetune", "weights": weights_file, "epochs": 1, "precision": "float32"}
+    linnaea.train(photos, out=run, augment=[augment, "flip"], **options)
+    note = (run / "run.json").read_text()
+    told = "Parts of images were cut from the photos at"
+    assert (f"{told} {cut} pixels" in note) if cut else (told not in note)
+
+
+def test_a_photo_that_is_cut_keeps_its_label_and_place(tmp_path, job):
+    photos = large_photos(tmp_path / "photos", 80)
+    dataset = linnaea.read(photos)
+    recipe = Recipe(32)
+    decoded = decode_files(dataset.paths, recipe).images
+    options = replace(job.options, batch_size=8)
+    whole = replace(
+        job, train=Examples(decoded, dataset.targets), photos=Photos(dataset.paths, recipe), options=options
+    )
+    source = batches_for(whole, 8, ("zoom:0.25",), torch.channels_last)
+    assert isinstance(source, Crops)
+    bright = dataset.classes.index("bright")
+    for images, targets in source.epoch(0).batches:
+        assert images.shape[1:] == (3, 32, 32)
+        assert ((images.float().mean(dim=(1, 2, 3)) > 125) == (targets == bright)).all()
+    plain = batches_for(whole, 8, ("flip",), torch.channels_last)
+    assert not plain.notes

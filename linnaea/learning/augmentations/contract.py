@@ -23,11 +23,13 @@ class Augmentation:
 
     `change` maps images (N, C, H, W) of uint8 and a generator to images of the same shape and type; an `amount` is
     handed on as a third argument. It draws from that generator alone and leaves its input as it is. One of `colours` is
-    for images of one or three channels alone.
+    for images of one or three channels alone. One that shows a part of an image, of which the amount is the least area,
+    says by how much it is stretched at most: 1 is not at all.
     """
 
     change: Callable[..., Any]
     colours: bool = False
+    stretch: float | None = None
 
     def apply(
         self, images: Tensor, targets: Tensor, classes: int, generator: torch.Generator, amount: float | None

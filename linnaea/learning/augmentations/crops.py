@@ -77,7 +77,7 @@ AUGMENTATIONS.register(
     title="Zoom",
     meaning="Show between half and all of each image's area, anywhere in it.",
     amount=("the least share of the area", 0.5, 0.01, 1),
-)(Augmentation(zoom))
+)(Augmentation(zoom, stretch=1))
 AUGMENTATIONS.register(
     "random_crop",
     title="Random crop",
@@ -89,4 +89,4 @@ AUGMENTATIONS.register(
     title="Random resized crop",
     meaning="Show 8 % to all of the area, stretched by up to a third (Szegedy et al. 2015); eight draws per batch.",
     amount=("the least share of the area", 0.08, 0.01, 1),
-)(Augmentation(random_resized_crop))
+)(Augmentation(random_resized_crop, stretch=4 / 3))

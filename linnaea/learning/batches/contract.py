@@ -38,7 +38,11 @@ class Epoch(NamedTuple):
 
 
 class Batches(Protocol):
-    """A source of batches."""
+    """A source of batches; `notes` are sentences on what should be known of them."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """They say where images are not just those that were decoded."""
 
     def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
         """The batches of one epoch.

@@ -21,15 +21,28 @@ from linnaea.learning.batches.order import batches_of
 from linnaea.learning.examples import Examples
 from linnaea.runtime.containers import Located
 
-STRETCH = (3 / 4, 4 / 3)  # width to height of a crop (Szegedy et al. 2015)
+STRETCH = 4 / 3  # of a crop, at most (Szegedy et al. 2015)
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The files of training images, in their order, and how they became pixels."""
+
+    paths: Sequence[Located]
+    recipe: Recipe
+
+    def at(self, side: int) -> Recipe:
+        """How they become squares of another side."""
+        return replace(self.recipe, size=side)
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Batches of images (B, 3, size, size) of uint8, and their targets, from `examples` decoded at a larger size.
+    """Batches of images (B, C, size, size) of uint8, and their targets, from `examples` decoded at a larger size.
 
-    Each image shows a part of its own, of `least_area` to all of it, stretched by up to a third; then come the
-    `augmentations`, and the `layout`. `draw` maps a seed to the rows of an epoch.
+    Each image shows a part of its own, of `least_area` to all of it, of a width that is `stretch` times the height at
+    most, or the reverse; then come the `augmentations`, and the `layout`. `draw` maps a seed to the rows of an epoch.
+    `ids` are what the images are called, where that is known.
     """
 
     examples: Examples
@@ -37,8 +50,10 @@ class Crops:
     batch_size: int
     draw: Callable[[int], Integers]
     least_area: float = 0.25
+    stretch: float = STRETCH
     augmentations: Sequence[str] = ()
     layout: torch.memory_format = torch.channels_last
+    ids: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.least_area <= 1:
@@ -49,6 +64,13 @@ class Crops:
                 "them at its size or larger."
             )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How large the photos were decoded."""
+        return (
+            f"Parts of images were cut from the photos at {self.examples.size} pixels, not enlarged from {self.size}.",
+        )
+
     def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
         """Every row that is drawn once, in random order, and another part of each image in every epoch."""
         generator = torch.Generator().manual_seed(seed)
@@ -57,41 +79,44 @@ class Crops:
         def rest(done: int) -> Iterator[tuple[Tensor, Tensor]]:
             return self._batches(parts[done:], generator)
 
-        return Epoch(len(parts), rest(0), generator=generator, rest=rest)
+        return Epoch(len(parts), rest(0), lambda batch: self._named(parts[batch]), generator=generator, rest=rest)
+
+    def _named(self, rows: Integers) -> list[str]:
+        return [self.ids[row] for row in rows] if self.ids else []
 
     def _batches(self, parts: Sequence[Integers], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in parts:
             images, targets = self.examples.batch(rows)
-            cut = cropped(images, self.size, self.least_area, generator)
+            cut = cropped(images, self.size, self.least_area, generator, self.stretch)
             cut, _ = augment(cut, targets, self.augmentations, generator, 0)
             yield cut.contiguous(memory_format=self.layout), targets
 
 
-def decoded_for_crops(paths: Sequence[Located], targets: Targets, recipe: Recipe, least_area: float) -> Examples:
-    """The photos decoded so large that the smallest square crop still has as many pixels as `recipe` asks for.
+def decoded_for_crops(paths: Sequence[Located], targets: Targets, recipe: Recipe, side: int) -> Examples:
+    """The photos decoded by the recipe, but as squares of this side.
 
     Raises UsageError for photos that cannot be read: those are left out before.
     """
-    large = replace(recipe, size=math.ceil(recipe.size / math.sqrt(least_area)))
-    decoded = decode_files(paths, large)
+    decoded = decode_files(paths, replace(recipe, size=side))
     if decoded.failed:
         row, reason = next(iter(decoded.failed.items()))
         raise UsageError(f"{len(decoded.failed)} photos cannot be read (first {paths[row]}: {reason}): leave them out.")
     return Examples(decoded.images, targets)
 
 
-def cropped(images: Tensor, size: int, least_area: float, generator: torch.Generator) -> Tensor:
-    """A part of each image (N, 3, H, W) of uint8 at a side of `size` pixels; each draws its own."""
+def cropped(
+    images: Tensor, size: int, least_area: float, generator: torch.Generator, stretch: float = STRETCH
+) -> Tensor:
+    """A part of each image (N, C, H, W) of uint8 at a side of `size` pixels; each draws its own."""
     height, width = images.shape[2:]
     areas = least_area + (1 - least_area) * torch.rand(len(images), generator=generator)
-    narrowest, widest = (math.log(ratio) for ratio in STRETCH)
-    ratios = (narrowest + (widest - narrowest) * torch.rand(len(images), generator=generator)).exp()
+    ratios = (math.log(stretch) * (2 * torch.rand(len(images), generator=generator) - 1)).exp()
     places = torch.rand(len(images), 2, generator=generator)
     tall = ((areas / ratios).sqrt() * height).round().clamp(1, height)
     wide = ((areas * ratios).sqrt() * width).round().clamp(1, width)
     tops, lefts = places[:, 0] * (height - tall), places[:, 1] * (width - wide)
     boxes = torch.stack([tops.round(), lefts.round(), tall, wide], dim=1).int().tolist()
-    parts = torch.empty(len(images), 3, size, size, dtype=images.dtype)
+    parts = torch.empty(len(images), images.shape[1], size, size, dtype=images.dtype)
     for part, image, box in zip(parts, images, boxes, strict=True):
         part.copy_(functional.resized_crop(image, *box, [size, size], antialias=True))
     return parts

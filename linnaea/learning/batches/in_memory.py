@@ -27,6 +27,7 @@ class InMemory:
     augmentations: Sequence[str] = ()
     layout: torch.memory_format = torch.channels_last
     ids: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
         """Every row that is drawn once, in random order."""

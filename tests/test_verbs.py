@@ -212,6 +212,46 @@ def test_a_run_keeps_the_arguments_of_its_recipe(recipe, tmp_path):
     assert (kept["model"], kept["coverage"], kept["out"]) == ("majority", 0.8, str(tmp_path / "run"))
 
 
+def test_a_table_of_arguments_is_as_good_as_words(recipe):
+    done, seen = trained(
+        recipe("data = 'TONES'\n[learning]\nmodel = 'resnet18'\n[learning.model_args]\ndrop_rate = 0.1")
+    )
+    assert done.exit_code == 0, done.output
+    assert seen["model_args"] == ("drop_rate=0.1",)
+    for wrong in ("[learning]\nmodel_args = 3", "[learning.model_arg]\ndrop_rate = 0.1"):
+        assert trained(recipe(f"data = 'TONES'\n{wrong}"))[0].exit_code != 0
+
+
+@pytest.mark.parametrize("text", ["64", "'64'", "'auto'"])
+def test_a_number_or_a_word_is_read_as_it_is_meant(text, recipe):
+    _, seen = trained(recipe(f"data = 'TONES'\n[learning]\nbatch_size = {text}\n[machine]\ntime_limit = 90"))
+    assert seen["batch_size"] == ("auto" if "auto" in text else 64)
+    assert seen["time_limit"] == 90
+
+
+@pytest.mark.parametrize("given", ["0", "-3", "many", "2.5"])
+def test_a_batch_that_is_none_is_refused(given, tones):
+    done = CliRunner().invoke(app.get_command(None, "train"), [str(tones), "-b", given])
+    assert "-batch-size is " in f"{done.output}{done.exception}"
+    assert "expected auto or a whole number above 0" in f"{done.output}{done.exception}"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"learning": {"epoch": 3}}, r"train has no option 'epoch' in \[learning\]. Did you mean 'epochs'"),
+        ({"machine": {"epochs": 3}}, r"train has no option 'epochs' in \[machine\]"),
+        ({"learning": 3}, "learning is a table of options"),
+        ({"learning": {"epochs": 3}, "epochs": 4}, r"epochs is given twice, by itself and in \[learning\]"),
+        ({"learning": {"epochs": 0}}, "epochs is 0"),
+        ({"lerning": {"epochs": 3}}, "train has no option 'lerning'"),
+    ],
+)
+def test_what_is_wrong_in_the_tables_of_a_call_is_said(options, said, tones):
+    with pytest.raises(linnaea.LinnaeaError, match=said):
+        linnaea.train(tones, **options)
+
+
 # The command line
 
 

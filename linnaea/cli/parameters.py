@@ -31,11 +31,16 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
         read = self.keyword.option.read
         if isinstance(value, str):
             return value if read is None else read(value)
-        if isinstance(value, Path) or value == self.keyword.default or type(value) in _kinds(self.keyword.type):
+        if isinstance(value, Path) or value == self.keyword.default or self._fits(value):
             return value
         if read is None or isinstance(value, bool | int | float):
             self.fail(f"{value!r} is not a valid text.", param, ctx)
         return read(value)
+
+    def _fits(self, value: Any) -> bool:
+        """Whether a value is of a type that the option may have; whole numbers are numbers."""
+        kinds = _kinds(self.keyword.type)
+        return type(value) in kinds or (type(value) is int and float in kinds)
 
 
 def parameter_of(keyword: Keyword) -> click.Parameter:

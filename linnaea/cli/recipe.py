@@ -12,7 +12,16 @@ RECIPE = ".toml"
 
 def read_recipe(file: Path, verb: str, keywords: Sequence[Keyword]) -> dict[str, Any]:
     """The options in a file, by name; raises UsageError for a key that is none, and one in the wrong table."""
-    return dict(_options(file, _read(file), verb, keywords))
+    found = dict(_options(file, _read(file), verb, keywords))
+    repeated = [one.name for one in keywords if one.option.repeated and isinstance(found.get(one.name), Mapping)]
+    return found | {name: _words(found[name]) for name in repeated}
+
+
+def _words(pairs: Mapping[str, Any]) -> list[str]:
+    """A table as it is given on the command line: key=value, several times."""
+    import json
+
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in pairs.items()]
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import Any
 from linnaea.data.images.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.errors import RunError
+from linnaea.experiments.recipe_file import FILE
 from linnaea.learning.rungs import Step
 from linnaea.run import Run, command_line, is_vacant, now
+from linnaea.runtime.files import write_text
 from linnaea.runtime.locks import held
 from linnaea.runtime.progress import working
 
@@ -58,11 +60,19 @@ def find_unfinished(frozen: dict[str, Any]) -> Path:
 
 
 @contextmanager
-def begun(folder: Path, frozen: dict[str, Any], *, resume: bool, way: Mapping[str, Any] | None = None) -> Iterator[Run]:
+def begun(
+    folder: Path,
+    frozen: dict[str, Any],
+    *,
+    resume: bool,
+    recipe: str,
+    way: Mapping[str, Any] | None = None,
+) -> Iterator[Run]:
     """A run that begins, or the one to be resumed, kept from other processes until it ends; the truth is in run.json.
 
-    `way` are the image size and the steps, see `way_of`. Raises RunError when the run is finished, when another
-    process is at work in it, and when its arguments or its way were others.
+    `recipe` is the text of the file that repeats it, see `recipe_of`; `way` are the image size and the steps, see
+    `way_of`. Raises RunError when the run is finished, when another process is at work in it, and when its arguments or
+    its way were others.
     """
     if not folder.is_dir() and folder.exists():
         raise RunError(f"{folder} is a file: choose another --out.")
@@ -71,6 +81,7 @@ def begun(folder: Path, frozen: dict[str, Any], *, resume: bool, way: Mapping[st
         if way is not None:
             _require_same_way(run, way)
         with _recorded(run):
+            write_text(folder / FILE, recipe)
             yield run
 
 

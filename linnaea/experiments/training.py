@@ -161,14 +161,16 @@ def carry_out(
     frozen: dict[str, Any],
     *,
     resume: bool,
+    recipe: str,
     work: "Callable[[Training, Prepared, Run, Logs], Classifier] | None" = None,
 ) -> Classifier:
     """Prepare, climb the ladder, conclude and report, in a run of this folder with these arguments.
 
-    `work` stands in place of the ladder and what follows it, up to the report.
+    `recipe` is the text of the file that repeats it; `work` stands in place of the ladder and what follows it, up to
+    the report.
     """
     with (
-        begun(folder, frozen, resume=resume, way=training.way) as run,
+        begun(folder, frozen, resume=resume, way=training.way, recipe=recipe) as run,
         logging_to(training.log, run.folder, frozen) as logs,
     ):
         run.update(seed=training.options.seed)

@@ -9,7 +9,9 @@ BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def toml_value(value: Any) -> str:
-    """A text, number or truth value as TOML; a text of several lines stays one."""
+    """A text, number, truth value or list of them as TOML; a text of several lines stays one."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
     if not isinstance(value, str):
         return json.dumps(value)
     lines = [_escaped(line) for line in value.split("\n")]

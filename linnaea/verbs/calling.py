@@ -79,6 +79,7 @@ def in_python(name: str, function: Function) -> Function:
     signature, keywords = flat_signature(function), keywords_of(function)
 
     def verb(*arguments: Any, **options: Any) -> Any:
+        options = _flat(name, options, keywords)
         _require_known(name, options, keywords)
         given = signature.bind(*arguments, **options).arguments
         for keyword in keywords:
@@ -90,6 +91,23 @@ def in_python(name: str, function: Function) -> Function:
     verb.__module__, verb.__doc__ = function.__module__, documented(function, keywords)
     verb.__signature__ = signature  # type: ignore[attr-defined]
     return verb
+
+
+def _flat(verb: str, options: Mapping[str, Any], keywords: Sequence[Keyword]) -> dict[str, Any]:
+    """The options where some are given in tables named as their groups, as in a recipe that was read from a file."""
+    groups = {keyword.group for keyword in keywords if keyword.group is not None}
+    found = {name: value for name, value in options.items() if name not in groups}
+    for group in groups & options.keys():
+        if not isinstance(options[group], Mapping):
+            raise UsageError(f"{group} is a table of options: expected a dictionary, as a recipe has it.")
+        own = [keyword.name for keyword in keywords if keyword.group == group]
+        for name, value in options[group].items():
+            if name not in own:
+                raise UsageError(f"{verb} has no option {name!r} in [{group}].{suggest(name, own)}")
+            if name in found:
+                raise UsageError(f"{name} is given twice, by itself and in [{group}].")
+            found[name] = value
+    return found
 
 
 def documented(function: Function, keywords: Sequence[Keyword]) -> str:

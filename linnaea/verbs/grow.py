@@ -49,4 +49,4 @@ def grow(
     old = run if isinstance(run, Run) else Run.open(run)
     old.require_finished()
     given = data if isinstance(data, Dataset) else read(data)
-    return carry_out(Growth.of(old, given), grown_folder(old, out), given, started)
+    return carry_out(Growth.of(old, given), grown_folder(old, out), given, data, started)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Decision, Labelled, Learning, Loggers, Machine, Option, Preparation, Repetition
+from linnaea.options import Decision, Labelled, Learning, Loggers, Machine, Option, Options, Preparation, Repetition
+from linnaea.options.words import pairs_in
 from linnaea.verbs.contract import VERBS, told_by
 from linnaea.verbs.outcome import tell_outcome
 
@@ -47,12 +48,21 @@ def train(
     are told what happens as well. Raises DataError, UsageError or RunError,
     each saying how to mend it.
     """
+    from linnaea.experiments.recipe_file import recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.training import carry_out, settle
 
     training = settle(data, preparation, learning, decision, machine, repetition, log)
-    groups = (learning, preparation, decision, machine, repetition)
-    options = {name: value for group in groups for name, value in group.named().items()}
+    groups: dict[str, Options] = {
+        "preparation": preparation,
+        "learning": learning,
+        "decision": decision,
+        "machine": machine,
+        "repetition": repetition,
+    }
+    options = {name: value for group in groups.values() for name, value in group.named().items()}
+    options["model_args"] = pairs_in(learning.model_args)
     frozen = freeze(training.dataset, {"out": out, "log": log, **options})
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)
-    return carry_out(training, folder, frozen, resume=resume)
+    recipe = recipe_of("train", {"data": data, "log": log}, groups)
+    return carry_out(training, folder, frozen, resume=resume, recipe=recipe)

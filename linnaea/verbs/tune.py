@@ -11,6 +11,7 @@ from linnaea.options import (
     Loggers,
     Machine,
     Option,
+    Options,
     Preparation,
     Repetition,
     Searching,
@@ -57,14 +58,23 @@ def tune(
     """
     from functools import partial
 
+    from linnaea.experiments.recipe_file import recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.training import carry_out
     from linnaea.experiments.tuning import searched_and_concluded, settle_tuning
 
     tuning = settle_tuning(data, preparation, learning, decision, machine, repetition, searching, log)
-    groups = (searching, learning, preparation, decision, machine, repetition)
-    options = {name: value for group in groups for name, value in group.named().items()}
+    groups: dict[str, Options] = {
+        "searching": searching,
+        "preparation": preparation,
+        "learning": learning,
+        "decision": decision,
+        "machine": machine,
+        "repetition": repetition,
+    }
+    options = {name: value for group in groups.values() for name, value in group.named().items()}
     dataset = tuning.training.dataset
     frozen = freeze(dataset, {"out": out, "log": log, **options, "space": tuning.space.to_json()})
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
-    return carry_out(tuning.training, folder, frozen, resume=resume, work=partial(searched_and_concluded, tuning))
+    recipe, work = recipe_of("tune", {"data": data, "log": log}, groups), partial(searched_and_concluded, tuning)
+    return carry_out(tuning.training, folder, frozen, resume=resume, recipe=recipe, work=work)

@@ -16,6 +16,7 @@ from linnaea.runtime.text import decoded
 EXPECTED = {
     "run.json": "arguments, versions, plan, timings",
     "ladder.csv": "a row per rung: accuracy and cost",
+    "recipe.toml": "what repeats this run",
     "history.csv": "a row per epoch",
     "findings/learning_curves.json": "what the curves of each network show",
     "metrics.json": "every figure with its interval",

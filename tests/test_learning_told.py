@@ -68,7 +68,7 @@ def test_each_network_has_curves_and_a_sentence_on_what_they_show(run):
 def test_each_network_leaves_a_sheet_of_what_it_was_fed(run):
     for name in ("scratch", "lenet5"):
         with Image.open(run / "fed" / f"{name}.png") as sheet:
-            assert sheet.width > 8 * 96
+            assert sheet.width > 6 * 96
     assert (run / "report.html").read_text().count("What it was fed") == 2
 
 
@@ -142,7 +142,7 @@ def test_tensorboard_reads_what_was_logged(logged):
     for column in ("train_loss", "val_loss", "val_accuracy", "learning_rate"):
         values = [(event.step, event.value) for event in network.Scalars(column)]
         assert values == [(int(row["epoch"]), pytest.approx(float(row[column]), rel=1e-4)) for row in history]
-    assert network.Images("fed")[0].width > 8 * 96
+    assert network.Images("fed")[0].width > 6 * 96
     whole = EventAccumulator(str(run / "logs" / "tensorboard" / "run")).Reload()
     accuracy = final(run)
     assert whole.Scalars("test/accuracy")[-1].value == pytest.approx(accuracy["value"])

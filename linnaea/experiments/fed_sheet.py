@@ -10,7 +10,7 @@ from linnaea.delivery.sheet import Strip, write_sheet
 from linnaea.experiments.preview_sheet import named, shares_named
 
 FOLDER = "fed"  # below that of the run
-ACROSS, MOST = 8, 24
+ACROSS, MOST = 6, 24
 
 
 def draw_fed(folder: Path, name: str, images: Tensor, targets: Tensor, classes: Sequence[str]) -> Path:

@@ -15,11 +15,18 @@ from linnaea.evidence import binary, label_tables, tables
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
+from linnaea.evidence.policy_figures import (
+    answered_accuracy,
+    coverage,
+    mean_set_size,
+    unfamiliar_rate,
+    unsure_rate,
+)
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
 from linnaea.evidence.promised import promises_of
 from linnaea.evidence.promises import findings_of
 from linnaea.evidence.tree_tables import tree_findings
-from linnaea.evidence.uncertainty import of_mean, of_metric, of_share, sample_of
+from linnaea.evidence.uncertainty import of_metric, sample_of
 from linnaea.finding import Estimate, Finding, promises_in
 from linnaea.predictions import Predictions
 from linnaea.runtime.neutral import neutral
@@ -186,16 +193,13 @@ def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict
     if isinstance(scores, LabelScores):
         return of_label_policy(predictions, scores, sample)
     assert isinstance(scores, Scores), "with one label per image"
-    everything = np.ones(len(scores), dtype=bool)
     given, holds, sizes = _prediction_sets(predictions)
     return {
-        "coverage": of_share(holds, given, sample, "no prediction sets"),
-        "mean_set_size": of_mean(sizes, given, sample, "no prediction sets"),
-        "unsure_rate": of_share(predictions.answered("unsure"), everything, sample, "no images"),
-        "unfamiliar_rate": of_share(predictions.answered("unfamiliar"), everything, sample, "no images"),
-        "answered_accuracy": of_share(
-            scores.right, predictions.answered("ok"), sample, 'no images with the reason "ok"'
-        ),
+        "coverage": coverage(holds, given, sample),
+        "mean_set_size": mean_set_size(sizes, given, sample),
+        "unsure_rate": unsure_rate(predictions, sample),
+        "unfamiliar_rate": unfamiliar_rate(predictions, sample),
+        "answered_accuracy": answered_accuracy(predictions, scores.right, sample),
     }
 
 

@@ -5,7 +5,13 @@ import numpy as np
 from linnaea.arrays import Flags
 from linnaea.evidence.metrics import LabelScores
 from linnaea.evidence.metrics.scores import ratio
-from linnaea.evidence.uncertainty import of_mean, of_share
+from linnaea.evidence.policy_figures import (
+    NO_SETS,
+    false_negative_rate,
+    mean_set_size,
+    unfamiliar_rate,
+    unsure_rate,
+)
 from linnaea.predictions import Predictions
 from linnaea.statistics.intervals import Statistic
 from linnaea.statistics.spread import Sample
@@ -17,17 +23,16 @@ def of_label_policy(predictions: Predictions, scores: LabelScores, sample: Sampl
     The first is the share of an image's true labels that its prediction set misses, averaged over the images that have
     a set and are known to show any label (Angelopoulos et al. 2024).
     """
-    everything = np.ones(len(scores), dtype=bool)
     given, held = _prediction_sets(predictions)
     true = scores.there.sum(axis=1).astype(np.float64)
     missed = np.nan_to_num(ratio((scores.there & ~held).sum(axis=1).astype(np.float64), true))
     judged = given & (true > 0)
-    lack = "no prediction sets" if not given.any() else "no images with a set and a true label"
+    lack = NO_SETS if not given.any() else "no images with a set and a true label"
     return {
-        "false_negative_rate": of_mean(missed, judged, sample, lack, bounds=(0.0, 1.0)),
-        "mean_set_size": of_mean(held.sum(axis=1).astype(np.float64), given, sample, "no prediction sets"),
-        "unsure_rate": of_share(predictions.answered("unsure"), everything, sample, "no images"),
-        "unfamiliar_rate": of_share(predictions.answered("unfamiliar"), everything, sample, "no images"),
+        "false_negative_rate": false_negative_rate(missed, judged, sample, lack),
+        "mean_set_size": mean_set_size(held.sum(axis=1).astype(np.float64), given, sample),
+        "unsure_rate": unsure_rate(predictions, sample),
+        "unfamiliar_rate": unfamiliar_rate(predictions, sample),
     }
 
 

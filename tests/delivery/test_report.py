@@ -18,7 +18,7 @@ from linnaea.delivery.report.folder import Part
 from linnaea.delivery.report.found import listed
 from linnaea.delivery.report.pages import PAGES
 from linnaea.delivery.report.pictures import SIDE, picture
-from linnaea.delivery.report.words import SPACE, duration, estimate, metric_named, moment, number, percent
+from linnaea.delivery.report.words import SPACE, duration, estimate, in_order, metric_named, moment, number, percent
 from linnaea.errors import RunError
 from linnaea.finding import Finding
 from linnaea.runtime.files import write_json
@@ -264,6 +264,29 @@ def test_what_the_curves_show_is_said_beside_them_and_in_the_verdict(finished_ru
     assert "large learns unsteadily." not in page.text  # it was skipped, and has no curves
     file.write_text("[")
     assert "Something is missing in: How it learned." in page_of(finished_run).text
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "share"),
+    [
+        ("unsure_rate", "Unsure", True),
+        ("auroc", "AUROC", False),
+        ("mean_set_size", "Size of the prediction set", False),
+    ],
+)
+def test_figures_beside_the_metrics_are_named_as_where_they_are_made(name: str, title: str, share: bool):
+    found = metric_named(name)
+    assert (found.title, found.share, found.bounded) == (title, share, name != "mean_set_size")
+    assert "no plain description" not in found.meaning
+
+
+def test_metrics_come_before_other_figures_and_those_before_unknown_ones():
+    assert in_order(["strange", "coverage", "unsure_rate", "accuracy"]) == [
+        "accuracy",
+        "unsure_rate",
+        "coverage",
+        "strange",
+    ]
 
 
 def test_same_files_give_the_same_bytes(finished_run: Path):

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from linnaea.errors import DataError
 from linnaea.evidence.openset import openset_figures
-from linnaea.evidence.openset.figures import FIGURES, Strangeness
+from linnaea.evidence.openset.figures import SEPARATIONS, Strangeness
 
 # What auroc, fpr_at_tpr and oscr_score of pytorch-ood 0.4.0 give for these scores. There the unknown are the positives
 # of fpr_at_tpr; with the signs and the labels turned round it is the figure of the literature, as here.
@@ -21,7 +21,7 @@ HITS = np.array([1, 1, 0, 1, 1, 1, 0, 1, 1, 1], dtype=bool)
 def values(known, unknown, hits):
     scores = Strangeness.of(np.asarray(known, float), np.asarray(unknown, float), np.asarray(hits, bool))
     weights = np.ones((1, len(known) + len(unknown)))
-    return {name: float(function(scores, weights)[0]) for name, function in FIGURES.items()}
+    return {name: float(function(scores, weights)[0]) for name, function in SEPARATIONS.items()}
 
 
 levels = st.integers(0, 5).map(lambda number: number / 5)
@@ -56,7 +56,7 @@ def test_weights_count_as_repetitions(known, unknown, data):
     scores = Strangeness.of(np.array(known), np.array(unknown), np.ones(len(known), dtype=bool))
     repeated = np.repeat(known, counts[: len(known)]), np.repeat(unknown, counts[len(known) :])
     expected = values(*repeated, np.ones(len(repeated[0])))
-    for name, function in FIGURES.items():
+    for name, function in SEPARATIONS.items():
         assert function(scores, np.array([counts], dtype=np.float64))[0] == pytest.approx(expected[name])
 
 

@@ -29,28 +29,7 @@ class Metric:
 
 FAMILIES = ("metric", "metric of several labels", "metric of a taxonomy")
 SHARE = Metric("Share", "A share of images.", share=True)
-FIGURES = {  # beside the metrics
-    "answered_accuracy": Metric("Accuracy when it answers", "Share right among images not declined.", share=True),
-    "unsure_rate": Metric("Unsure", "Share of images declined because the answer was not sure enough.", share=True),
-    "unfamiliar_rate": Metric("Unfamiliar", "Share declined because they look unlike the training images.", share=True),
-    "auroc": Metric("AUROC", "Chance that an unknown image scores higher than a known one; 0.5 is guessing."),
-    "aupr": Metric("AUPR", "Precision at each unknown image found by its score, averaged; 1 is perfect."),
-    "fpr_at_95_tpr": Metric(
-        "Let through at 95 %", "Share of unknown images that pass where 95 % of the known do.", share=True
-    ),
-    "oscr": Metric(
-        "OSCR", "Chance that a known image is labelled correctly and scores as more familiar than an unknown one."
-    ),
-    "unknown_rejected": Metric("Unknown called unfamiliar", "Share of unknown images that are declined.", share=True),
-    "known_rejected": Metric("Known called unfamiliar", "Share of known images that are declined.", share=True),
-    "coverage": Metric("Coverage of the prediction set", "Share of images whose set holds the truth.", share=True),
-    "false_negative_rate": Metric(
-        "Missed by the prediction set", "Share of an image's labels that its set misses, averaged.", share=True
-    ),
-    "mean_set_size": Metric(
-        "Size of the prediction set", "Classes named per image, on average; 1 is the most decisive.", bounded=False
-    ),
-}
+BESIDE = "figure"  # the family of figures beside the metrics
 
 
 def metrics() -> Mapping[str, About]:
@@ -61,7 +40,7 @@ def metrics() -> Mapping[str, About]:
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of figures as a report lists them: metrics, other figures, then those that nothing is known of."""
-    known = [*metrics(), *FIGURES]
+    known = [*metrics(), *family(BESIDE).known]
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
@@ -77,7 +56,7 @@ def metric_named(name: str, *, in_tree: bool = False) -> Metric:
     if name in metrics():
         return _described(metrics()[name], in_tree)
     plain = Metric(name.replace("_", " ").capitalize(), "This version has no plain description of it.", bounded=False)
-    return FIGURES.get(name, plain)
+    return _described(family(BESIDE).about(name), in_tree) if name in family(BESIDE).known else plain
 
 
 def _described(about: About, in_tree: bool) -> Metric:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from linnaea.arrays import Flags, Floats
 from linnaea.errors import DataError
+from linnaea.evidence.contract import FIGURES
 from linnaea.evidence.metrics.scores import ratio, totals
 from linnaea.evidence.uncertainty import of_share
 from linnaea.finding import Estimate
@@ -48,11 +49,23 @@ class Strangeness:
         return totals(weights, self.places, self.levels, flags)
 
 
+@FIGURES.register(
+    "auroc",
+    title="AUROC",
+    meaning="Chance that an unknown image scores higher than a known one; 0.5 is guessing.",
+    order=40,
+)
 def auroc(scores: Strangeness, weights: Floats) -> Floats:
     """The chance that an unknown image has a higher score than a known one, ties counting half (B,)."""
     return _overtaken(scores, weights, ~scores.unknown)
 
 
+@FIGURES.register(
+    "oscr",
+    title="OSCR",
+    meaning="Chance that a known image is labelled correctly and scores as more familiar than an unknown one.",
+    order=70,
+)
 def oscr(scores: Strangeness, weights: Floats) -> Floats:
     """The area under the open-set classification curve (Dhamija et al. 2018) (B,).
 
@@ -61,6 +74,12 @@ def oscr(scores: Strangeness, weights: Floats) -> Floats:
     return _overtaken(scores, weights, scores.hits)
 
 
+@FIGURES.register(
+    "aupr",
+    title="AUPR",
+    meaning="Precision at each unknown image found by its score, averaged; 1 is perfect.",
+    order=50,
+)
 def aupr(scores: Strangeness, weights: Floats) -> Floats:
     """The average precision of finding the unknown images by the highest scores (B,)."""
     found = scores.counts(weights, scores.unknown)[:, ::-1]
@@ -69,6 +88,13 @@ def aupr(scores: Strangeness, weights: Floats) -> Floats:
     return ratio((precision * found).sum(axis=1), found.sum(axis=1))
 
 
+@FIGURES.register(
+    "fpr_at_95_tpr",
+    title="Let through at 95 %",
+    meaning="Share of unknown images that pass where 95 % of the known do.",
+    order=60,
+    share=True,
+)
 def fpr_at_95_tpr(scores: Strangeness, weights: Floats) -> Floats:
     """The share of unknown images let through by the lowest score that lets 95 % of the known through (B,)."""
     known = scores.counts(weights, ~scores.unknown).cumsum(axis=1)
@@ -85,7 +111,31 @@ def _overtaken(scores: Strangeness, weights: Floats, flags: Flags) -> Floats:
     return ratio((unknown * below).sum(axis=1), pairs)
 
 
-FIGURES: dict[str, Callable[[Strangeness, Floats], Floats]] = {
+@FIGURES.register(
+    "unknown_rejected",
+    title="Unknown called unfamiliar",
+    meaning="Share of unknown images that are declined.",
+    order=80,
+    share=True,
+)
+def unknown_rejected(above: Flags, scores: Strangeness, sample: Sample) -> Statistic:
+    """The share of unknown images that is `above` the threshold (n,)."""
+    return of_share(above, scores.unknown, sample, "no unknown images")
+
+
+@FIGURES.register(
+    "known_rejected",
+    title="Known called unfamiliar",
+    meaning="Share of known images that are declined.",
+    order=90,
+    share=True,
+)
+def known_rejected(above: Flags, scores: Strangeness, sample: Sample) -> Statistic:
+    """The share of known images that is `above` the threshold (n,)."""
+    return of_share(above, ~scores.unknown, sample, "no known images")
+
+
+SEPARATIONS: dict[str, Callable[[Strangeness, Floats], Floats]] = {
     "auroc": auroc,
     "aupr": aupr,
     "fpr_at_95_tpr": fpr_at_95_tpr,
@@ -114,11 +164,11 @@ def openset_figures(
     unknown = np.asarray(unknown_scores, dtype=np.float64)
     scores = Strangeness.of(known, unknown, np.asarray(known_hits, dtype=bool))
     sample = Sample.of(len(scores.places), None if groups is None else [*groups, *[None] * len(unknown)])
-    statistics = {name: _statistic(function, scores, sample) for name, function in FIGURES.items()}
+    statistics = {name: _statistic(function, scores, sample) for name, function in SEPARATIONS.items()}
     if threshold is not None:
         above = np.concatenate([known, unknown]) > threshold
-        statistics["unknown_rejected"] = of_share(above, scores.unknown, sample, "no unknown images")
-        statistics["known_rejected"] = of_share(above, ~scores.unknown, sample, "no known images")
+        statistics["unknown_rejected"] = unknown_rejected(above, scores, sample)
+        statistics["known_rejected"] = known_rejected(above, scores, sample)
     return estimate(statistics, sample, seed=seed, replicates=replicates)
 
 

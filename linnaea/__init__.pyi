@@ -313,6 +313,7 @@ def train(
     device: str = 'auto',
     precision: str = 'auto',
     memory_format: str = 'auto',
+    strategy: str = 'auto',
     folds: int | None = None,
     seeds: int | None = None,
 ) -> Classifier:
@@ -378,6 +379,7 @@ def tune(
     device: str = 'auto',
     precision: str = 'auto',
     memory_format: str = 'auto',
+    strategy: str = 'auto',
     folds: int | None = None,
     seeds: int | None = None,
 ) -> Classifier:

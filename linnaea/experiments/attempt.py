@@ -26,6 +26,7 @@ from linnaea.experiments.preparation import Prepared
 from linnaea.finding import Estimate
 from linnaea.learning.batches.crops import Photos
 from linnaea.learning.examples import Examples
+from linnaea.learning.processes import LostError
 from linnaea.learning.rungs import Fitted, Job, Options, Step
 from linnaea.models.embedding import embed
 from linnaea.models.feature_cache import embed_once
@@ -183,6 +184,8 @@ def attempt(
     )
     try:
         fitted = step.rung.fit(own)
+    except LostError:  # there is nobody left to climb on with
+        raise
     except FAILURES as error:
         kind = "" if isinstance(error, LinnaeaError) else f"{type(error).__name__}: "
         cost = Cost(time.perf_counter() - started, 0.0, 0.0)

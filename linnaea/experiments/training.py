@@ -34,6 +34,7 @@ from linnaea.experiments.logs import NOWHERE, Logs, logging_to
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
+from linnaea.experiments.several import recorded, require_shareable, share_files
 from linnaea.learning.augmentations import require_channels_for
 from linnaea.learning.keeping import EVERY
 from linnaea.learning.losses import require_loss
@@ -152,6 +153,7 @@ def way_to_learn(learning: Learning, machine: Machine, dataset: Dataset) -> tupl
     require_use_of_loss(learning.loss, steps)
     require_use_of_recipe(options.recipe, steps)
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
+    more = [*more, *require_shareable(options.recipe, learning.batch_size, steps)]
     return steps, [*notes, *more], options
 
 
@@ -173,7 +175,8 @@ def carry_out(
         begun(folder, frozen, resume=resume, way=training.way, recipe=recipe) as run,
         logging_to(training.log, run.folder, frozen) as logs,
     ):
-        run.update(seed=training.options.seed)
+        run.update(seed=training.options.seed, **recorded())
+        share_files(folder)
         run.note(*training.notes)
         for note in training.notes:
             logger.info(note)

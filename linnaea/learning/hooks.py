@@ -35,7 +35,9 @@ class State:
     are no others. A hook that sets `stopping` ends the training before the next epoch. `loss` is that of the last
     batch, `place` where in an epoch the training is, `source` where its batches come from. `parts` is how many each
     batch is taken in, because of memory, `setbacks` how often the rate was halved. `began` is a time of
-    `time.monotonic`. `scaling` keeps the scale of gradients, where the number format needs one.
+    `time.monotonic`. `scaling` keeps the scale of gradients, where the number format needs one. Where several processes
+    share a network, `gather` brings into the model, and into what is kept of the optimizer, what all of them have
+    learnt, and `spread` the other way round; each is called in all of them at once.
     """
 
     model: nn.Module
@@ -54,6 +56,8 @@ class State:
     remarks: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     scaling: Any = None
+    gather: Callable[[], None] = lambda: None
+    spread: Callable[[], None] = lambda: None
 
     @property
     def seconds(self) -> float:
@@ -63,7 +67,7 @@ class State:
     @property
     def device(self) -> torch.device:
         """Where the model lies."""
-        return next(self.model.parameters()).device
+        return next(self.network.parameters()).device
 
     def say(self, sentence: str) -> None:
         """Tell what happened, and write it down: in the row of this epoch, and among the notes on the training."""

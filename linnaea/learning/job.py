@@ -3,8 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ class Options:
     checkpoint_every: float = 60.0
 
 
+def untold(row: dict[str, Any]) -> None:
+    """Nobody wants to know of an epoch."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What a rung is given: decoded examples, the task, options, weights, and a deadline of `time.monotonic`.
@@ -91,7 +95,7 @@ class Job:
     deadline: float = math.inf
     afterwards: int = 0
     checkpoints: Path | None = None
-    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
+    on_epoch: Callable[[dict[str, Any]], None] = untold
     on_fed: Callable[[Tensor, Tensor], None] | None = None
     names: tuple[str, ...] = ()
     ids: Sequence[str] = ()
@@ -152,6 +156,13 @@ class Job:
         embed(model, some)
         seconds = (time.monotonic() - started) / len(some)
         return self.deadline - min(MARGIN * seconds * self.afterwards, FINISHING_SHARE * self.seconds_left)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As other processes are given it: nothing is told there, and what is remembered for the ladder stays here."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return partial(
+            Job, **given | {"on_epoch": untold, "on_fed": None, "features": {}, "heads": {}, "trials": {}}
+        ), ()
 
     def subset(self, most: int) -> Examples:
         """At most this many training examples, drawn at random by the seed."""

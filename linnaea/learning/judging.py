@@ -16,6 +16,7 @@ from linnaea.learning.examples import Examples
 from linnaea.learning.hooks import Hook, State
 from linnaea.learning.keeping import resumable
 from linnaea.learning.losses import Criterion
+from linnaea.learning.processes.sharing import in_parts
 from linnaea.learning.targets import score
 from linnaea.learning.temperature import best_factor
 from linnaea.runtime.plan import Plan
@@ -49,8 +50,7 @@ class Judge:
         The loss is the one it learns by, and the one at its best temperature is that of the criterion's judge.
         """
         network.eval()
-        starts = range(0, len(self.examples), self.batch_size)
-        logits = torch.cat([self._logits(network, slice(start, start + self.batch_size)) for start in starts])
+        logits = in_parts(len(self.examples), self.batch_size, lambda rows: self._logits(network, rows))
         targets, counted = torch.from_numpy(self.examples.targets), self.weights
         if counted is None:
             loss = float(self.criterion.mean(logits, targets))

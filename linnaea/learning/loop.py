@@ -17,6 +17,7 @@ from linnaea.learning.batches import Batches, Epoch
 from linnaea.learning.hooks import Hook, Place, State
 from linnaea.learning.objectives import Objective
 from linnaea.learning.objectives.company import accompany
+from linnaea.learning.processes.setting_up import set_up
 from linnaea.learning.schedule import Schedule
 from linnaea.learning.stepping import Stepping
 from linnaea.runtime.progress import Work, advancing
@@ -55,15 +56,22 @@ class Loop:
         the end of a step. Raises DivergedError when the loss becomes infinite or NaN and no hook can help, with the
         images of the batch.
         """
-        state, hooks = self._begun(model, optimizer), self.hooks
+        with set_up(self.fabric, model, optimizer) as state:
+            return self._run(state)
+
+    def _run(self, state: State) -> list[dict[str, Any]]:
+        """The epochs of a training that is set up."""
+        self._begin(state)
+        hooks = self.hooks
         schedule = replace(self.schedule, deadline=self.schedule.deadline - sum(hook.seconds for hook in hooks))
         with Stopping() if state.alone else nullcontext() as stopping, advancing("training") as work:
-            while len(state.history) < schedule.epochs and not state.stopping and not schedule.is_over(state.history):
+            while self._goes_on(state, schedule):
                 try:
                     row = self._epoch(state, schedule, stopping, work)
                 except DivergedError as error:
                     if not any(hook.diverged(state, error) for hook in hooks):
                         raise
+                    state.spread()
                     continue
                 if not row:
                     break
@@ -73,16 +81,17 @@ class Loop:
             hook.end(state)
         return state.history
 
-    def _begun(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-        """The training at its beginning, or where it was broken off."""
-        fabric = self.fabric
-        network, optimizer = fabric.setup(model, optimizer)
-        accompany(self.objective, fabric)
-        first, alone, scaling = fabric.is_global_zero, fabric.world_size == 1, fabric.strategy.precision
-        state = State(model, network, optimizer, first=first, alone=alone, scaling=scaling)
+    def _begin(self, state: State) -> None:
+        """Begin, or go on where the training was broken off."""
+        accompany(self.objective, self.fabric)
         for hook in self.hooks:
             hook.begin(state)
-        return state
+        state.spread()
+
+    def _goes_on(self, state: State, schedule: Schedule) -> bool:
+        """Whether there is another epoch, as the first of several processes sees it."""
+        more = len(state.history) < schedule.epochs and not state.stopping and not schedule.is_over(state.history)
+        return self.fabric.broadcast(more)
 
     def _epoch(self, state: State, schedule: Schedule, stopping: Stopping | None, work: Work) -> dict[str, Any]:
         """The steps of one epoch, or those left of it; the means over all, nothing where there was no time for one."""
@@ -137,12 +146,14 @@ class Loop:
 
     def _after_epoch(self, state: State, schedule: Schedule, row: dict[str, Any]) -> None:
         """Judge, write the row of the epoch, and let hooks do what is theirs."""
+        state.gather()
         for hook in self.hooks:
             row |= hook.figures(state)
         epoch, seconds = len(state.history) + 1, round(state.seconds, 3)
         rate = self._rate(state, schedule, schedule.progress(epoch, state.began))
         note = {"note": " ".join(state.remarks)} if state.remarks else {}
-        state.history.append({"epoch": epoch, "seconds": seconds, "learning_rate": rate, **row, **note})
+        row = {"epoch": epoch, "seconds": seconds, "learning_rate": rate, **row, **note}
+        state.history.append(self.fabric.broadcast(row))
         state.place, state.remarks = Place(), []
         for hook in self.hooks:
             hook.after_epoch(state)

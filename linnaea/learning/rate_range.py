@@ -14,6 +14,7 @@ import torch
 from linnaea.learning.hooks import Hook, State
 from linnaea.learning.job import Job
 from linnaea.learning.loop import DivergedError, Loop
+from linnaea.learning.processes import shared
 from linnaea.learning.schedule import Schedule
 from linnaea.models.model import Model
 from linnaea.runtime.files import read_json, write_json
@@ -112,7 +113,7 @@ def find_rate(job: Job, model: Model, build: Build, usual: float, batch_size: in
     if not noted.losses:
         raise DivergedError(f"the loss is no number even at a learning rate of {usual * LOWEST:.2g}.")
     found = RateRange(noted.rates, noted.losses)
-    if folder is not None:
+    if folder is not None and shared().first:
         folder.mkdir(parents=True, exist_ok=True)
         draw(found, folder / PICTURE)
         write_json(folder / FILE, asdict(found))

@@ -11,6 +11,7 @@ from torch import Tensor
 from linnaea.learning.hooks import State
 from linnaea.learning.memory import ShortageError, images_in, in_parts, more_parts
 from linnaea.learning.objectives import Objective
+from linnaea.learning.processes.sharing import weighed
 from linnaea.runtime.plan.memory import is_shortage, release
 
 Seen = tuple[Tensor, dict[str, Tensor]]
@@ -49,11 +50,13 @@ class Stepping:
         images, total, means = images_in(batch), torch.zeros(()), dict[str, Tensor]()
         for number, part in enumerate(in_parts(batch, state.parts)):
             share = images_in(part) / images if state.parts > 1 else 1.0
-            loss, figures = self.objective(state.network, self.fabric.to_device(part))
+            answered = self.objective(state.network, self.fabric.to_device(part))
+            loss, mean, told = weighed(self.fabric, images_in(part), *answered)
             loss = loss if share == 1 else loss * share
             self.fabric.backward(loss if of == 1 else loss / of)
-            told = {name: value.detach() * share if share != 1 else value.detach() for name, value in figures.items()}
-            total = total + loss.detach() if number else loss.detach()
+            told = {name: value if share == 1 else value * share for name, value in told.items()}
+            mean = mean if share == 1 else mean * share
+            total = total + mean if number else mean
             means = {name: means[name] + value if number else value for name, value in told.items()}
         return total, means
 

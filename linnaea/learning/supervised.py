@@ -1,7 +1,6 @@
 """A training from labels: the loop with the job's images, its loss, and the weights that are best on val."""
 
 import hashlib
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
+from linnaea.errors import UsageError
 from linnaea.learning.averaging import Averaged
 from linnaea.learning.batches.choosing import batches_for
 from linnaea.learning.feeding import Fed
@@ -23,15 +22,16 @@ from linnaea.learning.loop import Loop
 from linnaea.learning.objectives import Objective
 from linnaea.learning.objectives.choosing import objective_for
 from linnaea.learning.objectives.company import Build, company_of, join
+from linnaea.learning.objectives.contract import Accompanied
+from linnaea.learning.processes import shared, strategy, together
+from linnaea.learning.processes.fabrics import fabric_for
 from linnaea.learning.schedule import Schedule
 from linnaea.learning.soup import Soup
 from linnaea.models.model import Model
 from linnaea.runtime.machine import prepare_processor
 from linnaea.runtime.plan import Plan
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its number format at every set-up
 SEEN = 500  # training images at the most that a network is judged on as they are, after each epoch
-FORMATS: "dict[str, Any]" = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}  # Fabric's names
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class _Ended(Hook):
         self.notes = tuple(state.notes)
 
 
+@together
 def train_network(
     job: Job,
     model: Model,
@@ -137,11 +138,14 @@ def loop_for(
 ) -> Loop:
     """A loop over the job's images that makes an objective small; `augmentations` change images alone."""
     prepare_processor()
-    fabric = Fabric(accelerator=plan.device, devices=1, precision=FORMATS[plan.precision])
+    if shared().several and strategy() == "fsdp" and isinstance(objective, Accompanied):
+        raise UsageError(
+            "--strategy fsdp shares the network alone, and the objective trains more than that: use --strategy ddp."
+        )
     recipe = job.options.recipe
     batches = batches_for(job, schedule.batch_size, tuple(augmentations), plan.layout)
     return Loop(
-        fabric,
+        fabric_for(plan, steady=recipe.unfreeze in (None, "all")),
         batches,
         objective,
         schedule,

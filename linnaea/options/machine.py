@@ -5,7 +5,7 @@ from typing import Annotated
 
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
-from linnaea.runtime.arguments import DEVICES, MEMORY_FORMATS, PRECISIONS, require_seed
+from linnaea.runtime.arguments import DEVICES, MEMORY_FORMATS, PRECISIONS, STRATEGIES, require_seed
 from linnaea.runtime.duration import parse_duration
 
 
@@ -17,7 +17,8 @@ class Machine(Options):
     it works, and learns from fewer images or for fewer epochs where time is short. `checkpoint_every` is such a time
     as well: what is lost at most when the machine fails. `precision` and `memory_format`
     "auto" measure which formats are fastest here; fix the precision ("float32", "bfloat16") for runs that are to be
-    repeated to the last digit. `seed` is the seed for all random numbers.
+    repeated to the last digit. `seed` is the seed for all random numbers. `strategy` says how several processes, which
+    torchrun starts, share a network.
     """
 
     title = "Machine"
@@ -50,5 +51,12 @@ class Machine(Options):
         Option(
             "Memory layout: auto (the fastest, as measured), channels_last or contiguous.",
             checks.one_of(*MEMORY_FORMATS),
+        ),
+    ] = "auto"
+    strategy: Annotated[
+        str,
+        Option(
+            "How several processes share a network: auto, ddp (each has all of it) or fsdp (each has a part).",
+            checks.one_of(*STRATEGIES),
         ),
     ] = "auto"

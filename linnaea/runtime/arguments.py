@@ -11,6 +11,7 @@ from linnaea.errors import DataError, UsageError, suggest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+STRATEGIES = ("auto", "ddp", "fsdp")
 MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
 DUPLICATES = ("near", "exact")
 LARGEST_NUMBER = 2**24  # of classes, features or channels in a model

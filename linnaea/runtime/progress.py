@@ -113,8 +113,8 @@ def advancing(name: str) -> Iterator[Work]:
 
 
 def _may_show_bar() -> bool:
-    """Whether standard error is a terminal on which no other bar stands."""
-    return sys.stderr.isatty() and not any(part.bar for part in _WORK)
+    """Whether standard error is a terminal on which no other bar stands, and this process tells how far it is."""
+    return sys.stderr.isatty() and logger.isEnabledFor(logging.INFO) and not any(part.bar for part in _WORK)
 
 
 def _with_bar(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

@@ -44,25 +44,27 @@ def train(
     """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`.
 
     `data` is what `linnaea.read` takes, or a dataset. `out` None makes a new folder below `runs`. `resume` continues a
-    run that was stopped, with the same arguments; another `aim` may be given. `log` names loggers that
-    are told what happens as well. Raises DataError, UsageError or RunError,
-    each saying how to mend it.
+    run that was stopped, with the same arguments; another `aim` may be given. `log` names loggers that are
+    told what happens as well. Of several processes that torchrun started, the first returns the classifier, and the
+    others end where this is called. Raises DataError, UsageError or RunError, each saying how to mend it.
     """
     from linnaea.experiments.recipe_file import recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
+    from linnaea.experiments.several import processes
     from linnaea.experiments.training import carry_out, settle
 
-    training = settle(data, preparation, learning, decision, machine, repetition, log)
-    groups: dict[str, Options] = {
-        "preparation": preparation,
-        "learning": learning,
-        "decision": decision,
-        "machine": machine,
-        "repetition": repetition,
-    }
-    options = {name: value for group in groups.values() for name, value in group.named().items()}
-    options["model_args"] = pairs_in(learning.model_args)
-    frozen = freeze(training.dataset, {"out": out, "log": log, **options})
-    folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)
-    recipe = recipe_of("train", {"data": data, "log": log}, groups)
-    return carry_out(training, folder, frozen, resume=resume, recipe=recipe)
+    with processes(machine):
+        training = settle(data, preparation, learning, decision, machine, repetition, log)
+        groups: dict[str, Options] = {
+            "preparation": preparation,
+            "learning": learning,
+            "decision": decision,
+            "machine": machine,
+            "repetition": repetition,
+        }
+        options = {name: value for group in groups.values() for name, value in group.named().items()}
+        options["model_args"] = pairs_in(learning.model_args)
+        frozen = freeze(training.dataset, {"out": out, "log": log, **options})
+        folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)
+        recipe = recipe_of("train", {"data": data, "log": log}, groups)
+        return carry_out(training, folder, frozen, resume=resume, recipe=recipe)

@@ -60,9 +60,11 @@ def tune(
 
     from linnaea.experiments.recipe_file import recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
+    from linnaea.experiments.several import require_alone
     from linnaea.experiments.training import carry_out
     from linnaea.experiments.tuning import searched_and_concluded, settle_tuning
 
+    require_alone(machine)
     tuning = settle_tuning(data, preparation, learning, decision, machine, repetition, searching, log)
     groups: dict[str, Options] = {
         "searching": searching,

@@ -13,6 +13,7 @@ from linnaea.learning.batches.contract import Batches
 from linnaea.learning.batches.crops import Crops, decoded_for_crops
 from linnaea.learning.batches.in_memory import InMemory
 from linnaea.learning.job import Job
+from linnaea.learning.processes import agreed, first_before_others
 
 WORTH = 1.1  # times the network's side: photos must be that much larger
 MOST_BYTES = 16 * 2**30  # of larger images, which lie on disk
@@ -36,10 +37,11 @@ def batches_for(job: Job, batch_size: int, augmentations: tuple[str, ...], layou
     member, area = look_up(AUGMENTATIONS, cutting[0])
     assert area is not None, "the least area of a part"
     assert member.stretch is not None, "it shows a part"
-    side = _side(job, area)
+    side = agreed(lambda: _side(job, area))
     if side is None:
         return usual
-    large = decoded_for_crops(job.photos.paths, job.train.targets, job.photos.recipe, side)
+    with first_before_others():  # who then find the pixels in the cache
+        large = decoded_for_crops(job.photos.paths, job.train.targets, job.photos.recipe, side)
     others = tuple(name for name in augmentations if name != cutting[0])
     return Crops(large, job.size, batch_size, draw, area, member.stretch, others, layout, job.ids)
 

@@ -74,22 +74,25 @@ class Crops:
     def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
         """Every row that is drawn once, in random order, and another part of each image in every epoch."""
         generator = torch.Generator().manual_seed(seed)
-        parts = batches_of(self.draw(seed), self.batch_size, generator, rank, ranks)
+        parts = batches_of(self.draw(seed), self.batch_size, generator, ranks)
+        own = slice(rank, None, ranks)
 
         def rest(done: int) -> Iterator[tuple[Tensor, Tensor]]:
-            return self._batches(parts[done:], generator)
+            return self._batches(parts[done:], generator, own)
 
         return Epoch(len(parts), rest(0), lambda batch: self._named(parts[batch]), generator=generator, rest=rest)
 
     def _named(self, rows: Integers) -> list[str]:
         return [self.ids[row] for row in rows] if self.ids else []
 
-    def _batches(self, parts: Sequence[Integers], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(
+        self, parts: Sequence[Integers], generator: torch.Generator, own: slice
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in parts:
             images, targets = self.examples.batch(rows)
             cut = cropped(images, self.size, self.least_area, generator, self.stretch)
             cut, _ = augment(cut, targets, self.augmentations, generator, 0)
-            yield cut.contiguous(memory_format=self.layout), targets
+            yield cut[own].contiguous(memory_format=self.layout), targets[own]
 
 
 def decoded_for_crops(paths: Sequence[Located], targets: Targets, recipe: Recipe, side: int) -> Examples:

@@ -32,18 +32,22 @@ class InMemory:
     def epoch(self, seed: int, rank: int = 0, ranks: int = 1) -> Epoch:
         """Every row that is drawn once, in random order."""
         generator = torch.Generator().manual_seed(seed)
-        parts = batches_of(self.draw(seed), self.batch_size, generator, rank, ranks)
+        parts = batches_of(self.draw(seed), self.batch_size, generator, ranks)
+        own = slice(rank, None, ranks)
 
         def rest(done: int) -> Iterator[tuple[Tensor, Tensor]]:
-            return self._batches(parts[done:], generator)
+            return self._batches(parts[done:], generator, own)
 
         return Epoch(len(parts), rest(0), lambda batch: self._named(parts[batch]), generator, rest)
 
     def _named(self, rows: Integers) -> list[str]:
         return [self.ids[row] if row < len(self.ids) else f"made image {row + 1}" for row in rows] if self.ids else []
 
-    def _batches(self, parts: Sequence[Integers], generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(
+        self, parts: Sequence[Integers], generator: torch.Generator, own: slice
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of each batch the `own` images, each changed as where one process has the whole batch."""
         for rows in parts:
             images, targets = self.examples.batch(rows)
             images, _ = augment(images, targets, self.augmentations, generator, 0)
-            yield images.contiguous(memory_format=self.layout), targets
+            yield images[own].contiguous(memory_format=self.layout), targets[own]

@@ -11,6 +11,7 @@ from linnaea.learning.augmentations import augment
 from linnaea.learning.balance import Balance
 from linnaea.learning.losses import Criterion
 from linnaea.learning.objectives.contract import OBJECTIVES, Setting
+from linnaea.learning.processes.sharing import shown_together
 
 
 @OBJECTIVES.register(
@@ -45,7 +46,7 @@ class Supervised:
 
     def __call__(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The mean loss of the batch; no further figures."""
-        images, targets = self.seen(*batch)
+        images, targets = shown_together(self.seen, *batch) if self.mixing else batch
         pixels = images.float().div_(255)
         heads = model(pixels, apart=True).heads if self.apart else (model(pixels),)
         losses = [self.balance.loss(self.criterion, logits, targets, self.label_smoothing) for logits in heads]

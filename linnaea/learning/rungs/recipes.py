@@ -13,7 +13,8 @@ from linnaea.learning.job import Job
 from linnaea.learning.loop import Loop
 from linnaea.learning.objectives.choosing import objective_for
 from linnaea.learning.objectives.company import Build, join
-from linnaea.learning.rate_range import find_rate
+from linnaea.learning.processes import together
+from linnaea.learning.rate_range import RateRange, find_rate
 from linnaea.learning.recipe import TrainingRecipe
 from linnaea.learning.schedule import Schedule
 from linnaea.learning.supervised import loop_for
@@ -43,17 +44,23 @@ def settle_rate(
     given = job.options.learning_rate
     if not job.options.recipe.find_lr:
         return given or usual, []
+    changes: Any = {"augmentations": augmentations, "label_smoothing": label_smoothing}
+    found = range_test(job, model, build, usual, plan, **changes)
+    logger.info(str(found))
+    return given or found.suggested, [str(found), *([f"The rate is {given:.2g}, as requested."] if given else [])]
+
+
+@together
+def range_test(job: Job, model: Model, build: Build, usual: float, plan: Plan, **changes: Any) -> RateRange:
+    """A range test around the usual rate; `changes` are those of images and labels."""
     assert plan.batch_size is not None, "a plan of a training has one"
 
     def make_loop(some: Job, copy: Model, optimizer: torch.optim.Optimizer, schedule: Schedule, hooks: Hooks) -> Loop:
-        changes: Any = {"augmentations": augmentations, "label_smoothing": label_smoothing}
         objective, changing = objective_for(some, copy, epochs=schedule.epochs, **changes)
         join(optimizer, objective, build, schedule.learning_rate, plan.layout)
         return loop_for(some, objective, schedule, plan, augmentations=changing, hooks=hooks)
 
-    found = find_rate(job, model, build, usual, plan.batch_size, make_loop)
-    logger.info(str(found))
-    return given or found.suggested, [str(found), *([f"The rate is {given:.2g}, as requested."] if given else [])]
+    return find_rate(job, model, build, usual, plan.batch_size, make_loop)
 
 
 def dropped(recipe: TrainingRecipe, network: str, size: int) -> dict[str, float]:

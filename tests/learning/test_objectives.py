@@ -28,7 +28,7 @@ from linnaea.models.compact import Compact
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
 
-SHORT = {"model": "scratch", "weights": "none", "epochs": 6, "batch_size": 8, "augment": [], "precision": "float32"}
+SHORT = {"model": "scratch", "weights": "none", "epochs": 5, "batch_size": 8, "augment": [], "precision": "float32"}
 TAUGHT = [name for name in OBJECTIVES if OBJECTIVES.about(name).capabilities.get("teacher")]
 UNTAUGHT = [name for name in OBJECTIVES if name not in TAUGHT]
 

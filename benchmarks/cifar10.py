@@ -1,4 +1,4 @@
-"""CIFAR-10 without pretrained weights, in ten minutes, by the command a user would type."""
+"""CIFAR-10 without pretrained weights, in ten and in thirty minutes, by the command a user would type."""
 
 import json
 import subprocess
@@ -9,9 +9,18 @@ from pathlib import Path
 
 from benchmarks.table import keep, photo_sets
 
+LIMITS = ("10m", "30m")
+
 
 def main() -> None:
-    """Train with `--time-limit 10m`, then report what the sealed test split says."""
+    """Train with each time limit, then report what the sealed test split says."""
+    rows = [measured(limit) for limit in LIMITS]
+    remarks = "The aims were a test accuracy of 90 % in ten minutes and of 93 % in thirty."
+    keep("cifar10", "CIFAR-10 from scratch in ten and in thirty minutes", rows, remarks)
+
+
+def measured(limit: str) -> dict[str, object]:
+    """One row: what was chosen, its accuracy, and the time of the whole command."""
     with tempfile.TemporaryDirectory() as place:
         run = Path(place) / "cifar10"
         command = [
@@ -22,7 +31,7 @@ def main() -> None:
             "--weights",
             "none",
             "--time-limit",
-            "10m",
+            limit,
         ]
         started = time.perf_counter()
         subprocess.run([sys.executable, "-m", "linnaea", *command], check=True)
@@ -30,15 +39,14 @@ def main() -> None:
         record = json.loads((run / "run.json").read_text())
         accuracy = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
         epochs = (run / "history.csv").read_text().count("\nscratch,")
-    row = {
-        "command": "linnaea train cifar10 --weights none --time-limit 10m",
+    return {
+        "command": f"linnaea train cifar10 --weights none --time-limit {limit}",
         "chosen": record["chosen"],
         "epochs": epochs,
         "test accuracy": f"{accuracy['value']:.2%} ({accuracy['lo']:.2%} to {accuracy['hi']:.2%})",
         "images": accuracy["n"],
         "whole command": f"{seconds:.0f} s",
     }
-    keep("cifar10", "CIFAR-10 from scratch in ten minutes", [row], "The aim was a test accuracy of 90 %.")
 
 
 if __name__ == "__main__":

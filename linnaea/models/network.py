@@ -72,28 +72,18 @@ class Network(Model):
         self._kept: list[nn.Module] = []
 
     @classmethod
-    def fitting(
-        cls,
-        name: str,
-        classes: int,
-        size: int,
-        mean: Sequence[float] = (0.5, 0.5, 0.5),
-        std: Sequence[float] = (0.5, 0.5, 0.5),
-        arguments_of_body: Mapping[str, Any] | None = None,
-        trained_on: int | None = None,
-        channels: int = COLOUR,
-    ) -> "Network":
+    def fitting(cls, name: str, classes: int, size: int, *, trained_on: int | None = None, **more: Any) -> "Network":
         """One that sees something in images of this size: they are enlarged within it where its stride is too large.
 
-        `trained_on` is the side of the images that weights were made with, which is never too small. Raises UsageError
-        where it does not work with these images at all.
+        `trained_on` is the side of the images that weights were made with, which is never too small; `more` are
+        arguments of the network. Raises UsageError where it does not work with these images at all.
         """
         require_network(name)
         told, tokens = "", 2 if distilled(name) else 1
         for side in _sides(name, size, trained_on or standard(name).size):
             try:
                 seen = None if side == size else side
-                return cls(name, classes, size, mean, std, arguments_of_body, seen, tokens, channels)
+                return cls(name, classes, size, seen=seen, tokens=tokens, **more)
             except UsageError:
                 raise
             except ON_ODD_SIZES as error:

@@ -40,9 +40,8 @@ class Weights:
     def build(self, classes: int, size: int, channels: int = COLOUR) -> Network:
         """A network with these weights in its body and a fresh head; raises UsageError where they do not fit it."""
         state = self.fitting()[0]
-        network = Network.fitting(
-            self.network, classes, size, self.mean, self.std, self.arguments, trained_on=self.size
-        )
+        own = {"mean": self.mean, "std": self.std, "arguments_of_body": self.arguments}
+        network = Network.fitting(self.network, classes, size, trained_on=self.size, **own)
         network.body.load_state_dict(self._resampled(state, network))
         return network.seeing(channels)
 

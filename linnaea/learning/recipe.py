@@ -7,7 +7,7 @@ import torch
 
 from linnaea.errors import UsageError
 from linnaea.learning.averaging import Averaged
-from linnaea.learning.optimizers import usual_rate, usual_schedule
+from linnaea.learning.optimizers import usual_schedule
 from linnaea.learning.optimizers.schedule_free import Averaging, averages
 from linnaea.learning.schedule import USUAL, Schedule
 
@@ -90,10 +90,6 @@ class TrainingRecipe:
         """Which of these were given, as they are called on the command line."""
         asked = [name for name in names if getattr(self, name) not in (None, False)]
         return [f"--{name.replace('_', '-')}" for name in asked]
-
-    def rate(self, start: str, images: int) -> float | None:
-        """The usual rate of the optimizer that was asked for; None where none was."""
-        return None if self.optimizer is None else usual_rate(self.optimizer, start, images)
 
     def schedule_of(self, epochs: int, batch_size: int, rate: float, patience: int, deadline: float) -> Schedule:
         """The schedule that was asked for, that of the optimizer, or the usual one."""

@@ -12,7 +12,7 @@ from linnaea.errors import LinnaeaError, UsageError
 from linnaea.learning.job import Fitted, Job
 from linnaea.learning.judging import Judge
 from linnaea.learning.muon import Muon
-from linnaea.learning.optimizers import make_optimizer
+from linnaea.learning.optimizers import make_optimizer, usual_rate
 from linnaea.learning.recipe import OF_TRAINING, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.guard import choose_augmentations
@@ -35,7 +35,7 @@ MOMENTUM, ORTHOGONAL_MOMENTUM = 0.85, 0.6
 BIAS_RATE = 32.0  # times faster: the biases of the compact network's norms (Jordan 2024)
 LABEL_SMOOTHING = 0.2
 COMPACT = "compact"
-NETWORK_BATCH, NETWORK_RATE = 125, 0.2
+NETWORK_BATCH, NETWORK_OPTIMIZER = 125, "adamw"
 USUAL = ("shift", "flip")
 NOT_BETTER = (
     "Training did not help: the random weights it started from were kept. A smaller --lr or more --epochs may help."
@@ -43,35 +43,36 @@ NOT_BETTER = (
 
 
 def fit_scratch(job: Job) -> Fitted:
-    """A triangular learning rate and label smoothing; Muon and a whitened stem for the compact network.
+    """A triangular learning rate and label smoothing; AdamW, or Muon and a whitened stem for the compact network.
 
-    Where images may be mirrored, the compact network answers by the mean over both
-    sides if that helps on val.
+    Where images may be mirrored, the compact network answers by the mean over both sides if that helps on val.
     """
     options, recipe = job.options, job.options.recipe
     torch.manual_seed(options.seed)
     model = _network(job)
     augmentations, notes = choose_augmentations(job, USUAL)
     compact = isinstance(model, Compact)
-    largest, usual_rate = (LARGEST_BATCH, LEARNING_RATE) if compact else (NETWORK_BATCH, NETWORK_RATE)
+    largest, build = (LARGEST_BATCH, _for_compact) if compact else (NETWORK_BATCH, _for_network)
     epochs = options.epochs or _epochs(job)
     usual_batch = max(16, min(largest, len(job.train) // 20))
     plan = plan_training(job, model, usual_batch, epochs)
     batch_size = plan.batch_size or usual_batch
     images = batch_size * recipe.batches_per_step
-    usual = recipe.rate("from_scratch", images) or usual_rate * (images / largest) ** 0.5
+    usual = LEARNING_RATE * (images / largest) ** 0.5
+    if recipe.optimizer is not None or not compact:
+        usual = usual_rate(recipe.optimizer or NETWORK_OPTIMIZER, "from_scratch", images)
     changes: dict[str, Any] = {
         "augmentations": augmentations,
         "label_smoothing": 0.0 if job.task.multilabel else LABEL_SMOOTHING,
     }
-    rate, found = settle_rate(job, model, partial(_optimizer, recipe), usual, plan, **changes)
+    rate, found = settle_rate(job, model, partial(build, recipe), usual, plan, **changes)
     trained = train_network(
         job,
         model,
-        _optimizer(recipe, model, rate),
+        build(recipe, model, rate),
         recipe.schedule_of(epochs, batch_size, rate, max(5, epochs // 2), job.deadline_to_train(model)),
         plan,
-        build=partial(_optimizer, recipe),
+        build=partial(build, recipe),
         **changes,
     )
     if not trained.history:
@@ -97,7 +98,12 @@ def _both_sides(model: Compact, job: Job, loss: float) -> str:
     return f"Answers are for the image alone, without its mirror image: {told}."
 
 
-def _optimizer(recipe: TrainingRecipe, model: nn.Module, rate: float) -> torch.optim.Optimizer:
+def _for_network(recipe: TrainingRecipe, model: nn.Module, rate: float) -> torch.optim.Optimizer:
+    """The optimizer that was asked for; else AdamW, by which networks learn with and without normalisation."""
+    return make_optimizer(recipe.optimizer or NETWORK_OPTIMIZER, model, rate)
+
+
+def _for_compact(recipe: TrainingRecipe, model: nn.Module, rate: float) -> torch.optim.Optimizer:
     """The optimizer that was asked for; else Muon with the compact network's own groups."""
     if recipe.optimizer is not None:
         return make_optimizer(recipe.optimizer, model, rate)
@@ -105,8 +111,8 @@ def _optimizer(recipe: TrainingRecipe, model: nn.Module, rate: float) -> torch.o
 
 
 def _groups(model: nn.Module) -> list[dict[str, Any]]:
-    """Weights decay, biases do not; the compact network's convolutions take orthogonal steps and need no decay."""
-    compact = isinstance(model, Compact)
+    """Weights decay, biases do not; the network's convolutions take orthogonal steps and need no decay."""
+    compact = isinstance(model, Compact)  # and what an objective trains beside it is none
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     biases = [parameter for name, parameter in trained if name.endswith("bias")]
     weights = [parameter for name, parameter in trained if not name.endswith("bias")]

@@ -12,7 +12,8 @@ from linnaea.data.audit import Inspection, audit, leaks_first
 from linnaea.data.audit.levels import level_below
 from linnaea.data.duplicates.grouping import duplicate_groups, kept_together, largest_group, thumbnails_of
 from linnaea.data.duplicates.sameness import viewer
-from linnaea.data.images.pixels import Decoded, Recipe, decode_files
+from linnaea.data.images.pixels import Decoded, Recipe
+from linnaea.data.images.streamed import decoded_or_streamed, in_chunks
 from linnaea.data.splits import changed_mix, fill_splits, split
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError
@@ -72,6 +73,7 @@ def prepare(
     split_by: str = "stratified",
     fractions: Mapping[str, float] | None = None,
     keep_splits: Dataset | None = None,
+    stream: bool = False,
     look: Callable[[Inspection], Inspection] = lambda inspection: inspection,
 ) -> Prepared:
     """Decode, leave out what cannot be used, group duplicates, split, audit.
@@ -79,11 +81,12 @@ def prepare(
     `duplicates` "near" groups images that look the same, "exact" only files with the same bytes; where more than a
     fifth of all images look the same (a fixed camera), near means exact, with a warning. `split_by` names a splitter.
     `keep_splits` is the dataset of a run: its rows and splits are taken over, only images that are new to it, without
-    `sha256` or `split`, may become unreadable and are given a split. `look` adds to what the audit sees. Raises
-    DataError when fewer than two classes or no val images remain, or the data differs from that of the run.
+    `sha256` or `split`, may become unreadable and are given a split. `stream` is that of `usable`, and `look` adds to
+    what the audit sees. Raises DataError when fewer than two classes or no val images remain, or the data differs from
+    that of the run.
     """
     given = dataset if keep_splits is None else keep_splits
-    found = usable(given, recipe, duplicates=duplicates, unchanged=keep_splits is not None)
+    found = usable(given, recipe, duplicates=duplicates, unchanged=keep_splits is not None, stream=stream)
     dataset, decoded, same = found.dataset, found.decoded, found.duplicates
     remarks = list(found.remarks)
     if keep_splits is None:
@@ -103,19 +106,26 @@ def prepare(
     return Prepared(dataset, decoded, findings, kept_together(dataset, same))
 
 
-def usable(dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchanged: bool = False) -> Usable:
+def usable(
+    dataset: Dataset, recipe: Recipe, *, duplicates: str = "near", unchanged: bool = False, stream: bool = False
+) -> Usable:
     """Decode, leave out what cannot be read, and group duplicates; `unchanged` asks for the contents of a run.
+
+    With `stream`, or without room for them, pixels are decoded whenever they are looked at.
 
     Raises DataError when fewer than two classes remain or, with `unchanged`, a content is another.
     """
-    decoded = decode_files(dataset.paths, recipe)
+    decoded, note = decoded_or_streamed(dataset.paths, recipe, stream=stream)
     if unchanged:
         _require_same(dataset, decoded)
     dataset = dataset.without(decoded.excluded(dataset.ids))
     decoded = decoded.kept()
     _require_classes(dataset)
     look = viewer(dataset.paths, recipe)
-    groups, remarks = group_duplicates(thumbnails_of(in_colours(decoded.images)), decoded.sha256, duplicates, look)
+    streamed = [Finding("streamed", note, count=len(dataset))] if note else []
+    thumbnails = np.concatenate([thumbnails_of(in_colours(part)) for part in in_chunks(decoded.images)])
+    groups, remarks = group_duplicates(thumbnails, decoded.sha256, duplicates, look)
+    remarks = [*streamed, *remarks]
     _log(remarks)
     return Usable(dataset.with_column("sha256", decoded.sha256), decoded, groups, remarks)
 

@@ -94,7 +94,7 @@ def _opened(folder: Path, frozen: dict[str, Any], *, resume: bool) -> Run:
     run = Run.open(folder)
     given = run.record()["arguments"]
     free = ["time_limit", "checkpoint_every", "device", "out", "log", "aim", "risk"]  # they change nothing learnt
-    free += ["strategy", "budget", "trials"]  # nor how processes share it, nor these of a search
+    free += ["strategy", "stream", "budget", "trials"]  # nor how it is shared and read, nor these of a search
     differing = [name for name in frozen if name not in free and frozen[name] != given.get(name)]
     if differing:
         listed = "; ".join(f"{name} was {given.get(name)!r} and is now {frozen[name]!r}" for name in differing)

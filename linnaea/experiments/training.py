@@ -229,6 +229,7 @@ def _prepared(training: Training, run: Run) -> Prepared:
         seed=training.split_seed,
         duplicates=training.preparation.duplicates,
         split_by=training.preparation.split_by,
+        stream=training.preparation.stream,
         keep_splits=run.dataset() if "dataset" in run.record() else None,
         look=_look(training),
     )

@@ -46,4 +46,4 @@ class Examples:
     def batch(self, rows: Integers | slice) -> tuple[Tensor, Tensor]:
         """Images (B, C, S, S) of uint8, laid out channels last, and targets (B,) or (B, K)."""
         some = self.take(rows)
-        return torch.from_numpy(some.images).permute(0, 3, 1, 2), torch.from_numpy(some.targets)
+        return torch.from_numpy(np.asarray(some.images)).permute(0, 3, 1, 2), torch.from_numpy(some.targets)

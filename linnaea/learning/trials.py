@@ -125,7 +125,8 @@ def _small(examples: Examples) -> Examples:
     """The same in at most 32 pixels, on which everything is quick."""
     if examples.size <= SIDE:
         return examples
-    parts = (torch.from_numpy(examples.images[start : start + 256]) for start in range(0, len(examples), 256))
+    images, starts = examples.images, range(0, len(examples), 256)
+    parts = (torch.from_numpy(np.asarray(images[start : start + 256])) for start in starts)
     small = [
         interpolate(part.permute(0, 3, 1, 2), size=(SIDE, SIDE), mode="bilinear", antialias=True) for part in parts
     ]
@@ -137,7 +138,7 @@ def _changed(
 ) -> tuple[Integers, npt.NDArray[np.uint8], Tensor]:
     """One changed copy of each image that two draws change: its row, images (M, S, S, 3) and targets."""
     first, second = (_drawn(examples, name, classes, generator) for _ in range(2))
-    before = torch.from_numpy(examples.images)
+    before = torch.from_numpy(np.asarray(examples.images))
     changed = [(images != before).flatten(1).any(dim=1) for images, _ in (first, second)]
     chosen = torch.where(changed[0].view(-1, 1, 1, 1), first[0], second[0])
     again = changed[0].view(-1, *[1] * (first[1].ndim - 1))

@@ -77,7 +77,7 @@ def _prepared(model: Model, side: int, plan: Plan) -> Model:
 
 def _features(model: Model, images: Images, plan: Plan) -> Tensor:
     """Features (B, D) of one batch, where the model is."""
-    pixels = as_pixels(torch.from_numpy(images).to(model.device), plan.layout)
+    pixels = as_pixels(torch.from_numpy(np.asarray(images)).to(model.device), plan.layout)
     with plan.autocast():
         features: Tensor = model.features(pixels).float()
     return features

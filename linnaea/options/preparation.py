@@ -19,7 +19,7 @@ class Preparation(Options):
     than `max_pixels` (None: 50 megapixels, or as in training) are not decoded. `duplicates` "near" or "exact" says
     which images must stay in one split, `split_by` names a splitter, `split_seed` is its seed (None: that of the
     training). `datasheet` is a file of what the owner knows
-    about the data (None: `datasheet.toml` beside the images, if it is there).
+    about the data (None: `datasheet.toml` beside the images, if it is there). With `stream` pixels are never kept.
     """
 
     title = "Preparation of the images"
@@ -73,3 +73,7 @@ class Preparation(Options):
             "File with what people know about the data. Default: datasheet.toml beside the images, if any.", read=Path
         ),
     ] = None
+    stream: Annotated[
+        bool,
+        Option("Decode images whenever they are looked at, as is done anyway where their pixels find no room."),
+    ] = False

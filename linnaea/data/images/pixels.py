@@ -219,6 +219,9 @@ def usual_side(paths: Sequence[Located]) -> float | None:
 
 def rows_of(images: Images, rows: Sequence[int] | npt.NDArray[np.int64]) -> Images:
     """These rows of images (N, S, S, 3), in memory or, like the whole, in a temporary file where they are too many."""
+    if getattr(images, "streamed", False):  # they stay so
+        streamed: Images = images[rows]
+        return streamed
     taken = _allocate((len(rows), *images.shape[1:]))
     for start in range(0, len(rows), ROWS_AT_ONCE):
         taken[start : start + ROWS_AT_ONCE] = images[rows[start : start + ROWS_AT_ONCE]]

@@ -2,11 +2,13 @@
 
 import math
 import time
+from dataclasses import replace
 
 import torch
 
 from linnaea.arrays import Integers
 from linnaea.data.images.pixels import decode_files, usual_side
+from linnaea.data.images.streamed import streamed
 from linnaea.learning.amounts import look_up
 from linnaea.learning.augmentations import AUGMENTATIONS
 from linnaea.learning.batches.contract import Batches
@@ -15,6 +17,9 @@ from linnaea.learning.batches.in_memory import InMemory
 from linnaea.learning.job import Job
 from linnaea.learning.processes import agreed, first_before_others
 
+STREAMED = (
+    "Parts of images were cut from the pixels that the network sees: photos that are streamed are not decoded larger."
+)
 WORTH = 1.1  # times the network's side: photos must be that much larger
 MOST_BYTES = 16 * 2**30  # of larger images, which lie on disk
 TIMED = 16  # photos
@@ -32,6 +37,8 @@ def batches_for(job: Job, batch_size: int, augmentations: tuple[str, ...], layou
 
     cutting = [name for name in augmentations if look_up(AUGMENTATIONS, name)[0].stretch is not None]
     usual = InMemory(job.train, batch_size, draw, augmentations, layout, job.ids)
+    if cutting and streamed(job.train.images) is not None:
+        return replace(usual, notes=(STREAMED,))
     if not cutting or job.photos is None or len(job.photos.paths) != len(job.train):
         return usual
     member, area = look_up(AUGMENTATIONS, cutting[0])

@@ -1,4 +1,4 @@
-"""Decoded images in memory, augmented at the size at which the network sees them."""
+"""Images at the size at which the network sees them, in memory or streamed, augmented there."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from linnaea.arrays import Integers
 from linnaea.learning.augmentations import augment
+from linnaea.learning.batches.ahead import batches_ahead
 from linnaea.learning.batches.contract import Epoch
 from linnaea.learning.batches.order import batches_of
 from linnaea.learning.examples import Examples
@@ -47,7 +48,6 @@ class InMemory:
         self, parts: Sequence[Integers], generator: torch.Generator, own: slice
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Of each batch the `own` images, each changed as where one process has the whole batch."""
-        for rows in parts:
-            images, targets = self.examples.batch(rows)
+        for images, targets in batches_ahead(self.examples, parts, own):
             images, _ = augment(images, targets, self.augmentations, generator, 0)
             yield images[own].contiguous(memory_format=self.layout), targets[own]

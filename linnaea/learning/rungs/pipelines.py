@@ -63,7 +63,7 @@ def _described(name: PipelineName, job: Job) -> Classical:
         return Classical(job.classes, job.size, name.feature, channels=job.channels)
     dense = FEATURES[name.feature](job.size, dense=True)
     kind, seed = ENCODINGS[name.encoding], job.options.seed
-    pixels = job.subset(VOCABULARY_IMAGES).images
+    pixels = np.asarray(job.subset(VOCABULARY_IMAGES).images)
     encoding = kind.fit(described(dense, in_colours(pixels)), seed)
     return Classical(job.classes, job.size, name.feature, channels=job.channels).encoded_by(encoding.eval())
 

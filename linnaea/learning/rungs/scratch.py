@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -145,7 +146,7 @@ def _network(job: Job) -> Model:
     build: Any = MODELS[name]
     model: Model = build(classes=job.classes, size=job.size, **said(job.channels), **job.arguments)
     if isinstance(model, Compact):
-        pictures = torch.from_numpy(job.subset(WHITENING_IMAGES).images).permute(0, 3, 1, 2)
+        pictures = torch.from_numpy(np.asarray(job.subset(WHITENING_IMAGES).images)).permute(0, 3, 1, 2)
         model.whiten(pictures.float() / 255)
     return model
 

@@ -39,6 +39,7 @@ from linnaea.learning.augmentations import require_channels_for
 from linnaea.learning.keeping import EVERY
 from linnaea.learning.losses import require_loss
 from linnaea.learning.objectives.choosing import require_objective
+from linnaea.learning.objectives.teacher import fingerprint
 from linnaea.learning.rungs import (
     Options,
     Step,
@@ -96,7 +97,9 @@ class Training:
     @property
     def way(self) -> dict[str, Any]:
         """What a resumed run must not take differently."""
-        return way_of(self.recipe, self.steps)
+        teacher = self.options.recipe.teacher
+        taught = {} if teacher is None else {"teacher": fingerprint(teacher)}
+        return way_of(self.recipe, self.steps) | taught
 
 
 def settle(

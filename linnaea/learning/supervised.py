@@ -20,7 +20,7 @@ from linnaea.learning.judging import Judge, Judged
 from linnaea.learning.keeping import Kept, SetBack
 from linnaea.learning.loop import Loop
 from linnaea.learning.objectives import Objective
-from linnaea.learning.objectives.choosing import objective_for
+from linnaea.learning.objectives.choosing import notes_on, objective_for
 from linnaea.learning.objectives.company import Build, company_of, join
 from linnaea.learning.objectives.contract import Accompanied
 from linnaea.learning.processes import shared, strategy, together
@@ -101,9 +101,8 @@ def train_network(
         if job.on_fed is not None:
             loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
         history = loop.run(model.to(memory_format=plan.layout), optimizer)
-    return Trained(
-        history, judged.best["epoch"], judged.best["loss"], judged.best["start"], (*loop.batches.notes, *ended.notes)
-    )
+    notes = (*notes_on(recipe), *loop.batches.notes, *ended.notes)
+    return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"], notes)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from linnaea.learning.objectives.co_teaching import CoTeaching
 from linnaea.learning.objectives.contrastive import contrast
 from linnaea.learning.objectives.distillation import softened
 from linnaea.learning.objectives.hints import hinted
+from linnaea.learning.objectives.teacher import fingerprint
 from linnaea.learning.objectives.triplet import batch_hard
 from linnaea.learning.recipe import TrainingRecipe
 from linnaea.learning.rungs import RUNGS
@@ -168,6 +169,7 @@ def test_each_network_learns_from_what_the_other_finds_easy(make_bars):
 def test_it_is_trained_by_name(name, photos, tmp_path):
     classifier = linnaea.train(photos, **SHORT, objective=name, out=tmp_path / "run")
     assert right(classifier, photos) > 0.8
+    assert f"It learnt by the objective {name}." in classifier.provenance["notes"]
     again = linnaea.load(tmp_path / "run")
     assert set(again.scorer.tensors()) == set(Compact(2, 24, biased=False).state_dict()), "an ordinary classifier"
 
@@ -184,6 +186,7 @@ def test_it_is_taught_by_a_run(name, photos, teacher, tmp_path):
     assert right(classifier, photos) > 0.8
     record = json.loads((out / "run.json").read_text())
     assert record["arguments"]["teacher"] == str(teacher)
+    assert record["way"]["teacher"] == fingerprint(teacher), "a run is not resumed with another one"
 
 
 class StoppedError(Exception):

@@ -42,6 +42,14 @@ def objective_for(
     return kind.made(setting), () if views else changing
 
 
+def notes_on(recipe: TrainingRecipe) -> list[str]:
+    """What should be known of a network that learnt by an objective that was asked for."""
+    if recipe.objective is None:
+        return []
+    taught = "" if recipe.teacher is None else f", with the teacher {recipe.teacher}"
+    return [f"It learnt by the objective {recipe.objective}{taught}."]
+
+
 def require_objective(
     recipe: TrainingRecipe,
     task: str,

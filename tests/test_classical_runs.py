@@ -245,3 +245,19 @@ def test_losses_and_balances_that_it_has_no_use_for_are_refused(shapes, tmp_path
 def test_it_is_balanced_by_weights(shapes, tmp_path):
     ln.train(shapes, out=tmp_path / "run", model="colours+svm", weights="none", balance="class_weights")
     assert "Balanced by class_weights" in rows(tmp_path / "run")["colours+svm"]["note"]
+
+
+def test_heads_of_one_ladder_share_the_features(shapes, tmp_path, monkeypatch):
+    from linnaea.learning.rungs import pipelines
+
+    made, usual = [], pipelines._features
+    monkeypatch.setattr(pipelines, "_features", lambda name, *more: made.append(str(name)) or usual(name, *more))
+    together = tmp_path / "together"
+    ln.train(shapes, out=together, model="colours+svm,colours+knn,bovw:orb+svm,bovw:orb+forest", weights="none")
+    assert len(made) == 2
+    alone = tmp_path / "alone"
+    ln.train(shapes, out=alone, model="bovw:orb+forest", weights="none")
+    one, other = rows(together)["bovw:orb+forest"], rows(alone)["bovw:orb+forest"]
+    assert one["value"] == other["value"]
+    assert "features are those of the pipeline before it" in one["note"]
+    assert "features are those" not in other["note"]

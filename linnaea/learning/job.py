@@ -37,7 +37,8 @@ MARGIN = 1.3  # for a machine that is busier then
 class Features:
     """Features (N, D) of the training and the validation images, made by `plan`, and the training images' classes.
 
-    Of these images an earlier run had kept the features of `known`.
+    Of these images an earlier run had kept the features of `known`. `model`, without a head, made them, where it had to
+    learn something first.
     """
 
     train: npt.NDArray[np.float32]
@@ -45,6 +46,7 @@ class Features:
     val: npt.NDArray[np.float32]
     plan: Plan
     known: int = 0
+    model: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Job:
     training images, where they are known, `photos` the files of these, `tree` is the taxonomy the classes lie in, where
     there is one, `afterwards`
     the number of images that whoever judges and keeps the model will embed with it before the command ends. For as long
-    as the ladder is climbed, `features` remembers what frozen backbones made of the images, `heads` the best ones on
+    as the ladder is climbed, `features` remembers what was made of the images, `heads` the best ones on
     these, with remarks, and `trials` what was seen of augmentations.
     """
 

@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from linnaea.arrays import Float32, Targets, in_colours
+from linnaea.arrays import Float32, in_colours
 from linnaea.errors import UsageError
 from linnaea.learning.heads import EQUAL
-from linnaea.learning.job import Fitted, Job
+from linnaea.learning.job import Features, Fitted, Job
 from linnaea.learning.losses.binary_cross_entropy import binary_cross_entropy
 from linnaea.learning.losses.cross_entropy import cross_entropy
 from linnaea.learning.pipeline_names import PipelineName
@@ -19,8 +19,9 @@ from linnaea.learning.temperature import best_factor
 from linnaea.models.classical import ENCODINGS, FEATURES, HEADS, Head, Samples
 from linnaea.models.classical.pipeline import Classical, described
 from linnaea.models.embedding import embed
-from linnaea.models.feature_cache import Embedded, embed_until
+from linnaea.models.feature_cache import embed_until
 from linnaea.runtime.arguments import COLOUR
+from linnaea.runtime.plan import Plan
 
 VOCABULARY_IMAGES = 1_000  # that an encoding is learnt from, at the most
 WEIGHED = ("draws", "weights", "features", "pictures")
@@ -38,18 +39,30 @@ def fit_pipeline(name: PipelineName, job: Job) -> Fitted:
     """The encoding, where there is one, learnt from some training images, then the best of the heads on val."""
     if job.options.loss is not None:
         raise UsageError(f"{name.head} learns by a loss of its own, and {job.options.loss!r} was given: leave it out.")
-    model, kind = _described(name, job), HEADS[name.head]
-    train = job.subset(kind.most)
-    val = embed(model, job.val.images)
-    found = embed_until(job.deadline_to_embed, model, train.images, once=False, seed=job.options.seed)
-    samples = _samples(job, found, train.targets[found.rows])
-    words, head, tried = _best(kind.candidates(samples), val, job)
+    kind = HEADS[name.head]
+    key = f"{name.encoding} {name.feature} {kind.most} {job.options.seed}"
+    again = key in job.features
+    if not again:
+        job.features[key] = _features(name, job, kind.most)
+    found = job.features[key]
+    assert isinstance(found.model, Classical), "a pipeline made them"
+    words, head, tried = _best(kind.candidates(_samples(job, found)), found.val, job)
     notes = [f"{words}, chosen on val." if tried > 1 else f"{words}.", *job.balance.notes]
-    known = len(found.rows)
+    if again:
+        notes.append("The features are those of the pipeline before it, whose time is not counted again.")
+    known = len(found.train)
     if known < len(job.train):
         notes.append(f"It was fitted on {known:,} of {len(job.train):,} training images, drawn at random.")
-    whole = found.features if known == len(job.train) else None
-    return Fitted(model.answering_by(head), notes=notes, features=whole, val_features=val)
+    whole = found.train if known == len(job.train) else None
+    return Fitted(found.model.answering_by(head), notes=notes, features=whole, val_features=found.val)
+
+
+def _features(name: PipelineName, job: Job, most: int) -> Features:
+    """Of at most so many training images, and of all val images."""
+    model, train = _described(name, job), job.subset(most)
+    val = embed(model, job.val.images)
+    found = embed_until(job.deadline_to_embed, model, train.images, once=False, seed=job.options.seed)
+    return Features(found.features, train.targets[found.rows], val, Plan("cpu"), model=model)
 
 
 def _described(name: PipelineName, job: Job) -> Classical:
@@ -68,8 +81,8 @@ def _described(name: PipelineName, job: Job) -> Classical:
     return Classical(job.classes, job.size, name.feature, channels=job.channels).encoded_by(encoding.eval())
 
 
-def _samples(job: Job, found: Embedded, targets: Targets) -> Samples:
-    features, targets, weights = job.balance.for_head(found.features, targets, job.options.seed)
+def _samples(job: Job, found: Features) -> Samples:
+    features, targets, weights = job.balance.for_head(found.train, found.targets, job.options.seed)
     return Samples(np.asarray(features, dtype=np.float32), targets, job.classes, weights, job.options.seed)
 
 

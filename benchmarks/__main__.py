@@ -33,6 +33,7 @@ from benchmarks import (
     streaming,
     time_limit,
     transfer,
+    transfer_peer,
 )
 from benchmarks.table import RESULTS
 
@@ -46,6 +47,7 @@ ALL = {
     "compiling": compiling,
     "photos": photos,
     "transfer": transfer,
+    "transfer_peer": transfer_peer,
     "time_limit": time_limit,
     "reporting": reporting,
     "streaming": streaming,

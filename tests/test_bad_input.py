@@ -594,6 +594,52 @@ def test_resuming_on_images_that_changed(linnaea, refused, shapes, tmp_path, mon
     refused("train", "data", "--out", "run", *CHEAP, "--resume", words=words)
 
 
+def _added(data):
+    shutil.copy(data / "disc" / "0.png", data / "disc" / "new.png")
+    return ["1 image is new (first disc/new.png)"]
+
+
+def _removed(data):
+    (data / "disc" / "0.png").unlink()
+    return ["1 image is gone (first disc/0.png)"]
+
+
+def _new_class(data):
+    picture("disc", 7).save((data / "ring").mkdir() or data / "ring" / "0.png")
+    return ["1 image is new (first ring/0.png)", "new classes: ring"]
+
+
+@pytest.mark.parametrize("change", [_added, _removed, _new_class])
+def test_resuming_on_data_that_changed_shows_the_difference(change, linnaea, refused, shapes, tmp_path, monkeypatch):
+    def stop(job):
+        raise KeyboardInterrupt
+
+    shutil.copytree(shapes, tmp_path / "data")
+    with monkeypatch.context() as patched:
+        replace_rung(patched, "hog", stop)
+        linnaea("train", "data", "--out", "run", *CHEAP)
+    words = change(tmp_path / "data")
+    refused("train", "data", "--out", "run", *CHEAP, "--resume", words=["cannot be resumed", *words, "start a new run"])
+
+
+def test_resuming_on_other_labels_shows_the_difference(linnaea, refused, shapes, tmp_path, monkeypatch):
+    def stop(job):
+        raise KeyboardInterrupt
+
+    shutil.copytree(shapes, tmp_path / "data")
+    rows = [f"{path.relative_to(tmp_path / 'data')},{path.parent.name}" for path in sorted(tmp_path.rglob("*.png"))]
+    table = tmp_path / "data" / "labels.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    with monkeypatch.context() as patched:
+        replace_rung(patched, "hog", stop)
+        linnaea("train", table, "--out", "run", *CHEAP)
+    name, label = rows[0].split(",")
+    other = rows[-1].split(",")[1]
+    table.write_text("\n".join(["path,label", f"{name},{other}", *rows[1:]]))
+    words = [f"1 image has another label (first {name} was {label} and is now {other})"]
+    refused("train", table, "--out", "run", *CHEAP, "--resume", words=words)
+
+
 def test_a_disk_that_is_full(refused, linnaea, shapes, tmp_path, monkeypatch):
     def full(tensors, path, metadata=None):
         Path(path).write_bytes(b"half")

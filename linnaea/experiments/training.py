@@ -34,6 +34,7 @@ from linnaea.experiments.logs import NOWHERE, Logs, logging_to
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
+from linnaea.experiments.same_data import kept_dataset
 from linnaea.experiments.several import recorded, require_shareable, share_files
 from linnaea.learning.augmentations import require_channels_for
 from linnaea.learning.keeping import EVERY
@@ -233,7 +234,7 @@ def _prepared(training: Training, run: Run) -> Prepared:
         duplicates=training.preparation.duplicates,
         split_by=training.preparation.split_by,
         stream=training.preparation.stream,
-        keep_splits=run.dataset() if "dataset" in run.record() else None,
+        keep_splits=kept_dataset(run, training.dataset),
         look=_look(training),
     )
     run.write_findings("audit", prepared.findings)

@@ -21,6 +21,7 @@ from benchmarks import (
     hierarchical,
     inference,
     interval_coverage,
+    killed,
     label_errors,
     multilabel,
     near_duplicates,
@@ -68,6 +69,7 @@ ALL = {
     "coverage": coverage,
     "interval_coverage": interval_coverage,
     "openset": openset,
+    "killed": killed,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

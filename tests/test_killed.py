@@ -4,19 +4,56 @@ import subprocess
 import sys
 
 SCRIPT = """
-import importlib, random, sys
+import multiprocessing, random, sys, time
+from dataclasses import replace
 from pathlib import Path
-from benchmarks.killed import COMMON, RECIPES, digits, killed
+import numpy as np
+from linnaea.learning import keeping
+from linnaea.learning.examples import Examples
+from linnaea.learning.rungs import RUNGS, Job, Options, TrainingRecipe
+from linnaea.runtime.files import write_tensors
+from linnaea.task import TASKS
 
-importlib.import_module("linnaea.experiments.training")
-photos = digits(Path(sys.argv[1]) / "digits")
-options = COMMON | list(RECIPES.values())[0] | {"epochs": 3, "hold_out": [str(digit) for digit in range(3, 10)]}
-tally = killed(photos, Path(sys.argv[1]) / "runs", options, 4, random.Random(1))
-assert tally.kills == 4, tally
-assert tally.same == tally.ended >= 1, tally
+keeping.SHARE = 0.3  # many checkpoints
+place, draw = Path(sys.argv[1]), np.random.default_rng(0)
+images = draw.integers(0, 200, (136, 16, 16, 3), dtype=np.uint8)
+targets = draw.integers(0, 2, 136)
+images[targets == 1] += 40
+recipe = TrainingRecipe(optimizer="sgd", schedule="plateau:0.5", ema=0.9, accumulate=2)
+options = Options(4, 0.01, 8, ("shift", "mixup"), recipe=recipe, precision="float32", checkpoint_every=0.0)
+parts = [Examples(images[rows], targets[rows]) for rows in (slice(96), slice(96, None))]
+job = Job(*parts, 2, TASKS["binary"], options)
+
+
+def train(name):
+    fitted = RUNGS["scratch"].fit(replace(job, checkpoints=place / name))
+    write_tensors(place / f"{name}.safetensors", fitted.model.state_dict())
+
+
+def started(name):
+    child = multiprocessing.get_context("fork").Process(target=train, args=(name,))
+    child.start()
+    return child
+
+
+began = time.monotonic()
+started("whole").join()
+seconds, chance, within = time.monotonic() - began, random.Random(0), 0
+for kill in range(4):
+    child = started("killed")
+    child.join(seconds * chance.uniform(0.3, 0.7))
+    child.kill()
+    child.join()
+    within += (place / "killed" / "last.safetensors").exists()
+child = started("killed")
+child.join()
+assert child.exitcode == 0
+assert within > 0, "it was killed before anything was kept"
+expected, found = ((place / f"{name}.safetensors").read_bytes() for name in ("whole", "killed"))
+assert expected == found
 """
 
 
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_weights(tmp_path):
+def test_a_training_that_is_killed_again_and_again_ends_with_the_same_weights(tmp_path):
     done = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from linnaea.classifier import Classifier
+from linnaea.classifier import Classifier, load
 from linnaea.data.audit import Inspection
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
 from linnaea.data.images.greys import recipe_for
@@ -175,6 +175,9 @@ def carry_out(
     `recipe` is the text of the file that repeats it; `work` stands in place of the ladder and what follows it, up to
     the report.
     """
+    if resume and _lacks_report(folder):
+        write_report(folder)
+        return load(Run(folder).model_folder)
     with (
         begun(folder, frozen, resume=resume, way=training.way, recipe=recipe) as run,
         logging_to(training.log, run.folder, frozen) as logs,
@@ -190,6 +193,12 @@ def carry_out(
         finish(run, training.started)
     write_report(run.folder)
     return classifier
+
+
+def _lacks_report(folder: Path) -> bool:
+    """Whether a run was finished, but for its report: its process was killed between the two."""
+    report = folder / "report.html"
+    return Run.is_in(folder) and not report.exists() and Run(folder).record()["status"] == "finished"
 
 
 def attempted_and_concluded(training: Training, prepared: Prepared, run: Run, logs: Logs = NOWHERE) -> Classifier:

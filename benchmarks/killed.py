@@ -74,9 +74,9 @@ def main() -> None:
             )
     remarks = (
         f"`linnaea.train` on {OF_EACH_DIGIT} of each of scikit-learn's digits, a small residual network from scratch "
-        f"for {COMMON['epochs']} epochs, sent SIGKILL at moments drawn evenly over {REACH:.0%} of the time that a whole "
-        "training takes, and resumed until it ends; the weights are compared with those of a training that was never stopped. "
-        f"It took {time.monotonic() - began:.0f} s."
+        f"for {COMMON['epochs']} epochs, sent SIGKILL at moments drawn evenly over {REACH:.0%} of the time that a "
+        "whole training takes, and resumed until it ends; the weights are compared with those of a training that was "
+        f"never stopped. It took {time.monotonic() - began:.0f} s."
     )
     keep("killed", "Killed at random moments", rows, remarks)
 

@@ -18,7 +18,7 @@ from linnaea import cli
 from linnaea.errors import UsageError
 
 VERBS = (
-    *("train", "audit", "preview", "split", "convert", "diff", "datasheet"),
+    *("train", "tune", "audit", "preview", "split", "convert", "diff", "datasheet"),
     *("evaluate", "predict", "compare", "discover", "grow", "export", "report"),
 )
 COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
@@ -434,7 +434,7 @@ def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_p
         ("audit", "--fit", "bend", "--fit is 'bend'; expected one of crop"),
         ("preview", "--img-size", "0", "--img-size is 0; expected 8 to 2048 pixels"),
         ("split", "--by", "date", "--split-by: unknown splitter 'date'"),
-        ("doctor", "--batch-size", "0", "--batch-size is 0; expected a whole number above 0"),
+        ("doctor", "--batch-size", "0", "--batch-size is 0; expected auto or a whole number above 0"),
         ("doctor", "--img-size", "4096", "--img-size is 4096; expected 8 to 2048 pixels"),
         ("evaluate", "--prevalence", "1", "--prevalence is 1.0; expected a share between 0 and 1, such as 0.01."),
         ("evaluate", "--unknown", "nowhere", "1 of the paths do not exist: nowhere"),

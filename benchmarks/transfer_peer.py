@@ -30,8 +30,8 @@ def main() -> None:
     remarks = (
         f"{SET}: `linnaea train --model finetune --time-limit {MINUTES}m`, and fastai {version}: vision_learner with "
         "the same weights, RandomResizedCrop, aug_transforms, fine_tune for as many epochs as fit into the same "
-        "minutes, by the time that an epoch took. Both are judged on the same images of the test split, which neither saw; "
-        "p is that of McNemar's exact test."
+        "minutes, by the time that an epoch took. Both are judged on the same test images, which neither "
+        "saw; p is that of McNemar's exact test."
     )
     keep("transfer_peer", "Fine-tuning against fastai in the same minutes", rows, remarks)
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: install demo test slow lint bench clean
+.PHONY: install demo test slow ray lint bench clean
 
 install: .venv/installed
 
@@ -23,10 +23,14 @@ lint: install
 	$(BIN)/lint-imports
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m 'not slow and not ray'
 
 slow: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m 'slow and not ray'
+
+ray: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m ray
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -330,6 +330,7 @@ def tune(
     trials: int | None = None,
     budget: str | float | None = None,
     space: str | Path | Mapping[str, Any] | None = None,
+    on: str = 'here',
     inner_folds: int | None = None,
     img_size: int | None = None,
     fit: str = 'crop',

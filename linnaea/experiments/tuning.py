@@ -83,6 +83,10 @@ def settle_tuning(
 ) -> Tuning:
     """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
     require_optuna()
+    if searching.on == "ray":
+        from linnaea.experiments.search.cluster import require_ray
+
+        require_ray()
     space = None if searching.space is None else read_space(searching.space)
     learning = _with_one_model(learning, space)
     training = settle(data, preparation, learning, decision, machine, repetition, log)
@@ -177,7 +181,9 @@ def _hunt(tuning: Tuning, prepared: Prepared, material: Material, run: Run, name
     book = Book.open(run.folder / FILE, name or NAME)
     limits = Limits(tuning.trials, time.monotonic() + seconds)
     told = None if name else partial(_write_trials, run)
-    return Hunt(field, tuning.space, book, limits, training.options.seed, f"{name}, " if name else "", told)
+    return Hunt(
+        field, tuning.space, book, limits, training.options.seed, f"{name}, " if name else "", told, tuning.searching.on
+    )
 
 
 def _won(tuning: Tuning, hunt: Hunt) -> tuple[Entry, Attempted]:

@@ -22,7 +22,7 @@ class Searching(Options):
 
     `search` names the way of searching; `trials` and `budget`, seconds or like "30m", say when it ends (both None: 20
     trials). `space` is a TOML file, or a mapping, from options of learning to ranges and choices (None: what suits the
-    model). `inner_folds` judges each trial by cross-validation (None: on val).
+    model). `on` "ray" makes several trials at once. `inner_folds` judges each trial by cross-validation (None: on val).
     """
 
     title = "Search"
@@ -47,6 +47,13 @@ class Searching(Options):
         str | Path | Mapping[str, Any] | None,
         Option("TOML file with the options to search. Default: those that suit the model.", read=space_in),
     ] = None
+    on: Annotated[
+        str,
+        Option(
+            "Where trials are made: here, one after the other, or at the same time on the workers of a ray cluster.",
+            checks.one_of("here", "ray"),
+        ),
+    ] = "here"
     inner_folds: Annotated[
         int | None,
         Option("Judge each trial over so many folds of train and val. Default: on val alone.", checks.at_least(2)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnaea.errors import MissingExtraError
-from linnaea.experiments.search.space import Space, Value
+from linnaea.experiments.search.space import Value
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -46,31 +46,53 @@ class Book:
 
     study: "Study"
 
+    file: Path
+
     @classmethod
     def open(cls, file: Path, name: str) -> "Book":
-        """The book of this name in a file, which is made where it is not there."""
+        """The book of this name in a file, which is made where it is not there; no other process may be at work in it.
+
+        A line that was half written when a process was killed is cut off.
+        """
+        _drop_half_line(file)
+        return cls.join(file, name)
+
+    @classmethod
+    def join(cls, file: Path, name: str) -> "Book":
+        """The same, where others are at work in it as well."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
 
-        _drop_half_line(file)
         file.parent.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(file)))
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3, n_min_trials=3)
         study = optuna.create_study(
             storage=storage, study_name=name, direction="minimize", pruner=pruner, load_if_exists=True
         )
-        return cls(study)
+        return cls(study, file)
 
     def begin(self, propose: "Callable[[Study, int], Trial]") -> "Trial":
         """A trial that was broken off, or the next one, as `propose` proposes it by its number."""
+        broken = self.broken
+        return self.again(broken[0]) if broken else self.propose(propose)
+
+    def propose(self, propose: "Callable[[Study, int], Trial]") -> "Trial":
+        """The next trial, as `propose` proposes it by its number."""
+        return propose(self.study, len(self.study.get_trials(deepcopy=False)))
+
+    def again(self, number: int) -> "Trial":
+        """A trial that was begun, in whatever process."""
         import optuna
 
-        trials = self.study.get_trials(deepcopy=False)
-        broken = next((trial for trial in trials if trial.state == optuna.trial.TrialState.RUNNING), None)
-        if broken is not None:
-            return optuna.trial.Trial(self.study, broken._trial_id)
-        return propose(self.study, len(trials))
+        return optuna.trial.Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
+
+    @property
+    def broken(self) -> "list[int]":
+        """The trials that were begun and did not end."""
+        from optuna.trial import TrialState
+
+        return [one.number for one in self.study.get_trials(deepcopy=False) if one.state == TrialState.RUNNING]
 
     def end(self, trial: "Trial", status: str, loss: float | None, **told: Any) -> None:
         """Write down how a trial ended."""
@@ -105,11 +127,6 @@ def _drop_half_line(file: Path) -> None:
     content = file.read_bytes()
     if content and not content.endswith(b"\n"):
         file.write_bytes(content[: content.rfind(b"\n") + 1])
-
-
-def values_of(space: Space, trial: "Trial") -> dict[str, Value]:
-    """What a trial suggests for a space."""
-    return space.suggested(trial)
 
 
 def statuses(entries: Sequence[Entry]) -> dict[str, int]:

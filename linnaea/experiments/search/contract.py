@@ -35,7 +35,8 @@ class Limits:
 class Hunt:
     """A search that is under way: in what `field`, how it is written down, and when it ends.
 
-    `name` stands before what is said of its trials; `told` is given the book after each of them.
+    `name` stands before what is said of its trials; `told` is given the book after each of them. `on` says
+    where they are made: "here" or "ray".
     """
 
     field: Field
@@ -45,6 +46,7 @@ class Hunt:
     seed: int
     name: str = ""
     told: Callable[[Book], None] | None = None
+    on: str = "here"
 
     def seed_of(self, number: int) -> int:
         """The seed for the draws of one trial: a search that was broken off goes on as it would have."""

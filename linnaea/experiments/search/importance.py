@@ -7,7 +7,7 @@ import numpy as np
 
 from linnaea.arrays import Floats
 from linnaea.experiments.search.book import Entry
-from linnaea.experiments.search.space import Choices, Space
+from linnaea.experiments.search.space import Space
 from linnaea.finding import Finding
 from linnaea.statistics.association import holm, p_of_dependence
 
@@ -62,21 +62,9 @@ def _shares(space: Space, entries: Sequence[Entry], ranks: Floats, seed: int) ->
 
     study = optuna.create_study()
     for entry, rank in zip(entries, ranks.tolist(), strict=True):
-        distributions = {name: _distribution(space, name) for name in space.names}
-        study.add_trial(optuna.create_trial(params=dict(entry.values), distributions=distributions, value=rank))
+        study.add_trial(optuna.create_trial(params=dict(entry.values), distributions=space.distributions, value=rank))
     try:
         found = FanovaImportanceEvaluator(seed=seed).evaluate(study)
     except RuntimeError:  # all trials were the same
         found = {}
     return {name: float(found.get(name, 0.0)) for name in space.names}
-
-
-def _distribution(space: Space, name: str) -> Any:
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    parameter = next(parameter for parameter in space.parameters if parameter.name == name)
-    if isinstance(parameter, Choices):
-        return CategoricalDistribution(list(parameter.points))
-    if parameter.whole:
-        return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, int(parameter.step or 1))
-    return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)

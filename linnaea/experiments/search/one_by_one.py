@@ -59,6 +59,11 @@ def _sampled(sampler: "Callable[[int], BaseSampler]") -> "Callable[[Study, int],
 
 
 def _one_by_one(hunt: Hunt, propose: "Callable[[Study, int], Trial]", most: int | None = None) -> None:
+    if hunt.on == "ray":
+        from linnaea.experiments.search.cluster import side_by_side
+
+        side_by_side(hunt, propose, most)
+        return
     while not hunt.limits.over(hunt.book) and (most is None or len(hunt.book.entries) < most):
         trial = hunt.book.begin(propose)
         tried(hunt.field, hunt.book, trial, hunt.limits.until)

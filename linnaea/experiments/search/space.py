@@ -58,6 +58,15 @@ class Range:
     def _number(self, value: float) -> Value:
         return round(value) if self.whole else float(value)
 
+    @property
+    def distribution(self) -> Any:
+        """As optuna has it."""
+        from optuna.distributions import FloatDistribution, IntDistribution
+
+        if self.whole:
+            return IntDistribution(int(self.low), int(self.high), self.log, int(self.step or 1))
+        return FloatDistribution(self.low, self.high, self.log, self.step)
+
     def to_json(self) -> dict[str, Any]:
         """As a file has it."""
         more = {"log": True} if self.log else {}
@@ -77,6 +86,13 @@ class Choices:
         value: Value = chosen
         return value
 
+    @property
+    def distribution(self) -> Any:
+        """As optuna has it."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(list(self.points))
+
     def to_json(self) -> list[Value]:
         """As a file has it."""
         return list(self.points)
@@ -92,6 +108,11 @@ class Space:
     def names(self) -> list[str]:
         """The options that are searched."""
         return [parameter.name for parameter in self.parameters]
+
+    @property
+    def distributions(self) -> dict[str, Any]:
+        """As optuna has them."""
+        return {parameter.name: parameter.distribution for parameter in self.parameters}
 
     def suggested(self, trial: "BaseTrial") -> dict[str, Value]:
         """A value for each option, as a trial suggests them."""

@@ -106,21 +106,22 @@ def tried(where: Field, book: Book, trial: "Trial", until: float) -> None:
 def _judged(where: Field, way: Way, number: int, watch: "Watch") -> Iterator[tuple[float, Estimate]]:
     """The loss and the figure of each part that a trial is judged on."""
     if not where.folds:
-        yield _outcome(
+        yield outcome_of(
             attempt(way.step, where.material, where.job(way, where.material), where.folder_of(number), watch)
         )
         return
     losses: list[float] = []
     for place, material in enumerate(where.folds, 1):
         within = replace(watch, judged=False, history=watch.history if place == 1 else [])
-        loss, figure = _outcome(attempt(way.step, material, where.job(way, material), None, within))
+        loss, figure = outcome_of(attempt(way.step, material, where.job(way, material), None, within))
         losses.append(loss)
         yield loss, figure
         if place < len(where.folds):
             watch.compare(float(np.mean(losses)), place)
 
 
-def _outcome(done: Attempted) -> tuple[float, Estimate]:
+def outcome_of(done: Attempted) -> tuple[float, Estimate]:
+    """The loss and the figure of an attempt on val; raises Ended where it did not finish."""
     if done.status != FINISHED:
         raise Ended(FAILED, done.note)
     assert done.predictions is not None, "it finished"

@@ -48,3 +48,15 @@ def test_trials_side_by_side_are_those_of_one_after_the_other(two_workers, strip
         )
     assert [row[:2] for row in found[0]] == [row[:2] for row in found[1]]
     assert [row[2].expected for row in found[0]] == [row[2] for row in found[1]]
+
+
+def test_a_population_side_by_side_is_that_of_one_after_the_other(two_workers, stripes, tmp_path):
+    space = {"learning_rate": {"low": 1e-7, "high": 0.01, "log": True}}
+    options = {**QUICK, "space": space, "search": "pbt", "trials": 4, "epochs": 3, "optimizer": "adamw"}
+    ln.tune(stripes, out=tmp_path / "ray", on="ray", **options)
+    ln.tune(stripes, out=tmp_path / "here", **options)
+    side_by_side, one_by_one = (
+        [(row["learning_rate"], float(row["loss"])) for row in trials_of(tmp_path / name)] for name in ("ray", "here")
+    )
+    assert [rate for rate, _ in side_by_side] == [rate for rate, _ in one_by_one]
+    assert [loss for _, loss in side_by_side] == pytest.approx([loss for _, loss in one_by_one], abs=1e-4)

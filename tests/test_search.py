@@ -294,3 +294,10 @@ def test_a_recipe_searches(stripes, tmp_path, monkeypatch, capsys):
     assert command(["tune", recipe], monkeypatch) == 0
     assert "Trial" in capsys.readouterr().out
     assert len(trials_of(tmp_path / "run")) == 2
+
+
+def test_batches_are_counted_or_chosen_by_a_word():
+    assert read_space({"batch_size": [8, 16, "auto"]}).parameters == (Choices("batch_size", (8, 16, "auto")),)
+    assert read_space({"batch_size": {"low": 8, "high": 64, "log": True}}).parameters[0].whole
+    with pytest.raises(UsageError, match=r"batch_size has the choice 8\.5: expected whole numbers"):
+        read_space({"batch_size": [8.5, 16]})

@@ -19,7 +19,7 @@ from linnaea.experiments.preparation import Prepared
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import timed
 from linnaea.experiments.search.book import FILE, Book, Entry, require_optuna
-from linnaea.experiments.search.contract import SEARCHES, Hunt, Limits
+from linnaea.experiments.search.contract import SEARCHES, Hunt, Limits, require_changeable
 from linnaea.experiments.search.defaults import default_space
 from linnaea.experiments.search.importance import importance_finding
 from linnaea.experiments.search.outcome import because, optimism_finding, record_of
@@ -96,6 +96,7 @@ def settle_tuning(
     twice = [name for name in space.names if name in given_in(learning) and name != "model"]
     if twice:
         raise UsageError(f"{', '.join(twice)} is given and searched: leave one of them out.")
+    require_changeable(searching.search, space, folds=searching.inner_folds, epochs=learning.epochs)
     tuning = Tuning(training, learning, machine, searching, space)
     _require_possible(tuning)
     return tuning

@@ -98,6 +98,7 @@ class Job:
     afterwards: int = 0
     checkpoints: Path | None = None
     on_epoch: Callable[[dict[str, Any]], None] = untold
+    on_kept: Callable[[dict[str, Any]], None] | None = None
     on_fed: Callable[[Tensor, Tensor], None] | None = None
     names: tuple[str, ...] = ()
     ids: Sequence[str] = ()

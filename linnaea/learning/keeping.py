@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,20 @@ class Kept(Hook):
                 logger.warning(f"The checkpoint {fault.path} {fault.fault}: the one before it, {path.name}, is used.")
             return found
         raise faults[0]
+
+
+@dataclass
+class Handed(Hook):
+    """Tells the row of each epoch once a checkpoint of it is kept, for whoever goes on from there."""
+
+    kept: Kept
+    tell: Callable[[dict[str, Any]], None]
+
+    def after_epoch(self, state: State) -> None:
+        """Keep the epoch, whatever that costs, and tell it."""
+        if state.first:
+            self.kept.keep(state)
+            self.tell(state.history[-1])
 
 
 @dataclass

@@ -17,7 +17,7 @@ from linnaea.learning.feeding import Fed
 from linnaea.learning.hooks import Hook, State, Told
 from linnaea.learning.job import Job
 from linnaea.learning.judging import Judge, Judged
-from linnaea.learning.keeping import Kept, SetBack
+from linnaea.learning.keeping import Handed, Kept, SetBack
 from linnaea.learning.loop import Loop
 from linnaea.learning.objectives import Objective
 from linnaea.learning.objectives.choosing import notes_on, objective_for
@@ -115,7 +115,8 @@ def _keeping(job: Job, others: Sequence[Hook], optimizer: torch.optim.Optimizer)
     with TemporaryDirectory() as place:
         folder = job.checkpoints or Path(place)
         kept = Kept(folder, others, _identity(job, optimizer), job.options.checkpoint_every)
-        yield [kept, *([SetBack(kept)] if back else [])]
+        handed = [Handed(kept, job.on_kept)] if job.on_kept is not None else []
+        yield [kept, *handed, *([SetBack(kept)] if back else [])]
 
 
 def _identity(job: Job, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -103,6 +103,22 @@ class Book:
         states = {FINISHED: TrialState.COMPLETE, PRUNED: TrialState.PRUNED}
         self.study.tell(trial, loss if status == FINISHED else None, state=states.get(status, TrialState.FAIL))
 
+    def add(self, values: Mapping[str, Value], distributions: Mapping[str, Any], **told: Any) -> int:
+        """Write down a trial that ended elsewhere, its `status` and `loss` among what is told; returns its number."""
+        import optuna
+        from optuna.trial import TrialState
+
+        finished = told["status"] == FINISHED
+        trial = optuna.create_trial(
+            params=dict(values),
+            distributions=dict(distributions),
+            state=TrialState.COMPLETE if finished else TrialState.FAIL,
+            value=told["loss"] if finished else None,
+            user_attrs=told,
+        )
+        self.study.add_trial(trial)
+        return len(self.study.get_trials(deepcopy=False)) - 1
+
     @property
     def entries(self) -> list[Entry]:
         """The trials that ended, in their order."""

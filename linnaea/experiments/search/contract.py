@@ -78,6 +78,25 @@ class Hunt:
         raise UsageError(f"none of {counted(len(entries), 'trial')} finished: {'; '.join(reasons)}. {mend}.")
 
 
+CHANGEABLE = ("learning_rate", "label_smoothing", "clip_norm", "dropout", "drop_path")
+
+
+def require_changeable(name: str, space: Space, *, folds: int | None, epochs: int | None) -> None:
+    """Raise UsageError where a search changes values while networks train, and these cannot be changed so."""
+    if not SEARCHES.about(name).capabilities.get("changing"):
+        return
+    if folds is not None:
+        raise UsageError("members go on from one another, which no folds can judge: leave --inner-folds out.")
+    if epochs is None or epochs < 2:
+        raise UsageError(f"with --search {name} all train for the same number of epochs: give --epochs 2 or more.")
+    fixed = [one for one in space.names if one not in CHANGEABLE]
+    if fixed:
+        raise UsageError(
+            f"{', '.join(fixed)} cannot change while a network trains: search some of {', '.join(CHANGEABLE)}, or by "
+            "--search bayes."
+        )
+
+
 Search = Callable[[Hunt], None]
 """Attempts trials until the limits of a hunt; each is begun and ended in its book."""
 

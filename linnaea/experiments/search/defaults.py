@@ -2,13 +2,12 @@
 
 from linnaea.errors import UsageError
 from linnaea.experiments.search.space import Choices, Range, Space, given_in
-from linnaea.learning.optimizers import usual_rate
+from linnaea.learning.optimizers import BATCHES, usual_rate
 from linnaea.learning.rungs import Step
 from linnaea.options import Learning
 
 AROUND = (20.0, 5.0)  # times below and above the usual rate
-SCRATCH_RATE, FINE_TUNING_RATE = 0.2, 2e-4
-BATCHES = {"from_scratch": 256, "fine_tuning": 32}
+COMPACT_RATE = 0.4  # that of the compact network
 
 
 def default_space(step: Step, learning: Learning) -> Space:
@@ -23,9 +22,8 @@ def default_space(step: Step, learning: Learning) -> Space:
         )
     pretrained = "layer_decay" in step.rung.recipe
     start = "fine_tuning" if pretrained else "from_scratch"
-    usual = FINE_TUNING_RATE if pretrained else SCRATCH_RATE
-    if learning.optimizer is not None:
-        usual = usual_rate(learning.optimizer, start, BATCHES[start])
+    own = learning.optimizer is None and step.name in ("scratch", "compact")
+    usual = COMPACT_RATE if own else usual_rate(learning.optimizer or "adamw", start, BATCHES[start])
     below, above = AROUND
     parameters: list[Range | Choices] = [
         Range("learning_rate", float(f"{usual / below:.2g}"), float(f"{usual * above:.2g}"), log=True),

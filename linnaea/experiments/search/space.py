@@ -233,7 +233,7 @@ def _choices(told: str, keyword: Keyword, given: Sequence[Any]) -> Choices:
     points: list[Value] = []
     for value in given:
         word = ",".join(map(str, value)) or "none" if isinstance(value, list | tuple) else value
-        fitting = isinstance(word, kind) or (kind is float and isinstance(word, int))
+        fitting = isinstance(word, (*_kinds(keyword), kind)) or (kind is float and isinstance(word, int))
         if not fitting or (isinstance(word, bool) and kind is not bool):
             wanted = {bool: "true or false", int: "whole numbers", float: "numbers"}.get(kind, "words")
             raise UsageError(f"{told} has the choice {value!r}: expected {wanted}.")
@@ -259,8 +259,13 @@ def _read(keyword: Keyword, value: Value) -> Any:
 
 def _kind(keyword: Keyword) -> type:
     """The type of its values: truth, whole number, number, or words for all else."""
+    return next((kind for kind in (bool, int, float) if kind in _kinds(keyword)), str)
+
+
+def _kinds(keyword: Keyword) -> tuple[type, ...]:
+    """The plain types that its values may have: batches are counted, or chosen by a word."""
     kinds = get_args(keyword.type) if isinstance(keyword.type, UnionType) else (keyword.type,)
-    return next((kind for kind in (bool, int, float) if kind in kinds and str not in kinds), str)
+    return tuple(kind for kind in (bool, int, float, str) if kind in kinds)
 
 
 def given_in(group: Options) -> list[str]:

@@ -123,6 +123,13 @@ def test_where_nothing_matters_nothing_is_claimed():
     )
 
 
+def test_trials_that_all_end_alike_claim_nothing_for_what_drifted_meanwhile():
+    rates, names = np.geomspace(1e-4, 1e-2, 24).tolist(), ["sgd"] * 8 + ["adamw"] * 16  # as a search that settles
+    found = importance_finding(SPACE, entries_of([0.5] * 24, rates, names))
+    assert {row["matters"] for row in found.rows} == {"no"}
+    assert {row["share"] for row in found.rows} == {0.0}
+
+
 def test_a_claim_by_chance_is_as_rare_as_it_should_be():
     random = np.random.default_rng(2)
     claims = 0

@@ -24,6 +24,13 @@ def groups_of(values: Sequence[object]) -> Integers:
     return np.asarray(ranks * count // len(values))
 
 
+def ranks_of(figures: Floats) -> Floats:
+    """The rank of each figure (n,), from 1 on; equal ones share theirs, whatever order they came in."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(figures), dtype=np.float64)
+
+
 def between(groups: Integers, scores: Floats) -> Floats:
     """The sum of squares between groups (n,) of the scores (B, n), for each row (B,)."""
     members = (groups[:, None] == np.unique(groups)).astype(np.float64)
@@ -39,7 +46,7 @@ def p_of_dependence(values: Sequence[object], figures: Floats, seed: int = 0) ->
     groups = groups_of(values)
     if len(np.unique(groups)) < 2:
         return 1.0
-    ranks = np.argsort(np.argsort(figures, kind="stable"), kind="stable").astype(np.float64)
+    ranks = ranks_of(figures)
     random = np.random.default_rng(seed)
     shuffled = random.permuted(np.tile(ranks, (PERMUTATIONS, 1)), axis=1)
     own = between(groups, ranks[None])[0]

@@ -30,7 +30,7 @@ def require_optuna() -> None:
 class Entry:
     """A trial as the book has it: its values, how it ended, its loss on val, and what else was written down of it.
 
-    The loss of a pruned trial is the last one it reached; None where it reached none.
+    The loss of a pruned trial is the lowest one it reached; None where it reached none.
     """
 
     number: int

@@ -9,7 +9,7 @@ from linnaea.arrays import Floats
 from linnaea.experiments.search.book import Entry
 from linnaea.experiments.search.space import Space
 from linnaea.finding import Finding
-from linnaea.statistics.association import holm, p_of_dependence
+from linnaea.statistics.association import holm, p_of_dependence, ranks_of
 
 NAME = "importance"
 FEWEST = 8  # trials
@@ -29,9 +29,7 @@ def importance_finding(space: Space, entries: Sequence[Entry], seed: int = 0) ->
             f"Which option matters cannot be told from {len(known)} trials: expected {FEWEST} or more.",
             count=len(known),
         )
-    ranks = np.argsort(np.argsort(np.array([entry.loss for entry in known], dtype=np.float64), kind="stable")).astype(
-        np.float64
-    )
+    ranks = ranks_of(np.array([entry.loss for entry in known], dtype=np.float64))
     shares = _shares(space, known, ranks, seed)
     columns = [[entry.values[name] for entry in known] for name in space.names]
     p_values = holm([p_of_dependence(column, ranks, seed) for column in columns])

@@ -10,6 +10,7 @@ from PIL import Image
 
 import linnaea
 from linnaea.data.images.decoding import Bounds, decode, read_rgb
+from linnaea.data.images.greys import recipe_for
 from linnaea.data.images.opening import UnreadableError
 from linnaea.errors import DataError, UsageError
 from linnaea.models.network import Network
@@ -59,6 +60,38 @@ def test_pages_of_grey_are_bands():
     assert np.array_equal(decode(file.getvalue(), 9, bounds=Bounds(channels=7)), np.moveaxis(values, 0, 2))
 
 
+def test_four_pages_of_grey_are_bands_where_four_are_asked_for_and_else_the_first_counts():
+    values = np.random.default_rng(4).integers(0, 256, (4, 9, 9), dtype=np.uint8)
+    content = tiff(values)
+    assert np.array_equal(decode(content, 9, bounds=Bounds(channels=4)), np.moveaxis(values, 0, 2))
+    assert np.array_equal(decode(content, 9, bounds=Bounds(channels=1))[..., 0], values[0])
+    five = decode(tiff(np.repeat(values[:1], 5, axis=0)), 9, bounds=Bounds(channels=4))
+    assert five[0, 0].tolist() == [values[0, 0, 0]] * 3 + [255]
+
+
+@pytest.mark.parametrize(("byteorder", "big"), [("<", False), ("<", True), (">", False)])  # Pillow: no (">", True)
+def test_a_band_beside_colours_is_neither_alpha_nor_lost(byteorder, big):
+    values = np.random.default_rng(5).integers(0, 256, (9, 9, 4), dtype=np.uint8)
+    file = io.BytesIO()
+    how = {"photometric": "rgb", "extrasamples": ["unspecified"], "bigtiff": big, "byteorder": byteorder}
+    tifffile.imwrite(file, values, **how)
+    assert np.array_equal(decode(file.getvalue(), 9, bounds=Bounds(channels=4)), values)
+    with pytest.raises(UnreadableError, match="4 bands; expected 3: train with --channels 4"):
+        decode(file.getvalue(), 9)
+
+
+def test_where_there_are_no_data_bands_are_black_and_do_not_say_what_is_white(tmp_path):
+    values = np.full((8, 8, 5), 4000, dtype=np.uint16)
+    values[0, 0] = 65_535
+    file = tmp_path / "one.tif"
+    file.write_bytes(tiff(values, planarconfig="contig", extratags=[(42113, "s", 0, "65535", True)]))
+    recipe = recipe_for([file], 8, channels=5)
+    assert recipe.white == 4095
+    pixels, _ = recipe.decode(file)
+    assert pixels[0, 0].tolist() == [0] * 5
+    assert pixels[1:].min() == round(4000 * 255 / 4095)
+
+
 def test_sixteen_bits_are_scaled_by_white():
     values = np.full((8, 8, 5), 1023, dtype=np.uint16)
     values[..., 1] = 511
@@ -80,9 +113,13 @@ def test_grey_and_alpha_are_channels():
 def test_bands_that_nobody_asked_for_are_refused_and_shown_to_people():
     values = np.zeros((8, 8, 13), dtype=np.uint16)
     content = tiff(values, planarconfig="contig")
-    with pytest.raises(UnreadableError, match="13 bands; expected 3 channels: say --channels 13"):
+    with pytest.raises(UnreadableError, match="13 bands; expected 3: train with --channels 13"):
         decode(content, 8)
     assert read_rgb(content, 8).mode == "RGB"
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    with pytest.raises(UnreadableError, match="it is no TIFF"):
+        decode(file.getvalue(), 8, bounds=Bounds(channels=5))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ This file travels as it is beside an exported model: it imports nothing of ours.
 """
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,16 @@ import numpy.typing as npt
 from PIL import TiffImagePlugin
 
 MOST_BANDS = 256  # of an image
-PHOTOMETRIC, SAMPLES, EXTRA, ORIENTATION = 262, 277, 338, 274
+WIDTH, HEIGHT, PHOTOMETRIC, SAMPLES, EXTRA, ORIENTATION = 256, 257, 262, 277, 338, 274
 COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # samples by the tag 262: grey, RGB, palette, CMYK, YCbCr, Lab
 ALPHA = (1, 2)  # of the tag 338
-BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+BEGINNINGS = {b"II*\0": 8, b"MM\0*": 8, b"II+\0": 16, b"MM\0+": 16}  # and how long the header is: BigTIFF's longer
 
 
 def bands_in(content: bytes) -> int | None:
     """How many bands a TIFF has, where they are not grey or colours with or without alpha; None for other files."""
-    if not content.startswith(BEGINNINGS):
-        return None
     try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
-        handle = io.BytesIO(content)
-        handle.seek(tags.next)
-        tags.load(handle)
+        tags = next(_directories(content))
         samples, extra = int(tags.get(SAMPLES, 1)), tuple(tags.get(EXTRA, ()))
         colours = COLOURS.get(tags.get(PHOTOMETRIC, 1), samples)
     except Exception:  # noqa: BLE001  whoever decodes it says what is wrong
@@ -34,14 +30,40 @@ def bands_in(content: bytes) -> int | None:
     return None if as_colours else samples
 
 
+def grey_pages_in(content: bytes) -> int:
+    """How many pages a TIFF has, where all are grey and of one size; 0 for other files."""
+    try:
+        pages = [(*map(tags.get, (WIDTH, HEIGHT)), tags.get(SAMPLES, 1)) for tags in _directories(content)]
+    except Exception:  # noqa: BLE001  as above
+        return 0
+    return len(pages) if pages and pages[0][-1] == 1 and len(set(pages)) == 1 else 0
+
+
+def _directories(content: bytes) -> Iterator[TiffImagePlugin.ImageFileDirectory_v2]:
+    """The tags of each page of a TIFF, of the first ones where there are more than an image may have bands."""
+    length = BEGINNINGS.get(content[:4])
+    if length is None:
+        return
+    handle = io.BytesIO(content)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(content[:length])
+    for _ in range(MOST_BANDS + 1):
+        if not tags.next:
+            return
+        handle.seek(tags.next)
+        tags.load(handle)
+        yield tags
+
+
 def read_bands(content: bytes, most_pixels: int) -> npt.NDArray[Any]:
     """The first image of a TIFF as its bands (H, W, C), in its own numbers.
 
-    A stack of grey pages is an image of as many bands. Raises ValueError for what cannot be read, ImportError where
-    tifffile is missing.
+    A stack of grey pages is an image of as many bands, and 0 stands where there are no data (GDAL's tag 42113). Raises
+    ValueError for what cannot be read, ImportError where tifffile is missing.
     """
     import tifffile
 
+    if content[:4] not in BEGINNINGS:
+        raise ValueError("it is no TIFF, and only a TIFF has bands that are neither grey nor colours")
     try:
         with tifffile.TiffFile(io.BytesIO(content)) as file:
             found = file.series[0]
@@ -51,6 +73,8 @@ def read_bands(content: bytes, most_pixels: int) -> npt.NDArray[Any]:
             if turned is not None and turned.value != 1:
                 raise ValueError("bands that are turned or mirrored (TIFF tag 274): save it upright")
             values = found.asarray()
+            missing = file.pages.first.nodata
+            values = values if missing == 0 else np.where(values == missing, values.dtype.type(0), values)
             places = [place for place, axis in enumerate(found.axes) if axis not in "YX" and values.shape[place] > 1]
     except (MemoryError, ValueError):
         raise

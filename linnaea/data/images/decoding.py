@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from linnaea.data.images.bands import bands_in, read_bands
+from linnaea.data.images.bands import bands_in, grey_pages_in, read_bands
 from linnaea.data.images.fits import FITS
 from linnaea.data.images.opening import (
     MOST_PIXELS,
@@ -87,14 +87,15 @@ def require_channels(content: bytes, channels: int) -> None:
     """Raise UnreadableError unless an image has this many channels, or can be said in them."""
     bands = bands_in(content)
     if bands is not None and bands != channels:
-        raise UnreadableError(f"it has {bands} bands; expected {channels} channels: say --channels {bands}")
+        raise UnreadableError(f"it has {bands} bands; expected {channels}: train with --channels {bands} to use it")
 
 
 def _bands(content: bytes, size: int, bounds: Bounds) -> list[Image.Image]:
     """The channels that are asked for, each an image of grey."""
     if bounds.channels == GREY:
         return in_channels(read_rgb(content, size, bounds), GREY)
-    if bands_in(content) is None and bounds.channels == WITH_ALPHA:
+    stacked = bands_in(content) is not None or grey_pages_in(content) == WITH_ALPHA
+    if bounds.channels == WITH_ALPHA and not stacked:
         return in_channels(_read(content, size, bounds, flat=False), WITH_ALPHA)
     bands = _bands_of_tiff(content, bounds)
     if len(bands) != bounds.channels:

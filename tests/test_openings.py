@@ -14,7 +14,11 @@ PARSERS = {  # of formats that strangers write, and where each may be used
     "gzip": {"runtime/containers/idx.py", "runtime/containers/tars.py"},
     "bz2": {"runtime/containers/tars.py"},
     "lzma": {"runtime/containers/tars.py"},
-    "pickle": {"runtime/containers/pickles.py", "models/weights_files.py"},  # the latter for its error alone
+    "pickle": {
+        "runtime/containers/pickles.py",
+        "models/weights_files.py",  # for its error alone
+        "learning/processes/passing.py",  # between processes that train together
+    },
     "scipy.io": {"runtime/containers/svhn.py"},
     "h5py": set(),
     "tifffile": {"data/images/bands.py"},

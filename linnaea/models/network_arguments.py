@@ -14,7 +14,18 @@ from linnaea.models.model import MODELS
 from linnaea.models.network import ON_ODD_SIZES
 
 SIDES = {"img_size", "image_size", "input_size"}
-SETTLED = {"self", "classes", "size", "num_classes", "in_chans", "in_channels", "device", "dtype", "features_only"}
+SETTLED = {
+    "self",
+    "classes",
+    "size",
+    "channels",
+    "num_classes",
+    "in_chans",
+    "in_channels",
+    "device",
+    "dtype",
+    "features_only",
+}
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list such as [1, 2]"}
 SWITCHES = {"true": True, "false": False}
 

@@ -15,6 +15,11 @@ def say(*lines: str, err: bool = False) -> None:
     _write("\n".join(map(neutral, lines)), err=err)
 
 
+def flush() -> None:
+    """Let all that was said be out, before the process ends at once."""
+    sys.stdout.flush()
+
+
 def say_text(text: str) -> None:
     """Print a text of several lines, such as a table."""
     from linnaea.runtime.neutral import neutral_lines

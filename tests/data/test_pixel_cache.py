@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from linnaea.data.images import decoding, pixels
+from linnaea.data.images import decoding, opening, pixels
 from linnaea.data.images.pixels import Recipe, decode_files
 
 
@@ -94,7 +94,7 @@ def test_scaled_decoding_of_large_jpegs_stays_close(tmp_path, monkeypatch, fit):
     )
     Image.fromarray(picture).save(tmp_path / "large.jpg", quality=95)
     scaled = decoding.decode(Path(tmp_path / "large.jpg"), 64, fit)
-    monkeypatch.setattr(decoding, "_scaled", lambda image, size: image)
+    monkeypatch.setattr(opening, "_scaled", lambda image, size: image)
     whole = decoding.decode(Path(tmp_path / "large.jpg"), 64, fit)
     assert (scaled != whole).any()
     assert np.abs(scaled.astype(int) - whole).mean() < 1

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
+from linnaea.data.images.opening import open_image
 from linnaea.delivery.loggers.contract import FOLDER, LOGGERS, Logger, flat, numbers_in
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class TensorBoard(Logger):
 
     def picture(self, network: str, name: str, file: Path) -> None:
         """Write a picture."""
-        with Image.open(file) as image:
+        with open_image(file.read_bytes()) as image:
             pixels = np.asarray(image.convert("RGB"))
         writer = self._writer(network)
         writer.add_image(name, pixels, 0, dataformats="HWC")

@@ -5,7 +5,6 @@ and when one has not for too long, or has written down why it gave up, the proce
 """
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from contextlib import suppress
 from torch._C._distributed_c10d import Store
 
 from linnaea.runtime.ranks import Place
-from linnaea.runtime.saying import say
+from linnaea.runtime.saying import flush, say
 
 GONE = "gone"
 TOLD = "the first process told why"
@@ -105,5 +104,5 @@ class Watch:
         say(
             f"Error: {self.place} ends, because {reason}. The run goes on with the same command and --resume.", err=True
         )
-        sys.stdout.flush()
+        flush()
         os._exit(EXIT)

@@ -194,9 +194,7 @@ class Loop:
 def _told(where: str, state: State) -> str:
     """Where the training is, its loss and its rate."""
     assert state.loss is not None, "a step has a loss"
-    group = state.optimizer.param_groups[0]
-    rate = group["lr"] / group.get("rate_scale", 1.0)
-    return f"{where}, loss {state.loss.item():.3f}, rate {rate:.2g}"
+    return f"{where}, loss {state.loss.item():.3f}, rate {rate_of(state.optimizer):.2g}"
 
 
 def _grouped(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -218,3 +216,9 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Let the optimizer's groups learn at this rate, each times its own `rate_scale`."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("rate_scale", 1.0)
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """The rate that was set, without the `rate_scale` of any group."""
+    group = optimizer.param_groups[0]
+    return float(group["lr"] / group.get("rate_scale", 1.0))

@@ -13,7 +13,7 @@ import torch
 
 from linnaea.learning.hooks import Hook, State
 from linnaea.learning.job import Job
-from linnaea.learning.loop import DivergedError, Loop
+from linnaea.learning.loop import DivergedError, Loop, rate_of
 from linnaea.learning.processes import shared
 from linnaea.learning.schedule import Schedule
 from linnaea.models.model import Model
@@ -86,7 +86,7 @@ class Noted(Hook):
     def after_step(self, state: State) -> None:
         """Note them."""
         assert state.loss is not None, "a step has a loss"
-        self.rates.append(max(group["lr"] for group in state.optimizer.param_groups))
+        self.rates.append(rate_of(state.optimizer))
         self.losses.append(float(state.loss))
 
 

@@ -336,6 +336,13 @@ def test_the_rate_that_was_found_is_trained_with(pretrained, tmp_path):
         assert len(set(picture.convert("L").tobytes())) > 10
 
 
+def test_groups_that_learn_faster_do_not_change_the_rate_that_is_found(job, tmp_path):
+    job = replace(job, options=replace(job.options, epochs=1, augmentations=()), checkpoints=tmp_path)
+    fit(with_recipe(job, find_lr=True))  # the biases of its norms learn 32 times faster
+    rates = json.loads((tmp_path / "rate_range.json").read_text())["rates"]
+    assert rates[0] < 2e-4 * scratch.LEARNING_RATE
+
+
 def test_a_rate_that_was_given_stays(pretrained, tmp_path):
     job = replace(pretrained, options=replace(pretrained.options, learning_rate=1e-3), checkpoints=tmp_path)
     fitted = fit(with_recipe(job, find_lr=True), "finetune")

@@ -18,7 +18,7 @@ logger = logging.getLogger("linnaea")
 class Place:
     """Where in an epoch a training is: how many `batches` were done, with the loss and the figures of each.
 
-    `drawn` are the states of what is random, by name, to go on from; none at the beginning of an epoch.
+    `drawn` are the states of what is random, by name, from which a training that was brought back has yet to go on.
     """
 
     batches: int = 0

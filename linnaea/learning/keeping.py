@@ -192,18 +192,24 @@ def _told(state: State) -> dict[str, Any]:
 
 def _placed(state: State) -> dict[str, Tensor]:
     """Where in an epoch the training is, and what is random there; nothing between epochs, which are seeded anew."""
-    place, source = state.place, state.source
+    place = state.place
     if not place.batches:
         return {}
-    drawn = {"global": torch.get_rng_state()}
-    if state.device.type == "cuda":
-        drawn["cuda"] = torch.cuda.get_rng_state(state.device)
-    if source is not None and source.generator is not None:
-        drawn["source"] = source.generator.get_state()
+    drawn = place.drawn or _drawn(state)
     figures = {f"figures/{name}": torch.stack([step[name] for step in place.figures]) for name in place.figures[0]}
     random = {f"drawn/{name}": value for name, value in drawn.items()}
     found = {"losses": torch.stack(place.losses), **figures, **random}
     return {f"place/{name}": value for name, value in found.items()}
+
+
+def _drawn(state: State) -> dict[str, Tensor]:
+    """The states of what is random, as it now is."""
+    drawn, source = {"global": torch.get_rng_state()}, state.source
+    if state.device.type == "cuda":
+        drawn["cuda"] = torch.cuda.get_rng_state(state.device)
+    if source is not None and source.generator is not None:
+        drawn["source"] = source.generator.get_state()
+    return drawn
 
 
 def _place(batches: int, tensors: Mapping[str, Tensor], device: torch.device) -> Place:

@@ -142,6 +142,7 @@ class Loop:
         torch.set_rng_state(place.drawn["global"])
         if "cuda" in place.drawn and state.device.type == "cuda":
             torch.cuda.set_rng_state(place.drawn["cuda"], state.device)
+        place.drawn = {}
         return batches
 
     def _after_epoch(self, state: State, schedule: Schedule, row: dict[str, Any]) -> None:

@@ -128,6 +128,29 @@ def test_it_goes_back_three_times_and_then_stops(tmp_path, every_step):
     assert history[-1]["learning_rate"] == 0.1 / 8
 
 
+class Killed(Hook):
+    """Kills a training at the step after it went back."""
+
+    def after_step(self, state):
+        if state.setbacks:
+            raise KeyboardInterrupt
+
+
+def test_a_training_killed_after_it_went_back_goes_on_as_it_would_have(tmp_path, every_step):
+    def noisy(objective):
+        return lambda model, batch: objective(model, (batch[0] + torch.randn_like(batch[0]), batch[1]))
+
+    def go_on(folder, objective, *hooks):
+        kept = Kept(folder, every=0.0)
+        return train(noisy(objective), [*hooks, kept, SetBack(kept)])[0].state_dict()
+
+    whole = go_on(tmp_path / "whole", breaking(9, math.nan))
+    with pytest.raises(KeyboardInterrupt):
+        go_on(tmp_path / "killed", breaking(9, math.nan), Killed())
+    resumed = go_on(tmp_path / "killed", squares)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
 def _state(folder):
     from safetensors import safe_open
 

@@ -88,6 +88,11 @@ def require_shareable(recipe: TrainingRecipe, batch_size: int | str | None, step
             f"a batch of {batch_size} images cannot be shared by {ranks} processes: set --batch-size to {ranks} or "
             "more (it counts the images of all processes), or start fewer."
         )
+    if recipe.on_nan == "rollback":
+        raise UsageError(
+            f"--on-nan is rollback, which one process does alone, and {ranks} were started: leave it out, or start "
+            "one process."
+        )
     for name, why in UNSHARDED.items():
         if party.strategy == "fsdp" and getattr(recipe, name) not in (None, "all"):
             raise UsageError(f"--{name} {why}, which --strategy fsdp cannot do: use --strategy ddp, or leave it out.")

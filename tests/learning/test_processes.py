@@ -154,6 +154,8 @@ def test_what_four_cannot_share_is_refused_and_what_is_done_once_is_said(among_f
     for recipe in (TrainingRecipe(ema=0.9), TrainingRecipe(unfreeze="gradual")):
         with pytest.raises(UsageError, match="which --strategy fsdp cannot do"):
             require_shareable(recipe, None, steps)
+    with pytest.raises(UsageError, match="rollback, which one process does alone, and 4 were started"):
+        require_shareable(TrainingRecipe(on_nan="rollback"), None, steps)
 
 
 def test_every_process_gets_an_image_of_every_batch():

@@ -60,4 +60,4 @@ def join(
 def accompany(objective: Objective, fabric: Fabric) -> None:
     """Set up what the objective has of its own as the model is, on the device and in the processes of the training."""
     if isinstance(objective, Accompanied):
-        objective.own = fabric.setup_module(objective.own)
+        objective.own = fabric.setup_module(objective.own.train())

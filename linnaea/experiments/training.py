@@ -122,7 +122,7 @@ def settle(
     require_enough(dataset, repetition.folds)
     if repetition.folds is not None and preparation.split_by != "stratified":
         raise UsageError(f"folds are stratified, and --split-by is {preparation.split_by}: leave one of them out.")
-    steps, notes, options = way_to_learn(learning, machine, dataset)
+    steps, notes, options = way_to_learn(learning, machine, dataset, preparation.channels)
     size = picture_size(dataset, steps) if preparation.img_size is None else preparation.img_size
     return Training(
         dataset,
@@ -141,7 +141,9 @@ def settle(
     )
 
 
-def way_to_learn(learning: Learning, machine: Machine, dataset: Dataset) -> tuple[list[Step], list[str], Options]:
+def way_to_learn(
+    learning: Learning, machine: Machine, dataset: Dataset, channels: int
+) -> tuple[list[Step], list[str], Options]:
     """The steps that are asked for, notes on them, and what they are told; raises UsageError where parts do not fit."""
     options = _options(learning, machine)
     require_one_loss(learning.loss, learning.balance)
@@ -150,6 +152,7 @@ def way_to_learn(learning: Learning, machine: Machine, dataset: Dataset) -> tupl
         options.recipe,
         dataset.task,
         dataset.classes,
+        channels=channels,
         balance=learning.balance,
         augmentations=options.augmentations,
     )

@@ -67,7 +67,7 @@ class Tuning:
 
     def way(self, learning: Learning) -> Way:
         """The one step and the options that options of learning stand for."""
-        steps, _, options = way_to_learn(learning, self.machine, self.training.dataset)
+        steps, _, options = way_to_learn(learning, self.machine, self.training.dataset, self.training.recipe.channels)
         return Way(_only(steps, learning.model), options)
 
 

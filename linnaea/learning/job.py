@@ -117,7 +117,9 @@ class Job:
     def teacher(self) -> Teacher | None:
         """The classifier to learn from, on the device of the training; None where none was given."""
         folder = self.options.recipe.teacher
-        return None if folder is None else Teacher.of(folder, self.names, self.task.name).on(self.options.device)
+        if folder is None:
+            return None
+        return Teacher.of(folder, self.names, self.task.name, self.channels).on(self.options.device)
 
     @cached_property
     def balance(self) -> Balance:

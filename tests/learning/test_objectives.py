@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
 
 import linnaea
@@ -16,6 +17,7 @@ from linnaea.learning.objectives import OBJECTIVES, Accompanied, Setting
 from linnaea.learning.objectives.angular import angular
 from linnaea.learning.objectives.choosing import require_objective
 from linnaea.learning.objectives.co_teaching import CoTeaching
+from linnaea.learning.objectives.company import accompany
 from linnaea.learning.objectives.contrastive import contrast
 from linnaea.learning.objectives.distillation import softened
 from linnaea.learning.objectives.hints import hinted
@@ -160,8 +162,12 @@ def test_each_network_learns_from_what_the_other_finds_easy(make_bars):
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
     assert not torch.equal(objective.own.classifier.weight, model.classifier.weight)
     assert torch.equal(objective.own.stem.weight, model.stem.weight), "what is not trained is the same"
-    of_pretrained = CoTeaching.made(setting(bars, amount=0.4, pretrained=True))
-    body = of_pretrained.setting.model.body_weights()
+    pretrained = setting(bars, amount=0.4, pretrained=True)
+    pretrained.model.eval()  # as what has just embedded images is
+    of_pretrained = CoTeaching.made(pretrained)
+    accompany(of_pretrained, Fabric(accelerator="cpu", devices=1))
+    assert all(part.training for part in of_pretrained.own.modules())
+    body = pretrained.model.body_weights()
     assert all(torch.equal(value, body[name]) for name, value in of_pretrained.own.body_weights().items())
 
 
@@ -265,6 +271,12 @@ def test_a_teacher_of_other_classes_is_refused_with_the_difference(teacher, tmp_
     draw(data, ("bright", "grey", "dark"))
     with pytest.raises(UsageError, match="is for binary data, but these are multiclass"):
         linnaea.train(data, **SHORT, objective="distillation", teacher=teacher, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_other_channels_is_refused(photos, teacher, tmp_path):
+    with pytest.raises(UsageError, match="sees images of 3 channels, but these have 1: give the same --channels"):
+        linnaea.train(photos, **SHORT, channels=1, objective="distillation", teacher=teacher, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -11,6 +11,7 @@ from linnaea.learning.objectives.mixing import parted
 from linnaea.learning.objectives.teacher import Teacher
 from linnaea.learning.recipe import TrainingRecipe
 from linnaea.models.model import Model
+from linnaea.runtime.arguments import COLOUR
 
 USUAL = "supervised"
 
@@ -55,6 +56,7 @@ def require_objective(
     task: str,
     classes: Sequence[str],
     *,
+    channels: int = COLOUR,
     balance: str | None = None,
     augmentations: Sequence[str] | None = None,
 ) -> None:
@@ -66,7 +68,7 @@ def require_objective(
         raise UsageError(
             f"the objective {name!r} needs one label per image, but these data are {task}: use {', '.join(fitting)}."
         )
-    _require_teacher(recipe, name, task, classes)
+    _require_teacher(recipe, name, task, classes, channels)
     if balance is not None:
         _require_balance(name, balance)
     mixing = parted(augmentations or ())[1]
@@ -77,7 +79,7 @@ def require_objective(
         )
 
 
-def _require_teacher(recipe: TrainingRecipe, name: str, task: str, classes: Sequence[str]) -> None:
+def _require_teacher(recipe: TrainingRecipe, name: str, task: str, classes: Sequence[str], channels: int) -> None:
     taught = [known for known in OBJECTIVES if _says(known, "teacher")]
     if recipe.teacher is None and name.partition(":")[0] in taught:
         raise UsageError(f"the objective {name!r} needs a teacher: give the folder of a finished run with --teacher.")
@@ -87,7 +89,7 @@ def _require_teacher(recipe: TrainingRecipe, name: str, task: str, classes: Sequ
                 f"the teacher {recipe.teacher} was given, and the objective {name!r} has no use for it: leave it out, "
                 f"or choose --objective {', '.join(taught)}."
             )
-        Teacher.of(recipe.teacher, classes, task)
+        Teacher.of(recipe.teacher, classes, task, channels)
 
 
 def _require_balance(name: str, balance: str) -> None:

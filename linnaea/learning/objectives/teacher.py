@@ -27,8 +27,8 @@ class Teacher:
     order: tuple[int, ...]
 
     @classmethod
-    def of(cls, folder: str | Path, classes: Sequence[str], task: str) -> "Teacher":
-        """The classifier of a run or bundle; raises UsageError where it is not there or is for other classes."""
+    def of(cls, folder: str | Path, classes: Sequence[str], task: str, channels: int) -> "Teacher":
+        """The classifier of a run or bundle; raises UsageError where it is not there or does not fit these data."""
         try:
             classifier = load(folder)
         except BundleError as error:
@@ -36,6 +36,11 @@ class Teacher:
                 f"teacher is {folder}; expected the folder of a finished run or of a classifier: {error}"
             ) from None
         _require_same(folder, classifier, classes, task)
+        if classifier.recipe.channels != channels:
+            raise UsageError(
+                f"the teacher {folder} sees images of {classifier.recipe.channels} channels, but these have "
+                f"{channels}: give the same --channels, or another teacher."
+            )
         return cls(classifier, tuple(classifier.classes.index(name) for name in classes))
 
     def on(self, device: str) -> "Teacher":

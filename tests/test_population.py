@@ -59,6 +59,13 @@ def test_a_poor_member_goes_on_from_a_good_one(tuned):
     assert not (tuned / "checkpoints" / "search" / "members").exists()
 
 
+def test_what_mattered_is_not_claimed_of_members_that_share_their_weights(tuned):
+    found = json.loads((tuned / "findings" / "search.json").read_text())
+    (importance,) = (one for one in found if one["name"] == "importance")
+    assert "cannot be told from 4 trials that went on from one another" in importance["summary"]
+    assert not importance.get("rows")
+
+
 def test_the_poorest_is_replaced_by_the_best(tuned):
     histories = [entry.told["history"] for entry in entries_of(tuned)]
     last = {number: row for number, history in enumerate(histories) for row in history if row["epoch"] == 3}

@@ -21,7 +21,7 @@ from linnaea.experiments.run_life import timed
 from linnaea.experiments.search.book import FILE, Book, Entry, require_optuna
 from linnaea.experiments.search.contract import SEARCHES, Hunt, Limits, require_changeable
 from linnaea.experiments.search.defaults import default_space
-from linnaea.experiments.search.importance import importance_finding
+from linnaea.experiments.search.importance import importance_finding, unknowable
 from linnaea.experiments.search.outcome import because, optimism_finding, record_of
 from linnaea.experiments.search.space import Space, given_in, read_space
 from linnaea.experiments.search.table import in_words, row_of
@@ -216,7 +216,8 @@ def _write_down(tuning: Tuning, hunt: Hunt, best: Entry, winner: Attempted, run:
     """The trials, which options mattered, the epochs of the winner and its row in the ladder, and how it was found."""
     entries = hunt.book.entries
     _write_trials(run, hunt.book)
-    importance = importance_finding(tuning.space, entries, hunt.seed)
+    changing = SEARCHES.about(tuning.searching.search).capabilities.get("changing")
+    importance = unknowable(len(entries)) if changing else importance_finding(tuning.space, entries, hunt.seed)
     logger.info(importance.summary)
     run.write_findings(NAME, [importance])
     run.write_rows("history.csv", [{"rung": winner.name, **row} for row in best.told.get("history") or ()])

@@ -41,6 +41,16 @@ def importance_finding(space: Space, entries: Sequence[Entry], seed: int = 0) ->
     return Finding(NAME, _summary(rows, len(known)), count=len(known), rows=rows)
 
 
+def unknowable(trials: int) -> Finding:
+    """That importance cannot be told where trials went on from one another: they share their weights as well."""
+    return Finding(
+        NAME,
+        f"Which option matters cannot be told from {trials} trials that went on from one another: those with like "
+        "values have like weights too. Search by --search random or bayes to see it.",
+        count=trials,
+    )
+
+
 def _summary(rows: Sequence[dict[str, Any]], trials: int) -> str:
     found = [row for row in rows if row["matters"] == "yes"]
     if not found:

@@ -1,6 +1,7 @@
 """A training done again: what is told of folds and seeds is what was seen, and what folds would tear is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ import linnaea as ln
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
 from linnaea.experiments import cross_validation
+from linnaea.experiments.attempt import Attempted
+from linnaea.experiments.seeds import seeds_finding
+from linnaea.finding import Estimate
 from linnaea.run import Run
 from linnaea.statistics.repeats import mean_over
 
@@ -92,6 +96,34 @@ def test_groups_stay_in_one_fold(tmp_path):
         met.setdefault(group, set()).add(fold)
     assert len(met) > 4
     assert all(len(folds) == 1 for folds in met.values())
+
+
+def test_folds_of_the_data_that_tear_groups_are_warned_of(tmp_path):
+    data = striped(tmp_path / "data", 48)
+    groups = [f"{label}-{number % 7}" for number, label in enumerate(data.labels)]
+    folds = [1 + number // 2 % 2 for number in range(len(data))]
+    given = data.with_column("group", groups).with_column("fold_1", folds)
+    ln.train(given, out=tmp_path / "run", folds=2, **QUICK)
+    (finding,) = json.loads((tmp_path / "run" / "findings" / "folds.json").read_text())
+    found = Run.open(tmp_path / "run").predictions("folds")
+    met = {}
+    for group, fold in zip(found.column("group"), found.column("fold"), strict=True):
+        met.setdefault(group, set()).add(fold)
+    torn = sum(len(met[group]) > 1 for group in found.column("group"))
+    assert torn > 20
+    assert f"{torn} of them have a copy or others of their group there" in finding["summary"]
+    assert finding["severity"] == "warning"
+
+
+def test_seeds_that_did_not_finish_are_not_said_to_agree():
+    figure = Estimate(0.9, 0.8, 0.95, 50, "Wilson")
+    done = [Attempted("hog", figure=figure), *(Attempted("hog", "failed", "it broke") for _ in range(2))]
+    said = seeds_finding("hog", [0, 1, 2], done, "binary")
+    assert "2 of them did not finish" in said.summary
+    assert "the same with every one" not in said.summary
+    assert "interval" not in said.summary
+    none = [replace(one, figure=None) for one in done]
+    assert "accuracy on val not defined" in seeds_finding("hog", [0, 1, 2], none, "binary").summary
 
 
 def test_the_interval_over_folds_knows_that_they_share_images():

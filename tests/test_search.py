@@ -217,7 +217,16 @@ def test_a_search_is_cross_validated_within_and_without(stripes, tmp_path):
     finding = json.loads((tmp_path / "run" / "findings" / "folds.json").read_text())[0]
     assert [row["chosen"] for row in finding["rows"]] == ["model hog", "model hog"]
     assert finding["figure"]["value"] > 0.8
-    assert Run.open(tmp_path / "run").record()["chosen"] == "hog"
+    record = Run.open(tmp_path / "run").record()
+    assert record["chosen"] == "hog"
+    assert "has the lowest mean loss over 2 inner folds of train and val" in record["chosen_because"]
+    (optimism,) = (
+        one
+        for one in json.loads((tmp_path / "run" / "findings" / "search.json").read_text())
+        if one["name"] == "optimism"
+    )
+    assert "was chosen by inner folds" in optimism["summary"]
+    assert "chance" not in optimism["summary"], "without an interval nobody knows"
     assert len(json.loads((tmp_path / "run" / "findings" / "seeds.json").read_text())[0]["rows"]) == 2
 
 

@@ -79,6 +79,13 @@ class Folds:
     def __len__(self) -> int:
         return int(self.assigned.max())
 
+    @property
+    def torn(self) -> int:
+        """How many images have a copy, or others of their group, in another fold: as the data deals them out."""
+        units = self.prepared.units
+        met = {unit: set(self.assigned[units == unit].tolist()) for unit in np.unique(units).tolist()}
+        return sum(len(met[unit]) > 1 for unit in units.tolist())
+
     def each(self, recipe: Recipe, seed: int) -> Iterator[Fold]:
         """Each fold left out in turn; val comes out of the rest."""
         part = self.prepared
@@ -187,21 +194,27 @@ def cross_validate(
         logger.info(_told(judged.row(fold.number), len(folds), judged.predictions.rules.metric))
     pooled = found[0].predictions.with_table(pa.concat_tables([one.predictions.table for one in found]))
     pooled.keep(run.folder / "predictions" / f"{NAME}.parquet")
-    finding = folds_finding(pooled, [one.row(number) for number, one in enumerate(found, 1)])
+    finding = folds_finding(pooled, [one.row(number) for number, one in enumerate(found, 1)], folds.torn)
     keep_figures(run.folder, NAME, figures(pooled), [finding])
+    logger.log(logging.WARNING if finding.severity == "warning" else logging.INFO, finding.summary)
     return finding
 
 
-def folds_finding(pooled: Predictions, rows: Sequence[dict[str, Any]]) -> Finding:
-    """The mean over folds, with an interval no narrower than that over the pooled images, and the spread."""
+def folds_finding(pooled: Predictions, rows: Sequence[dict[str, Any]], torn: int = 0) -> Finding:
+    """The mean over folds, with an interval no narrower than that over the pooled images, and the spread.
+
+    `torn` is the number of images with a copy or others of their group in another fold, of which it warns.
+    """
     whole, count, metric = figure_of(pooled), len(rows), TASKS[pooled.task].metric
     values = [row["value"] for row in rows if row["value"] is not None]
     mean = _no_narrower(mean_over(values, len(pooled), "fold", overlap=1 / max(1, count - 1)), whole)
     spread = f"{min(values):.3f} to {max(values):.3f}, standard deviation {deviation(values):.3f}" if values else "none"
+    known = f" {torn} of them have a copy or others of their group there, so that it is too good." if torn else ""
     return Finding(
         NAME,
         f"Cross-validated over {count} folds of the {len(pooled)} images of train and val: {metric} {mean}; single "
-        f"folds {spread}. Each image was judged by what learnt from other folds.",
+        f"folds {spread}. Each image was judged by what learnt from other folds.{known}",
+        severity="warning" if torn else "info",
         count=len(pooled),
         figure=mean,
         rows=rows,

@@ -1,6 +1,5 @@
 """What a training does again, over folds and seeds, in equal shares of the time that is left."""
 
-import logging
 import math
 import time
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from linnaea.experiments.seeds import repeat, with_seed
 from linnaea.learning.rungs import Job, Options, Step, with_pictures
 from linnaea.options import Repetition
 from linnaea.run import Run
-
-logger = logging.getLogger("linnaea")
 
 
 @dataclass
@@ -53,8 +50,7 @@ class Repeated:
     def over_folds(self, folds: Folds, run: Run, seed: int) -> None:
         """Judge the whole way, the choice among the steps included, by folds."""
         with timed(run, "folds"):
-            finding = cross_validate(folds, self.recipe, seed, run, self.aims, lambda fold: self._chosen_in(fold, run))
-        logger.info(finding.summary)
+            cross_validate(folds, self.recipe, seed, run, self.aims, lambda fold: self._chosen_in(fold, run))
 
     def _chosen_in(self, fold: Fold, run: Run) -> tuple[str, Attempted]:
         job = self.job(fold.material)
@@ -68,8 +64,7 @@ class Repeated:
         step = next(step for step in self.steps if step.name == choice.result.name)
         seeds = range(first, first + (self.repetition.seeds or 1))
         with timed(run, "seeds"):
-            finding = repeat(step, choice.result, material, run, seeds, lambda seed: self.job(material, seed))
-        logger.info(finding.summary)
+            repeat(step, choice.result, material, run, seeds, lambda seed: self.job(material, seed))
 
     def job(self, material: Material, seed: int | None = None) -> Job:
         """How its steps train on this, in the next turn; with the images that a balancer makes."""

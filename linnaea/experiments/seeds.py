@@ -31,6 +31,7 @@ def repeat(
         logger.info(_told(step.name, _row(seed, results[-1])))
     finding = seeds_finding(step.name, seeds, results, material.task)
     run.write_findings(NAME, [finding])
+    logger.log(logging.WARNING if finding.severity == "warning" else logging.INFO, finding.summary)
     return finding
 
 
@@ -46,20 +47,25 @@ def seeds_finding(name: str, seeds: Sequence[int], results: Sequence[Attempted],
     images = len(results[0].predictions) if results[0].predictions is not None else 0
     mean = mean_over(values, images, "seed")
     lost = f" {len(rows) - len(values)} of them did not finish." if len(values) < len(rows) else ""
-    spread = (
-        "It is the same with every one: nothing is left to chance, or too few images to see it."
-        if len(set(values)) == 1
-        else f"It lies between {min(values):.3f} and {max(values):.3f}, standard deviation {deviation(values):.3f}."
-    )
+    about = "" if mean.lo is None else f" The interval is that of the mean over seeds on these {images} images."
     return Finding(
         NAME,
-        f"{name} with {len(rows)} seeds: {TASKS[task].metric} on val {mean}. {spread}{lost} The interval is that of "
-        f"the mean over seeds on these {images} images. The classifier is that of seed {seeds[0]}, not the luckiest.",
+        f"{name} with {len(rows)} seeds: {TASKS[task].metric} on val {mean}.{_spread(values)}{lost}{about} The "
+        f"classifier is that of seed {seeds[0]}, not the luckiest.",
         severity="warning" if lost else "info",
         count=images,
         figure=mean,
         rows=rows,
     )
+
+
+def _spread(values: Sequence[float]) -> str:
+    """How far the figure varies, in a sentence; nothing of fewer than two seeds."""
+    if len(values) < 2:
+        return ""
+    if len(set(values)) == 1:
+        return " It is the same with every one: nothing is left to chance, or too few images to see it."
+    return f" It lies between {min(values):.3f} and {max(values):.3f}, standard deviation {deviation(values):.3f}."
 
 
 def _row(seed: int, done: Attempted) -> dict[str, Any]:

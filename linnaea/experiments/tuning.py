@@ -147,7 +147,7 @@ def searched_and_concluded(tuning: Tuning, training: Training, prepared: Prepare
         logs.epoch(winner.name, row)
     if folds is not None:
         with timed(run, "folds"):
-            finding = cross_validate(
+            cross_validate(
                 folds,
                 training.recipe,
                 training.split_seed,
@@ -155,9 +155,8 @@ def searched_and_concluded(tuning: Tuning, training: Training, prepared: Prepare
                 training.aims,
                 lambda fold: _won_in(tuning, fold, run, each),
             )
-        logger.info(finding.summary)
     entries = hunt.book.entries
-    choice = Choice(winner, because(winner.name, tuning.searching.search, best, entries))
+    choice = Choice(winner, because(winner.name, tuning.searching, best, entries))
     if (repetition.seeds or 1) > 1:
         way = hunt.field.way(best.values)
         turns = Turns(training.until, repetition.seeds or 1)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 FILE = "search.journal"
+OVER_FOLDS = "over folds"  # how the figure of a trial is made that is judged by several
 FINISHED, PRUNED, FAILED, CUT = "finished", "pruned", "failed", "cut off"
 
 

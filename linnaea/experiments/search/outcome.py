@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from linnaea.experiments.search.book import Entry, statuses
+from linnaea.experiments.search.book import OVER_FOLDS, Entry, statuses
 from linnaea.experiments.search.space import Space
 from linnaea.experiments.search.table import in_words
 from linnaea.finding import Estimate, Finding
@@ -16,12 +16,19 @@ from linnaea.task import TASKS
 OPTIMISM = "optimism"
 
 
-def because(name: str, search: str, best: Entry, entries: Sequence[Entry]) -> str:
+def because(name: str, searching: Searching, best: Entry, entries: Sequence[Entry]) -> str:
     """Why the best trial was chosen, in a sentence."""
     return (
-        f"Trial {best.number} of {counted(len(entries), 'trial')} ({search}) has the lowest loss on val at its best "
-        f"temperature, {best.loss:.4f}: {name} with {in_words(best.values)}."
+        f"Trial {best.number} of {counted(len(entries), 'trial')} ({searching.search}) has the lowest "
+        f"{_judged_by(searching)}, {best.loss:.4f}: {name} with {in_words(best.values)}."
     )
+
+
+def _judged_by(searching: Searching) -> str:
+    """What trials are compared by."""
+    folds = searching.inner_folds
+    mean = "loss on val" if folds is None else f"mean loss over {folds} inner folds of train and val"
+    return f"{mean} at its best temperature"
 
 
 def record_of(space: Space, searching: Searching, best: Entry, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -31,7 +38,7 @@ def record_of(space: Space, searching: Searching, best: Entry, entries: Sequence
         "space": space.to_json(),
         "inner_folds": searching.inner_folds,
         "trials": statuses(entries),
-        "judged_by": "loss on val at its best temperature",
+        "judged_by": _judged_by(searching),
         "trial": best.number,
         "values": dict(best.values),
         "loss": best.loss,
@@ -54,12 +61,13 @@ def optimism_finding(run: Run, best: Entry, entries: Sequence[Entry]) -> Finding
     gap = _difference(val, test)
     beyond = gap.lo is not None and gap.lo > 0
     told = "more than chance makes of so few images" if beyond else "which may be chance"
-    span = "" if gap.lo is None or gap.hi is None else f" ({100 * gap.lo:+.1f} to {100 * gap.hi:+.1f})"
+    span = "" if gap.lo is None or gap.hi is None else f" ({100 * gap.lo:+.1f} to {100 * gap.hi:+.1f}), {told}"
+    where = "inner folds" if val.method == OVER_FOLDS else "val"
     return Finding(
         OPTIMISM,
-        f"The best of {counted(len(entries), 'trial')} was chosen by val, where its figure is too optimistic: {metric} "
-        f"{val.value:.1%} there and {test.value:.1%} on the sealed test split, {100 * (gap.value or 0):+.1f} points"
-        f"{span}, {told}. The figure to report is that of the test split.",
+        f"The best of {counted(len(entries), 'trial')} was chosen by {where}, where its figure is too optimistic: "
+        f"{metric} {val.value:.1%} there and {test.value:.1%} on the sealed test split, {100 * (gap.value or 0):+.1f} "
+        f"points{span}. The figure to report is that of the test split.",
         severity="warning" if beyond else "info",
         count=test.n,
         figure=gap,

@@ -13,7 +13,7 @@ import torch
 from linnaea.errors import UsageError
 from linnaea.evidence import figure_of
 from linnaea.experiments.attempt import Attempted, Material, attempt
-from linnaea.experiments.search.book import CUT, FAILED, FINISHED, PRUNED, Book
+from linnaea.experiments.search.book import CUT, FAILED, FINISHED, OVER_FOLDS, PRUNED, Book
 from linnaea.experiments.search.space import Space, Value
 from linnaea.finding import Estimate
 from linnaea.learning.losses import criterion_for
@@ -125,8 +125,10 @@ def outcome_of(done: Attempted) -> tuple[float, Estimate]:
     if done.status != FINISHED:
         raise Ended(FAILED, done.note)
     assert done.predictions is not None, "it finished"
-    tree = done.finished.policy.parents
-    return loss_of(done.predictions, bool(tree)), figure_of(done.predictions)
+    loss = loss_of(done.predictions, bool(done.finished.policy.parents))
+    if not math.isfinite(loss):
+        raise Ended(FAILED, f"its loss on val is {loss}")
+    return loss, figure_of(done.predictions)
 
 
 def loss_of(predictions: Predictions, in_tree: bool = False) -> float:
@@ -145,7 +147,7 @@ def _mean(figures: list[Estimate]) -> Estimate:
     if len(figures) == 1:
         return figures[0]
     values = [figure.value for figure in figures if figure.value is not None]
-    return Estimate(float(np.mean(values)) if values else None, None, None, sum(one.n for one in figures), "over folds")
+    return Estimate(float(np.mean(values)) if values else None, None, None, sum(one.n for one in figures), OVER_FOLDS)
 
 
 def _end(book: Book, trial: "Trial", status: str, watch: "Watch", started: float, **told: Any) -> None:

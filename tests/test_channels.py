@@ -12,6 +12,7 @@ import linnaea
 from linnaea.data.images.decoding import Bounds, decode, read_rgb
 from linnaea.data.images.greys import recipe_for
 from linnaea.data.images.opening import UnreadableError
+from linnaea.data.images.pixels import usual_side
 from linnaea.errors import DataError, UsageError
 from linnaea.models.network import Network
 
@@ -169,6 +170,19 @@ def test_an_exported_file_answers_for_bands(tmp_path):
     exported = linnaea.export(run, to="onnx")
     assert exported.parity.severity == "info"
     assert linnaea.evaluate(exported.file.parent, data=data).figures["accuracy"].n == 60
+
+
+def test_images_of_bands_are_audited_and_their_size_is_known(tmp_path):
+    data = planted(tmp_path / "data", 5, 2, count=12)
+    (data / "low" / "0.tif").write_bytes((data / "low" / "1.tif").read_bytes())
+    found = {finding.name: finding for finding in linnaea.audit(data, channels=5)}
+    assert "duplicates" in found
+    assert not any("unreadable" in name for name in found)
+    files = sorted(data.rglob("*.tif"))
+    assert usual_side(files) == 16
+    large = tmp_path / "large.tif"
+    large.write_bytes(tiff(np.zeros((300, 400, 5), np.uint8), planarconfig="contig"))
+    assert usual_side([large]) == 300
 
 
 def test_grey_is_one_channel_and_pretrained_filters_see_it_as_before():

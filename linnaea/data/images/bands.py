@@ -30,6 +30,14 @@ def bands_in(content: bytes) -> int | None:
     return None if as_colours else samples
 
 
+def size_of_bands(content: bytes) -> tuple[int, int] | None:
+    """The width and the height of a TIFF that has bands; None for other files."""
+    if bands_in(content) is None:
+        return None
+    tags = next(_directories(content))
+    return int(tags[WIDTH]), int(tags[HEIGHT])
+
+
 def grey_pages_in(content: bytes) -> int:
     """How many pages a TIFF has, where all are grey and of one size; 0 for other files."""
     try:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from linnaea.data.images.bands import bands_in, size_of_bands
 from linnaea.data.images.opening import open_image, orientation_of
 
 RECORD_BYTES = 256  # what does not fit is cut off the camera's name
@@ -47,6 +48,9 @@ class Facts:
 
 def read_facts(content: bytes, max_pixels: int) -> Facts:
     """The facts of an image file's bytes; raises UnreadableError when they are none."""
+    size = size_of_bands(content)
+    if size is not None:
+        return Facts("TIFF", *size, f"{bands_in(content)} bands", 0.0, "")
     with open_image(content, max_pixels) as image:
         width, height = image.size[::-1] if orientation_of(image) in TURNED else image.size
         steps = getattr(image, "quantization", {}).get(0, [0])

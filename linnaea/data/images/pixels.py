@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from linnaea.arrays import Images
 from linnaea.data.images import cache
+from linnaea.data.images.bands import size_of_bands
 from linnaea.data.images.decoding import COLOUR, MOST_BYTES, NOT_FOUND, Bounds, decode, in_channels, square
 from linnaea.data.images.fits import FITS
 from linnaea.data.images.opening import MOST_PIXELS, DamagedError, UnreadableError, open_image
@@ -210,8 +211,12 @@ def usual_side(paths: Sequence[Located]) -> float | None:
     sides = []
     for path in paths[:: max(1, len(paths) // LOOKED_AT)]:
         try:
-            with open_image(read_content(path), max_pixels=MOST_SIDE**2) as image:
-                sides.append(min(image.size))
+            content = read_content(path)
+            size = size_of_bands(content)
+            if size is None:
+                with open_image(content, max_pixels=MOST_SIDE**2) as image:
+                    size = image.size
+            sides.append(min(size))
         except UnreadableError:
             continue  # decoding lists it with its reason
     return float(np.median(sides)) if sides else None

@@ -120,9 +120,13 @@ def test_what_a_population_cannot_do_is_refused_before_any_work(stripes, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-def test_a_budget_that_ends_too_early_says_so(stripes, tmp_path):
-    with pytest.raises(UsageError, match="Set a longer --budget"):
-        ln.tune(stripes, out=tmp_path / "run", space=RATES, trials=4, budget=0.01, **QUICK)
+def test_a_budget_that_ends_too_early_says_so_and_a_longer_one_goes_on(tuned, stripes, tmp_path):
+    options = {**QUICK, "space": RATES, "trials": 4, "out": tmp_path / "run"}
+    with pytest.raises(UsageError, match=r"none of 4 members finished: .* Set a longer --budget, with --resume"):
+        ln.tune(stripes, budget=0.01, **options)
+    ln.tune(stripes, resume=True, **options)
+    found, expected = entries_of(tmp_path / "run"), entries_of(tuned)
+    assert [entry.loss for entry in found] == pytest.approx([entry.loss for entry in expected], abs=1e-6)
 
 
 def test_the_run_says_how_it_was_found(tuned):

@@ -14,11 +14,10 @@ class Machine(Options):
     """What the machine may do.
 
     `time_limit` is in seconds or like "10m" and holds for the whole command: each step of the ladder looks at it while
-    it works, and learns from fewer images or for fewer epochs where time is short. `checkpoint_every` is such a time
-    as well: what is lost at most when the machine fails. `precision` and `memory_format`
-    "auto" measure which formats are fastest here; fix the precision ("float32", "bfloat16") for runs that are to be
-    repeated to the last digit. `seed` is the seed for all random numbers. `strategy` says how several processes, which
-    torchrun starts, share a network.
+    it works, and learns from fewer images or for fewer epochs where time is short. `checkpoint_every` is also a time:
+    at most that much is lost when the machine fails. `precision` and `memory_format` "auto" measure which formats are
+    fastest here; fix the precision ("float32", "bfloat16") for runs that are to be repeated to the last digit. `seed`
+    is the seed for all random numbers. `strategy` says how several processes, which torchrun starts, share a network.
     """
 
     title = "Machine"

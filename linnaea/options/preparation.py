@@ -14,12 +14,11 @@ from linnaea.runtime.arguments import DUPLICATES, require_channels, require_coun
 class Preparation(Options):
     """How images are prepared.
 
-    `img_size` is in pixels (None: what the weights or the images suggest), `fit` crop, pad or stretch. They
-    have so many `channels`. Images of more
-    than `max_pixels` (None: 50 megapixels, or as in training) are not decoded. `duplicates` "near" or "exact" says
-    which images must stay in one split, `split_by` names a splitter, `split_seed` is its seed (None: that of the
-    training). `datasheet` is a file of what the owner knows
-    about the data (None: `datasheet.toml` beside the images, if it is there). With `stream` pixels are never kept.
+    `img_size` is in pixels (None: what the weights or the images suggest), `fit` crop, pad or stretch, `channels` the
+    number of channels. Images of more than `max_pixels` (None: 50 megapixels, or as in training) are not decoded.
+    `duplicates` "near" or "exact" says which images must stay in one split, `split_by` names a splitter, `split_seed`
+    is its seed (None: that of the training). `datasheet` is a file of what the owner knows about the data (None:
+    `datasheet.toml` beside the images, if it is there). With `stream` pixels are never kept.
     """
 
     title = "Preparation of the images"

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from linnaea.errors import UsageError
 from linnaea.experiments.attempt import attempt
 from linnaea.experiments.search.book import CUT, FAILED, FINISHED
 from linnaea.experiments.search.contract import SEARCHES, Hunt
@@ -58,6 +59,7 @@ def search_population(hunt: Hunt) -> None:
     done, members = _population(hunt)
     for generation in range(done + 1, generations + 1):
         _advance(hunt, members, round(epochs * generation / generations), epochs)
+        _require_going_on(members)
         if generation < generations:
             _select(hunt, members, generation)
         write_json(
@@ -103,6 +105,16 @@ def _advance(hunt: Hunt, members: Sequence[Member], target: int, epochs: int) ->
         ]
     for member, after in zip(training, found, strict=True):
         member.status, member.told, member.seconds = after.status, after.told, after.seconds
+
+
+def _require_going_on(members: Sequence[Member]) -> None:
+    """Raise UsageError where the budget is over before a member finished; a resumed search goes on from here."""
+    cut = [member for member in members if member.status == CUT]
+    if cut and not any(member.status == FINISHED for member in members):
+        raise UsageError(
+            f"none of {len(members)} members finished: {cut[0].told['note']}. Set a longer --budget, with --resume to "
+            "go on from there, or fewer --epochs."
+        )
 
 
 def _in_worker(where: Field, member: Member, folder: Path, span: tuple[int, int], seconds: float) -> Member:

@@ -18,8 +18,7 @@ class Soup(Hook):
     """A greedy soup (Wortsman et al. 2022) of at most `most` of the epochs with the lowest losses on val.
 
     In the end they are added in the order of these losses, each only where the mean of all that are in it has a lower
-    loss. It comes before `judged`, whose best weights it begins with and replaces. What came
-    of it is noted.
+    loss. It comes before `judged`, whose best weights it begins with and replaces. What came of it is noted.
     """
 
     judged: Judged
@@ -77,10 +76,15 @@ class Soup(Hook):
 
 
 def _mean(several: list[Weights]) -> Weights:
-    """The mean of each tensor of decimals, running means included; counters are those of the first."""
+    """The mean of each tensor of decimals, running means included; counters are those of the first.
+
+    Weights that a checkpoint gave back may lie elsewhere than those of later epochs.
+    """
 
     def of(name: str, first: Tensor) -> Tensor:
-        return torch.stack([weights[name] for weights in several]).mean(dim=0) if first.is_floating_point() else first
+        if not first.is_floating_point():
+            return first
+        return torch.stack([weights[name].to(first.device) for weights in several]).mean(dim=0)
 
     return {name: of(name, first) for name, first in several[0].items()}
 

@@ -14,7 +14,7 @@ from linnaea.errors import UsageError
 from linnaea.learning.examples import Examples
 from linnaea.learning.low_rank import adapt, merge
 from linnaea.learning.rungs import RUNGS, TrainingRecipe, scratch
-from linnaea.learning.soup import Soup
+from linnaea.learning.soup import Soup, _mean
 from linnaea.models.bodies import create_body
 from linnaea.models.network import Network
 from linnaea.models.weights import read_weights
@@ -136,6 +136,11 @@ def test_a_soup_is_the_mean_of_the_epochs_that_it_names(noisy, monkeypatch):
     mean = {name: torch.stack([seen[epoch][name] for epoch in named]).mean(dim=0) for name in seen[named[0]]}
     for name, value in fitted.model.state_dict().items():
         assert torch.allclose(value, mean[name], atol=1e-6)
+
+
+def test_weights_of_a_checkpoint_and_later_ones_need_not_lie_on_one_device():
+    mean = _mean([{"weight": torch.ones(2, device="meta")}, {"weight": torch.ones(2)}])
+    assert mean["weight"].device.type == "meta"
 
 
 def test_a_soup_is_kept_where_it_is_better_on_val(noisy, monkeypatch):

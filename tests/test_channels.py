@@ -7,6 +7,7 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import linnaea
 from linnaea.data.images.decoding import Bounds, decode, read_rgb
@@ -14,6 +15,7 @@ from linnaea.data.images.greys import recipe_for
 from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import usual_side
 from linnaea.errors import DataError, UsageError
+from linnaea.models.bodies import create_body
 from linnaea.models.network import Network
 
 
@@ -199,6 +201,19 @@ def test_filters_for_more_channels_answer_colours_in_their_size():
     six = network.seeing(6).eval()
     pixels = torch.rand(2, 3, 32, 32)
     assert torch.allclose(six.features(pixels.repeat(1, 2, 1, 1)), network.features(pixels), atol=1e-5)
+
+
+def test_pretrained_filters_for_more_channels_are_spoken_of(tmp_path):
+    path = tmp_path / "resnet.safetensors"
+    save_file(create_body("test_resnet", 32, {}).state_dict(), path, metadata={"architecture": "test_resnet"})
+    data, said = planted(tmp_path / "data", 5, 2, count=12), "for three colours and the images have 5 channels"
+    classifier = linnaea.train(data, out=tmp_path / "run", model="frozen", weights=path, channels=5, img_size=32)
+    assert any(said in note for note in classifier.provenance["notes"])
+
+
+def test_a_network_that_reads_colours_in_two_places_is_refused():
+    with pytest.raises(UsageError, match="crossvit_tiny_240 takes images of three channels alone, and these have 5"):
+        Network.fitting("crossvit_tiny_240", 2, 240, channels=5)
 
 
 def test_what_does_not_go_with_channels_is_refused(tmp_path):

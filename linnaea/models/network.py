@@ -65,7 +65,7 @@ class Network(Model):
         self.body = create_body(name, self.side, extra)
         length = _feature_length(self.body, self.side)
         if channels not in (GREY, COLOUR):
-            self.body = widen(self.body, channels, name)
+            self.body = widen(self.body, channels, name, self.side)
         self.register_buffer("mean", _of_channels(mean, channels), persistent=False)
         self.register_buffer("std", _of_channels(std, channels), persistent=False)
         self.classifier = nn.Linear(tokens * length, classes)

@@ -6,6 +6,7 @@ from linnaea.learning.job import Features, Fitted, Job
 from linnaea.learning.ridge import fit_ridge_path, with_scale
 from linnaea.learning.rungs.classical import install
 from linnaea.learning.rungs.contract import RUNGS, Rung
+from linnaea.models.channels import remarks_on
 from linnaea.models.embedding import measure_embedding
 from linnaea.models.feature_cache import embed_once, embed_until
 from linnaea.models.network import Network
@@ -33,6 +34,7 @@ def fit_frozen(job: Job) -> Fitted:
     notes = [
         f"The head's strength C = {best.strength:.3g} was chosen on val.",
         *model.remarks(),
+        *remarks_on(job.channels),
         *remarks,
         *balance.notes,
     ]

@@ -77,7 +77,7 @@ class Course:
     @property
     def best(self) -> int:
         """The epoch with the lowest loss on val, counted from 0."""
-        return int(np.argmin(self.val))
+        return int(np.nanargmin(self.val))
 
 
 def diagnose(name: str, rows: Sequence[Mapping[str, Any]], *, images: int, limited: bool = False) -> Finding:
@@ -92,9 +92,13 @@ def diagnose(name: str, rows: Sequence[Mapping[str, Any]], *, images: int, limit
     temperature). Else there is nothing to do.
     """
     course = Course.of(name, rows, images, limited)
-    if len(rows) < FEWEST or np.isnan([course.train, course.val]).any():
+    if len(rows) < FEWEST:
         few = f"{name}: {len(rows)} epochs are too few to say how it learns; {FEWEST} or more are needed."
         return Finding("short", few, rows=[_facts(course)])
+    lost = int(np.isnan([course.train, course.val]).any(axis=0).sum())
+    if lost:
+        gap = f"{name}: {lost} of {len(rows)} epochs have no loss that is a number; how it learns cannot be said."
+        return Finding("unmeasured", gap, rows=[_facts(course)])
     for judge in JUDGES:
         found = judge(course)
         if found is not None:

@@ -115,6 +115,16 @@ def test_a_curve_that_falls_to_the_very_end_is_sound_where_all_is_learned():
 def test_too_few_epochs_and_old_histories_are_not_judged_by_what_they_lack():
     assert kind(course([2.0, 1.0], [2.0, 1.0])) == "short"
     assert kind([]) == "short"
+
+
+def test_a_loss_that_is_no_number_is_not_taken_for_too_few_epochs():
+    val = falling(10)
+    val[3] = np.nan
+    found = diagnose("scratch", course(falling(10), val), images=500)
+    assert found.name == "unmeasured"
+    assert "1 of 10 epochs have no loss that is a number" in found.summary
+    assert found.rows[0]["best_epoch"] == 10
+    assert kind(course(falling(10), [np.nan] * 10)) == "unmeasured"
     val = np.concatenate([np.linspace(1.5, 0.6, 5), np.linspace(0.62, 1.1, 10)])
     old = [{"train_loss": t, "val_loss": v, "val_accuracy": 0.97} for t, v in zip(falling(15), val, strict=True)]
     assert kind(old) == "overfitting"

@@ -25,7 +25,7 @@ from linnaea.learning.loop import Loop
 from linnaea.learning.muon import Muon
 from linnaea.learning.optimizers import OPTIMIZERS
 from linnaea.learning.optimizers.groups import layers_of
-from linnaea.learning.rate_range import RateRange
+from linnaea.learning.rate_range import Noted, RateRange
 from linnaea.learning.rungs import RUNGS, TrainingRecipe, finetune, scratch
 from linnaea.learning.schedule import Schedule
 from linnaea.models.bodies import create_body
@@ -341,6 +341,20 @@ def test_groups_that_learn_faster_do_not_change_the_rate_that_is_found(job, tmp_
     fit(with_recipe(job, find_lr=True))  # the biases of its norms learn 32 times faster
     rates = json.loads((tmp_path / "rate_range.json").read_text())["rates"]
     assert rates[0] < 2e-4 * scratch.LEARNING_RATE
+
+
+def test_a_rate_is_found_with_the_stages_that_will_learn(pretrained, tmp_path, monkeypatch):
+    learning = []
+
+    def after_step(self, state, plain=Noted.after_step):
+        learning.append({name for name, parameter in state.model.named_parameters() if parameter.requires_grad})
+        plain(self, state)
+
+    monkeypatch.setattr(Noted, "after_step", after_step)
+    job = replace(pretrained, options=replace(pretrained.options, epochs=1), checkpoints=tmp_path)
+    fit(with_recipe(job, find_lr=True, unfreeze="last:1"), "finetune")
+    assert "classifier.weight" in learning[0]
+    assert not any(name.startswith("body.conv_stem") for names in learning for name in names)
 
 
 def test_a_rate_that_was_given_stays(pretrained, tmp_path):

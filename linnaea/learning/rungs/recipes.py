@@ -58,6 +58,7 @@ def range_test(job: Job, model: Model, build: Build, usual: float, plan: Plan, *
     def make_loop(some: Job, copy: Model, optimizer: torch.optim.Optimizer, schedule: Schedule, hooks: Hooks) -> Loop:
         objective, changing = objective_for(some, copy, epochs=schedule.epochs, **changes)
         join(optimizer, objective, build, schedule.learning_rate, plan.layout)
+        hooks = [*hooks, *unfreezing(some, copy, schedule.epochs)]
         return loop_for(some, objective, schedule, plan, augmentations=changing, hooks=hooks)
 
     return find_rate(job, model, build, usual, plan.batch_size, make_loop)

@@ -101,7 +101,7 @@ def train_network(
         if job.on_fed is not None:
             loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
         history = loop.run(model.to(memory_format=plan.layout), optimizer)
-    notes = (*notes_on(recipe), *loop.batches.notes, *ended.notes)
+    notes = (*notes_on(recipe, augmentations), *loop.batches.notes, *ended.notes)
     return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"], notes)
 
 

@@ -15,7 +15,7 @@ from linnaea.learning.balance import Balance
 from linnaea.learning.losses import criterion_for
 from linnaea.learning.objectives import OBJECTIVES, Accompanied, Setting
 from linnaea.learning.objectives.angular import angular
-from linnaea.learning.objectives.choosing import require_objective
+from linnaea.learning.objectives.choosing import notes_on, require_objective
 from linnaea.learning.objectives.co_teaching import CoTeaching
 from linnaea.learning.objectives.company import accompany
 from linnaea.learning.objectives.contrastive import contrast
@@ -223,6 +223,12 @@ def test_it_resumes_bit_for_bit_with_what_it_has_of_its_own(name, job, teacher, 
     assert [row["train_loss"] for row in found.history] == [row["train_loss"] for row in expected.history]
     assert all(torch.equal(value, resumed.state_dict()[place]) for place, value in whole.state_dict().items())
     assert (len(optimizer.param_groups) > 1) == (name not in ("supervised", "triplet"))
+
+
+@pytest.mark.parametrize("objective", ["supervised_contrastive", "triplet"])
+def test_views_that_are_cut_from_small_pixels_are_spoken_of(objective):
+    notes = notes_on(TrainingRecipe(objective=objective), ["flip", "zoom"])
+    assert any("cut by zoom from the pixels" in note for note in notes) == (objective == "supervised_contrastive")
 
 
 def test_a_rate_is_found_with_what_an_objective_has_of_its_own(job, tmp_path):

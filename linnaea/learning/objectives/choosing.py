@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
+from linnaea.learning.augmentations import AUGMENTATIONS
 from linnaea.learning.balance import ACTS, BALANCERS
 from linnaea.learning.job import Job
 from linnaea.learning.objectives.contract import OBJECTIVES, Objective, Setting
@@ -43,12 +44,18 @@ def objective_for(
     return kind.made(setting), () if views else changing
 
 
-def notes_on(recipe: TrainingRecipe) -> list[str]:
-    """What should be known of a network that learnt by an objective that was asked for."""
+def notes_on(recipe: TrainingRecipe, augmentations: Sequence[str]) -> list[str]:
+    """What should be known of a network that learnt by an objective that was asked for, with these augmentations."""
     if recipe.objective is None:
         return []
     taught = "" if recipe.teacher is None else f", with the teacher {recipe.teacher}"
-    return [f"It learnt by the objective {recipe.objective}{taught}."]
+    told = [f"It learnt by the objective {recipe.objective}{taught}."]
+    cutting = [name for name in augmentations if look_up(AUGMENTATIONS, name)[0].stretch is not None]
+    if cutting and _says(recipe.objective, "views"):
+        told.append(
+            f"Its views were cut by {', '.join(cutting)} from the pixels that the network sees, not from the photos."
+        )
+    return told
 
 
 def require_objective(

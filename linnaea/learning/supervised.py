@@ -1,6 +1,7 @@
 """A training from labels: the loop with the job's images, its loss, and the weights that are best on val."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from linnaea.learning.job import Job
 from linnaea.learning.judging import Judge, Judged
 from linnaea.learning.keeping import Handed, Kept, SetBack
 from linnaea.learning.loop import Loop
+from linnaea.learning.normalisation import IMAGES, Estimated
 from linnaea.learning.objectives import Objective
 from linnaea.learning.objectives.choosing import notes_on, objective_for
 from linnaea.learning.objectives.company import Build, company_of, join
@@ -94,15 +96,25 @@ def train_network(
     judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
     soups = [Soup(judged, recipe.soup)] if recipe.soup else []
     others = [*([average] if isinstance(average, Averaged) else []), judged, *soups, *company]
+    estimated = _estimated(job, schedule, plan)
     ended = _Ended()
     with _keeping(job, others, optimizer) as kept:
-        ordered = [Told(job.on_epoch), *([average] if average else []), *soups, judged, *company, *kept, *hooks, ended]
+        first = [Told(job.on_epoch), *estimated, *([average] if average else []), *soups, judged]
+        ordered = [*first, *company, *kept, *hooks, ended]
         loop = loop_for(job, objective, schedule, plan, augmentations=changing, hooks=ordered)
         if job.on_fed is not None:
             loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
         history = loop.run(model.to(memory_format=plan.layout), optimizer)
     notes = (*notes_on(recipe, augmentations), *loop.batches.notes, *ended.notes)
     return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"], notes)
+
+
+def _estimated(job: Job, schedule: Schedule, plan: Plan) -> list[Hook]:
+    """The hook that lets batch normalisation know the weights it normalises for; not where weights are in parts."""
+    if shared().several and strategy() == "fsdp":
+        return []
+    steps = math.ceil(len(job.train) / (schedule.batch_size * job.options.recipe.batches_per_step))
+    return [Estimated(job.subset(IMAGES), schedule.batch_size, plan, steps, job.options.seed)]
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Estimated(Hook):
             norm.momentum = None  # a plain mean over the batches
             norm.train()
         generator = torch.Generator().manual_seed(self.seed)
-        for rows in torch.randperm(len(self.examples), generator=generator).split(self.batch_size):
+        for rows in torch.split(torch.randperm(len(self.examples), generator=generator), self.batch_size):
             if len(rows) > 1 or len(self.examples) == 1:
                 images, _ = self.examples.batch(rows.numpy())
                 model(images.to(self.plan.device).float().div_(255).contiguous(memory_format=self.plan.layout))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tomllib
 
 import numpy as np
 import optuna
@@ -74,6 +75,22 @@ def test_the_loss_of_the_winner_is_that_of_its_answers(tuned):
 
     lowest = minimize_scalar(loss, bounds=(-6, 6), method="bounded").fun
     assert Run.open(tuned).record()["search"]["loss"] == pytest.approx(min(lowest, loss(0.0)), abs=2e-3)
+
+
+def test_the_winner_trains_again_from_its_recipe(stripes, tuned, tmp_path):
+    recipe = tomllib.loads((tuned / "recipe.toml").read_text())
+    chosen = next(row for row in trials_of(tuned) if row["chosen"] == "yes")
+    assert recipe["learning"]["learning_rate"] == pytest.approx(float(chosen["learning_rate"]), rel=1e-5)
+    assert "searching" not in recipe
+    ln.train(stripes, **recipe, out=tmp_path / "again")
+    old, new = (json.loads((run / "metrics.json").read_text()) for run in (tuned, tmp_path / "again"))
+    assert old == new
+
+
+def test_the_search_is_repeated_from_its_own_recipe(tuned):
+    recipe = tomllib.loads((tuned / "search.toml").read_text())
+    assert recipe["searching"] == {"trials": 16, "space": RATES}
+    assert "learning_rate" not in recipe["learning"]
 
 
 def test_what_mattered_is_named_and_what_did_not_is_not(tuned):
@@ -310,6 +327,11 @@ def test_a_recipe_searches(stripes, tmp_path, monkeypatch, capsys):
     assert command(["tune", recipe], monkeypatch) == 0
     assert "Trial" in capsys.readouterr().out
     assert len(trials_of(tmp_path / "run")) == 2
+    assert command(["tune", tmp_path / "run" / "search.toml", "--out", tmp_path / "again"], monkeypatch) == 0
+    assert [row["loss"] for row in trials_of(tmp_path / "again")] == [
+        row["loss"] for row in trials_of(tmp_path / "run")
+    ]
+    assert command(["train", tmp_path / "run" / "recipe.toml", "--out", tmp_path / "trained"], monkeypatch) == 0
 
 
 def test_batches_are_counted_or_chosen_by_a_word():

@@ -19,6 +19,7 @@ from linnaea.evidence.calibration import Aims
 from linnaea.evidence.differences import change_of
 from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.preparation import Prepared, prepare
+from linnaea.experiments.recipe_file import FILE as RECIPE_FILE
 from linnaea.experiments.recipe_file import recipe_of
 from linnaea.experiments.run_life import begun, free_folder, freeze, timed
 from linnaea.experiments.training import Training, attempted_and_concluded, finish
@@ -186,7 +187,9 @@ def carry_out(growth: Growth, folder: Path, given: Dataset, asked: object, start
     old = growth.run
     arguments = {"grown_from": str(old.folder.resolve()), "data": str(given.root.resolve()), "seed": growth.seed}
     recipe = recipe_of("grow", {"run": old.folder, "data": asked}, {})
-    with begun(folder, freeze(growth.dataset, {**arguments, **growth.kept}), resume=False, recipe=recipe) as new:
+    with begun(
+        folder, freeze(growth.dataset, {**arguments, **growth.kept}), resume=False, recipes={RECIPE_FILE: recipe}
+    ) as new:
         new.update(seed=growth.seed)
         if old.judged_on == "test":  # what growing costs is told by it
             with old.locked():

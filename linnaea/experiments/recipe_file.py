@@ -11,16 +11,25 @@ from linnaea.options.words import pairs_in
 from linnaea.runtime.toml import toml_table, toml_value
 
 FILE = "recipe.toml"
+SEARCH_FILE = "search.toml"
 ALWAYS = ("seed",)
 
 
-def recipe_of(verb: str, things: Mapping[str, Any], groups: Mapping[str, Options]) -> str:
+def recipe_of(
+    verb: str,
+    things: Mapping[str, Any],
+    groups: Mapping[str, Options],
+    *,
+    file: str = FILE,
+    title: str = "Repeats this run",
+) -> str:
     """The text of the file: what the verb is about, and of each group the options that are not as they are by default.
 
     The seed is always there. `things` are named as they were given; a dataset, which no file can name, by a comment.
+    `title` says at the top what it does.
     """
     place = "" if "data" in things and "run" not in things else "--recipe "
-    lines = [f"# Repeats this run: linnaea {verb} {place}{FILE}, or linnaea.{verb} with what is in here."]
+    lines = [f"# {title}: linnaea {verb} {place}{file}, or linnaea.{verb} with what is in here."]
     lines += [_line(name, value) for name, value in things.items() if value]
     for name, group in groups.items():
         options = [(one, getattr(group, one.name)) for one in keywords_in(type(group))]

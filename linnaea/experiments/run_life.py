@@ -10,7 +10,6 @@ from typing import Any
 from linnaea.data.images.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.errors import RunError
-from linnaea.experiments.recipe_file import FILE
 from linnaea.learning.rungs import Step
 from linnaea.run import Run, command_line, is_vacant, now
 from linnaea.runtime.files import write_text
@@ -65,14 +64,14 @@ def begun(
     frozen: dict[str, Any],
     *,
     resume: bool,
-    recipe: str,
+    recipes: Mapping[str, str],
     way: Mapping[str, Any] | None = None,
 ) -> Iterator[Run]:
     """A run that begins, or the one to be resumed, kept from other processes until it ends; the truth is in run.json.
 
-    `recipe` is the text of the file that repeats it, see `recipe_of`; `way` are the image size and the steps, see
-    `way_of`. Raises RunError when the run is finished, when another process is at work in it, and when its arguments or
-    its way were others.
+    `recipes` are the texts of the files that repeat it, by name, see `recipe_of`; `way` are the image size and the
+    steps, see `way_of`. Raises RunError when the run is finished, when another process is at work in it, and when its
+    arguments or its way were others.
     """
     if not folder.is_dir() and folder.exists():
         raise RunError(f"{folder} is a file: choose another --out.")
@@ -81,7 +80,8 @@ def begun(
         if way is not None:
             _require_same_way(run, way)
         with _recorded(run):
-            write_text(folder / FILE, recipe)
+            for name, text in recipes.items():
+                write_text(folder / name, text)
             yield run
 
 

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -170,19 +170,19 @@ def carry_out(
     frozen: dict[str, Any],
     *,
     resume: bool,
-    recipe: str,
+    recipes: Mapping[str, str],
     work: "Callable[[Training, Prepared, Run, Logs], Classifier] | None" = None,
 ) -> Classifier:
     """Prepare, climb the ladder, conclude and report, in a run of this folder with these arguments.
 
-    `recipe` is the text of the file that repeats it; `work` stands in place of the ladder and what follows it, up to
-    the report.
+    `recipes` are the texts of the files that repeat it, by name; `work` stands in place of the ladder and what follows
+    it, up to the report.
     """
     if resume and _lacks_report(folder):
         write_report(folder)
         return load(Run(folder).model_folder)
     with (
-        begun(folder, frozen, resume=resume, way=training.way, recipe=recipe) as run,
+        begun(folder, frozen, resume=resume, way=training.way, recipes=recipes) as run,
         logging_to(training.log, run.folder, frozen) as logs,
     ):
         run.update(seed=training.options.seed, **recorded())

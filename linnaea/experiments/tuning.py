@@ -3,10 +3,11 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from linnaea.classifier import Classifier
 from linnaea.dataset import Dataset
@@ -16,6 +17,8 @@ from linnaea.experiments.cross_validation import Fold, Folds, cross_validate, re
 from linnaea.experiments.ladder import Choice, write_ladder
 from linnaea.experiments.logs import Logs
 from linnaea.experiments.preparation import Prepared
+from linnaea.experiments.recipe_file import FILE as RECIPE_FILE
+from linnaea.experiments.recipe_file import recipe_of
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import timed
 from linnaea.experiments.search.book import FILE, Book, Entry, require_optuna
@@ -28,10 +31,11 @@ from linnaea.experiments.search.table import in_words, row_of
 from linnaea.experiments.search.trying import Field, Way
 from linnaea.experiments.training import Training, concluded, settle, way_to_learn
 from linnaea.learning.rungs import Step, steps_for
-from linnaea.options import Decision, Learning, Machine, Preparation, Repetition, Searching
+from linnaea.options import Decision, Learning, Machine, Options, Preparation, Repetition, Searching
 from linnaea.options.option import changed
 from linnaea.run import Run
 from linnaea.runtime.duration import parse_duration
+from linnaea.runtime.files import write_text
 
 logger = logging.getLogger("linnaea")
 NAME = "search"
@@ -41,13 +45,18 @@ SEARCHING_SHARE = 0.8  # of the time limit, where there is one and no budget
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search that is settled: what is the same for all trials, what is searched, and how."""
+    """A search that is settled: what is the same for all trials, what is searched, and how.
+
+    `things` and `groups` are what a training of the winner would be given beside its options of learning.
+    """
 
     training: Training
     learning: Learning
     machine: Machine
     searching: Searching
     space: Space
+    things: Mapping[str, Any]
+    groups: Mapping[str, Options]
 
     @property
     def budget(self) -> float | None:
@@ -64,6 +73,17 @@ class Tuning:
         if given is not None or self.searching.search == "grid" or self.budget is not None:
             return given
         return TRIALS
+
+    @property
+    def changing(self) -> bool:
+        """Whether values change while a network trains."""
+        return bool(SEARCHES.about(self.searching.search).capabilities.get("changing"))
+
+    def recipe(self, best: Entry) -> str:
+        """The text of the file that trains as the best trial did."""
+        groups = {**self.groups, "learning": self.space.applied(self.learning, best.values)}
+        ended = "Trains with the values that the best member ended with, which changed while it trained"
+        return recipe_of("train", self.things, groups, title=ended if self.changing else "Trains as the best trial did")
 
     def way(self, learning: Learning) -> Way:
         """The one step and the options that options of learning stand for."""
@@ -97,7 +117,9 @@ def settle_tuning(
     if twice:
         raise UsageError(f"{', '.join(twice)} is given and searched: leave one of them out.")
     require_changeable(searching.search, space, folds=searching.inner_folds, epochs=learning.epochs)
-    tuning = Tuning(training, learning, machine, searching, space)
+    once, untimed = changed(repetition, {"folds": None}), changed(machine, {"time_limit": None})  # as trials are made
+    groups = {"preparation": preparation, "decision": decision, "machine": untimed, "repetition": once}
+    tuning = Tuning(training, learning, machine, searching, space, {"data": data, "log": log}, groups)
     _require_possible(tuning)
     return tuning
 
@@ -215,8 +237,8 @@ def _write_down(tuning: Tuning, hunt: Hunt, best: Entry, winner: Attempted, run:
     """The trials, which options mattered, the epochs of the winner and its row in the ladder, and how it was found."""
     entries = hunt.book.entries
     _write_trials(run, hunt.book)
-    changing = SEARCHES.about(tuning.searching.search).capabilities.get("changing")
-    importance = unknowable(len(entries)) if changing else importance_finding(tuning.space, entries, hunt.seed)
+    write_text(run.folder / RECIPE_FILE, tuning.recipe(best))
+    importance = unknowable(len(entries)) if tuning.changing else importance_finding(tuning.space, entries, hunt.seed)
     logger.info(importance.summary)
     run.write_findings(NAME, [importance])
     run.write_rows("history.csv", [{"rung": winner.name, **row} for row in best.told.get("history") or ()])

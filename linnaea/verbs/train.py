@@ -48,7 +48,7 @@ def train(
     told what happens as well. Of several processes that torchrun started, the first returns the classifier, and the
     others end where this is called. Raises DataError, UsageError or RunError, each saying how to mend it.
     """
-    from linnaea.experiments.recipe_file import recipe_of
+    from linnaea.experiments.recipe_file import FILE, recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.several import processes
     from linnaea.experiments.training import carry_out, settle
@@ -66,5 +66,5 @@ def train(
         options["model_args"] = pairs_in(learning.model_args)
         frozen = freeze(training.dataset, {"out": out, "log": log, **options})
         folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)
-        recipe = recipe_of("train", {"data": data, "log": log}, groups)
-        return carry_out(training, folder, frozen, resume=resume, recipe=recipe)
+        recipes = {FILE: recipe_of("train", {"data": data, "log": log}, groups)}
+        return carry_out(training, folder, frozen, resume=resume, recipes=recipes)

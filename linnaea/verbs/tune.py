@@ -58,11 +58,12 @@ def tune(
     """
     from functools import partial
 
-    from linnaea.experiments.recipe_file import recipe_of
+    from linnaea.experiments.recipe_file import SEARCH_FILE, recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.several import require_alone
     from linnaea.experiments.training import carry_out
     from linnaea.experiments.tuning import searched_and_concluded, settle_tuning
+    from linnaea.options.option import changed
 
     require_alone(machine)
     tuning = settle_tuning(data, preparation, learning, decision, machine, repetition, searching, log)
@@ -78,5 +79,7 @@ def tune(
     dataset = tuning.training.dataset
     frozen = freeze(dataset, {"out": out, "log": log, **options, "space": tuning.space.to_json()})
     folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(dataset)
-    recipe, work = recipe_of("tune", {"data": data, "log": log}, groups), partial(searched_and_concluded, tuning)
-    return carry_out(tuning.training, folder, frozen, resume=resume, recipe=recipe, work=work)
+    written_out = {**groups, "searching": changed(searching, {"space": tuning.space.to_json()})}
+    recipe = recipe_of("tune", {"data": data, "log": log}, written_out, file=SEARCH_FILE, title="Repeats the search")
+    work = partial(searched_and_concluded, tuning)
+    return carry_out(tuning.training, folder, frozen, resume=resume, recipes={SEARCH_FILE: recipe}, work=work)

@@ -1,6 +1,7 @@
 """Images of one, of four and of many channels: grey, colours with alpha, bands of TIFF files."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -224,3 +225,55 @@ def test_what_does_not_go_with_channels_is_refused(tmp_path):
         linnaea.train(data, out=tmp_path / "colours", weights="none")
     with pytest.raises(UsageError, match="colour_jitter changes colours"):
         linnaea.train(data, out=tmp_path / "jitter", model="compact", channels=5, augment=["colour_jitter"])
+
+
+def pages_of(folder, shape, count=4, **how):
+    """Two classes of files of several grey pages, each as tifffile saves an array of this shape."""
+    random = np.random.default_rng(0)
+    for name in ("low", "high"):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            file = io.BytesIO()
+            tifffile.imwrite(file, random.integers(0, 256, shape, dtype=np.uint8), **how)
+            (folder / name / f"{number}.tif").write_bytes(file.getvalue())
+    return folder
+
+
+def warned(data, **asked):
+    return {one.name: one.summary for one in linnaea.audit(data, **asked) if one.severity == "warning"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "mend"),
+    [
+        ((6, 20, 20), "8 TIFF files have .*6 in all of them.* first page .* give --channels 6; else save the page"),
+        ((3, 20, 20), "save them as one page of RGB"),
+        ((20, 20, 6), "look like 6 bands saved the wrong way round.*contig.*give --channels 6"),
+    ],
+)
+def test_pages_that_are_not_looked_at_are_warned_of(tmp_path, shape, mend):
+    data = pages_of(tmp_path / "data", shape, photometric="minisblack")
+    assert re.search(mend, warned(data, img_size=16)["first_page_only"])
+
+
+def test_training_warns_of_pages_and_their_bands_are_no_reason_to_warn(tmp_path, caplog):
+    data = pages_of(tmp_path / "data", (6, 20, 20), count=12, photometric="minisblack")
+    assert "first_page_only" not in warned(data, img_size=16, channels=6)
+    with caplog.at_level("WARNING", "linnaea"):
+        linnaea.train(data, out=tmp_path / "run", model="majority", weights="none", img_size=16)
+    assert "only the first page of each is used: if they are bands, give --channels 6" in caplog.text
+
+
+def test_bands_saved_the_wrong_way_round_are_told_how_to_be_saved(tmp_path):
+    values = np.zeros((20, 20, 6), np.uint8)
+    with pytest.raises(UnreadableError, match=r"20 pages of 6 x 20 pixels.*minisblack.*contig"):
+        decode(tiff(values), 16, bounds=Bounds(channels=6))
+    with pytest.raises(UnreadableError, match=r"it has 1 band; expected 6$"):
+        decode(tiff(values[..., 0]), 16, bounds=Bounds(channels=6))
+
+
+def test_channels_that_only_a_tiff_can_have_are_refused_of_a_photo():
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    with pytest.raises(UnreadableError, match="only a TIFF can have 7 channels: train with --channels 1, 3 or 4"):
+        decode(file.getvalue(), 8, bounds=Bounds(channels=7))

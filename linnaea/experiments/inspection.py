@@ -53,14 +53,15 @@ def closer_look(weights: Weights | None, recipe: Recipe, seed: int) -> Callable[
         found = digest(dataset.paths, recipe, _embedding_by(weights, recipe, dataset.paths))
         if found.excluded(dataset.ids):  # a file that changed meanwhile; whoever needs it next says so
             return inspection
-        return inspect(dataset, found, inspection.duplicates, recipe.fit, seed)
+        return inspect(dataset, found, inspection.duplicates, recipe, seed)
 
     return look
 
 
-def inspect(dataset: Dataset, found: Digest, duplicates: Integers, fit: str, seed: int) -> Inspection:
+def inspect(dataset: Dataset, found: Digest, duplicates: Integers, recipe: Recipe, seed: int) -> Inspection:
     """What the checks see: `found` of the readable images of `dataset`, in its order."""
-    inspection = Inspection(dataset, duplicates, found.facts, found.looks, found.features, fit=fit)
+    seen = Inspection(dataset, duplicates, found.facts, found.looks, found.features)
+    inspection = replace(seen, fit=recipe.fit, channels=recipe.channels)
     folds = random_folds(inspection.apart, seed=seed)
     if why := _unjudged(dataset, folds):
         return replace(inspection, unjudged=why)

@@ -14,6 +14,7 @@ from linnaea.data.images.headers import Facts
 from linnaea.dataset import Dataset
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
+from linnaea.runtime.arguments import COLOUR
 
 Judge = Callable[[npt.NDArray[np.int64]], Float32]
 SHOWN = 12
@@ -26,7 +27,8 @@ class Inspection:
     What the rest needs more work for is absent where nobody did it: `facts` from each file's header, `looks` measured
     on its pixels, `features` (N, D) that a model made of it, and `judge`, which learns class indices (N,) and
     gives probabilities (N, K), each from a classifier that was not fitted on that image; `unjudged` says why there is
-    none. `fit` is the way images become square. A check that lacks what it needs returns None.
+    none. `fit` is the way images become square, `channels` how many of them are looked at. A check that
+    lacks what it needs returns None.
     """
 
     dataset: Dataset
@@ -36,6 +38,7 @@ class Inspection:
     features: Float32 | None = None
     judge: Judge | None = None
     fit: str = "crop"
+    channels: int = COLOUR
     unjudged: str = "no classifier looked at them"
 
     @property

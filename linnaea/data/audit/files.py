@@ -1,9 +1,12 @@
-"""Checks on the files: what was left out."""
+"""Checks on the files: what was left out, and what of them is not looked at."""
 
 from collections import Counter
 
-from linnaea.data.audit.contract import CHECKS, Inspection
+from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
+from linnaea.data.images.bands import MOST_BANDS
+from linnaea.data.images.headers import Facts
 from linnaea.finding import Finding
+from linnaea.runtime.arguments import COLOUR
 from linnaea.runtime.words import counted
 
 
@@ -22,3 +25,37 @@ def left_out(inspection: Inspection) -> Finding | None:
         count=len(excluded),
         rows=[{"path": entry.path, "label": entry.label, "reason": entry.reason} for entry in excluded],
     )
+
+
+@CHECKS.register("first_page_only", title="Only the first page", order=45)
+def first_page_only(inspection: Inspection) -> Finding | None:
+    """TIFF files of several grey pages of one size, possibly bands, of which only the first page is looked at."""
+    facts, channels = inspection.facts or (), inspection.channels
+    rows = [row for row, one in enumerate(facts) if one.pages > 1 and (one.pages != channels or channels == COLOUR)]
+    if not rows:
+        return None
+    pages = [facts[row].pages for row in rows]
+    usual, number = Counter(pages).most_common(1)[0]
+    first = next(facts[row] for row in rows if facts[row].pages == usual)
+    many = f"{usual}" if usual <= MOST_BANDS else f"over {MOST_BANDS}"
+    return warn_of(
+        "first_page_only",
+        f"{counted(len(rows), 'TIFF file has', 'TIFF files have')} several grey pages of one size "
+        f"({many} in {'all' if number == len(rows) else number} of them), and only the first page of each is used: "
+        f"{_mend(first)}.",
+        inspection.rows(rows, score=pages),
+    )
+
+
+def _mend(facts: Facts) -> str:
+    """What to do about pages that may be bands, or an image whose bands were saved as the last of its axes."""
+    if 2 * facts.width <= min(facts.pages, facts.height):
+        return (
+            f"pages of {facts.width} x {facts.height} pixels look like {facts.width} bands saved the wrong way round; "
+            f'save such arrays with tifffile.imwrite(..., photometric="minisblack", planarconfig="contig"), and give '
+            f"--channels {facts.width}"
+        )
+    if facts.pages == COLOUR:
+        return "if they are colours, save them as one page of RGB; else save the page you mean"
+    bands = f"if they are bands, give --channels {facts.pages}; else " if facts.pages <= MOST_BANDS else ""
+    return f"{bands}save the page you mean in a file of its own"

@@ -21,7 +21,7 @@ from linnaea.runtime.containers import Located
 from linnaea.runtime.progress import track
 
 Records = npt.NDArray[Any]
-VERSION = 6
+VERSION = 7
 BYTES_AT_ONCE = 256 * 2**20  # of pixels
 
 

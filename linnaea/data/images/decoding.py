@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from linnaea.data.images.bands import bands_in, grey_pages_in, read_bands
+from linnaea.data.images.bands import BEGINNINGS, bands_in, grey_pages_in, read_bands
 from linnaea.data.images.fits import FITS
 from linnaea.data.images.opening import (
     MOST_PIXELS,
@@ -97,10 +97,26 @@ def _bands(content: bytes, size: int, bounds: Bounds) -> list[Image.Image]:
     stacked = bands_in(content) is not None or grey_pages_in(content) == WITH_ALPHA
     if bounds.channels == WITH_ALPHA and not stacked:
         return in_channels(_read(content, size, bounds, flat=False), WITH_ALPHA)
+    if content[:4] not in BEGINNINGS:
+        raise UnreadableError(
+            f"it is no TIFF, and only a TIFF can have {bounds.channels} channels: train with --channels 1, 3 or 4 to "
+            "use it"
+        )
     bands = _bands_of_tiff(content, bounds)
     if len(bands) != bounds.channels:
-        raise UnreadableError(f"it has {len(bands)} bands; expected {bounds.channels}")
+        raise UnreadableError(_of_other_bands(bands, bounds.channels))
     return bands
+
+
+def _of_other_bands(bands: list[Image.Image], channels: int) -> str:
+    told = f"it has {len(bands)} band{'s' * (len(bands) != 1)}; expected {channels}"
+    width, height = bands[0].size
+    if width != channels or len(bands) <= channels:
+        return told
+    return (
+        f"{told}: it has {len(bands)} pages of {width} x {height} pixels, so its bands were saved the wrong way round; "
+        'save it with tifffile.imwrite(..., photometric="minisblack", planarconfig="contig")'
+    )
 
 
 def in_channels(image: Image.Image, channels: int) -> list[Image.Image]:

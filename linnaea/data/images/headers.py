@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from linnaea.data.images.bands import bands_in, size_of_bands
+from linnaea.data.images.bands import bands_in, grey_pages_in, size_of_bands
 from linnaea.data.images.opening import open_image, orientation_of
 
 RECORD_BYTES = 256  # what does not fit is cut off the camera's name
@@ -19,6 +19,7 @@ class Facts:
     """What a file's header says: width and height are in pixels as shown.
 
     `coarseness` is the mean step of a JPEG's luminance quantisation, larger for a lower quality, 0 for other formats.
+    `pages` is the number of grey pages of one size in a TIFF, at the most 257, and 1 for all else.
     """
 
     format: str
@@ -27,6 +28,7 @@ class Facts:
     mode: str
     coarseness: float
     camera: str
+    pages: int = 1
 
     @property
     def ratio(self) -> float:
@@ -55,7 +57,9 @@ def read_facts(content: bytes, max_pixels: int) -> Facts:
         width, height = image.size[::-1] if orientation_of(image) in TURNED else image.size
         steps = getattr(image, "quantization", {}).get(0, [0])
         coarseness = round(sum(steps) / len(steps), 2)
-        return Facts(str(image.format), width, height, image.mode, coarseness, _camera(image))
+        return Facts(
+            str(image.format), width, height, image.mode, coarseness, _camera(image), max(1, grey_pages_in(content))
+        )
 
 
 def _camera(image: Image.Image) -> str:

@@ -16,6 +16,7 @@ from linnaea.finding import Estimate
 from linnaea.models.network import Network
 from linnaea.predictions import Predictions
 from linnaea.run import Run
+from linnaea.verbs.outcome import tell_outcome
 
 
 def draw(folder, count=40, size=40, seed=0, splits=(None,)):
@@ -241,6 +242,47 @@ def test_a_baseline_is_not_chosen_while_another_rung_finished():
     entries = [result(name, right, baseline=name == "majority") for name in ("majority", "hog")]
     assert choose(entries).result.name == "hog"
     assert choose(entries[:1]).result.name == "majority"
+
+
+def test_a_baseline_that_is_as_good_is_not_kept_quiet():
+    right = [True] * 53 + [False] * 47
+    entries = [result("majority", right, baseline=True), result("hog", right), result("dear", right[::-1], seconds=9)]
+    for three in (entries, entries[1:]):
+        said = "rung that looks at the images" in choose(three).because
+        assert said == (three is entries)
+    assert choose(entries[:1]).because == "majority is the only rung that was asked for."
+    failed = Attempted("hog", "failed", "of something")
+    assert "does not look at the images" in choose([entries[0], failed]).because
+
+
+def test_what_is_better_than_guessing_is_recorded_and_not_said(run, capsys):
+    (found,) = Run.open(run).findings("guessing")
+    assert (found.severity, found.count) == ("info", 18)
+    assert found.summary.startswith(f"{Run.open(run).record()['chosen']} is better than guessing on test: accuracy ")
+    assert found.figure.lo > 0
+    tell_outcome(run)
+    assert "guessing" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("named", ["hog", "majority,hog"])
+def test_what_is_no_better_than_guessing_is_said(named, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    for name, count in (("here", 60), ("there", 40)):
+        (tmp_path / "noise" / name).mkdir(parents=True)
+        for number in range(count):
+            image = Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+            image.save(tmp_path / "noise" / name / f"{number}.png")
+    ln.train(tmp_path / "noise", out=tmp_path / "run", model=named, weights="none")
+    tell_outcome(tmp_path / "run")
+    because = Run.open(tmp_path / "run").record()["chosen_because"]
+    assert "guessing on val: accuracy " in because
+    (found,) = Run.open(tmp_path / "run").findings("guessing")
+    assert found.severity == "warning"
+    assert "better than guessing on test: accuracy " in found.summary or "worse than guessing" in found.summary
+    printed, report = capsys.readouterr().out, (tmp_path / "run" / "report.html").read_text()
+    for sentence in (because, found.summary):
+        assert printed.count(sentence) == 1
+        assert sentence.rstrip(".") in report
 
 
 def test_a_failing_rung_is_recorded_and_the_ladder_goes_on(photos, tmp_path):

@@ -93,18 +93,27 @@ class Comparison:
 
 
 def compare(
-    a: Predictions, b: Predictions, names: tuple[str, str] = ("A", "B"), seed: int = 0, *, replicates: int = REPLICATES
+    a: Predictions,
+    b: Predictions,
+    names: tuple[str, str] = ("A", "B"),
+    seed: int = 0,
+    *,
+    replicates: int = REPLICATES,
+    only_verdict: bool = False,
 ) -> Comparison:
     """Compare two predictions on the images they share; the verdict is on the task's metric.
 
     For accuracy McNemar's test (McNemar 1947), exact; where both have groups, its counterpart that flips the signs
-    of whole groups. Intervals of the differences come from leaving out the same images in both. Raises DataError when
-    no image is shared, an id occurs twice, or tasks, classes or truths differ.
+    of whole groups. Intervals of the differences come from leaving out the same images in both. `only_verdict` leaves
+    out all metrics but the task's. Raises DataError when no image is shared, an id occurs twice, or tasks, classes or
+    truths differ.
     """
     matched = pair(a, b, names)
     sample = common_sample(matched.a, matched.b)
     scores = scores_of(matched.a), scores_of(matched.b)
     metrics = metrics_of(scores[0])
+    if only_verdict:
+        metrics = {a.rules.metric: metrics[a.rules.metric]}
     both = {name: alike(metric, scores) for name, metric in metrics.items()}
     statistics = {name: difference_of(metric, both[name], sample) for name, metric in metrics.items()}
     p_value, test = test_of(metrics[a.rules.metric], scores, sample, seed)

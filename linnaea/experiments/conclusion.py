@@ -14,6 +14,8 @@ from linnaea.evidence.calibration import Aims, calibrate_with_findings
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.experiments.asked_classes import held_out
 from linnaea.experiments.attempt import FAMILIARITY_IMAGES, Attempted, Material
+from linnaea.experiments.guessing import NAME as GUESSING
+from linnaea.experiments.guessing import against_guessing, guess_answers, plain_answers
 from linnaea.experiments.preparation import Prepared
 from linnaea.experiments.run_life import timed
 from linnaea.experiments.unknown_images import evaluate_held_out
@@ -81,11 +83,12 @@ def conclude(
     *,
     ood: str = "auto",
     deadline: float = math.inf,
+    guess: Attempted,
 ) -> Classifier:
     """Calibrate what was chosen, evaluate it on val and once on test, and save the bundle with its evidence.
 
-    Familiarity is fitted on fewer images where not all can be embedded before the `deadline`, a time of
-    `time.monotonic`, and the test images as well.
+    It is compared with the `guess` on test. Familiarity is fitted on fewer images where not all can be embedded before
+    the `deadline`, a time of `time.monotonic`, and the test images as well.
     """
     with timed(run, "calibrate"):
         try:
@@ -102,6 +105,7 @@ def conclude(
             run.count_test("train")
             features = chosen.embed(prepared.decoded.images[prepared.rows("test")])
             answers = _evaluate(classifier, features, prepared, run, "test")
+            _compare_with_guess(chosen, classifier, guess, features, prepared, run)
         else:
             run.note(NO_TEST)
             logger.warning(NO_TEST)
@@ -137,6 +141,18 @@ def _affordable(chosen: Attempted, material: Material, deadline: float) -> int:
         return FAMILIARITY_IMAGES
     in_time = int((deadline - time.monotonic()) * chosen.cost.images_per_second) - material.tests
     return max(FEWEST_FAMILIARITY_IMAGES, min(FAMILIARITY_IMAGES, in_time))
+
+
+def _compare_with_guess(
+    chosen: Attempted, classifier: Classifier, guess: Attempted, features: Float32, prepared: Prepared, run: Run
+) -> None:
+    """Write down whether it is better than guessing on the test images; of val it was said when it was chosen."""
+    if chosen.baseline:
+        return
+    images = prepared.dataset.take(prepared.rows("test").tolist())
+    answers = plain_answers(classifier, features, images)
+    found = against_guessing(guess_answers(guess, images), answers, chosen.name, "test")
+    run.write_findings(GUESSING, [found] if found is not None else [])
 
 
 def _evaluate(classifier: Classifier, features: Float32, prepared: Prepared, run: Run, name: str) -> Predictions:

@@ -132,7 +132,8 @@ def choose(results: Sequence[Attempted]) -> Choice:
     without = _left_out(best)
     by_cost = sorted(candidates, key=_seconds)
     chosen = next(entry for entry in by_cost if _not_worse(entry, without - _left_out(entry), best))
-    return Choice(chosen, _because(chosen, best, len(candidates)))
+    floor = [entry for entry in finished if entry.baseline and _not_worse(entry, without - _left_out(entry), best)]
+    return Choice(chosen, _because(chosen, best, results, floor))
 
 
 def _left_out(entry: Attempted) -> Floats:
@@ -159,19 +160,26 @@ def _not_worse(entry: Attempted, differences: Floats, best: Attempted) -> bool:
     return _value(best) - _value(entry) <= error + 1e-12
 
 
-def _because(chosen: Attempted, best: Attempted, finished: int) -> str:
-    if finished == 1:
+def _because(chosen: Attempted, best: Attempted, results: Sequence[Attempted], floor: Sequence[Attempted]) -> str:
+    """Why it was chosen among `results`; `floor` are the baselines that are as good as the best."""
+    looking = [entry for entry in results if entry.predictions is not None and not entry.baseline]
+    if len(results) == 1:
+        return f"{chosen.name} is the only rung that was asked for."
+    if not looking:
+        return f"{chosen.name} does not look at the images, and no rung that does has finished."
+    if len(looking) == 1:
         return f"{chosen.name} is the only finished rung that looks at the images."
+    rung = "rung that looks at the images" if floor else "rung"
     assert chosen.predictions is not None
     count, metric = len(chosen.predictions), chosen.predictions.rules.metric
     own, highest = _value(chosen), _value(best)
     if chosen is best:
         return (
             f"{chosen.name} has the highest {metric} on val, {highest:.1%} {_of(metric)} {count} images, and no "
-            "cheaper rung comes within one standard error of it."
+            f"cheaper {rung} comes within one standard error of it."
         )
     return (
-        f"{chosen.name} is the cheapest rung within one standard error of the best: {metric} {own:.1%} on "
+        f"{chosen.name} is the cheapest {rung} within one standard error of the best: {metric} {own:.1%} on "
         f"{count} val images against {highest:.1%} for {best.name}."
     )
 

@@ -23,10 +23,11 @@ from linnaea.evidence.openset import require_score
 from linnaea.evidence.roll_up import require_taxonomy
 from linnaea.evidence.thresholds import require_thresholds
 from linnaea.experiments.asked_classes import hold_out, with_positive
-from linnaea.experiments.attempt import Material
+from linnaea.experiments.attempt import Attempted, Material
 from linnaea.experiments.balancing import balanced
 from linnaea.experiments.conclusion import conclude
 from linnaea.experiments.cross_validation import require_enough
+from linnaea.experiments.guessing import against_guessing, guessed
 from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import Choice, climb
@@ -226,9 +227,20 @@ def attempted_and_concluded(training: Training, prepared: Prepared, run: Run, lo
 
 def concluded(training: Training, choice: Choice, material: Material, prepared: Prepared, run: Run) -> Classifier:
     """Write down what was chosen and why, and conclude it."""
-    plan = choice.result.finished.provenance["plan"] | {"device": training.options.device}
-    run.update(chosen=choice.result.name, chosen_because=choice.because, plan=plan)
-    return conclude(choice.result, material, prepared, training.aims, run, ood=training.ood, deadline=training.until)
+    chosen, guess = choice.result, guessed(material)
+    plan = chosen.finished.provenance["plan"] | {"device": training.options.device}
+    run.update(chosen=chosen.name, chosen_because=" ".join([choice.because, *_unbeaten(chosen, guess)]), plan=plan)
+    return conclude(
+        chosen, material, prepared, training.aims, run, ood=training.ood, deadline=training.until, guess=guess
+    )
+
+
+def _unbeaten(chosen: Attempted, guess: Attempted) -> list[str]:
+    """A sentence where what was chosen is not better than guessing on val."""
+    assert guess.predictions is not None, "counting classes does not fail"
+    assert chosen.predictions is not None, "it finished"
+    found = None if chosen.baseline else against_guessing(guess.predictions, chosen.predictions, chosen.name, "val")
+    return [found.summary] if found is not None and found.severity != "info" else []
 
 
 def finish(run: Run, started: float) -> None:

@@ -27,7 +27,16 @@ def _verdict(folder: Path) -> list[str]:
     figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
     whose = " of the most probable class" if task.hierarchical else ""
     reached = f"{metric_named(metric).title}{whose} on {split}: {figure} {of} {figure.n} images."
-    return [*first, record["chosen_because"], reached, *_repeated(folder), *later]
+    return [*first, record["chosen_because"], reached, *_no_better(folder), *_repeated(folder), *later]
+
+
+def _no_better(folder: Path) -> list[str]:
+    """That what was chosen is not better than guessing on test, where that is so."""
+    from linnaea.runtime.files import read_json
+
+    file = folder / "findings" / "guessing.json"
+    found = read_json(file) if file.is_file() else []
+    return [finding["summary"] for finding in found if finding["severity"] != "info"]
 
 
 def _repeated(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ EXPECTED = {
     "recipe.toml": "what repeats this run",
     "history.csv": "a row per epoch",
     "findings/learning_curves.json": "what the curves of each network show",
+    "findings/guessing.json": "whether what was chosen is better than guessing",
     "metrics.json": "every figure with its interval",
     "manifest.csv": "every file seen, used or not",
     "datasheet.toml": "what the owner knows about the data, if written down",
@@ -34,6 +35,7 @@ EXPECTED = {
 
 CURVES = "learning_curves"  # what they were said to show
 SEARCH = "search"
+GUESSING = "guessing"
 REPEATED = ("folds", "seeds")  # what was seen where a training was done again
 OPENSET = "openset"  # what was seen of unknown images
 
@@ -127,7 +129,7 @@ class Folder:
 
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
-        known = {"audit", "test", "val", "export", CURVES, SEARCH, *REPEATED, *self.named_findings(OPENSET)}
+        known = {"audit", "test", "val", "export", CURVES, SEARCH, GUESSING, *REPEATED, *self.named_findings(OPENSET)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
 
     def named_findings(self, name: str) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnaea.delivery.report import tables
-from linnaea.delivery.report.folder import CURVES, Folder, Part, listing, mapping
+from linnaea.delivery.report.folder import CURVES, GUESSING, Folder, Part, listing, mapping
 from linnaea.delivery.report.tables import Evaluation
 from linnaea.delivery.report.words import SPACE, bounds, counted, estimate, metric_named, number, percent
 from linnaea.finding import Finding
@@ -75,7 +75,7 @@ def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part
         *_about_findings(folder.findings("thresholds"), "The choice of thresholds"),
         *_about_learning(folder.findings(CURVES), chosen),
         *_about_unjudged(audit, evaluation),
-        *_about_baseline(rungs, chosen, _baseline(folder)),
+        *_about_baseline(folder, rungs, chosen),
         *_about_figure(folder, evaluation, name),
     ]
     promises = [*stated[1:], *map(Told.of, later)]
@@ -195,11 +195,16 @@ def _about_unjudged(audit: Part, evaluation: Evaluation) -> Iterator[str]:
         yield f"None of the {tables.split_words(evaluation.split)} shows {named}: no figure speaks of it."
 
 
-def _about_baseline(rungs: Sequence[Row], chosen: str, baseline: str) -> Iterator[str]:
+def _about_baseline(folder: Folder, rungs: Sequence[Row], chosen: str) -> Iterator[str]:
+    """That the images did not show it to be better than guessing; by the ladder where nothing was compared."""
+    compared = folder.findings(GUESSING)
+    if not compared.missing:
+        yield from (str(finding.summary) for finding in compared.content if finding.severity != "info")
+        return
     rows = {str(row.get("rung")): row for row in rungs}
     lo, hi = number(rows.get(chosen, {}).get("lo")), number(rows.get("majority", {}).get("hi"))
     if chosen != "majority" and lo is not None and hi is not None and lo <= hi:
-        yield f"The intervals of {chosen} and of {baseline} overlap: it may know nothing."
+        yield f"The intervals of {chosen} and of {_baseline(folder)} overlap: it may know nothing."
 
 
 def _about_figure(folder: Folder, evaluation: Evaluation, name: str) -> Iterator[str]:

@@ -30,15 +30,18 @@ CLOSE, FAR = 0.05, 0.1  # of scores on training images and on val
 FEW_IMAGES = 100
 MUCH = "stronger --augment, --dropout, a larger --label-smoothing, a smaller network, or more images"
 CALMER = "a smaller --lr, a larger --batch-size, or averaged weights (--ema 0.999)"
-STRONGER = "a larger network, another --lr (--find-lr looks for it), or weaker --augment and --dropout"
+STEPS, CREPT = 3, 0.01  # the last epochs, in each of which a loss fell, and by so much of it in all: it still falls
+ENDED = 0.1  # of its highest: a learning rate below has come to its end
+SEARCHED = "another --lr (--find-lr looks for it)"
 
 
 @dataclass(frozen=True, eq=False)
 class Course:
     """A training by epochs: losses (E,) minimised, on `seen` training images as they are, and on val; scores on both.
 
-    `val` is the loss at the best temperature, `raw` that as it is. `images` is the number of val images; `limited` says
-    that time, not epochs, ended it. What was not measured is NaN.
+    `val` is the loss at the best temperature, `raw` that as it is, `rate` (E,) the learning rate. `images` is the
+    number of val images; `limited` says that time, not epochs, ended it, `searched` that a range test looked for its
+    rate. What was not measured is NaN.
     """
 
     name: str
@@ -48,11 +51,13 @@ class Course:
     raw: Floats
     seen_score: Floats
     val_score: Floats
+    rate: Floats
     images: int
     limited: bool
+    searched: bool
 
     @classmethod
-    def of(cls, name: str, rows: Sequence[Mapping[str, Any]], images: int, limited: bool) -> "Course":
+    def of(cls, name: str, rows: Sequence[Mapping[str, Any]], images: int, limited: bool, searched: bool) -> "Course":
         """From the rows of a history."""
         scores = [column for column in (rows[0] if rows else ()) if column.startswith("val_") and "loss" not in column]
         score = scores[0].removeprefix("val_") if scores else ""
@@ -65,8 +70,10 @@ class Course:
             raw,
             _column(rows, f"seen_{score}"),
             _column(rows, f"val_{score}"),
+            _column(rows, "learning_rate"),
             images,
             limited,
+            searched,
         )
 
     @property
@@ -80,18 +87,21 @@ class Course:
         return int(np.nanargmin(self.val))
 
 
-def diagnose(name: str, rows: Sequence[Mapping[str, Any]], *, images: int, limited: bool = False) -> Finding:
-    """What the rows of a training say, with what may mend it; `images` is the number of val images.
+def diagnose(
+    name: str, rows: Sequence[Mapping[str, Any]], *, images: int, limited: bool = False, searched: bool = False
+) -> Finding:
+    """What the rows of a training say, with what may mend it; `images` is the number of val images, `searched` says
+    that a range test looked for the rate.
 
     The first that applies: it diverges (the training loss of the last two epochs is higher than its lowest by over a
     quarter of what it had gained); it overfits (the loss on val has risen from its lowest, by over a twentieth and by
     four times its noise, while that on training images fell by a tenth); it is noisy (the noise of the loss on val, by
     its second differences, is over 15 % of it, and it turns at two epochs of five); it underfits (fewer than 95 % of
-    the training images are right, and no more than chance allows above val: both losses still fall, or that on val no
-    more); it knows its training images far better than others; it grows too sure (as overfitting, but not at the best
-    temperature). Else there is nothing to do.
+    the training images and of val are right, those no more than chance allows above these: both losses still fall, that
+    on val slowly, or hardly any more); it knows its training images far better than others; it grows too
+    sure (as overfitting, but not at the best temperature). Else there is nothing to do.
     """
-    course = Course.of(name, rows, images, limited)
+    course = Course.of(name, rows, images, limited, searched)
     if len(rows) < FEWEST:
         few = f"{name}: {len(rows)} epochs are too few to say how it learns; {FEWEST} or more are needed."
         return Finding("short", few, rows=[_facts(course)])
@@ -171,11 +181,13 @@ def _turning(values: Floats) -> float:
 def _underfitting(course: Course) -> Told | None:
     seen, val = float(course.seen_score[-1]), float(course.val_score[-1])
     measured = math.isfinite(seen)
-    if (seen if measured else val) >= LEARNED or (measured and seen - val > max(CLOSE, _chance(seen, val, course))):
+    if max(seen if measured else val, val) >= LEARNED or (
+        measured and seen - val > max(CLOSE, _chance(seen, val, course))
+    ):
         return None
     figures = f"{seen:.1%} on training images and {val:.1%} on val" if measured else f"{val:.1%} on val"
+    more = "a longer --time-limit" if course.limited else "more --epochs"
     if _falls(course.val) and _falls(course.learned):
-        more = "a longer --time-limit" if course.limited else "more --epochs"
         return (
             "unfinished",
             "warning",
@@ -184,12 +196,41 @@ def _underfitting(course: Course) -> Told | None:
         )
     if not measured or _falls(course.val):
         return None
+    stronger = f"a larger network, {'another --lr' if course.searched else SEARCHED}, or weaker --augment and --dropout"
+    if _creeps(course.val) or _creeps(course.raw):
+        slowly = ", ever more slowly as the learning rate came to its end" if _ended(course) else ", but slowly"
+        return (
+            "unfinished",
+            "warning",
+            f"underfits: its score is only {figures}. Its loss on val still fell in each of the last {STEPS} "
+            f"epochs{slowly}. What may help: {more}; where they do not, {stronger}.",
+        )
+    longer = f"{more}, for the learning rate had come to its end; " if _stopped_by_rate(course) else ""
     return (
         "underfitting",
         "warning",
-        f"underfits: its score is only {figures}, and that on val improves no more. What may help: {STRONGER}; or the "
-        "classes cannot be told apart in these images.",
+        f"underfits: its score is only {figures}, and its loss on val hardly fell any further at the end. What may "
+        f"help: {longer}{stronger}; or the classes cannot be told apart in these images.",
     )
+
+
+def _creeps(losses: Floats) -> bool:
+    """Whether a loss fell in each of its last epochs, to its lowest, by little but not by nothing."""
+    last = losses[-STEPS - 1 :]
+    return bool((np.diff(last) < 0).all()) and last[-1] == losses.min() and last[0] - last[-1] > CREPT * abs(last[0])
+
+
+def _ended(course: Course) -> bool:
+    """Whether the learning rate had come to its end; False where it is not known."""
+    return bool(course.rate[-1] < ENDED * course.rate.max())
+
+
+def _stopped_by_rate(course: Course) -> bool:
+    """Whether the loss on val still fell while the learning rate was high, and stopped as that came to its end."""
+    if not _ended(course):
+        return False
+    high = int(np.flatnonzero(course.rate >= course.rate.max() / 2)[-1]) + 1
+    return high >= FEWEST and _falls(course.val[:high])
 
 
 def _falls(losses: Floats) -> bool:

@@ -58,7 +58,8 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material, logs: L
         if len(job.trials) > tried:
             _write_trials(run, job)
             tried = len(job.trials)
-        _write_diagnosis(run, step.name, len(material.val), limited=job.deadline < math.inf and not job.options.epochs)
+        limited, searched = job.deadline < math.inf and not job.options.epochs, job.options.recipe.find_lr
+        _write_diagnosis(run, step.name, images=len(material.val), limited=limited, searched=searched)
     choice = choose(results)
     write_ladder(run, results, material.task, choice.result)
     return choice
@@ -101,12 +102,12 @@ def _write_trials(run: Run, job: Job) -> None:
             logger.warning(finding.summary)
 
 
-def _write_diagnosis(run: Run, name: str, images: int, *, limited: bool) -> None:
+def _write_diagnosis(run: Run, name: str, **known: Any) -> None:
     """Write down and say what the learning curves of a network show, where it was trained by epochs."""
     rows = [row for row in run.read_rows(HISTORY) if row["rung"] == name]
     if not rows:
         return
-    found = diagnose(name, rows, images=images, limited=limited)
+    found = diagnose(name, rows, **known)
     run.write_findings(CURVES, [*(one for one in run.findings(CURVES) if not _is_about(one, name)), found])
     logger.log(logging.INFO if found.severity == "info" else logging.WARNING, found.summary)
 

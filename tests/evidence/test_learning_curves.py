@@ -64,6 +64,48 @@ def test_a_high_loss_that_no_longer_falls_calls_for_a_stronger_network():
     assert "--find-lr" in diagnose("scratch", rows, images=500).summary
 
 
+SLOWING = [1.07, 1.0, 0.955, 0.935, 0.93]  # as a rate that comes to its end leaves it
+
+
+def slowing(val, rate):
+    rows = course(np.array(SLOWING) + 0.01, val, seen_score=[0.7] * 5, val_score=[0.66] * 5)
+    return [row | {"learning_rate": str(value)} for row, value in zip(rows, rate, strict=True)]
+
+
+def test_a_loss_that_falls_in_every_epoch_is_not_said_to_have_stopped():
+    found = diagnose("scratch", slowing(SLOWING, [3e-4, 2e-4, 1e-4, 5e-5, 0]), images=27)
+    assert (found.name, found.severity) == ("unfinished", "warning")
+    assert "still fell in each of the last 3 epochs, ever more slowly as the learning rate came" in found.summary
+    assert "What may help: more --epochs; where they do not, a larger network" in found.summary
+    steady = diagnose("scratch", slowing(SLOWING, [3e-4] * 5), images=27).summary
+    assert "epochs, but slowly." in steady
+    level = diagnose("scratch", slowing([*SLOWING[:3], 0.958, 0.956], [3e-4] * 5), images=27)
+    assert level.name == "underfitting"
+    assert "hardly fell any further at the end" in level.summary
+    assert "--epochs" not in level.summary
+
+
+def test_where_the_rate_ended_a_fall_more_epochs_may_help():
+    losses = np.array([2.0, 1.8, 1.6, 1.4, 1.2, 1.1, 1.11, 1.1, 1.11, 1.11])
+    rows = course(losses, losses + 0.01, seen_score=[0.6] * 10, val_score=[0.58] * 10)
+    ends = [row | {"learning_rate": str(3e-4 if n < 5 else 1e-6)} for n, row in enumerate(rows)]
+    assert "What may help: more --epochs, for the learning rate had come" in diagnose("s", ends, images=500).summary
+    assert "--epochs" not in diagnose("s", rows, images=500).summary
+
+
+def test_a_rate_that_was_looked_for_is_not_to_be_looked_for_again():
+    losses = 1.4 + falling(12, 0.8, 0.0, 9)
+    rows = course(losses, losses + 0.02, seen_score=[0.55] * 12, val_score=[0.54] * 12)
+    found = diagnose("scratch", rows, images=500, searched=True)
+    assert found.name == "underfitting"
+    assert "another --lr, or" in found.summary
+
+
+def test_a_score_that_is_high_on_val_is_not_underfitting():
+    losses = 0.3 + falling(12, 0.8, 0.0, 9)
+    assert kind(course(losses, losses, seen_score=[0.926] * 12, val_score=[0.963] * 12), images=27) == "sound"
+
+
 def test_a_network_that_has_learned_nothing_is_not_said_to_overfit():
     """As seen on twelve val images: the loss on them is lowest by chance, in the first epoch."""
     train, val = [0.682, 0.669, 0.661, 0.643, 0.639], [0.652, 0.687, 0.685, 0.688, 0.688]

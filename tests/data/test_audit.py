@@ -37,6 +37,14 @@ def test_files_left_out_are_counted_by_reason():
     assert finding.rows[0] == {"path": "x.png", "label": "a", "reason": "file not found"}
 
 
+def test_classes_without_images_are_named():
+    empty = [Excluded(name, "class folder without images", name) for name in ("c", "d")]
+    told = found(inspection("ab" * 30, excluded=empty[:1]))["left_out"].summary
+    assert told == "The class c has no images."
+    told = found(inspection("ab" * 30, excluded=[*empty, Excluded("x.png", "file not found", "a")]))["left_out"].summary
+    assert told == ("1 file was left out: 1 file not found. The classes c, d have no images.")
+
+
 def test_hidden_files_alone_are_no_worry():
     assert found(inspection("ab" * 30, excluded=[Excluded(".DS_Store", "hidden")]))["left_out"].severity == "info"
 

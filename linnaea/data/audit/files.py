@@ -5,9 +5,12 @@ from collections import Counter
 from linnaea.data.audit.contract import CHECKS, Inspection, warn_of
 from linnaea.data.images.bands import MOST_BANDS
 from linnaea.data.images.headers import Facts
+from linnaea.data.sources.folders import EMPTY
 from linnaea.finding import Finding
 from linnaea.runtime.arguments import COLOUR
-from linnaea.runtime.words import counted
+from linnaea.runtime.words import counted, in_number
+
+MOST_NAMED = 5
 
 
 @CHECKS.register("left_out", title="Left out", order=40)
@@ -17,10 +20,17 @@ def left_out(inspection: Inspection) -> Finding | None:
     if not excluded:
         return None
     reasons = Counter(entry.reason for entry in excluded)
-    listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
+    listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(4) if reason != EMPTY)
+    files = len(excluded) - reasons[EMPTY]
+    told = [f"{counted(files, 'file was', 'files were')} left out: {listed}."] if files else []
+    empty = [str(entry.label) for entry in excluded if entry.reason == EMPTY]
+    if empty:
+        more = f" and {len(empty) - MOST_NAMED:,} more" if len(empty) > MOST_NAMED else ""
+        named = ", ".join(empty[:MOST_NAMED]) + more
+        told.append(in_number(len(empty), f"The class {named} has no images.", f"The classes {named} have no images."))
     return Finding(
         "left_out",
-        f"{counted(len(excluded), 'file was', 'files were')} left out: {listed}.",
+        " ".join(told),
         severity="info" if set(reasons) <= {"hidden"} else "warning",
         count=len(excluded),
         rows=[{"path": entry.path, "label": entry.label, "reason": entry.reason} for entry in excluded],

@@ -26,6 +26,7 @@ OTHER_PICTURES = (
 BEGINNING = 16  # bytes by which a format is told
 NOT_TEXT = "name is not valid UTF-8: rename it"
 PLAIN = ("train", "val", "valid", "validation", "test")  # names that need no word on how they were read
+EMPTY = "class folder without images"
 
 
 def detects_splits(path: Path) -> bool:
@@ -135,7 +136,7 @@ def _read_classes(
             else:
                 rows.append((tree.id(file), label, split))
         if len(rows) == before:
-            excluded.append(Excluded(tree.id(folder), "class folder without images", label))
+            excluded.append(Excluded(tree.id(folder), EMPTY, label))
 
 
 def loose_files(tree: Tree, below: str) -> list[Excluded]:

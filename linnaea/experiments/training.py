@@ -159,7 +159,7 @@ def way_to_learn(
     )
     steps, notes = steps_for(learning.model, learning.weights, pairs_in(learning.model_args))
     require_use_of_loss(learning.loss, steps)
-    require_use_of_recipe(options.recipe, steps)
+    require_use_of_recipe(options.recipe, steps, auto=learning.model == "auto")
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
     more = [*more, *require_shareable(options.recipe, learning.batch_size, steps)]
     return steps, [*notes, *more], options

@@ -11,6 +11,7 @@ from linnaea.learning.optimizers import usual_schedule
 from linnaea.learning.optimizers.schedule_free import Averaging, averages
 from linnaea.learning.schedule import USUAL, Schedule
 
+OF_LOOP = {"epochs": "--epochs", "learning_rate": "--lr", "batch_size": "--batch-size", "augmentations": "--augment"}
 OF_TRAINING = (
     "objective",
     "teacher",

@@ -52,9 +52,11 @@ def train(
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.several import processes
     from linnaea.experiments.training import carry_out, settle
+    from linnaea.learning.rungs import require_use_of_training
 
     with processes(machine):
         training = settle(data, preparation, learning, decision, machine, repetition, log)
+        require_use_of_training(training.options, training.steps)
         groups: dict[str, Options] = {
             "preparation": preparation,
             "learning": learning,

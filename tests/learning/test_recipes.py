@@ -441,6 +441,13 @@ def test_a_loss_that_is_no_number_names_the_images(photos, tmp_path):
     [
         ({"model": "scratch", "unfreeze": "last:2"}, "--unfreeze was given, and scratch has no use for it"),
         ({"model": "hog", "optimizer": "sgd"}, "--optimizer was given, and hog has no use for it"),
+        ({"model": "hog", "epochs": 3}, "--epochs was given, and hog has no use for it.*finetune"),
+        ({"model": "majority,hog+svm", "learning_rate": 0.1}, r"--lr was given, and majority, hog\+svm has no use"),
+        ({"model": "hog", "batch_size": "auto"}, "--batch-size was given, and hog has no use"),
+        ({"model": "hog", "augment": ["flip"]}, "--augment was given, and hog has no use"),
+        ({"model": "resnet10t", "layer_decay": 0.75}, "resnet10t has no pretrained weights here.*--weights auto"),
+        ({"unfreeze": "last:2"}, "scratch has no pretrained weights here"),
+        ({"model": "lenet5", "lora": 2}, "--lora was given, and lenet5 has no use for it"),
         ({"optimizer": "adamv"}, "adamw"),
         ({"schedule": "step:5"}, "0.001 to 1"),
         ({"warmup": 2}, "warmup is 2; expected a number from 0 to 0.9"),

@@ -10,6 +10,7 @@ from linnaea.learning.rungs.balancing import (
     require_one_loss,
     require_use_of_loss,
     require_use_of_recipe,
+    require_use_of_training,
     steps_balanced,
     with_pictures,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "require_one_loss",
     "require_use_of_loss",
     "require_use_of_recipe",
+    "require_use_of_training",
     "steps_balanced",
     "steps_for",
     "with_pictures",

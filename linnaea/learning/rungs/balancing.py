@@ -7,9 +7,10 @@ from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
 from linnaea.learning.balance import ACTS, BALANCERS
 from linnaea.learning.examples import Examples
-from linnaea.learning.job import Job
+from linnaea.learning.job import Job, Options
 from linnaea.learning.low_rank import require_adaptable
-from linnaea.learning.recipe import OF_TRAINING, OF_TRANSFER, TrainingRecipe
+from linnaea.learning.model_names import kind_of
+from linnaea.learning.recipe import OF_LOOP, OF_TRAINING, OF_TRANSFER, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.steps import Step
 
@@ -70,19 +71,42 @@ def require_use_of_loss(loss: str | None, steps: Sequence[Step]) -> None:
         )
 
 
-def require_use_of_recipe(recipe: TrainingRecipe, steps: Sequence[Step]) -> None:
+def require_use_of_training(options: Options, steps: Sequence[Step]) -> None:
+    """Raise UsageError where epochs, a rate, a batch size or augmentations are asked for and no step is trained so."""
+    for name, flag in OF_LOOP.items():
+        if getattr(options, name):
+            _require_use(name, flag, steps)
+
+
+def require_use_of_recipe(recipe: TrainingRecipe, steps: Sequence[Step], *, auto: bool = False) -> None:
     """Raise UsageError where something is asked for that no step follows, with the rungs that do."""
     for name in (*OF_TRAINING, *OF_TRANSFER):
-        asked = recipe.given((name,))
-        if asked and not any(name in step.rung.recipe for step in steps):
-            rungs = [rung for rung, member in RUNGS.items() if name in member.recipe]
-            raise UsageError(
-                f"{asked[0]} was given, and {', '.join(step.name for step in steps)} has no use for it: leave it out, "
-                f"or add a model that is trained ({', '.join(rungs)}, or the name of a network)."
-            )
+        for flag in recipe.given((name,)):
+            _require_use(name, flag, steps, auto=auto)
     for step in steps:
         if recipe.lora is not None and "lora" in step.rung.recipe and step.weights is not None:
             require_adaptable(step.weights.network, step.weights.size, step.weights.arguments)
+
+
+def _require_use(name: str, flag: str, steps: Sequence[Step], *, auto: bool = False) -> None:
+    """Raise UsageError unless a step follows it; of weights, too, where it is for want of them that none does."""
+    if any(name in step.rung.recipe for step in steps):
+        return
+    bare = [step.name for step in steps if step.rung.pretrained is False and (auto or _may_be_pretrained(step))]
+    if name in OF_TRANSFER and bare:
+        raise UsageError(
+            f"{flag} was given, which is for pretrained networks, and {', '.join(bare)} has no pretrained weights "
+            "here: leave it out, or give weights (--weights auto, or a file)."
+        )
+    rungs = [rung for rung, member in RUNGS.items() if name in member.recipe]
+    raise UsageError(
+        f"{flag} was given, and {', '.join(step.name for step in steps)} has no use for it: leave it out, "
+        f"or add a model that is trained ({', '.join(rungs)}, or the name of a network)."
+    )
+
+
+def _may_be_pretrained(step: Step) -> bool:
+    return step.network is not None and kind_of(step.network) == "network"
 
 
 def with_pictures(job: Job) -> Job:

@@ -13,7 +13,8 @@ class Rung:
 
     A `baseline` is there to be beaten. `balances` names what balancers can act on here, keys of
     `linnaea.learning.balance.ACTS`; `usual` the augmentations it trains with unless told otherwise. `losses` says
-    whether it can learn by any loss that is asked for, `recipe` which fields of a `TrainingRecipe` it follows.
+    whether it can learn by any loss that is asked for, `recipe` which fields of a `TrainingRecipe` it follows, and
+    which of `linnaea.learning.recipe.OF_LOOP`.
 
     In the automatic ladder stand, by their cost, the rungs without use for weights and those that need them or, where
     there are none, those that do without.

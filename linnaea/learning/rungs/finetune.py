@@ -10,7 +10,7 @@ from torch import nn
 from linnaea.learning.job import Fitted, Job
 from linnaea.learning.low_rank import adapt, merge
 from linnaea.learning.optimizers import make_optimizer, usual_rate
-from linnaea.learning.recipe import OF_TRAINING, OF_TRANSFER, TrainingRecipe
+from linnaea.learning.recipe import OF_LOOP, OF_TRAINING, OF_TRANSFER, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.frozen import fit_frozen
 from linnaea.learning.rungs.guard import choose_augmentations
@@ -103,6 +103,6 @@ RUNGS.register("finetune", title="Fine-tuning", meaning="A pretrained network, a
         pretrained=True,
         balances=("draws", "weights", "loss", "pictures"),
         usual=USUAL,
-        recipe=(*OF_TRAINING, *OF_TRANSFER),
+        recipe=(*OF_LOOP, *OF_TRAINING, *OF_TRANSFER),
     )
 )

@@ -14,7 +14,7 @@ from linnaea.learning.job import Fitted, Job
 from linnaea.learning.judging import Judge
 from linnaea.learning.muon import Muon
 from linnaea.learning.optimizers import make_optimizer, usual_rate
-from linnaea.learning.recipe import OF_TRAINING, TrainingRecipe
+from linnaea.learning.recipe import OF_LOOP, OF_TRAINING, TrainingRecipe
 from linnaea.learning.rungs.contract import RUNGS, Rung
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
@@ -157,6 +157,6 @@ RUNGS.register("scratch", title="From scratch", meaning="A network that has seen
         pretrained=False,
         balances=("draws", "weights", "loss", "pictures"),
         usual=USUAL,
-        recipe=OF_TRAINING,
+        recipe=(*OF_LOOP, *OF_TRAINING),
     )
 )

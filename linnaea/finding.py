@@ -6,6 +6,7 @@ from typing import Any
 
 SEVERITIES = ("info", "warning", "error")
 PROMISE = "promise_"  # names of findings about what was promised begin so
+UNDECIDED = "Undecided: "
 RATES = ("coverage", "false_negative_rate", "unsure_rate", "unfamiliar_rate")  # promised by every policy
 
 
@@ -61,6 +62,37 @@ class Finding:
         """The inverse of `to_json`."""
         figure = content.get("figure")
         return cls(**{**content, "figure": Estimate(**figure) if figure else None})
+
+
+def undecided_in_one(findings: Sequence[Finding]) -> list[str]:
+    """What findings about promises say, with those that are undecided folded into one sentence where there are several.
+
+    Each keeps its figure and what was promised; the number of images is that which would decide all of them.
+    """
+    open_ones = [finding for finding in findings if _is_open(finding)]
+    if len(open_ones) < 2:
+        return [finding.summary for finding in findings]
+    rows = [finding.rows[0] for finding in open_ones]
+    parts = [
+        f"{finding.summary.removeprefix(UNDECIDED).partition(' is ')[0]} ({100 * row['value']:.1f} %, promised "
+        f"{row['promised']} {100 * row['bound']:.4g} %)"
+        for finding, row in zip(open_ones, rows, strict=True)
+    ]
+    needed = [row["images_to_decide"] for row in rows]
+    outlook = (
+        "no number of images that is easily had would decide all of them"
+        if None in needed
+        else f"should they stay there, about {max(needed):,} images would decide all of them"
+    )
+    images = min(finding.count for finding in open_ones)
+    folded = f"Undecided on {images:,} images: {'; '.join(parts)}. {outlook[0].upper()}{outlook[1:]}."
+    return [*(finding.summary for finding in findings if not _is_open(finding)), folded]
+
+
+def _is_open(finding: Finding) -> bool:
+    """Whether it is a single promise of a share of images that was measured and is undecided."""
+    known = len(finding.rows) == 1 and finding.rows[0].get("value") is not None and " images, and " in finding.summary
+    return known and finding.name.removeprefix(PROMISE) in RATES and finding.summary.startswith(UNDECIDED)
 
 
 def promises_in(findings: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:

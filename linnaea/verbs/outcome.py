@@ -15,7 +15,7 @@ def tell_outcome(folder: Path) -> None:
 def _verdict(folder: Path) -> list[str]:
     """Whether what was promised was kept, what was chosen and why, and how good it is."""
     from linnaea.delivery.report.words import metric_named
-    from linnaea.finding import Estimate, Finding, promises_in
+    from linnaea.finding import Estimate, Finding, promises_in, undecided_in_one
     from linnaea.runtime.files import read_json
     from linnaea.task import TASKS
 
@@ -23,11 +23,13 @@ def _verdict(folder: Path) -> list[str]:
     task = TASKS[record["dataset"]["task"]]
     split, metric = "test" if "test" in figures else "val", task.metric
     findings = map(Finding.from_json, read_json(folder / "findings" / f"{split}.json"))
-    first, later = ([finding.summary for finding in told] for told in promises_in(findings))
+    first, later = promises_in(findings)
     figure, of = Estimate(**figures[split][metric]), "of" if metric == "accuracy" else "on"
     whose = " of the most probable class" if task.hierarchical else ""
     reached = f"{metric_named(metric).title}{whose} on {split}: {figure} {of} {figure.n} images."
-    return [*first, record["chosen_because"], reached, *_no_better(folder), *_repeated(folder), *later]
+    stated = [finding.summary for finding in first]
+    rates = undecided_in_one(later)
+    return [*stated, record["chosen_because"], reached, *_no_better(folder), *_repeated(folder), *rates]
 
 
 def _no_better(folder: Path) -> list[str]:

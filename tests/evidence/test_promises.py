@@ -6,8 +6,8 @@ from scipy.special import logit
 
 from linnaea.decisions import Policy, decide
 from linnaea.evidence import judge, write_evaluation
-from linnaea.evidence.promises import AT_LEAST, Promise
-from linnaea.finding import Estimate, promises_in
+from linnaea.evidence.promises import AT_LEAST, AT_MOST, Promise, findings_of
+from linnaea.finding import Estimate, promises_in, undecided_in_one
 from linnaea.predictions import Predictions
 from linnaea.runtime.files import read_json
 from linnaea.statistics.shares import limits_of_share
@@ -197,3 +197,25 @@ def test_of_very_many_labels_some_seem_to_miss_it_by_chance():
     labels = {f"label {number}": 60 if number == 7 else 95 for number in range(40)}
     finding = told(several_labels(labels, policy), policy, "recall")
     assert finding.summary.endswith("Of 40 labels that just keep the promise, up to 1 seems to miss it by chance.")
+
+
+def declined(count, n):
+    """A promise to decline at most a twentieth, where so many of n are."""
+    lo, hi = limits_of_share(count, n)
+    figure = Estimate(count / n, lo, hi, n, "Wilson")
+    return [Promise("share declined", ("image", "images"), AT_MOST, 0.05, figure)]
+
+
+def test_promises_that_few_images_leave_open_are_told_in_one_line():
+    rates = findings_of(
+        {"unsure_rate": declined(2, 27), "unfamiliar_rate": declined(0, 27), "coverage": declined(20, 27)}
+    )
+    missed, folded = undecided_in_one(rates)
+    assert missed == rates[2].summary
+    assert folded.startswith(
+        "Undecided on 27 images: the share declined (7.4 %, promised at most 5 %); the share declined (0.0 %, promised"
+    )
+    most = max(finding.rows[0]["images_to_decide"] for finding in rates[:2])
+    assert folded.endswith(f"about {most:,} images would decide all of them.")
+    alone = [rates[0], rates[2]]
+    assert undecided_in_one(alone) == [finding.summary for finding in alone]

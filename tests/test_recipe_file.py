@@ -1,6 +1,7 @@
 """Every run leaves the recipe that repeats it, to the last bit of its weights, from the shell and from Python."""
 
 import json
+import shutil
 import tomllib
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_a_run_repeats_itself(photos, tmp_path, monkeypatch):
     file = first / "recipe.toml"
     recipe = tomllib.loads(file.read_text())
     assert recipe == {
-        "data": "shades",
+        "data": str(photos),
         "preparation": {"img_size": 32},
         "learning": {
             "model": "test_resnet",
@@ -61,6 +62,7 @@ def test_a_run_repeats_itself(photos, tmp_path, monkeypatch):
         "machine": {"seed": 5, "precision": "float32"},
     }
     assert str(tmp_path) not in file.read_text()
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["train", str(file), "--out", str(second)])
     assert done.exit_code == 0, done.output
     linnaea.train(**recipe, out=third)
@@ -69,6 +71,21 @@ def test_a_run_repeats_itself(photos, tmp_path, monkeypatch):
         assert tomllib.loads((other / "recipe.toml").read_text()) == recipe
         kept = [json.loads((run / "run.json").read_text())["arguments"] | {"out": ""} for run in (first, other)]
         assert kept[0] == kept[1]
+
+
+def test_a_path_in_a_recipe_is_found_beside_it(photos, tmp_path, monkeypatch):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "shades").symlink_to(photos)
+    file = tmp_path / "kept" / "recipe.toml"
+    file.write_text('data = "shades"\n[learning]\nmodel = "majority"\nweights = "none"\n')
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["train", "kept/recipe.toml", "--out", "run"])
+    assert done.exit_code == 0, done.output
+    for name, source in (("left", "bright"), ("right", "dark")):  # what lies where the command runs comes first
+        shutil.copytree(photos / source, tmp_path / "shades" / name)
+    done = CliRunner().invoke(app, ["train", "kept/recipe.toml", "--out", "other"])
+    assert done.exit_code == 0, done.output
+    assert linnaea.load("other").classes == ("left", "right")
 
 
 def test_only_what_differs_and_the_seed_are_written(tmp_path):

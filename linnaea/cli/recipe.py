@@ -13,8 +13,18 @@ RECIPE = ".toml"
 def read_recipe(file: Path, verb: str, keywords: Sequence[Keyword]) -> dict[str, Any]:
     """The options in a file, by name; raises UsageError for a key that is none, and one in the wrong table."""
     found = dict(_options(file, _read(file), verb, keywords))
+    found |= {one.name: _place(found[one.name], file) for one in keywords if one.may_be_path and one.name in found}
     repeated = [one.name for one in keywords if one.option.repeated and isinstance(found.get(one.name), Mapping)]
     return found | {name: _words(found[name]) for name in repeated}
+
+
+def _place(value: Any, file: Path) -> Any:
+    """A relative path, or several, as it is found from here or, where nothing is there, from the recipe's folder."""
+    if isinstance(value, list):
+        return [_place(one, file) for one in value]
+    if not isinstance(value, str) or Path(value).exists() or not (file.parent / value).exists():
+        return value
+    return str(file.parent / value)
 
 
 def _words(pairs: Mapping[str, Any]) -> list[str]:

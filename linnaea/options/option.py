@@ -60,6 +60,11 @@ class Keyword:
         """Whether there is no default."""
         return self.default is MISSING
 
+    @property
+    def may_be_path(self) -> bool:
+        """Whether a path may be given, of something that is read."""
+        return self.name != "out" and "Path" in str(self.type)
+
     def require(self, value: Any, name: str | None = None) -> None:
         """Raise UsageError where the value is none that this may have; `name` is what the user calls it."""
         if self.option.check is not None and value is not self.default:

@@ -36,6 +36,7 @@ from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.repetition import Repeated, Turns, folds_of
 from linnaea.experiments.run_life import begun, timed, way_of
 from linnaea.experiments.same_data import kept_dataset
+from linnaea.experiments.seen_before import warn_of_seen
 from linnaea.experiments.several import recorded, require_shareable, share_files
 from linnaea.learning.augmentations import require_channels_for
 from linnaea.learning.keeping import EVERY
@@ -158,6 +159,9 @@ def way_to_learn(
         augmentations=options.augmentations,
     )
     steps, notes = steps_for(learning.model, learning.weights, pairs_in(learning.model_args))
+    for step in steps:
+        if step.weights is not None:
+            step.weights.require_channels(channels)
     require_use_of_loss(learning.loss, steps)
     require_use_of_recipe(options.recipe, steps, auto=learning.model == "auto")
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
@@ -263,6 +267,7 @@ def _prepared(training: Training, run: Run) -> Prepared:
     )
     run.write_findings("audit", prepared.findings)
     run.write_dataset(prepared.dataset)
+    warn_of_seen(run, training.steps)
     if prepared.dataset.task == "binary":
         run.update(positive=prepared.dataset.classes[1])
     if training.sheet is not None:

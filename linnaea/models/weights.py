@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from linnaea.errors import UsageError
 from linnaea.models.bodies import create_body, of_timm, require_network, standard
-from linnaea.models.network import Network
+from linnaea.models.channels import widen
+from linnaea.models.network import GREY, Network
+from linnaea.models.run_weights import bundle_at, read_bundle_weights, weights_in
 from linnaea.models.weights_files import Content, read_content
 from linnaea.models.weights_hub import from_timm, from_torchvision
 from linnaea.runtime.arguments import COLOUR
@@ -24,7 +26,8 @@ MOST_NAMED = 3
 class Weights:
     """Pretrained weights of a body with what the network needs to know about its images.
 
-    `source` names the file or the tag; `sha256` is the hash of the file where there is one.
+    `source` names the file, the run or the tag; `sha256` is the hash of the file where there is one, `run` the folder
+    of a run that they are from, `channels` those of the images that the first layer reads.
     """
 
     network: str
@@ -36,14 +39,35 @@ class Weights:
     source: str = ""
     sha256: str | None = None
     licence: str | None = None
+    channels: int = COLOUR
+    run: Path | None = None
 
     def build(self, classes: int, size: int, channels: int = COLOUR) -> Network:
         """A network with these weights in its body and a fresh head; raises UsageError where they do not fit it."""
         state = self.fitting()[0]
         own = {"mean": self.mean, "std": self.std, "arguments_of_body": self.arguments}
+        self.require_channels(channels)
         network = Network.fitting(self.network, classes, size, trained_on=self.size, **own)
+        network = network.seeing(channels) if self.banded else network
         network.body.load_state_dict(self._resampled(state, network))
         return network.seeing(channels)
+
+    @property
+    def banded(self) -> bool:
+        """Whether their first layer reads something else than colours, or grey shown as these."""
+        return self.channels not in (GREY, COLOUR)
+
+    def require_channels(self, channels: int) -> None:
+        """Raise UsageError where they cannot see images of so many channels."""
+        if self.banded and channels != self.channels:
+            raise UsageError(
+                f"the weights from {self.source} are for images of {self.channels} channels, and these have "
+                f"{channels}: give --channels {self.channels}, or other weights."
+            )
+
+    def _body(self) -> nn.Module:
+        body = create_body(self.network, self.size, self.arguments)
+        return widen(body, self.channels, self.network, self.size) if self.banded else body
 
     def fitting(self) -> tuple[dict[str, Tensor], str]:
         """The weights that the body takes, and a sentence on those of a classifier, which are left out.
@@ -51,7 +75,7 @@ class Weights:
         Raises UsageError, with the names, where any is missing, unknown or of another shape.
         """
         with torch.device("meta"):
-            own = create_body(self.network, self.size, self.arguments).state_dict()
+            own = self._body().state_dict()
         classifier = [name for name in self.state if name not in own and self._of_classifier(name)]
         unexpected = [name for name in self.state if name not in own and name not in classifier]
         missing = [name for name in own if name not in self.state and not name.endswith("num_batches_tracked")]
@@ -89,7 +113,7 @@ class Weights:
         own = network.body.state_dict()
         if all(own[name].shape == value.shape for name, value in state.items()):
             return state
-        native = create_body(self.network, self.size, self.arguments)
+        native = self._body()
         if not hasattr(native, "set_input_size"):
             raise UsageError(f"{self.network} cannot take images of {network.side} pixels: use --img-size {self.size}.")
         native.load_state_dict(state)
@@ -109,7 +133,7 @@ def _shape(tensor: Tensor) -> str:
 def find_weights(
     given: str | Path, network: str | None, arguments: Mapping[str, Any] | None = None
 ) -> tuple[Weights | None, str]:
-    """The weights that `given` asks for ("auto", "none" or a file) and what is to be said of them, in sentences.
+    """The weights that `given` asks for ("auto", "none", a file or a run) and what is to be said of them, in sentences.
 
     `arguments` are those of the body that were asked for. Returns None, with the reason, when "auto" finds neither
     cached weights nor a way to download them. Raises UsageError for a file that is absent, is no file of weights, or
@@ -130,19 +154,21 @@ def _from_file(path: Path, network: str | None) -> tuple[Weights | None, str]:
 
 
 def read_weights(path: Path, network: str | None = None) -> Weights:
-    """Read a file of weights: safetensors, or what `torch.save` wrote, as far as that is tensors alone.
+    """Read the weights of a run, or a file: safetensors, or what `torch.save` wrote, as far as that is tensors alone.
 
     The header of safetensors may name `architecture`, `model_args`, `mean`, `std`, `input_size` and `licence`; what is
     not said is as usual for the network.
     """
-    content = read_content(path)
+    bundle = bundle_at(path)
+    content = read_content(path) if bundle is None else read_bundle_weights(bundle)
     name = content.facts.get("architecture") or network
     if name is None:
         raise UsageError(f"{path} does not say which network its weights are for: name the network with --model.")
     if network is not None and network.split(".")[0] != name.split(".")[0]:
         raise UsageError(f"{path} holds weights of {name}, but --model is {network}.")
     require_network(name)
-    return _weights(name, content, path.name, sha256_of(path))
+    file = path if bundle is None else weights_in(bundle)
+    return _weights(name, content, content.facts.get("source") or path.name, sha256_of(file))
 
 
 def _weights(name: str, content: Content, source: str, sha256: str | None = None) -> Weights:
@@ -157,6 +183,8 @@ def _weights(name: str, content: Content, source: str, sha256: str | None = None
         source=source,
         sha256=sha256,
         licence=facts.get("licence") or facts.get("license"),
+        channels=int(content.numbers("channels", (COLOUR,))[0]),
+        run=Path(facts["run"]) if "run" in facts else None,
     )
 
 

@@ -53,6 +53,8 @@ def read_content(path: Path) -> Content:
     """Read safetensors, or a `.pt` or `.pth` file that holds tensors alone; raises UsageError for all else."""
     if not path.exists():
         raise UsageError(f"the weights file {path} does not exist.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder without a trained classifier: expected a run, or a file of weights.")
     return _pickled(path) if path.suffix in PICKLED else _safetensors(path)
 
 

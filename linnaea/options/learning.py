@@ -40,7 +40,10 @@ class Learning(Options):
         ),
     ] = "auto"
     weights: Annotated[
-        str | Path, Option("Pretrained weights: auto (cached or downloaded), none, or a file of safetensors.")
+        str | Path,
+        Option(
+            "Pretrained weights: auto (cached or downloaded), none, a file of safetensors, or a run to train on from."
+        ),
     ] = "auto"
     model_args: Annotated[
         Mapping[str, Any] | Sequence[str],

@@ -1,12 +1,16 @@
 """Weights from files and caches: what does not fit is named and nothing of it is loaded; a pickle runs nothing."""
 
+import json
 import logging
 import os
+from dataclasses import replace
 
 import pytest
 import torch
+from material import striped
 from safetensors.torch import save_file
 
+import linnaea
 from linnaea.errors import UsageError
 from linnaea.models import weights_hub
 from linnaea.models.bodies import create_body, standard
@@ -158,6 +162,62 @@ def test_weights_of_torchvision_come_from_the_cache_of_torch(tmp_path, monkeypat
     torch.testing.assert_close(
         network.eval().fc(built.features(pixels)), network((pixels - mean) / std), rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.fixture
+def run_of_network(tmp_path):
+    """A run of a network on stripes, and its dataset."""
+    stripes = striped(tmp_path / "data", 48)
+    linnaea.train(stripes, out=tmp_path / "first", model=NAME, weights="none", epochs=1, img_size=32)
+    return stripes, tmp_path / "first"
+
+
+@pytest.mark.parametrize("place", ["", "model", "model/weights.safetensors"])
+def test_a_run_is_trained_on_from(run_of_network, place):
+    _, run = run_of_network
+    found, note = find_weights(run / place, None)
+    body = linnaea.load(run).scorer.model.body.state_dict()
+    built = found.build(3, 32).body.state_dict()
+    assert all(torch.equal(built[name], value) for name, value in body.items())
+    assert (found.network, note) == (NAME, "Pretrained weights of test_resnet from run first.")
+
+
+def test_images_that_a_run_has_learnt_from_are_warned_of(run_of_network, tmp_path, caplog):
+    stripes, run = run_of_network
+    options = {"weights": run, "model": "frozen", "img_size": 32}
+    linnaea.train(stripes, out=tmp_path / "same", split_seed=0, **options)
+    record = json.loads((tmp_path / "same" / "run.json").read_text())
+    assert not [note for note in record["notes"] if "of test were" in note]
+    assert record["way"]["weights"][0]["source"] == "run first"
+    linnaea.train(stripes, out=tmp_path / "other", split_seed=1, **options)
+    assert "were in train or val of" in caplog.text
+    record = json.loads((tmp_path / "other" / "run.json").read_text())
+    assert any("of test were in train or val of" in note for note in record["notes"])
+
+
+def test_a_run_that_does_not_fit_is_refused(run_of_network, tmp_path):
+    stripes, run = run_of_network
+    with pytest.raises(UsageError, match="holds weights of test_resnet, but --model is resnet18"):
+        find_weights(run, "resnet18")
+    linnaea.train(stripes, out=tmp_path / "hog", model="hog", weights="none")
+    with pytest.raises(UsageError, match=r"is hog, whose weights cannot be trained on"):
+        find_weights(tmp_path / "hog", None)
+    with pytest.raises(UsageError, match="a folder without a trained classifier"):
+        find_weights(stripes.root, None)
+    file = run / "model" / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(UsageError, match="has changed since it was saved"):
+        find_weights(run, None)
+
+
+def test_weights_for_bands_are_for_as_many(run_of_network):
+    _, run = run_of_network
+    found, _ = find_weights(run, None)
+    wide = found.build(2, 32).seeing(6)
+    banded = replace(found, channels=6, state=wide.body.state_dict())
+    assert all(torch.equal(banded.build(2, 32, 6).body.state_dict()[name], one) for name, one in banded.state.items())
+    with pytest.raises(UsageError, match="for images of 6 channels, and these have 3"):
+        banded.build(2, 32, 3)
 
 
 def test_a_body_alone_needs_no_sentence_on_a_classifier(tmp_path):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import logging
+import math
 import tomllib
 
 import numpy as np
@@ -91,6 +93,17 @@ def test_the_search_is_repeated_from_its_own_recipe(tuned):
     recipe = tomllib.loads((tuned / "search.toml").read_text())
     assert recipe["searching"] == {"trials": 16, "space": RATES}
     assert "learning_rate" not in recipe["learning"]
+
+
+def test_only_trials_that_are_better_are_told_and_the_others_counted(stripes, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "linnaea")
+    ln.tune(stripes, out=tmp_path / "run", epochs=1, optimizer="adamw", space=RATES, trials=6, **QUICK)
+    losses = [float(row["loss"]) for row in trials_of(tmp_path / "run")]
+    better = [number for number, loss in enumerate(losses) if loss < min(losses[:number], default=math.inf)]
+    told = [message for message in caplog.messages if "trial " in message and "loss on val" in message]
+    assert [message.split(":")[0] for message in told] == [f"best so far, trial {number}" for number in better]
+    assert len(better) < 6
+    assert any(message.startswith("6 trials: 6 finished") for message in caplog.messages)
 
 
 def test_what_mattered_is_named_and_what_did_not_is_not(tuned):

@@ -211,6 +211,7 @@ def _hunt(tuning: Tuning, prepared: Prepared, material: Material, run: Run, name
 def _won(tuning: Tuning, hunt: Hunt) -> tuple[Entry, Attempted]:
     """Search, and give the best trial with its attempt; raises UsageError where no trial finished."""
     SEARCHES[tuning.searching.search](hunt)
+    hunt.tell_counts()
     hunt.require_won()
     best = hunt.book.best
     assert best is not None, "one finished"

@@ -27,13 +27,15 @@ class Kept(Hook):
     That is done after an epoch, every so many seconds within one (not where several processes train together), and when
     the training is stopped; after a write that took long, not before it is a fiftieth of the time. The file before it
     stays as `previous.safetensors` and is used where the last one is damaged. `others` are hooks of which something is
-    kept as well: this one comes after them among the hooks of a loop. `belongs` says which training it is.
+    kept as well: this one comes after them among the hooks of a loop. `belongs` says which training it is,
+    `told` that it is said where it goes on.
     """
 
     folder: Path
     others: Sequence[Hook] = ()
     belongs: Mapping[str, Any] = field(default_factory=dict)
     every: float = EVERY
+    told: bool = True
     _written: float = 0.0
     _cost: float = 0.0
 
@@ -43,6 +45,8 @@ class Kept(Hook):
         if resumable(self.folder):
             seconds = self.bring_back(state)
             state.began = time.monotonic() - seconds
+            if self.told and state.first and state.history:
+                logger.info(f"The training goes on after epoch {state.history[-1]['epoch']}.")
 
     def after_step(self, state: State) -> None:
         """Write a checkpoint where it is time for one."""

@@ -126,7 +126,7 @@ def _keeping(job: Job, others: Sequence[Hook], optimizer: torch.optim.Optimizer)
         return
     with TemporaryDirectory() as place:
         folder = job.checkpoints or Path(place)
-        kept = Kept(folder, others, _identity(job, optimizer), job.options.checkpoint_every)
+        kept = Kept(folder, others, _identity(job, optimizer), job.options.checkpoint_every, told=job.on_kept is None)
         handed = [Handed(kept, job.on_kept)] if job.on_kept is not None else []
         yield [kept, *handed, *([SetBack(kept)] if back else [])]
 

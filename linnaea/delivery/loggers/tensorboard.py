@@ -13,6 +13,8 @@ from linnaea.delivery.loggers.contract import FOLDER, LOGGERS, Logger, flat, num
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+logger = logging.getLogger("linnaea")
+
 
 @LOGGERS.register(
     "tensorboard",
@@ -64,6 +66,7 @@ class TensorBoard(Logger):
         """Close the files."""
         for writer in self._writers.values():
             writer.close()
+        logger.info(f"To see the curves: tensorboard --logdir {self.folder / FOLDER / 'tensorboard'}")
 
     def _writer(self, network: str, step: int = 0) -> "SummaryWriter":
         from torch.utils.tensorboard import SummaryWriter

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from linnaea.errors import UsageError
-from linnaea.experiments.search.book import CUT, FINISHED, Book
+from linnaea.experiments.search.book import CUT, FAILED, FINISHED, PRUNED, Book, statuses
 from linnaea.experiments.search.space import Space
 from linnaea.experiments.search.table import described
 from linnaea.experiments.search.trying import Field
@@ -16,6 +16,7 @@ from linnaea.registry import Registry
 from linnaea.runtime.words import counted
 
 logger = logging.getLogger("linnaea")
+BROKEN_OFF = "broken off"
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,20 @@ class Hunt:
                 shutil.rmtree(place)
 
     def tell(self, number: int) -> None:
-        """Say how a trial ended."""
-        entry = next(entry for entry in self.book.entries if entry.number == number)
-        logger.info(f"{self.name}{described(entry)}")
+        """Say how a trial ended, where it is the best one so far or failed; the others are counted in the end."""
+        entry, best = next(entry for entry in self.book.entries if entry.number == number), self.book.best
+        if best is not None and best.number == number:
+            logger.info(f"{self.name}best so far, {described(entry)}")
+        elif entry.status in (FAILED, CUT):
+            logger.info(f"{self.name}{described(entry)}")
         if self.told is not None:
             self.told(self.book)
+
+    def tell_counts(self) -> None:
+        """Say how many trials ended in each way."""
+        entries = self.book.entries
+        ended = [f"{count} {BROKEN_OFF if status == PRUNED else status}" for status, count in statuses(entries).items()]
+        logger.info(f"{self.name}{counted(len(entries), 'trial')}: {', '.join(ended)}.")
 
     def require_won(self) -> None:
         """Raise UsageError where no trial finished."""

@@ -114,6 +114,11 @@ def test_what_mattered_is_named_and_what_did_not_is_not(tuned):
     report = (tuned / "report.html").read_text()
     assert 'id="importance-' in report
     assert findings["importance"]["summary"].split("(")[0] in report
+    assert 'id="best-loss-' in report
+    assert "<summary>16 trials</summary>" in report
+    chosen = next(row for row in trials_of(tuned) if row["chosen"] == "yes")
+    assert f"<td>{float(chosen['loss']):.3g}</td>" in report
+    assert f"<td>{chosen['loss']}</td>" not in report
 
 
 def test_only_the_best_trial_is_kept_on_the_disk(tuned):

@@ -213,8 +213,19 @@ class Curve:
     dashed: bool = False
 
 
-def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequence[Curve], as_percent: bool) -> str:
-    """Up to three lines of values per epoch, named at their ends; `name` keeps the ids of several charts apart."""
+def curves_chart(
+    name: str,
+    title: str,
+    epochs: Sequence[float],
+    curves: Sequence[Curve],
+    as_percent: bool,
+    *,
+    across: str = "epoch",
+) -> str:
+    """Up to three lines of values per epoch, or whatever is counted `across`, named at their ends.
+
+    `name` keeps the ids of several charts apart.
+    """
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.9), layout="constrained")
         axes = figure.add_subplot()
@@ -226,7 +237,7 @@ def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequenc
             axes.plot(*zip(*kept, strict=True), color=colour, linestyle=dash, marker="o", markersize=3.5)
             ends.append((kept[-1], curve.name, colour))
         axes.set_title(title, loc="left", fontsize=11)
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(across)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
         axes.grid(axis="y", color=RULE, linewidth=0.6)
@@ -234,7 +245,7 @@ def curves_chart(name: str, title: str, epochs: Sequence[float], curves: Sequenc
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
         figure.draw_without_rendering()
         _name_ends(axes, ends)
-        return as_svg(figure, name, f"{title} by epoch, {len(epochs)} epochs")
+        return as_svg(figure, name, f"{title} by {across}, {len(epochs)} {across}s")
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[tuple[float, float], str, str]]) -> None:

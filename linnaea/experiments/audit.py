@@ -76,7 +76,7 @@ def audit_images(dataset: Dataset, preparation: Preparation, weights: str | Path
     look = viewer(dataset.paths, replace(recipe, fit="stretch"))  # the whole image, as in its thumbnail
     groups, remarks = group_duplicates(found.thumbnails, found.sha256, preparation.duplicates, look)
     features = Finding("seen_with", note, count=len(dataset))
-    inspection = inspect(dataset, found, groups, recipe, seed)
+    inspection = inspect(dataset, found, groups, recipe, seed, pretrained=embedding.pretrained)
     findings = leaks_first([*remarks, *run_checks(inspection)])
     return Audit((*findings, features), inspection.dataset)
 

@@ -53,15 +53,17 @@ def closer_look(weights: Weights | None, recipe: Recipe, seed: int) -> Callable[
         found = digest(dataset.paths, recipe, _embedding_by(weights, recipe, dataset.paths))
         if found.excluded(dataset.ids):  # a file that changed meanwhile; whoever needs it next says so
             return inspection
-        return inspect(dataset, found, inspection.duplicates, recipe, seed)
+        return inspect(dataset, found, inspection.duplicates, recipe, seed, pretrained=weights is not None)
 
     return look
 
 
-def inspect(dataset: Dataset, found: Digest, duplicates: Integers, recipe: Recipe, seed: int) -> Inspection:
+def inspect(
+    dataset: Dataset, found: Digest, duplicates: Integers, recipe: Recipe, seed: int, *, pretrained: bool
+) -> Inspection:
     """What the checks see: `found` of the readable images of `dataset`, in its order."""
     seen = Inspection(dataset, duplicates, found.facts, found.looks, found.features)
-    inspection = replace(seen, fit=recipe.fit, channels=recipe.channels)
+    inspection = replace(seen, fit=recipe.fit, channels=recipe.channels, pretrained=pretrained)
     folds = random_folds(inspection.apart, seed=seed)
     if why := _unjudged(dataset, folds):
         return replace(inspection, unjudged=why)
@@ -96,7 +98,9 @@ def _embedding(model: Model, name: str, recipe: Recipe, paths: Sequence[Located]
     plan = _plan(model, recipe, paths)
     width = embed(model, np.zeros((1, recipe.size, recipe.size, 3), dtype=np.uint8)).shape[1]
     way = embed if model.kind == Hog.kind else embed_once  # HOG takes no longer than looking it up
-    return Embedding(f"{name} {plan.precision}", width, lambda pictures: way(model, pictures, plan))
+    return Embedding(
+        f"{name} {plan.precision}", width, lambda pictures: way(model, pictures, plan), model.kind != Hog.kind
+    )
 
 
 def _plan(model: Model, recipe: Recipe, paths: Sequence[Located]) -> Plan:

@@ -155,6 +155,9 @@ def test_a_blind_judge_accuses_nobody_and_says_that_it_is_blind():
     told = finding(inspection(truth, lambda _: blind))
     assert (told.severity, told.rows) == ("info", ())
     assert "could not be checked" in told.summary
+    assert "sees too little. Pretrained weights see more: --weights." in told.summary
+    given = finding(inspection(truth, lambda _: blind, pretrained=True)).summary
+    assert "sees too little. Other pretrained weights may see more: --weights." in given
 
 
 def test_labels_that_were_not_checked_are_said_to_be():

@@ -27,8 +27,8 @@ class Inspection:
     What the rest needs more work for is absent where nobody did it: `facts` from each file's header, `looks` measured
     on its pixels, `features` (N, D) that a model made of it, and `judge`, which learns class indices (N,) and
     gives probabilities (N, K), each from a classifier that was not fitted on that image; `unjudged` says why there is
-    none. `fit` is the way images become square, `channels` how many of them are looked at. A check that
-    lacks what it needs returns None.
+    none. `fit` is the way images become square, `channels` how many of them are looked at;
+    `pretrained` says whether a pretrained network made the features. A check that lacks what it needs returns None.
     """
 
     dataset: Dataset
@@ -39,6 +39,7 @@ class Inspection:
     judge: Judge | None = None
     fit: str = "crop"
     channels: int = COLOUR
+    pretrained: bool = False
     unjudged: str = "no classifier looked at them"
 
     @property

@@ -32,13 +32,13 @@ def label_errors(inspection: Inspection) -> Finding | None:
         return None if inspection.features is None else unchecked
     targets = inspection.dataset.targets
     noise = label_noise(inspection.judge, targets)
-    if not noise.certain and (why := _blind(noise, targets)):
+    if not noise.certain and (why := _blind(noise, inspection)):
         return Finding("label_errors", why, figure=noise.rate)
     rows = worth_a_look(noise.right)
     if not noise.certain:
         rows = rows[: max(1, len(targets) // SHORT) if (noise.rate.hi or 0.0) < WIDE else 0]
     if not len(rows):
-        severity, said = ("warning", _share(noise)) if noise.certain else ("info", _nothing_said(noise))
+        severity, said = ("warning", _share(noise)) if noise.certain else ("info", _nothing_said(noise, inspection))
         return Finding("label_errors", said, severity=severity, figure=noise.rate)
     looks = [inspection.dataset.classes[index] for index in noise.looks_like[rows].tolist()]
     table = inspection.rows(rows.tolist(), suggestion=looks, score=noise.right[rows].round(4).tolist())
@@ -69,26 +69,31 @@ def _number(count: float) -> str:
     return f"{count:.0f}" if count >= 10 else f"{count:.1f}"
 
 
-def _blind(noise: LabelNoise, targets: Integers) -> str:
+def _better_eyes(inspection: Inspection) -> str:
+    return "Other pretrained weights may see more" if inspection.pretrained else "Pretrained weights see more"
+
+
+def _blind(noise: LabelNoise, inspection: Inspection) -> str:
     """That the judge agrees with the labels no more often than by chance; empty where it does."""
+    targets = inspection.dataset.targets
     largest = np.bincount(targets).max() / len(targets)
     if limits_of_share(noise.agreed * len(targets), len(targets))[0] > largest:
         return ""
     return (
         f"Labels could not be checked: the audit's own classifier agrees with {noise.agreed:.0%} of them, hardly more "
-        f"than if it always named the largest class ({largest:.0%}). Either it sees too little (pretrained weights see "
-        "more: --weights), or the labels do not match the images."
+        f"than if it always named the largest class ({largest:.0%}). Either the labels do not match "
+        f"the images, or it sees too little. {_better_eyes(inspection)}: --weights."
     )
 
 
-def _nothing_said(noise: LabelNoise) -> str:
+def _nothing_said(noise: LabelNoise, inspection: Inspection) -> str:
     """That no label is listed, as all of them may be right."""
     if (noise.rate.hi or 0.0) < WIDE:
         return f"No label to check. {_share(noise)}"
     return (
         f"No label to check, but up to {noise.rate.hi:.0%} of them may be wrong (95% interval): the audit's own "
         f"classifier, which agrees with {noise.agreed:.0%} of them, cannot tell wrong labels from classes that look "
-        "alike. Pretrained weights see more: --weights."
+        f"alike. {_better_eyes(inspection)}: --weights."
     )
 
 

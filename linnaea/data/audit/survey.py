@@ -27,11 +27,15 @@ BYTES_AT_ONCE = 256 * 2**20  # of pixels
 
 @dataclass(frozen=True)
 class Embedding:
-    """How images (N, S, S, 3) of uint8 become features (N, `width`); equal names give equal features."""
+    """How images (N, S, S, 3) of uint8 become features (N, `width`); equal names give equal features.
+
+    `pretrained` says whether a pretrained network makes them.
+    """
 
     name: str
     width: int
     embed: Callable[[Images], Float32]
+    pretrained: bool = False
 
 
 @dataclass(frozen=True)

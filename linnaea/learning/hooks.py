@@ -76,6 +76,12 @@ class State:
         self.notes.append(sentence)
         self.remarks.append(sentence)
 
+    def mention(self, sentence: str) -> None:
+        """Tell what became of something that was asked for, and note it."""
+        if self.first:
+            logger.info(sentence)
+        self.notes.append(sentence)
+
 
 class Hook:
     """The contract of a hook: what is not written here does nothing.

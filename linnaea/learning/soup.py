@@ -44,7 +44,7 @@ class Soup(Hook):
         """Let the best soup be what is left in the model."""
         order = sorted(self.ingredients, key=self.losses.__getitem__)
         if self.judged.best["epoch"] == 0 or len(order) < 2:
-            state.notes.append(NOTHING)
+            state.mention(NOTHING)
             return
         chosen, alone = [order[0]], self.judged.best["loss"]
         lowest, kept = alone, self.ingredients[order[0]]
@@ -56,7 +56,7 @@ class Soup(Hook):
                 lowest, kept = loss, mean
                 chosen.append(epoch)
         self.judged.prefer(kept, lowest)
-        state.notes.append(_in_words(sorted(chosen), len(order), lowest, alone))
+        state.mention(_in_words(sorted(chosen), len(order), lowest, alone))
 
     def tensors(self) -> Weights:
         """The ingredients, and their losses."""

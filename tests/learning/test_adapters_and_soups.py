@@ -117,7 +117,7 @@ def noisy(job):
     return lambda **recipe: with_recipe(job, optimizer="adamw", schedule="constant", patience=50, **recipe)
 
 
-def test_a_soup_is_the_mean_of_the_epochs_that_it_names(noisy, monkeypatch):
+def test_a_soup_is_the_mean_of_the_epochs_that_it_names(noisy, monkeypatch, caplog):
     seen = {}
 
     def end(self, state, usual=Soup.end):
@@ -127,10 +127,12 @@ def test_a_soup_is_the_mean_of_the_epochs_that_it_names(noisy, monkeypatch):
         seen["told"] = state.notes[-1]
 
     monkeypatch.setattr(Soup, "end", end)
-    fitted = RUNGS["scratch"].fit(noisy(soup=3))
+    with caplog.at_level("INFO", "linnaea"):
+        fitted = RUNGS["scratch"].fit(noisy(soup=3))
     told, losses = seen.pop("told"), seen.pop("losses")
     assert set(seen) == set(sorted(losses, key=losses.get)[:3])
     assert told in fitted.notes
+    assert told in caplog.text
     named = [int(number) for number in re.findall(r"\d+", told.partition(":")[0])]
     assert "are the mean of" in told
     mean = {name: torch.stack([seen[epoch][name] for epoch in named]).mean(dim=0) for name in seen[named[0]]}

@@ -201,11 +201,12 @@ def test_a_resumed_training_keeps_its_formats(job, tmp_path):
     assert np.isfinite([row["val_loss"] for row in fitted.history]).all()
 
 
-def test_a_batch_larger_than_the_data_is_brought_down_with_a_note(job):
+def test_a_batch_larger_than_the_data_is_brought_down_with_a_note(job, caplog):
     options = replace(job.options, batch_size=1000, epochs=1, augmentations=())
     fitted = RUNGS["scratch"].fit(replace(job, options=options))
     assert fitted.plan["batch_size"] == len(job.train) == 160
     assert "Batches of 160 images instead of 1000: there are no more training images." in fitted.notes
+    assert "Batches of 160 images instead of 1000" in caplog.text
     assert fitted.plan["notes"][0].startswith("Batches of 160")
 
 

@@ -1,5 +1,6 @@
 """The plan that a rung trains by, kept beside its checkpoints: a resumed training goes on in the same formats."""
 
+import logging
 import math
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from linnaea.models.model import Model
 from linnaea.runtime.files import read_json, write_json
 from linnaea.runtime.plan import Plan
 
+logger = logging.getLogger("linnaea")
 FEWEST_STEPS = 20  # of an epoch, where batches may grow
 LARGEST = 4_096  # images in a batch that was not asked for
 
@@ -49,9 +51,17 @@ def plan_training(job: Job, model: Model, usual: int, epochs: int) -> Plan:
     if isinstance(asked, int) and asked > there:
         few = f"Batches of {there} images instead of {asked}: there are no more training images."
         plan = replace(plan, notes=(few, *plan.notes))
+    _say_of_batches(plan, asked)
     if kept is not None:
         write_json(kept, plan.to_json())
     return _shared(plan, model)
+
+
+def _say_of_batches(plan: Plan, asked: int | str | None) -> None:
+    """Say what became of a batch size that was asked for: chosen, where that was left to us, or not kept."""
+    for note in plan.notes:
+        if asked is not None and note.startswith("Batches of"):
+            logger.log(logging.INFO if asked == "auto" else logging.WARNING, note)
 
 
 def _shared(plan: Plan, model: Model) -> Plan:

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 import linnaea as ln
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
+from linnaea.errors import LinnaeaError
 from linnaea.experiments.attempt import Attempted, Cost
 from linnaea.experiments.ladder import choose
 from linnaea.finding import Estimate
@@ -283,6 +284,13 @@ def test_what_is_no_better_than_guessing_is_said(named, tmp_path, capsys):
     for sentence in (because, found.summary):
         assert printed.count(sentence) == 1
         assert sentence.rstrip(".") in report
+
+
+def test_why_the_only_rung_failed_is_said_once(photos, tmp_path, caplog):
+    caplog.set_level("INFO", "linnaea")
+    with pytest.raises(LinnaeaError, match="smaller --lr"):
+        ln.train(photos, out=tmp_path / "run", model="scratch", weights="none", epochs=2, learning_rate=1e12)
+    assert "smaller --lr" not in caplog.text
 
 
 def test_a_failing_rung_is_recorded_and_the_ladder_goes_on(photos, tmp_path):

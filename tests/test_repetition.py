@@ -20,6 +20,7 @@ from linnaea.experiments.seeds import seeds_finding
 from linnaea.finding import Estimate
 from linnaea.run import Run
 from linnaea.statistics.repeats import mean_over
+from linnaea.verbs.outcome import tell_outcome
 
 QUICK = {"model": "hog", "weights": "none", "precision": "float32", "memory_format": "contiguous"}
 
@@ -86,10 +87,13 @@ def test_a_run_that_was_stopped_in_a_fold_goes_on_with_the_same_folds(repeated, 
     np.testing.assert_allclose(first.scores("raw_scores"), second.scores("raw_scores"), atol=1e-6)
 
 
-def test_groups_stay_in_one_fold(tmp_path):
+def test_groups_stay_in_one_fold(tmp_path, caplog, capsys):
+    caplog.set_level("INFO", "linnaea")
     data = striped(tmp_path / "data", 48)
     groups = [f"{label}-{number % 7}" for number, label in enumerate(data.labels)]
     ln.train(data.with_column("group", groups), out=tmp_path / "run", folds=2, **QUICK)
+    tell_outcome(tmp_path / "run")
+    assert (caplog.text + capsys.readouterr().out).count("Cross-validated over 2 folds") == 1
     found = Run.open(tmp_path / "run").predictions("folds")
     met = {}
     for group, fold in zip(found.column("group"), found.column("fold"), strict=True):

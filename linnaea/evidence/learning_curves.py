@@ -14,6 +14,7 @@ import numpy as np
 
 from linnaea.arrays import Floats
 from linnaea.finding import Finding
+from linnaea.runtime.words import counted
 
 FEWEST = 4  # epochs
 LOST = 0.25  # of what the training loss had gained: more, twice running, and it diverges
@@ -103,7 +104,8 @@ def diagnose(
     """
     course = Course.of(name, rows, images, limited, searched)
     if len(rows) < FEWEST:
-        few = f"{name}: {len(rows)} epochs are too few to say how it learns; {FEWEST} or more are needed."
+        epochs = counted(len(rows), "epoch is", "epochs are")
+        few = f"{name}: {epochs} too few to say how it learns; {FEWEST} or more are needed."
         return Finding("short", few, rows=[_facts(course)])
     lost = int(np.isnan([course.train, course.val]).any(axis=0).sum())
     if lost:

@@ -196,7 +196,8 @@ def cross_validate(
     pooled.keep(run.folder / "predictions" / f"{NAME}.parquet")
     finding = folds_finding(pooled, [one.row(number) for number, one in enumerate(found, 1)], folds.torn)
     keep_figures(run.folder, NAME, figures(pooled), [finding])
-    logger.log(logging.WARNING if finding.severity == "warning" else logging.INFO, finding.summary)
+    if finding.severity != "info":
+        logger.warning(finding.summary)
     return finding
 
 

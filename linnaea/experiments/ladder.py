@@ -52,7 +52,8 @@ def climb(run: Run, steps: Sequence[Step], job: Job, material: Material, logs: L
     for step, done in attempts(steps, job, material, run.folder / "checkpoints", tell, show):
         results.append(done)
         write_ladder(run, results, material.task)
-        logger.info(_describe(row_of(done, material.task)))
+        if done.error is None or len(steps) > 1:  # the error itself tells of the only one
+            logger.info(_describe(row_of(done, material.task)))
         for warning in done.warnings:
             logger.warning(f"{step.name}: {warning}")
         if len(job.trials) > tried:

@@ -31,7 +31,8 @@ def repeat(
         logger.info(_told(step.name, _row(seed, results[-1])))
     finding = seeds_finding(step.name, seeds, results, material.task)
     run.write_findings(NAME, [finding])
-    logger.log(logging.WARNING if finding.severity == "warning" else logging.INFO, finding.summary)
+    if finding.severity != "info":
+        logger.warning(finding.summary)
     return finding
 
 

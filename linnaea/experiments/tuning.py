@@ -188,7 +188,8 @@ def searched_and_concluded(tuning: Tuning, training: Training, prepared: Prepare
     optimism = optimism_finding(run, best, entries)
     if optimism is not None:
         run.add_findings(NAME, [optimism])
-        logger.log(logging.WARNING if optimism.severity == "warning" else logging.INFO, optimism.summary)
+        if optimism.severity != "info":
+            logger.warning(optimism.summary)
     return classifier
 
 
@@ -240,7 +241,6 @@ def _write_down(tuning: Tuning, hunt: Hunt, best: Entry, winner: Attempted, run:
     _write_trials(run, hunt.book)
     write_text(run.folder / RECIPE_FILE, tuning.recipe(best))
     importance = unknowable(len(entries)) if tuning.changing else importance_finding(tuning.space, entries, hunt.seed)
-    logger.info(importance.summary)
     run.write_findings(NAME, [importance])
     run.write_rows("history.csv", [{"rung": winner.name, **row} for row in best.told.get("history") or ()])
     write_ladder(run, [winner], tuning.training.dataset.task, winner)

@@ -42,8 +42,9 @@ def _no_better(folder: Path) -> list[str]:
 
 
 def _repeated(folder: Path) -> list[str]:
-    """What was found over folds and seeds, where the training was repeated."""
+    """What was found over folds and seeds, where the training was repeated; warnings were said as they arose."""
     from linnaea.runtime.files import read_json
 
     files = [folder / "findings" / f"{name}.json" for name in ("search", "folds", "seeds")]
-    return [finding["summary"] for file in files if file.is_file() for finding in read_json(file)]
+    found = [finding for file in files if file.is_file() for finding in read_json(file)]
+    return [finding["summary"] for finding in found if finding["severity"] == "info"]

@@ -157,6 +157,7 @@ def test_a_curve_that_falls_to_the_very_end_is_sound_where_all_is_learned():
 def test_too_few_epochs_and_old_histories_are_not_judged_by_what_they_lack():
     assert kind(course([2.0, 1.0], [2.0, 1.0])) == "short"
     assert kind([]) == "short"
+    assert "1 epoch is too few" in diagnose("scratch", course([2.0], [2.0]), images=9).summary
 
 
 def test_a_loss_that_is_no_number_is_not_taken_for_too_few_epochs():

@@ -61,7 +61,7 @@ def _listed(noise: LabelNoise, rows: Integers, first: Mapping[str, Any]) -> str:
 def _share(noise: LabelNoise) -> str:
     rate = noise.rate
     if not noise.certain:
-        return f"Possibly no label is wrong; at most {rate.hi:.1%} are (95% interval)."
+        return f"All labels may be right; at most {rate.hi:.1%} are wrong (95% interval)."
     return f"About {rate.value:.1%} of all labels seem to be wrong (95% interval: {rate.lo:.1%} to {rate.hi:.1%})."
 
 
@@ -89,7 +89,7 @@ def _blind(noise: LabelNoise, inspection: Inspection) -> str:
 def _nothing_said(noise: LabelNoise, inspection: Inspection) -> str:
     """That no label is listed, as all of them may be right."""
     if (noise.rate.hi or 0.0) < WIDE:
-        return f"No label to check. {_share(noise)}"
+        return f"No label looks wrong. {_share(noise)}"
     return (
         f"No label to check, but up to {noise.rate.hi:.0%} of them may be wrong (95% interval): the audit's own "
         f"classifier, which agrees with {noise.agreed:.0%} of them, cannot tell wrong labels from classes that look "

@@ -135,6 +135,12 @@ def final(run):
     return json.loads((run / "metrics.json").read_text())["test"]["accuracy"]
 
 
+def test_tensorboard_says_how_it_is_opened(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "linnaea")
+    LOGGERS["tensorboard"](tmp_path).end("finished")
+    assert caplog.messages == [f"To see the curves: tensorboard --logdir {tmp_path / 'logs' / 'tensorboard'}"]
+
+
 def test_tensorboard_reads_what_was_logged(logged):
     run, _ = logged
     history = rows_of(run / "history.csv")

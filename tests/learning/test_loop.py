@@ -1,5 +1,6 @@
 """The loop without labels or val: what an objective and a source of batches say is done, and only the first writes."""
 
+import logging
 import math
 import subprocess
 import sys
@@ -112,7 +113,9 @@ class Stop(Hook):
 
 
 @pytest.mark.parametrize("steps", [3, 8, 15])
-def test_it_resumes_bit_for_bit_with_its_average(steps, tmp_path):
+def test_it_resumes_bit_for_bit_with_its_average(steps, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "linnaea")
+
     def run(folder, *more):
         model, optimizer = linear()
         average = Averaged(0.9)
@@ -122,7 +125,10 @@ def test_it_resumes_bit_for_bit_with_its_average(steps, tmp_path):
     whole, expected, losses = run(tmp_path / "whole")
     with pytest.raises(StoppedError):
         run(tmp_path / "broken", Stop(steps))
+    assert not any("goes on after" in message for message in caplog.messages)
     resumed, found, again = run(tmp_path / "broken")
+    told = [message for message in caplog.messages if message.startswith("The training goes on after epoch ")]
+    assert len(told) == (steps > 20 // len(losses)), "where an epoch was over"
     assert again == losses
     assert torch.equal(resumed.weight, whole.weight)
     assert found.steps == expected.steps == 20

@@ -421,6 +421,19 @@ def test_small_wide_and_badly_calibrated_results_are_cautions(finished_run: Path
     assert "2 further cautions" in text
 
 
+def test_where_every_image_is_answered_the_share_that_is_right_is_told_once(finished_run: Path):
+    findings = json.loads((finished_run / "findings" / "test.json").read_text())
+    kept = [finding for finding in findings if finding["name"] != "answers"]
+    (finished_run / "findings" / "test.json").write_text(json.dumps(kept))
+    metrics = json.loads((finished_run / "metrics.json").read_text())
+    for name in ("unsure_rate", "unfamiliar_rate"):
+        metrics["test"][name]["value"] = 0.0
+    (finished_run / "metrics.json").write_text(json.dumps(metrics))
+    text = page_of(finished_run).text
+    assert "It answers every one of these images." in text
+    assert "when it answers, " not in text
+
+
 def test_a_failed_export_check_is_the_first_caution(finished_run: Path):
     export = [{"name": "parity", "summary": "3 of 32 images get another answer.", "severity": "error"}]
     (finished_run / "findings" / "export.json").write_text(json.dumps(export))

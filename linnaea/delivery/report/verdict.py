@@ -143,8 +143,9 @@ def _declines(folder: Folder, evaluation: Evaluation) -> Iterator[str]:
     entry = evaluation.entry("answered_accuracy")
     right = "are right, with the class or a group above it" if folder.in_tree else "are right"
     when = f"; when it answers, {estimate(entry, metric_named('answered_accuracy'))} {right}" if entry else ""
-    if share == 0:
-        yield f"It answers every one of these images{when}."
+    if share == 0:  # of plain classes the headline has said how many are right
+        again = when if folder.in_tree or folder.several else ""
+        yield f"It answers every one of these images{again}."
     else:
         yield f"It declines to answer {percent(share)} of these images{when}."
 

@@ -1,5 +1,6 @@
 """Each check of the audit speaks when it must and is silent when there is nothing to say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from linnaea.data.audit import CHECKS, Inspection, audit
+from linnaea.data.images.headers import Facts
 from linnaea.dataset import Dataset, Excluded
 from linnaea.finding import Finding
 
@@ -43,6 +45,14 @@ def test_classes_without_images_are_named():
     assert told == "The class c has no images."
     told = found(inspection("ab" * 30, excluded=[*empty, Excluded("x.png", "file not found", "a")]))["left_out"].summary
     assert told == ("1 file was left out: 1 file not found. The classes c, d have no images.")
+
+
+@pytest.mark.parametrize(("side", "doubted"), [(28, True), (64, False)])
+def test_small_images_found_twice_may_only_look_alike(side, doubted):
+    inspected = inspection("ab" * 30, duplicates=[0, 0, *range(1, 59)])
+    facts = [Facts("PNG", side, side, "L", 0.0, "")] * 60
+    told = found(replace(inspected, facts=facts))["duplicates"].summary
+    assert ("Images of 32 pixels or fewer may only look alike." in told) == doubted
 
 
 def test_hidden_files_alone_are_no_worry():

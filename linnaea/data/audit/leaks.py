@@ -8,6 +8,8 @@ from linnaea.dataset import SPLITS
 from linnaea.finding import Finding
 from linnaea.runtime.words import counted
 
+SMALL = 32  # pixels: too few to tell two things of one kind from one thing twice
+
 
 @CHECKS.register("duplicates", title="Duplicates", order=80)
 def duplicates(inspection: Inspection) -> Finding | None:
@@ -19,7 +21,8 @@ def duplicates(inspection: Inspection) -> Finding | None:
     return Finding(
         "duplicates",
         f"{counted(extra, 'image repeats', 'images repeat')} another image, exactly or nearly, in "
-        f"{counted(len(groups), 'group')}; each group stays in one split unless the splits were given.",
+        f"{counted(len(groups), 'group')}; each group stays in one split unless the splits were given."
+        f"{_doubt(inspection, groups)}",
         count=extra,
         rows=_table(inspection, groups),
         images=_pictures(inspection, groups),
@@ -60,6 +63,13 @@ def groups_across_splits(inspection: Inspection) -> Finding | None:
         count=len(torn),
         rows=[{"group": group, "splits": ", ".join(sorted(splits[group]))} for group in sorted(torn)],
     )
+
+
+def _doubt(inspection: Inspection, groups: Sequence[Sequence[int]]) -> str:
+    """That images of few pixels may be found the same without being so, where some of these are."""
+    facts = inspection.facts or ()
+    small = any(min(facts[row].width, facts[row].height) <= SMALL for rows in groups for row in rows if facts)
+    return f" Images of {SMALL} pixels or fewer may only look alike." if small else ""
 
 
 def _duplicate_groups(inspection: Inspection) -> list[list[int]]:

@@ -261,3 +261,17 @@ def test_heads_of_one_ladder_share_the_features(shapes, tmp_path, monkeypatch):
     assert one["value"] == other["value"]
     assert "features are those of the pipeline before it" in one["note"]
     assert "features are those" not in other["note"]
+
+
+def test_a_linear_head_is_compared_on_some_images_and_fitted_on_all(shapes, tmp_path, monkeypatch):
+    from linnaea.models.classical.heads.linear import LinearMachine
+
+    fitted, usual = [], LinearMachine.solve.__func__
+    solve = classmethod(
+        lambda cls, samples, strength: fitted.append(len(samples.targets)) or usual(cls, samples, strength)
+    )
+    monkeypatch.setattr(LinearMachine, "solve", solve)
+    monkeypatch.setattr(LinearMachine, "compared_on", 40)
+    ln.train(shapes, out=tmp_path / "run", model="colours+svm", weights="none")
+    assert fitted == [40, 40, 40, 40, 105]
+    assert float(rows(tmp_path / "run")["colours+svm"]["value"]) > 0.9

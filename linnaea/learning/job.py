@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,13 @@ class Features:
     plan: Plan
     known: int = 0
     model: Model | None = None
+
+    def subset(self, most: int, seed: int) -> "Features":
+        """The same of at most so many training images, drawn at random by the seed, in their order."""
+        if len(self.train) <= most:
+            return self
+        rows = np.sort(np.random.default_rng(seed).permutation(len(self.train))[:most])
+        return replace(self, train=self.train[rows], targets=self.targets[rows])
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,16 @@ def fit_pipeline(name: PipelineName, job: Job) -> Fitted:
     if job.options.loss is not None:
         raise UsageError(f"{name.head} learns by a loss of its own, and {job.options.loss!r} was given: leave it out.")
     kind = HEADS[name.head]
-    key = f"{name.encoding} {name.feature} {kind.most} {job.options.seed}"
+    key = f"{name.encoding} {name.feature} {min(kind.most, len(job.train))} {job.options.seed}"
     again = key in job.features
     if not again:
         job.features[key] = _features(name, job, kind.most)
     found = job.features[key]
     assert isinstance(found.model, Classical), "a pipeline made them"
-    words, head, tried = _best(kind.candidates(_samples(job, found)), found.val, job)
+    few, all_of_them = (_samples(job, part) for part in (found.subset(kind.compared_on, job.options.seed), found))
+    words, head, tried = _best(kind.candidates(few), found.val, job)
+    if len(found.train) > kind.compared_on and time.monotonic() < job.deadline:
+        head = kind.again(all_of_them, head).eval()
     notes = [f"{words}, chosen on val." if tried > 1 else f"{words}.", *job.balance.notes]
     if again:
         notes.append("The features are those of the pipeline before it, whose time is not counted again.")

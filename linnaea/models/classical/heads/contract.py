@@ -55,12 +55,14 @@ class Head(Part, ABC):
 
     What a library fitted is kept in buffers as arrays, from which the same is computed without it. `linear` says that
     the scores are linear in the features, and the head then has the buffers `weight` (K, D) and `bias` (K,); `weighs`
-    that images can count more or less; `most` is the number of images that it is fitted on at the most.
+    that images can count more or less; `most` is the number of images that it is fitted on at the most, `compared_on`
+    the number that its candidates are.
     """
 
     linear: ClassVar[bool] = False
     weighs: ClassVar[bool] = True
     most: ClassVar[int] = 10_000
+    compared_on: ClassVar[int] = 10_000
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
@@ -70,6 +72,11 @@ class Head(Part, ABC):
     @abstractmethod
     def candidates(cls, samples: Samples) -> Iterator[tuple[str, Self]]:
         """Fitted heads to choose from, the simplest first, each with what is its own in words, such as "C = 1"."""
+
+    @classmethod
+    def again(cls, samples: Samples, best: Self) -> Self:
+        """The best candidate, fitted to all of the samples as well where it was compared on fewer of them."""
+        return best
 
     @torch.no_grad()
     def holding(self, **values: Any) -> Self:

@@ -2,7 +2,7 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +20,8 @@ class Linear(Head):
     """Raw scores that are linear in the features: `weight` (K, D) and `bias` (K,)."""
 
     linear = True
+    most = 50_000
+    strength = 1.0
     weight: Tensor
     bias: Tensor
 
@@ -35,6 +37,16 @@ class Linear(Head):
     @classmethod
     def candidates(cls, samples: Samples) -> Iterator[tuple[str, Self]]:
         """One head per strength C of the features, brought to their mean and a mean square length of 1."""
+        yield from cls._path(samples, STRENGTHS)
+
+    @classmethod
+    def again(cls, samples: Samples, best: Self) -> Self:
+        """By the strength of the best one."""
+        ((_, head),) = cls._path(samples, (best.strength,))
+        return head
+
+    @classmethod
+    def _path(cls, samples: Samples, strengths: Sequence[float]) -> Iterator[tuple[str, Self]]:
         centre = samples.features.mean(axis=0)
         scale = float(np.sqrt(np.mean(np.sum((samples.features - centre) ** 2, axis=1)))) or 1.0
         inputs = Samples(
@@ -44,12 +56,13 @@ class Linear(Head):
             samples.weights,
             samples.seed,
         )
-        for strength in STRENGTHS:
+        for strength in strengths:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", category=_convergence())  # nearly there is as good on val
                 weight, bias = cls.solve(inputs, strength)
             weight = weight / scale
             head = cls(*weight.shape).holding(weight=weight, bias=bias - weight @ centre)
+            head.strength = strength
             yield f"C = {strength:g}", head
 
     @classmethod

@@ -357,3 +357,12 @@ def test_batches_are_counted_or_chosen_by_a_word():
     assert read_space({"batch_size": {"low": 8, "high": 64, "log": True}}).parameters[0].whole
     with pytest.raises(UsageError, match=r"batch_size has the choice 8\.5: expected whole numbers"):
         read_space({"batch_size": [8.5, 16]})
+
+
+def test_the_recipe_of_a_winner_holds_what_it_follows_alone(stripes, tmp_path):
+    folder = tmp_path / "run"
+    ln.tune(stripes, out=folder, weights="none", epochs=1, space={"model": ["hog", "lenet5"]}, search="grid")
+    chosen = next(row for row in trials_of(folder) if row["chosen"] == "yes")
+    told = (folder / "recipe.toml").read_text()
+    assert ("epochs" in told) == (chosen["model"] == "lenet5")
+    assert chosen["model"] == "hog", "one epoch is too short for the other"

@@ -30,6 +30,7 @@ from linnaea.experiments.search.space import Space, given_in, read_space
 from linnaea.experiments.search.table import in_words, row_of
 from linnaea.experiments.search.trying import Field, Way
 from linnaea.experiments.training import Training, concluded, settle, way_to_learn
+from linnaea.learning.recipe import OF_LOOP, OF_TRAINING, OF_TRANSFER
 from linnaea.learning.rungs import Step, steps_for
 from linnaea.options import Decision, Learning, Machine, Options, Preparation, Repetition, Searching
 from linnaea.options.option import changed
@@ -41,6 +42,8 @@ logger = logging.getLogger("linnaea")
 NAME = "search"
 TRIALS = 20
 SEARCHING_SHARE = 0.8  # of the time limit, where there is one and no budget
+
+NAMES = {"augmentations": "augment"}  # of options that are called otherwise
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,13 @@ class Tuning:
 
     def recipe(self, best: Entry) -> str:
         """The text of the file that trains as the best trial did."""
-        groups = {**self.groups, "learning": self.space.applied(self.learning, best.values)}
+        learning = self.space.applied(self.learning, best.values)
+        followed = self.way(learning).step.rung.recipe
+        unused = {
+            NAMES.get(name, name): None for name in (*OF_LOOP, *OF_TRAINING, *OF_TRANSFER) if name not in followed
+        }
+        unused |= {"find_lr": False} if "find_lr" in unused else {}
+        groups = {**self.groups, "learning": changed(learning, unused)}
         ended = "Trains with the values that the best member ended with, which changed while it trained"
         return recipe_of("train", self.things, groups, title=ended if self.changing else "Trains as the best trial did")
 

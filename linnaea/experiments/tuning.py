@@ -86,10 +86,8 @@ class Tuning:
         """The text of the file that trains as the best trial did."""
         learning = self.space.applied(self.learning, best.values)
         followed = self.way(learning).step.rung.recipe
-        unused = {
-            NAMES.get(name, name): None for name in (*OF_LOOP, *OF_TRAINING, *OF_TRANSFER) if name not in followed
-        }
-        unused |= {"find_lr": False} if "find_lr" in unused else {}
+        names = [name for name in (*OF_LOOP, *OF_TRAINING, *OF_TRANSFER) if name not in followed]
+        unused: dict[str, Any] = {NAMES.get(name, name): False if name == "find_lr" else None for name in names}
         groups = {**self.groups, "learning": changed(learning, unused)}
         ended = "Trains with the values that the best member ended with, which changed while it trained"
         return recipe_of("train", self.things, groups, title=ended if self.changing else "Trains as the best trial did")

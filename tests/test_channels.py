@@ -152,9 +152,9 @@ def test_a_truncated_file_of_bands_is_refused(compression):
 def test_a_network_learns_from_the_fifth_band(tmp_path, model):
     data = planted(tmp_path / "data", 6, 4, np.uint16)
     run = tmp_path / "run"
-    classifier = linnaea.train(
-        data, out=run, model=model, weights="none", channels=6, img_size=32, epochs=6, augment=(), precision="float32"
-    )
+    trained = {} if model == "hog" else {"epochs": 6, "augment": ()}
+    options = {"model": model, "weights": "none", "channels": 6, "img_size": 32, "precision": "float32"}
+    classifier = linnaea.train(data, out=run, **options, **trained)
     (answer,) = linnaea.predict(run, [data / "low" / "0.tif"])
     assert answer["label"] in ("low", "high")
     assert classifier.recipe.channels == 6

@@ -39,13 +39,13 @@ class Estimated(Hook):
         if (len(state.history) + 1) * self.steps_per_epoch <= STEPS:
             norms = [norm for _, _, norm in normalising(state.model) if norm.track_running_stats]
             if norms:
-                self._estimate(state.model, norms)
+                self._estimate(state.network, norms)
         return {}
 
     @torch.no_grad()
-    def _estimate(self, model: nn.Module, norms: list[_BatchNorm]) -> None:
-        usual, before = [norm.momentum for norm in norms], model.training
-        model.eval()
+    def _estimate(self, network: nn.Module, norms: list[_BatchNorm]) -> None:
+        usual, before = [norm.momentum for norm in norms], network.training
+        network.eval()
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over the batches
@@ -54,7 +54,7 @@ class Estimated(Hook):
         for rows in torch.split(torch.randperm(len(self.examples), generator=generator), self.batch_size):
             if len(rows) > 1 or len(self.examples) == 1:
                 images, _ = self.examples.batch(rows.numpy())
-                model(images.to(self.plan.device).float().div_(255).contiguous(memory_format=self.plan.layout))
+                network(images.to(self.plan.device).float().div_(255).contiguous(memory_format=self.plan.layout))
         for norm, momentum in zip(norms, usual, strict=True):
             norm.momentum = momentum
-        model.train(before)
+        network.train(before)

@@ -1,8 +1,19 @@
 """What the command line says of a run that has just come to its end."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from linnaea.runtime.saying import say
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
+
+
+def tell_new_run(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
+    """Say what came of a training or a search, where it is, and what comes next."""
+    classifier = answer()
+    tell_outcome(given["out"] or Path("runs") / classifier.provenance["run"])
 
 
 def tell_outcome(folder: Path) -> None:

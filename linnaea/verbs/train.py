@@ -1,22 +1,15 @@
 """`train`: from labelled images to a run with its classifier and all its evidence."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from linnaea.options import Decision, Labelled, Learning, Loggers, Machine, Option, Options, Preparation, Repetition
 from linnaea.options.words import pairs_in
 from linnaea.verbs.contract import VERBS, told_by
-from linnaea.verbs.outcome import tell_outcome
+from linnaea.verbs.outcome import tell_new_run
 
 if TYPE_CHECKING:
     from linnaea.classifier import Classifier
-
-
-def tell(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
-    """Say what came of the training, where it is, and what comes next."""
-    classifier = answer()
-    tell_outcome(given["out"] or Path("runs") / classifier.provenance["run"])
 
 
 @VERBS.register(
@@ -26,7 +19,7 @@ def tell(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
     "report.",
     order=40,
 )
-@told_by(tell)
+@told_by(tell_new_run)
 def train(
     data: Labelled,
     *,

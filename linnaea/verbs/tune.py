@@ -1,8 +1,7 @@
 """`tune`: a search for good options, whose winner is a run."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from linnaea.options import (
     Decision,
@@ -17,22 +16,16 @@ from linnaea.options import (
     Searching,
 )
 from linnaea.verbs.contract import VERBS, told_by
-from linnaea.verbs.outcome import tell_outcome
+from linnaea.verbs.outcome import tell_new_run
 
 if TYPE_CHECKING:
     from linnaea.classifier import Classifier
 
 
-def tell(answer: Callable[[], "Classifier"], given: Mapping[str, Any]) -> None:
-    """Say what came of the search, where it is, and what comes next."""
-    classifier = answer()
-    tell_outcome(given["out"] or Path("runs") / classifier.provenance["run"])
-
-
 @VERBS.register(
     "tune", title="Tune", meaning="Search for the options that a model learns best by; the winner is a run.", order=42
 )
-@told_by(tell)
+@told_by(tell_new_run)
 def tune(
     data: Labelled,
     *,

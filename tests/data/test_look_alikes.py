@@ -181,3 +181,27 @@ def test_look_alikes_are_split_one_by_one_and_audited_without_a_word(tmp_path):
     named = {finding.name for finding in linnaea.audit(tmp_path, weights="none")}
     assert not named & {"duplicates", "duplicates_across_classes", "alike", "not_all_compared"}
     assert [len(linnaea.split(tmp_path).split(name)) for name in ("train", "val", "test")] == [8, 2, 2]
+
+
+def trousers(number):
+    """A garment of 28 pixels, the same from both sides: where so little is seen, many look like copies of another."""
+    random = np.random.default_rng(number)
+    width, gap, length = random.uniform(5, 6, 1), random.uniform(1.0, 2.0, 1), random.uniform(24, 26, 1)
+    down, across = np.mgrid[0:28, -13.5:14.5]
+    inside = (np.abs(across) < width + down * 0.08) & (down < length) & ((np.abs(across) > gap) | (down < 8))
+    folds = Image.fromarray(random.normal(0, 14, (7, 7)).astype(np.float32)).resize((28, 28), Image.Resampling.BICUBIC)
+    return as_picture(inside * (random.uniform(120, 220) + np.asarray(folds)))
+
+
+def test_small_look_alikes_are_told_from_copies_by_their_mirror_images():
+    count, copied = 160, 12
+    originals = [smooth(number, 28) for number in range(copied)]
+    images = [*map(trousers, range(count)), *originals, *(COPIES["quality 95"](image) for image in originals)]
+    groups = groups_of(images)
+    assert (groups[count : count + copied] == groups[count + copied :]).mean() >= 0.9
+    assert len(np.unique(groups[:count])) >= 0.9 * count
+
+
+def test_without_mirror_images_they_would_not_be(monkeypatch):
+    monkeypatch.setattr(grouping, "limit_of", lambda *_: sameness.MOST)
+    assert len(np.unique(groups_of(list(map(trousers, range(160)))))) < 0.8 * 160

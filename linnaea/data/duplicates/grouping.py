@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from linnaea.arrays import Images
+from linnaea.data.duplicates.mirrored import MOST_ASKED, SURE, limit_of
 from linnaea.data.duplicates.similarity import similar_pairs, unit
 from linnaea.data.duplicates.verdicts import Judge, Pair
 from linnaea.dataset import Dataset
@@ -25,9 +26,9 @@ WHITENING = 0.35
 ENOUGH_TO_WHITEN = 500
 MOST_PAIRS = 4  # per image are looked at closely, the most similar ones,
 FEW_PAIRS = 10_000  # and so many in any case
-AT_ONCE = 8192
+FIRST, AT_ONCE = 1024, 8192
 FEWEST_AT_ONCE, VIEWED_AT_ONCE = 32, 256
-PATIENCE = 3_000  # pairs in a row that are not the same in detail; those to come are less similar still
+ENOUGH_TO_DOUBT = 30  # pairs that are the same, if not surely so, before mirror images are asked
 FLAT = 4.0  # images whose thumbnails vary less than this, in grey levels, have no structure to compare
 
 
@@ -106,7 +107,8 @@ def thumbnails_of(images: Images) -> Images:
 def _near(thumbnails: Images, judge: Judge) -> tuple[dict[Pair, float], bool]:
     """Pairs that are the same, each with what difference remains, and whether all that are similar were looked at.
 
-    The most similar come first; pairs that are connected already are not looked at.
+    The most similar come first; pairs that are connected already are not looked at. Where many are the same, mirror
+    images tell how little they may differ.
     """
     grey: Vectors = thumbnails.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     rows = np.flatnonzero(grey.std(axis=(1, 2)) > FLAT)
@@ -115,23 +117,46 @@ def _near(thumbnails: Images, judge: Judge) -> tuple[dict[Pair, float], bool]:
     rows = rows[np.unique(_connected(pairs, len(thumbnails))[rows], return_index=True)[1]]
     if len(rows) < 2:
         return pairs, True
-    views, threshold = _coarse_views(grey[rows])
+    views = Views(grey[rows])
     most = MOST_PAIRS * len(rows) + FEW_PAIRS
-    left, right, similarity, floor = similar_pairs(views[0], threshold, others=views[1:], most=most)
+    left, right, similarity, floor = similar_pairs(views.whole, views.alike, others=views.middles, most=most)
     order = np.lexsort((right, left, -similarity))
-    for part in np.array_split(order, np.arange(AT_ONCE, len(order), AT_ONCE)):
-        if judge.fruitless > PATIENCE:
+    doubted = False
+    for part in np.split(order, np.arange(FIRST, len(order), AT_ONCE)):
+        if judge.tired:
             return pairs, False
         ends = rows[np.stack([left[part], right[part]], axis=1)]
         closest = [(int(one), int(other)) for one, other in np.sort(ends, axis=1)]
         pairs = _confirmed(judge.alike(_apart(closest, pairs, len(thumbnails))), pairs, judge)
-    return pairs, floor == threshold and judge.fruitless <= PATIENCE
+        if not doubted and (doubted := len(_unsure(pairs)) >= ENOUGH_TO_DOUBT):
+            judge.limit = _limit(pairs, rows, grey, views, judge)
+            pairs = {pair: left for pair, left in pairs.items() if left <= judge.limit}
+    return pairs, floor == views.alike and not judge.tired
+
+
+def _unsure(pairs: Mapping[Pair, float]) -> list[Pair]:
+    return [pair for pair, difference in pairs.items() if difference > SURE]
+
+
+def _limit(pairs: Mapping[Pair, float], rows: Groups, grey: Vectors, views: "Views", judge: Judge) -> float:
+    """How little pairs may differ, by the mirror images of some of those that were found, whatever their order."""
+    found = sorted({row for pair in _unsure(pairs) for row in pair}, key=lambda row: judge.contents[row])
+    place_of = {int(row): place for place, row in enumerate(rows)}
+    asked = np.array([place_of[row] for row in found if row in place_of][:MOST_ASKED], dtype=np.int64)
+    return limit_of(
+        asked,
+        views.whole,
+        views.of(grey[rows[asked]][:, :, ::-1]),
+        judge.thumbnails[rows],
+        lambda place: judge.look(int(rows[place])),
+        views.alike,
+    )
 
 
 def _confirmed(closest: Sequence[Pair], pairs: dict[Pair, float], judge: Judge) -> dict[Pair, float]:
     """The pairs, and those of the closest that are the same in detail; a few at a time, as fewer are still apart."""
     start, count = 0, FEWEST_AT_ONCE
-    while start < len(closest) and judge.fruitless <= PATIENCE:
+    while start < len(closest) and not judge.tired:
         part = _apart(closest[start : start + count], pairs, len(judge.thumbnails))
         pairs = pairs | judge.same(part)
         start, count = start + count, min(2 * count, VIEWED_AT_ONCE)
@@ -177,18 +202,32 @@ def _members(first: int, neighbours: Mapping[int, set[int]], settled: set[int], 
     return members
 
 
-def _coarse_views(grey: Vectors) -> tuple[list[Vectors], float]:
+class Views:
     """Unit vectors (N, 64) of whole images and of their middles, and the similarity that is worth a closer look.
 
     In large sets the directions in which all images vary are damped, so that unrelated images are less similar.
     """
-    views = [_coarse(grey, cut) for cut in CUTS]
-    if len(grey) < ENOUGH_TO_WHITEN:
-        return views, ALIKE
-    mean = views[0].mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(views[0].T, dtype=np.float64))
-    damped = (vectors * np.maximum(values, values.max() * 1e-4) ** -WHITENING).astype(np.float32)
-    return [unit((view - mean) @ damped) for view in views], WHITENED_ALIKE
+
+    def __init__(self, grey: Vectors) -> None:
+        whole = _coarse(grey, CUTS[0])
+        self._damping: tuple[Vectors, Vectors] | None = None
+        self.alike = ALIKE
+        if len(grey) >= ENOUGH_TO_WHITEN:
+            values, vectors = np.linalg.eigh(np.cov(whole.T, dtype=np.float64))
+            damped = (vectors * np.maximum(values, values.max() * 1e-4) ** -WHITENING).astype(np.float32)
+            self._damping, self.alike = (whole.mean(axis=0), damped), WHITENED_ALIKE
+        self.whole = self._damped(whole)
+        self.middles = [self.of(grey, cut) for cut in CUTS[1:]]
+
+    def of(self, grey: Vectors, cut: float = 0.0) -> Vectors:
+        """Those of images (M, 32, 32), less `cut` of each side."""
+        return self._damped(_coarse(grey, cut))
+
+    def _damped(self, view: Vectors) -> Vectors:
+        if self._damping is None:
+            return view
+        mean, damped = self._damping
+        return unit((view - mean) @ damped)
 
 
 def _coarse(grey: Vectors, cut: float) -> Vectors:

@@ -27,7 +27,7 @@ FLOOR = 1.5  # levels by which copies differ anywhere: rounding, the steps of JP
 MOVED = 0.4  # pixels by which structures of copies may lie apart: resampling, what alignment leaves
 NOISE, MOST_NOISE = 2.5, 2.5  # times the difference of the usual window, which is at most so many levels
 MOST = 1.7  # times what all that explains, in the window that differs most
-AT_ONCE = 24
+AT_ONCE = 24  # of the largest images, more of smaller ones
 
 
 def viewer(paths: Sequence[Located], recipe: Recipe) -> Callable[[int], Images]:
@@ -66,7 +66,8 @@ def differences(left: Sequence[Images], right: Sequence[Images]) -> Float32:
     worst = np.zeros(len(sides), dtype=np.float32)
     for side in np.unique(sides):
         rows = np.flatnonzero(sides == side)
-        for part in np.array_split(rows, np.arange(AT_ONCE, len(rows), AT_ONCE)):
+        count = AT_ONCE * (SIDES[-1] // side) ** 2
+        for part in np.array_split(rows, np.arange(count, len(rows), count)):
             one, other = (_stack([pictures[row] for row in part], side) for pictures in (left, right))
             swap = (_clipped(one) > _clipped(other)).view(-1, 1, 1, 1)
             worst[part] = _differences(torch.where(swap, other, one), torch.where(swap, one, other)).numpy()

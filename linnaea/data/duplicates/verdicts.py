@@ -15,20 +15,27 @@ from linnaea.runtime.cache import cached
 Pair = tuple[int, int]
 WORTH_KEEPING = 4  # verdicts that take longer to reach than to look up
 VIEWS_KEPT = 256
+PATIENCE = 3_000  # pairs that are looked at in detail, the most similar first,
+EARNED = 30  # and so many more for each that is the same
 
 
 class Judge:
     """What is the same among images of known content: by their thumbnails (N, 32, 32, 3), and by looking at them.
 
-    `look` gives the image (S, S, 3) of a row at its own resolution. `fruitless` counts the pairs that were looked at
-    since the last that were the same.
+    `look` gives the image (S, S, 3) of a row at its own resolution. Pairs that differ by no more than `limit` are the
+    same.
     """
 
     def __init__(self, thumbnails: Images, sha256: Sequence[str], look: Callable[[int], Images]) -> None:
-        self.thumbnails, self.fruitless = thumbnails, 0
-        self._sha256 = sha256
+        self.thumbnails, self.contents, self.limit = thumbnails, sha256, sameness.MOST
+        self.look = lru_cache(VIEWS_KEPT)(look)
         self._known: dict[Pair, float] = {}
-        self._look = lru_cache(VIEWS_KEPT)(look)
+        self._looks = PATIENCE
+
+    @property
+    def tired(self) -> bool:
+        """Whether so many pairs were looked at for so few that were the same that those to come are not worth it."""
+        return self._looks < 0
 
     def alike(self, pairs: Sequence[Pair]) -> list[Pair]:
         """Those of the pairs that may be the same, as far as thumbnails tell."""
@@ -38,20 +45,20 @@ class Judge:
         """Those of the pairs that are the same in detail, each with the difference that remains."""
         new = [pair for pair in pairs if pair not in self._known]
         self._known.update(zip(new, self._judged("same", new, self._differences), strict=True))
-        found = {pair: self._known[pair] for pair in pairs if self._known[pair] <= sameness.MOST}
-        self.fruitless = 0 if found else self.fruitless + len(new)
+        found = {pair: self._known[pair] for pair in pairs if self._known[pair] <= self.limit}
+        self._looks += EARNED * sum(pair in found for pair in new) - len(new)
         return found
 
     def finest(self, pair: Pair) -> int:
         """The row of the one that has more pixels, the first where both have as many."""
-        return max(pair, key=lambda row: len(self._look(row)))
+        return max(pair, key=lambda row: len(self.look(row)))
 
     def _apart(self, pairs: Sequence[Pair]) -> Float32:
         left, right = (self.thumbnails[list(side)] for side in zip(*pairs, strict=True))
         return 1 - alignment.agree_when_small(left, right).astype(np.float32)
 
     def _differences(self, pairs: Sequence[Pair]) -> Float32:
-        left, right = ([self._look(row) for row in side] for side in zip(*pairs, strict=True))
+        left, right = ([self.look(row) for row in side] for side in zip(*pairs, strict=True))
         return sameness.differences(left, right)
 
     def _judged(
@@ -72,7 +79,7 @@ class Judge:
 
     def _name(self, pair: Pair) -> str:
         """The same for the two in either order; a thumbnail also tells how the image became square."""
-        each = sorted(self._sha256[row].encode() + self.thumbnails[row].tobytes() for row in pair)
+        each = sorted(self.contents[row].encode() + self.thumbnails[row].tobytes() for row in pair)
         return hashlib.sha256(b"".join(each)).hexdigest()
 
 

@@ -34,18 +34,19 @@ NETWORKS = (
     "deit_tiny_distilled_patch16_224",
     "mobilevit_xxs",
 )
-LIMIT = "45s"
-PER_CLASS = 300
+EPOCHS = 5
+PER_CLASS = 200
 
 
 def main() -> None:
-    """Train each network for the same time, and say what the sealed test split says of it."""
+    """Train each network for as many epochs, and say what the sealed test split says of it."""
     with tempfile.TemporaryDirectory() as place:
         images = drawn(photo_sets() / "fashion-mnist", Path(place) / "images")
         rows = [measured(name, images, Path(place) / name) for name in NETWORKS]
     remarks = (
         f"Fashion-MNIST, {PER_CLASS} images of each of the ten classes, 28 pixels wide; `linnaea train IMAGES --model "
-        f"NAME --weights none --duplicates exact --time-limit {LIMIT}`, everything included. Chance is 10 %."
+        f"NAME --weights none --duplicates exact --epochs {EPOCHS}`. Chance is 10 %; so few steps show that a network "
+        "learns, not how well it would."
     )
     keep("networks", "Every network on one set under one small budget", rows, remarks)
 
@@ -63,7 +64,7 @@ def drawn(source: Path, folder: Path) -> Path:
 
 def measured(name: str, images: Path, run: Path) -> dict[str, Any]:
     """One row: accuracy, epochs, images per second, parameters."""
-    words = ["train", images, "--model", name, "--weights", "none", "--time-limit", LIMIT, "--out", run]
+    words = ["train", images, "--model", name, "--weights", "none", "--epochs", EPOCHS, "--out", run]
     command = [sys.executable, "-m", "linnaea", *map(str, words), "--duplicates", "exact"]
     subprocess.run(command, check=True)
     accuracy = json.loads((run / "metrics.json").read_text())["test"]["accuracy"]

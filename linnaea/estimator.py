@@ -23,7 +23,7 @@ from linnaea.errors import DataError, UsageError
 from linnaea.experiments.attempt import Material, attempt
 from linnaea.experiments.conclusion import calibrated
 from linnaea.learning.examples import Examples
-from linnaea.learning.rungs import Options, Step, steps_for
+from linnaea.learning.rungs import Options, Step, require_use_of_training, steps_for
 from linnaea.runtime.arguments import require_count, require_share
 from linnaea.runtime.plan import pick_device
 from linnaea.task import infer_task
@@ -78,6 +78,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop(name, None)
         random = check_random_state(self.random_state)
         step, options = self._step(), self._options(int(random.randint(2**31 - 1)))
+        require_use_of_training(options, [step])
         given, self._kind = self._validated(X, reset=True)
         targets = self._encoded(y, given)
         self._range = None if isinstance(given, list) or given.dtype == np.uint8 else (given.min(), given.max())

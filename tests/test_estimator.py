@@ -210,6 +210,7 @@ def test_damaged_files_are_named(files, stripes, tmp_path):
         ({"model": "auto"}, "GridSearchCV"),
         ({"model": "frozen"}, "needs pretrained weights"),
         ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": 2}, "hog has no use for it"),
         ({"validation_fraction": 1.0}, "validation_fraction is 1.0"),
         ({"img_size": 4}, "img_size is 4"),
         ({"device": "gpu"}, "device is 'gpu'"),

@@ -11,6 +11,7 @@ from linnaea.delivery.report.pictures import Picture, picture
 from linnaea.delivery.report.words import metric_named, number
 
 WIDEST = 1_600  # pixels of a sheet
+RATE = "Learning rate"
 
 
 @PAGES.register("curves", title="How it learned", order=100)
@@ -42,6 +43,8 @@ def _rung_curves(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     epochs = [float(place) if (epoch := number(row.get("epoch"))) is None else epoch for place, row in enumerate(rows)]
     charts: list[str] = []
     for title, (lines, share) in _panels(rows[0]).items():
+        if title == RATE and len(rows) == 1:
+            continue  # it has no course
         curves = [Curve(label, _values(rows, column), *look) for label, column, *look in lines]
         drawn = [curve for curve in curves if any(value is not None for value in curve.values)]
         if drawn:
@@ -57,7 +60,7 @@ def _panels(columns: Iterable[str]) -> dict[str, tuple[list[tuple[str, str, bool
         score = column.removeprefix("val_")
         lines = [("train", f"seen_{score}", False, False), ("val", column, True, False)]
         panels[metric_named(score).title] = (lines, metric_named(score).share)
-    return panels | {"Learning rate": ([("", "learning_rate", False, False)], False)}
+    return panels | {RATE: ([("", "learning_rate", False, False)], False)}
 
 
 def _values(rows: Sequence[Mapping[str, Any]], column: str) -> list[float | None]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from linnaea.delivery.report import write_report
 from linnaea.delivery.report.charts import Rung, ladder_chart
-from linnaea.delivery.report.folder import Part
+from linnaea.delivery.report.folder import Folder, Part
 from linnaea.delivery.report.found import listed
 from linnaea.delivery.report.pages import PAGES
 from linnaea.delivery.report.pictures import SIDE, picture
@@ -329,6 +329,13 @@ def test_what_a_finished_run_need_not_have_is_said_but_no_gap(finished_run: Path
 def test_files_without_a_section_are_listed_as_absent(finished_run: Path, name: str):
     (finished_run / name).unlink(missing_ok=True)
     assert re.search(rf"{name} [a-z ,]+ no ", page_of(finished_run).text)
+
+
+def test_where_there_is_no_test_split_nothing_of_it_is_absent(finished_run: Path, edit: Callable[..., None]):
+    edit(finished_run / "run.json", dataset={"splits": {"train": 5, "val": 2}})
+    listed = {file["name"] for file in Folder(finished_run).contents()}
+    assert "findings/val.json" in listed
+    assert not [name for name in listed if "test" in name or "guessing" in name]
 
 
 def test_only_run_json_is_needed(tmp_path: Path):

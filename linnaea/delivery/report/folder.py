@@ -33,6 +33,8 @@ EXPECTED = {
     "model/README.md": "the model card, for the owner to fill in",
 }
 
+OF_TEST = ("findings/guessing.json", "findings/test.json", "predictions/test.parquet")
+
 CURVES = "learning_curves"  # what they were said to show
 SEARCH = "search"
 GUESSING = "guessing"
@@ -138,8 +140,14 @@ class Folder:
         return [stem for stem in stems if stem == name or stem.startswith(f"{name}-")]
 
     def contents(self) -> list[dict[str, Any]]:
-        """The files that a finished run holds and whether each is there."""
-        return [{"name": name, "what": what, "there": (self.path / name).is_file()} for name, what in EXPECTED.items()]
+        """The files that a finished run of these splits holds and whether each is there."""
+        splits = mapping(self.dataset.get("splits"))
+        unlooked = OF_TEST if splits and not splits.get("test") else ()
+        return [
+            {"name": name, "what": what, "there": (self.path / name).is_file()}
+            for name, what in EXPECTED.items()
+            if name not in unlooked
+        ]
 
 
 def pick(findings: Part, name: str, where: str) -> Part:

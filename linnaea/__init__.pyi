@@ -155,11 +155,13 @@ def doctor(
     """What this machine and this installation can do; with `network`, how fast it embeds and trains, and how."""
 
 def evaluate(
-    classifier: Classifier | Run | str | Path,
+    classifier: Classifier | Run | Predictions | str | Path,
     data: str | Path | Dataset | None = None,
     *,
     prevalence: float | None = None,
     unknown: str | Path | Sequence[str | Path] | None = None,
+    by: Sequence[str] = (),
+    smallest: int = 10,
     max_pixels: int | None = None,
     device: str = 'auto',
 ) -> Evaluation:

@@ -21,6 +21,7 @@ SPLITS = ("train", "val", "test")
 MANIFEST = ("path", "label", "split", "group", "sha256")
 MANIFEST_IF_PRESENT = ("time", "unknown", "absent")
 LISTS = ("unknown", "absent")
+NO_METADATA = (*MANIFEST, *LISTS, "excluded")
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,12 @@ class Dataset:
         """Whether the column is there."""
         return name in self.table.column_names
 
+    @property
+    def metadata(self) -> list[str]:
+        """The columns with one value per image that say something else of it, such as `time`, a place or a camera."""
+        fields = (field for field in self.table.schema if field.name not in NO_METADATA)
+        return [field.name for field in fields if not pa.types.is_nested(field.type) and not _is_binary(field.type)]
+
     def with_column(self, name: str, values: Sequence[Any]) -> "Dataset":
         """The same rows with the column `name` added or replaced."""
         array = pa.array(list(values))
@@ -213,7 +220,8 @@ class Dataset:
         the dataset has them, then `excluded`. Several names in a cell are joined as `split_cell` takes them apart. With
         `guard_formulas` an apostrophe stands before cells that a spreadsheet would run; `read` drops it again.
         """
-        names = [*MANIFEST, *(name for name in (*MANIFEST_IF_PRESENT, *also) if self.has(name))]
+        further = dict.fromkeys((*MANIFEST_IF_PRESENT, *also))
+        names = [*MANIFEST, *(name for name in further if self.has(name))]
         columns = [map(_cell, self.column(name)) if self.has(name) else [""] * len(self) for name in names]
         columns[1] = map(join_cell if self.multilabel else escape, self.labels)
         rows = [[*names, "excluded"], *([*row, ""] for row in zip(*columns, strict=True))]
@@ -222,6 +230,12 @@ class Dataset:
             left = [entry.path, label if self.multilabel else escape(label), entry.split or ""]
             rows.append([*left, *[""] * (len(names) - 3), entry.reason])
         return as_csv(rows, guard_formulas=guard_formulas)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return any(
+        is_kind(kind) for is_kind in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    )
 
 
 def _comparable(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from linnaea.dataset import LISTS, MANIFEST, MANIFEST_IF_PRESENT, Dataset, Excluded
+from linnaea.dataset import LISTS, MANIFEST, Dataset, Excluded
 from linnaea.errors import DataError, RunError
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions
@@ -167,7 +167,7 @@ class Run:
 
     def write_dataset(self, dataset: Dataset) -> None:
         """Write `manifest.csv`, and what identifies the data into `run.json`."""
-        write_text(self.folder / "manifest.csv", dataset.manifest())
+        write_text(self.folder / "manifest.csv", dataset.manifest(dataset.metadata))
         splits = dataset.column("split")
         self.update(
             dataset={
@@ -190,7 +190,8 @@ class Run:
             raise RunError(f"{self.folder} has no manifest: the run stopped before its data was read.")
         rows, several = self._manifest_rows(manifest), TASKS[facts["task"]].multilabel
         used = [row for row in rows if not row["excluded"]]
-        names = [name for name in (*MANIFEST, *MANIFEST_IF_PRESENT) if any(row.get(name) for row in used)]
+        written = [name for name in (rows[0] if rows else ()) if name != "excluded"]
+        names = [name for name in written if any(row[name] for row in used)]
         table = pa.table({name: _column(name, [row[name] for row in used], several) for name in names})
         left = tuple(
             Excluded(
@@ -211,10 +212,10 @@ class Run:
             names, rows = next(rows_in(text), []), list(records_in(text))
         except (csv.Error, DataError) as error:
             raise RunError(f"{manifest} cannot be read ({error}): it was changed; start a new run.") from None
-        expected = [*MANIFEST, *(name for name in MANIFEST_IF_PRESENT if name in names), "excluded"]
-        if names != expected:
+        if names[: len(MANIFEST)] != [*MANIFEST] or names[-1] != "excluded" or len(set(names)) < len(names):
             raise RunError(
-                f"{manifest} does not have the columns {','.join(expected)}: it was changed; start a new run."
+                f"{manifest} does not have the columns {','.join(MANIFEST)}, further ones, and excluded: it was "
+                "changed; start a new run."
             )
         return rows
 

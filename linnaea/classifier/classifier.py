@@ -17,7 +17,7 @@ from linnaea.data.images.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.decisions import UNDEFINED, Outputs, Policy
 from linnaea.errors import DataError, UsageError
-from linnaea.predictions import Predictions
+from linnaea.predictions import OWN, Predictions
 from linnaea.runtime.arguments import DAMAGED, require_one_of
 from linnaea.runtime.containers import Located
 from linnaea.task import TASKS
@@ -255,13 +255,16 @@ def _inputs(
 
 
 def known_columns(dataset: Dataset) -> dict[str, Sequence[Any]]:
-    """The columns of predictions that the dataset knows: id, truth, of several labels those unknown, and group."""
+    """The columns of predictions that the dataset knows: id, truth, of several labels those unknown, group, metadata.
+
+    Metadata of the name of a column that predictions have of their own stays behind.
+    """
     columns: dict[str, Sequence[Any]] = {"id": dataset.ids, "truth": dataset.labels}
     if dataset.multilabel:
         columns["unknown"] = dataset.unknown
     if dataset.has("group"):
         columns["group"] = dataset.column("group")
-    return columns
+    return columns | {name: dataset.column(name) for name in dataset.metadata if name not in OWN}
 
 
 def _without_truth(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:

@@ -66,7 +66,8 @@ def united(old: Dataset, new: Dataset) -> Dataset:
     paths = [(place / name).as_posix() for name in new.ids]
     columns: dict[str, Sequence[Any]] = {"path": paths, "label": new.labels}
     columns |= {name: new.column(name) for name in ("split", "group") if new.has(name)}
-    kept = [name for name in MANIFEST if old.has(name) or name in columns]
+    columns |= {name: [None if value is None else str(value) for value in new.column(name)] for name in new.metadata}
+    kept = [name for name in dict.fromkeys((*MANIFEST, *old.metadata, *columns)) if old.has(name) or name in columns]
     parts = [
         {name: pa.array(_values(old, name), pa.string()) for name in kept},
         {name: pa.array(columns.get(name, [None] * len(new)), pa.string()) for name in kept},

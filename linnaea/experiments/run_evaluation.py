@@ -11,6 +11,7 @@ from linnaea.errors import DataError
 from linnaea.evidence.evaluation import Evaluation, judge, write_evaluation
 from linnaea.evidence.prevalence import require_prevalence
 from linnaea.experiments.evaluation_images import known_images
+from linnaea.experiments.group_evaluation import NOTHING, Asked, keep_groups, with_groups
 from linnaea.experiments.image_files import image_files
 from linnaea.experiments.unknown_images import evaluate_unknown_folder, evaluate_unknown_images
 from linnaea.run import NO_TEST, Run
@@ -38,15 +39,22 @@ def finished_classifier(given: Classifier | Run | str | Path) -> Classifier:
 
 
 def evaluate_classifier(
-    classifier: Classifier, data: Data | None, prevalence: float | None = None, unknown: Unknown | None = None
+    classifier: Classifier,
+    data: Data | None,
+    prevalence: float | None = None,
+    unknown: Unknown | None = None,
+    groups: Asked = NOTHING,
 ) -> Evaluation:
     """Judge a classifier on labelled images; see `linnaea.evaluate`."""
     if data is None:
         raise DataError("a classifier without a run has no images of its own: give labelled ones as second argument.")
     require_prevalence(classifier.task, prevalence)
     others = None if unknown is None else image_files(unknown)
-    predictions = classifier.predict(known_images(data, classifier))
+    dataset = known_images(data, classifier)
+    slicings = groups.slices(dataset)
+    predictions = classifier.predict(dataset)
     judged = judge(predictions, classifier.policy, prevalence=prevalence)
+    judged = with_groups(judged, slicings, groups.smallest)
     if others is None:
         return judged
     openset = evaluate_unknown_images(classifier, predictions, others)
@@ -59,27 +67,33 @@ def evaluate_run(
     prevalence: float | None = None,
     unknown: Unknown | None = None,
     *,
+    groups: Asked = NOTHING,
     max_pixels: int | None = None,
     device: str = "auto",
 ) -> Evaluation:
     """Judge a run on its own test split, or on other labelled images, and write what was found into its folder."""
     run.require_finished()
     with run.locked():
-        return _evaluated(run, data, prevalence, unknown, placed(load(run.model_folder), max_pixels, device))
+        return _evaluated(run, data, prevalence, unknown, placed(load(run.model_folder), max_pixels, device), groups)
 
 
 def _evaluated(
-    run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None, loaded: Classifier
+    run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None, loaded: Classifier, groups: Asked
 ) -> Evaluation:
     require_prevalence(loaded.task, prevalence)
     others = None if unknown is None else image_files(unknown)
     if data is None:
+        groups.slices(run.dataset().split(run.judged_on))  # before all files are read
         name, dataset = own_images(run)
     else:
-        dataset = apart(run, known_images(data, loaded))
+        known = known_images(data, loaded)
+        groups.slices(known)  # before it is a look at the test images
+        dataset = apart(run, known)
         name = f"{dataset.root.resolve().name}-{dataset.fingerprint[:8]}"
+    slicings = groups.slices(dataset)
     answers = loaded.predict(dataset)
     evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
+    evaluation = keep_groups(run, name, evaluation, slicings, groups.smallest)
     if data is None and name == "val":
         logger.warning(NO_TEST)
     if name == "test":

@@ -11,6 +11,7 @@ from linnaea.options.words import names_in
 if TYPE_CHECKING:
     from linnaea.classifier import Classifier
     from linnaea.dataset import Dataset
+    from linnaea.predictions import Predictions
     from linnaea.run import Run
 
 Labelled = Annotated[
@@ -44,6 +45,15 @@ RunFolder = Annotated[
 Answering = Annotated[
     "Classifier | Run | str | Path",
     Option("The folder of a run, a bundle or an export, such as runs/birds.", checks.run, read=Path, metavar="RUN"),
+]
+Judged = Annotated[
+    "Classifier | Run | Predictions | str | Path",
+    Option(
+        "The folder of a run, a bundle or an export, such as runs/birds, or a file of predictions.",
+        checks.run,
+        read=Path,
+        metavar="RUN",
+    ),
 ]
 GuardFormulas = Annotated[
     bool,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from linnaea.arrays import Floats, Integers
 from linnaea.statistics.spread import Z, freedom_of
@@ -44,20 +44,23 @@ def limits_of_share(count: float, n: float, quantile: float = Z) -> tuple[float,
     return float(lo), float(hi)
 
 
-def shares(places: Integers, successes: Floats, count: int, units: Integers | None = None) -> Shares:
+def shares(
+    places: Integers, successes: Floats, count: int, units: Integers | None = None, *, confidence: float = 0.95
+) -> Shares:
     """The share of `successes` (m,), each in [0, 1], at each of `count` places (m,), with Wilson's limits.
 
     `units` (m,) number what was drawn, where several entries come from one group or image. Wilson's limits are then
     those of as many independent images as give the variance between units (Kish's effective sample size), with
-    quantiles of Student's t, as Korn and Graubard (1998) do for surveys. No limits from a single unit.
+    quantiles of Student's t, as Korn and Graubard (1998) do for surveys. No limits from a single unit. `confidence` is
+    that of the limits.
     """
     images = np.bincount(places, minlength=count).astype(np.float64)
     right = np.bincount(places, weights=successes, minlength=count).astype(np.float64)
     share = np.divide(right, images, out=np.full(count, np.nan), where=images > 0)
     if units is None:
-        return Shares(share, *wilson(right, images), images)
+        return Shares(share, *wilson(right, images, Z if confidence == 0.95 else ndtri((1 + confidence) / 2)), images)
     effective, freedom = _effective(places, successes, share, images, units)
-    lo, hi = wilson(share * effective, effective, stdtrit(np.maximum(freedom, 1.0), 0.975))
+    lo, hi = wilson(share * effective, effective, stdtrit(np.maximum(freedom, 1.0), (1 + confidence) / 2))
     single = freedom < 1
     return Shares(share, np.where(single, np.nan, lo), np.where(single, np.nan, hi), images)
 

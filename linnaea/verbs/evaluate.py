@@ -1,18 +1,22 @@
 """`evaluate`: a file of predictions, which needs no torch, a classifier, or a run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.errors import UsageError
 from linnaea.options import Machine, Only, Option, Preparation, UnknownImages
-from linnaea.options.checks import share
-from linnaea.options.things import Answering, AsJson, OtherLabelled
+from linnaea.options.checks import at_least, share
+from linnaea.options.things import AsJson, Judged, OtherLabelled
+from linnaea.options.words import names_in
 from linnaea.runtime.saying import say, say_json, say_text
 from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.evidence.evaluation import Evaluation
+    from linnaea.predictions import Predictions
+
+OF_GROUPS = ("worst_group", "gaps", "small_groups")
 
 
 def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -26,6 +30,7 @@ def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_jso
         say_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
         return
     say_text(str(evaluation))
+    say(*(finding.summary for finding in evaluation.findings if finding.name in OF_GROUPS))
     if Run.is_in(run):
         say(f"The figures are in {run / 'metrics.json'}.", f"Next: linnaea report {run}")
 
@@ -39,7 +44,7 @@ def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_jso
 )
 @told_by(tell)
 def evaluate(
-    classifier: Answering,
+    classifier: Judged,
     data: OtherLabelled = None,
     *,
     prevalence: Annotated[
@@ -50,39 +55,75 @@ def evaluate(
         ),
     ] = None,
     unknown: UnknownImages = None,
+    by: Annotated[
+        Sequence[str],
+        Option(
+            "Columns of metadata, separated by commas, whose values make groups to compare. Default: none.",
+            read=names_in,
+        ),
+    ] = (),
+    smallest: Annotated[
+        int, Option("Smallest number of images in a group that is judged.", at_least(2, "images", 10))
+    ] = 10,
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("device")] = Machine(),
 ) -> "Evaluation":
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
-    `classifier` may also be the folder of a bundle or of an exported file, which has no test split: give it `data`.
-    In place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores
-    that do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions,
-    figures and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of
-    two classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
+    `classifier` may also be the folder of a bundle or of an exported file, which has no test split: give it `data`. In
+    place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores that
+    do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions, figures
+    and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of two
+    classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
     `unknown` are images of none of the classes: how many are recognised as unknown is added to the figures and the
-    findings. Images of more than `max_pixels` (None: as in training) are not decoded. `device` is where it computes
-    ("auto": the best there is that the classifier can go to). Raises DataError when no image carries a known class,
-    UsageError for a prevalence that is not a share.
+    findings. `by` names columns of metadata, as a table of images or `manifest.csv` has them: the figures of each group
+    of images, the worst one and the gaps between them are added, of pairs of columns as well, and groups of fewer than
+    `smallest` images are shown but not judged. Images of more than `max_pixels` (None: as in training) are not decoded.
+    `device` is where it computes ("auto": the best there is that the classifier can go to). Raises DataError when no
+    image carries a known class, UsageError for a prevalence that is not a share, and for a column that the images have
+    not.
     """
-    if isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet":
-        from linnaea.evidence.evaluation import judge
-        from linnaea.predictions import Predictions
+    from linnaea.predictions import Predictions
 
+    columns = names_in(by)
+    if isinstance(classifier, Predictions) or (
+        isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet"
+    ):
         if data is not None or unknown is not None:
-            raise UsageError(
-                f"{classifier} holds finished predictions: leave the data out, or give a run or a classifier."
-            )
-        return judge(Predictions.open(Path(classifier)), prevalence=prevalence)
+            where = "the first argument" if isinstance(classifier, Predictions) else classifier
+            raise UsageError(f"{where} holds finished predictions: leave the data out, or give a run or a classifier.")
+        known = classifier if isinstance(classifier, Predictions) else Predictions.open(Path(classifier))
+        return _of_predictions(known, prevalence, columns, smallest)
     from linnaea.classifier import Classifier, load
     from linnaea.classifier.bundle import is_bundle
+    from linnaea.experiments.group_evaluation import Asked
     from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run, placed
     from linnaea.run import Run
 
-    pixels, device = preparation.max_pixels, machine.device
+    pixels, device, groups = preparation.max_pixels, machine.device, Asked(columns, smallest)
     if isinstance(classifier, str | Path) and is_bundle(Path(classifier)) and not Run.is_in(classifier):
         classifier = load(classifier)
     if isinstance(classifier, Classifier):
-        return evaluate_classifier(placed(classifier, pixels, device), data, prevalence, unknown)
+        return evaluate_classifier(placed(classifier, pixels, device), data, prevalence, unknown, groups)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
-    return evaluate_run(run, data, prevalence, unknown, max_pixels=pixels, device=device)
+    return evaluate_run(run, data, prevalence, unknown, groups=groups, max_pixels=pixels, device=device)
+
+
+def _of_predictions(
+    predictions: "Predictions", prevalence: float | None, by: Sequence[str], smallest: int
+) -> "Evaluation":
+    """Finished predictions judged, with their groups where columns are named."""
+    from linnaea.evidence.evaluation import judge
+    from linnaea.evidence.fairness import judge_groups, require_columns, slices_of
+    from linnaea.evidence.fairness.slicing import columns_in
+
+    slicings = []
+    if by:
+        columns = columns_in(predictions)
+        require_columns(by, list(columns), "the predictions")
+        slicings = slices_of(columns, by, smallest)
+    judged = judge(predictions, prevalence=prevalence)
+    if not slicings:
+        return judged
+    told = judge_groups(predictions, slicings, smallest=smallest)
+    return judged.with_more(told.figures, told.findings)

@@ -1,0 +1,51 @@
+"""Evaluation by groups: columns of a dataset or of predictions as slices, judged together as one look at the images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linnaea.dataset import Dataset
+from linnaea.evidence.evaluation import Evaluation
+from linnaea.evidence.fairness import Slices, judge_groups, require_columns, slices_of
+from linnaea.evidence.fairness.slicing import SMALLEST
+from linnaea.evidence.keeping import keep_figures
+from linnaea.run import Run
+
+NAME = "groups"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about groups: the columns `by` which images are sliced, and the `smallest` group to judge."""
+
+    by: Sequence[str] = ()
+    smallest: int = SMALLEST
+
+    def slices(self, dataset: Dataset) -> list[Slices]:
+        """The slices of a dataset; raises UsageError for a column that it has not, or that makes no groups."""
+        if not self.by:
+            return []
+        names = [*dataset.metadata, *(["group"] if dataset.has("group") else [])]
+        require_columns(self.by, names, f"the images of {dataset.root}")
+        columns: dict[str, Sequence[Any]] = {name: dataset.column(name) for name in self.by}
+        return slices_of(columns, self.by, self.smallest)
+
+
+NOTHING = Asked()
+
+
+def with_groups(evaluation: Evaluation, slicings: Sequence[Slices], smallest: int) -> Evaluation:
+    """The evaluation with the figures and findings of groups; as it is where there are no slices."""
+    if not slicings:
+        return evaluation
+    told = judge_groups(evaluation.predictions, slicings, smallest=smallest)
+    return evaluation.with_more(told.figures, told.findings)
+
+
+def keep_groups(run: Run, name: str, evaluation: Evaluation, slicings: Sequence[Slices], smallest: int) -> Evaluation:
+    """The same; writes `findings/groups.json` for the run's own images, `groups-NAME.json` for others."""
+    if not slicings:
+        return evaluation
+    told = judge_groups(evaluation.predictions, slicings, smallest=smallest)
+    keep_figures(run.folder, NAME if name in ("test", "val") else f"{NAME}-{name}", told.figures, told.findings)
+    return evaluation.with_more(told.figures, told.findings)

@@ -1,0 +1,62 @@
+"""Evaluation by groups from a table of images to the report."""
+
+import numpy as np
+import pytest
+from material import run as command
+from material import striped
+
+import linnaea
+from linnaea.errors import UsageError
+from linnaea.runtime.files import read_json
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    """A run on stripes, of which those of the site `blurred` are noise; every image has a site and a light."""
+    folder = tmp_path_factory.mktemp("sites")
+    dataset = striped(folder / "images", 60, splits=("train", "val", "test"))
+    random = np.random.default_rng(0)
+    site = np.where(random.random(len(dataset)) < 0.35, "blurred", "clear")
+    from PIL import Image
+
+    for path, where, split in zip(dataset.paths, site, dataset.column("split"), strict=True):
+        if where == "blurred" and split == "test":
+            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
+    dataset = dataset.with_column("site", site.tolist()).with_column("light", random.random(len(dataset)).tolist())
+    linnaea.train(dataset, model="hog", out=folder / "run")
+    return folder / "run"
+
+
+def test_columns_of_the_table_are_kept_by_the_run_and_its_predictions(sites):
+    from linnaea.run import Run
+
+    dataset = Run(sites).dataset()
+    assert {"site", "light"} <= set(dataset.table.column_names)
+    assert set(Run(sites).predictions("test").column("site")) == {"blurred", "clear"}
+
+
+def test_a_run_is_judged_by_groups_as_one_look(sites, monkeypatch, capsys):
+    before = len(read_json(sites / "run.json")["test_opened"])
+    assert command(["evaluate", sites, "--by", "site,light"], monkeypatch) == 0
+    assert len(read_json(sites / "run.json")["test_opened"]) == before + 1
+    said = capsys.readouterr().out
+    assert "By site the worst group is blurred" in said
+    assert {"groups", "test"} <= set(read_json(sites / "metrics.json"))
+    found = read_json(sites / "findings" / "groups.json")
+    assert {row["by"] for finding in found for row in finding["rows"]} == {"site", "light", "site × light"}
+
+
+def test_a_file_of_predictions_and_predictions_in_memory_give_the_same(sites):
+    from linnaea.predictions import Predictions
+
+    file = sites / "predictions" / "test.parquet"
+    told = linnaea.evaluate(file, by="site", smallest=5)
+    same = linnaea.evaluate(Predictions.read(file), by=["site"], smallest=5)
+    assert told.figures["accuracy_difference_by_site"] == same.figures["accuracy_difference_by_site"]
+
+
+def test_a_column_that_is_not_there_is_no_look_at_the_test_images(sites):
+    before = read_json(sites / "run.json")["test_opened"]
+    with pytest.raises(UsageError, match="no column 'sight' of metadata. The columns of metadata are site, light. Did"):
+        linnaea.evaluate(sites, by="sight")
+    assert read_json(sites / "run.json")["test_opened"] == before

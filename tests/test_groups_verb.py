@@ -57,6 +57,6 @@ def test_a_file_of_predictions_and_predictions_in_memory_give_the_same(sites):
 
 def test_a_column_that_is_not_there_is_no_look_at_the_test_images(sites):
     before = read_json(sites / "run.json")["test_opened"]
-    with pytest.raises(UsageError, match="no column 'sight' of metadata. The columns of metadata are site, light. Did"):
+    with pytest.raises(UsageError, match="no column 'sight' of metadata"):
         linnaea.evaluate(sites, by="sight")
     assert read_json(sites / "run.json")["test_opened"] == before

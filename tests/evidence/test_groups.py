@@ -279,7 +279,7 @@ def test_two_columns_are_looked_at_alone_and_together():
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        (["sit"], "have no column 'sit' of metadata. The columns of metadata are site, name, same, none. Did you mean"),
+        (["sit"], r"no column .sit. of metadata\. The columns of metadata are site, name, same, none\. Did you mean"),
         (["site", "site"], "names 'site' twice"),
         (["label"], "groups of one class each"),
         (["name"], "30 different values, and none of them in 10 images"),

@@ -9,6 +9,7 @@ from linnaea.evidence.comparison import Comparison
 from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.discovery import Discovery
+from linnaea.experiments.explaining import Explanation
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
 from linnaea.registry.overview import Listing
@@ -46,6 +47,7 @@ __all__ = [
     "discover",
     "doctor",
     "evaluate",
+    "explain",
     "export",
     "folds",
     "grow",
@@ -166,6 +168,22 @@ def evaluate(
     device: str = 'auto',
 ) -> Evaluation:
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more."""
+
+def explain(
+    classifier: Classifier | Run | str | Path,
+    images: str | Path | Dataset | Sequence[str | Path] | None = None,
+    *,
+    method: Sequence[str] | None = None,
+    target: str | None = None,
+    layer: str | None = None,
+    samples: int | None = None,
+    most: int = 16,
+    out: str | Path | None = None,
+    max_pixels: int | None = None,
+    seed: int = 0,
+    device: str = 'auto',
+) -> Explanation:
+    """Show what in images speaks for a class, by maps and by other images, and write it into a folder."""
 
 def export(
     run: str | Path | Run,

@@ -1,0 +1,198 @@
+"""Images explained: which ones, by which methods, and what is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linnaea.arrays import Array, Images, Integers
+from linnaea.classifier import Classifier
+from linnaea.delivery.explanations import Drawing, Explained, Panel, Sheet, overlay
+from linnaea.delivery.explanations.pictures import enlarged
+from linnaea.errors import DataError
+from linnaea.evidence.explanation import EXPLAINERS, Examples, Maps, Settings, Subject, require_fitting, run_explainer
+from linnaea.evidence.explanation.running import fitting_explainers, is_flat, is_signed, kind_of
+from linnaea.experiments.explained_images import Chosen
+from linnaea.experiments.run_evaluation import finished_classifier, placed
+from linnaea.finding import Finding
+from linnaea.predictions import Predictions, label_text
+from linnaea.run import Run
+
+USUAL = "gradcam"
+FLAT = "flat: no place speaks more for the class than another"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What explainers made of N images, and where it was written.
+
+    `pixels` (N, S, S, C) are the images as the classifier sees them, `answers` a row for each, `targets` (N,) the
+    classes that are explained. `maps` (N, S, S) and `examples` are by method; `said` is what should be known of each
+    method, `flaws` what is wrong with it. `findings` are what checks of the explanations found.
+    """
+
+    subject: Subject
+    pixels: Images
+    answers: Predictions
+    targets: Integers
+    maps: dict[str, Array] = field(default_factory=dict)
+    examples: dict[str, Examples] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    flaws: dict[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    page: Path | None = None
+
+    @property
+    def methods(self) -> list[str]:
+        """The names of the methods, in the order in which they were asked for."""
+        return list(self.said)
+
+    @property
+    def _rows(self) -> list[dict[str, Any]]:
+        """The answers, each with its truth."""
+        truth = self.answers.column("truth")
+        return [row | {"truth": known} for row, known in zip(self.answers, truth, strict=True)]
+
+    def __str__(self) -> str:
+        return "\n".join(self.notes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Where everything is, and each image with its answer and the class that is explained."""
+        names = [self.subject.classes[target] for target in self.targets]
+        rows = [
+            {key: row[key] for key in ("id", "label", "confidence", "truth")} | {"target": name}
+            for row, name in zip(self._rows, names, strict=True)
+        ]
+        findings = [finding.to_json() for finding in self.findings]
+        told = {"methods": self.said, "flaws": self.flaws, "notes": list(self.notes), "findings": findings}
+        return {"page": None if self.page is None else str(self.page), **told, "images": rows}
+
+    def arrays(self) -> dict[str, Array]:
+        """Everything as arrays by name: `pixels`, `probabilities`, `targets`, `classes`, `ids`, and one per method."""
+        own: dict[str, Array] = {
+            "pixels": self.pixels,
+            "probabilities": self.answers.scores(),
+            "targets": self.targets,
+            "classes": np.array(self.subject.classes),
+            "ids": np.array(self.answers.column("id")),
+        }
+        further = {
+            f"{method}_{name}": values for method, made in self.examples.items() for name, values in made.arrays.items()
+        }
+        return own | self.maps | further
+
+    def write(self, folder: str | Path, title: str = "") -> Path:
+        """Write pictures, arrays and the page into a folder; returns the page."""
+        return self.sheet(title or Path(folder).resolve().name).write(Path(folder))
+
+    def at(self, page: Path) -> "Explanation":
+        """The same that says where its page is."""
+        return replace(self, page=page)
+
+    def sheet(self, title: str) -> Sheet:
+        """What is written of it."""
+        methods = [
+            (EXPLAINERS.about(name).title, EXPLAINERS.about(name).meaning, said, self.flaws.get(name, ""))
+            for name, said in self.said.items()
+        ]
+        explained = [self._explained(number, row) for number, row in enumerate(self._rows)]
+        return Sheet(title, explained, methods, self.arrays(), self.notes, self._of_classes(), self.findings)
+
+    def _explained(self, number: int, row: dict[str, Any]) -> Explained:
+        truth = None if row["truth"] is None else label_text(row["truth"])
+        return Explained(
+            name=str(row["id"]),
+            photo=self.pixels[number],
+            answer=label_text(row["label"]),
+            confidence=float(row["confidence"]),
+            reason=str(row["reason"]),
+            truth=truth,
+            target=self.subject.classes[self.targets[number]],
+            panels=[panel for name in self.said for panel in self._panels(name, number)],
+        )
+
+    def _panels(self, name: str, number: int) -> list[Panel]:
+        about, flaw = EXPLAINERS.about(name), self.flaws.get(name, "")
+        if name in self.maps:
+            values = self.maps[name][number]
+            flat = FLAT if is_flat(values[None])[0] else ""
+            picture = overlay(self.pixels[number], values, Drawing(is_signed(about), flaw))
+            return [Panel(name, about.title, picture, flat, flaw)]
+        if kind_of(about) != "examples":
+            return []
+        row = self.examples[name].rows[number]
+        return [Panel(name, about.title, enlarged(each.picture), each.caption, flaw) for each in row]
+
+    def _of_classes(self) -> dict[str, list[Panel]]:
+        made: dict[str, list[Panel]] = {}
+        for name in self.said:
+            about = EXPLAINERS.about(name)
+            if kind_of(about) != "picture":
+                continue
+            flaw = self.flaws.get(name, "")
+            for target, row in zip(np.unique(self.targets), self.examples[name].rows, strict=True):
+                panels = [Panel(name, about.title, enlarged(each.picture), each.caption, flaw) for each in row]
+                made.setdefault(self.subject.classes[target], []).extend(panels)
+        return made
+
+
+def subject_of(given: Classifier | Run | str | Path, max_pixels: int | None = None, device: str = "auto") -> Subject:
+    """What is explained: a classifier or that of a folder, with its run where there is one."""
+    classifier = placed(finished_classifier(given), max_pixels, device)
+    if isinstance(given, Run):
+        return Subject(classifier, given)
+    run = None if isinstance(given, Classifier) or not Run.is_in(given) else Run.open(given)
+    return Subject(classifier, run)
+
+
+def explain_images(
+    subject: Subject, chosen: Chosen, methods: Sequence[str], target: str | None, settings: Settings
+) -> Explanation:
+    """What the methods make of the images; see `linnaea.explain`. What is refused is refused before any work."""
+    number = None if target is None else subject.class_number(target)
+    for name in methods:
+        require_fitting(subject, name)
+    if settings.layer is not None:
+        subject.layer(settings.layer)
+    outputs = subject.classifier.score(chosen.pixels)
+    columns = {"id": chosen.ids, "truth": chosen.truth}
+    answers = subject.classifier.answer(outputs, columns, [None] * len(chosen.ids))
+    targets = subject.answered(outputs.probabilities.astype(np.float64), answers.column("label"))
+    if number is not None:
+        targets = np.full(len(targets), number, dtype=np.int64)
+    made = Explanation(subject, chosen.pixels, answers, targets, notes=chosen.notes)
+    for name in methods:
+        made = made_by(made, name, settings)
+    return made
+
+
+def made_by(explanation: Explanation, name: str, settings: Settings) -> Explanation:
+    """The same with what one more method makes of the images."""
+    is_picture = kind_of(EXPLAINERS.about(name)) == "picture"
+    targets = np.unique(explanation.targets) if is_picture else explanation.targets
+    found = run_explainer(name, explanation.subject, explanation.pixels, targets, settings)
+    said = explanation.said | {name: found.said}
+    if isinstance(found, Examples):
+        return replace(explanation, examples=explanation.examples | {name: found}, said=said)
+    maps, notes = explanation.maps | {name: found.values}, _with_flat(explanation, name, found)
+    return replace(explanation, maps=maps, said=said, notes=notes)
+
+
+def _with_flat(explanation: Explanation, name: str, found: Maps) -> tuple[str, ...]:
+    """The notes, and how many maps of a method say nothing."""
+    flat = int(is_flat(found.values).sum())
+    if not flat:
+        return explanation.notes
+    told = f"{EXPLAINERS.about(name).title}: {flat} of {len(found.values)} maps are flat, and say nothing of any place."
+    return (*explanation.notes, told)
+
+
+def usual_methods(subject: Subject) -> list[str]:
+    """Grad-CAM where it can be, else the first that explains by maps; raises DataError where none can."""
+    fitting = fitting_explainers(subject, "map")
+    if not fitting:
+        raise DataError(f"no explainer can explain a classifier of the kind {subject.kind}.")
+    return [USUAL if USUAL in fitting else fitting[0]]

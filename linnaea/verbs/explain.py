@@ -1,0 +1,97 @@
+"""`explain`: what in an image speaks for an answer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from linnaea.options import Machine, Only, Option, Preparation, checks
+from linnaea.options.checks import at_least
+from linnaea.options.things import Answering, AsJson
+from linnaea.options.words import names_in
+from linnaea.runtime.saying import say, say_json
+from linnaea.runtime.words import counted
+from linnaea.verbs.contract import VERBS, told_by
+
+if TYPE_CHECKING:
+    from linnaea.dataset import Dataset
+    from linnaea.experiments.explaining import Explanation
+
+
+def tell(answer: Callable[[], "Explanation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
+    """Say what was explained by what, what is wrong with it, and where it is."""
+    made = answer()
+    if as_json:
+        say_json(made.to_json())
+        return
+    say(*made.notes)
+    for name, said in made.said.items():
+        say(f"  {name}: {said or 'done'}{'. ' + made.flaws[name] if name in made.flaws else ''}")
+    for finding in made.findings:
+        say(f"{finding.severity:8} {finding.name}: {finding.summary}")
+    say(f"{counted(len(made.targets), 'image')} explained by {counted(len(made.said), 'method')}: see {made.page}.")
+
+
+@VERBS.register(
+    "explain",
+    title="Explain",
+    meaning="Show what in an image speaks for an answer: maps over photos, arrays, and one page.",
+    order=53,
+)
+@told_by(tell)
+def explain(
+    classifier: Answering,
+    images: Annotated[
+        "str | Path | Dataset | Sequence[str | Path] | None",
+        Option(
+            "Images: files, folders or labelled data. Default: images of the test split, mistakes among them.",
+            checks.files,
+            read=Path,
+            many=True,
+            plain=True,
+        ),
+    ] = None,
+    *,
+    method: Annotated[
+        Sequence[str] | None,
+        Option(
+            "How, separated by commas: {names}. Default: Grad-CAM, or what the classifier allows.",
+            checks.member("explainer", "linnaea.evidence.explanation"),
+            names=checks.names("explainer", "linnaea.evidence.explanation"),
+            read=names_in,
+        ),
+    ] = None,
+    target: Annotated[str | None, Option("Class to explain. Default: the answer of each image.")] = None,
+    layer: Annotated[
+        str | None, Option("Layer of the network to look at. Default: the last with a map, as found by a trial.")
+    ] = None,
+    samples: Annotated[
+        int | None, Option("Draws, masks or steps of a method. Default: its own number.", at_least(1, usual=50))
+    ] = None,
+    most: Annotated[int, Option("Most images to explain of a folder or a split.", at_least(1, "images", 16))] = 16,
+    out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/explanations.", read=Path)] = None,
+    preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
+    machine: Annotated[Machine, Only("seed", "device")] = Machine(),
+) -> "Explanation":
+    """Show what in images speaks for a class, by maps and by other images, and write it into a folder.
+
+    `classifier` may be a run, a bundle or an exported file; methods that need gradients refuse what has none, and name
+    those that can. `images` without labels have no truth; without any, some of the run's test split are explained,
+    half of them mistakes, and the split is counted as opened once more. The class explained is `target` (None: the
+    answer of each image). Written are a picture per image and method, `explanations.npz` and `index.html`, into `out`
+    (None: `explanations` in the folder of the run, or here). `layer`, `samples` and `seed` are told to the methods;
+    `most` images of a folder or a split are drawn by the seed. Raises UsageError for a class, a method or a layer that
+    does not exist, and for a method that cannot explain the classifier, DataError where no image can be read.
+    """
+    from linnaea.evidence.explanation import Settings
+    from linnaea.experiments.explained_images import chosen_images
+    from linnaea.experiments.explaining import explain_images, subject_of, usual_methods
+    from linnaea.runtime.files import whole_folder
+
+    subject = subject_of(classifier, preparation.max_pixels, machine.device)
+    place = Path(out) if out is not None else (subject.run.folder if subject.run else Path()) / "explanations"
+    methods = [method] if isinstance(method, str) else method or usual_methods(subject)
+    with whole_folder(place) as folder:
+        chosen = chosen_images(subject, images, most, machine.seed)
+        made = explain_images(subject, chosen, methods, target, Settings(machine.seed, layer, samples))
+        page = made.write(folder, subject.run.folder.resolve().name if subject.run else place.resolve().name)
+    return made.at(place / page.name)

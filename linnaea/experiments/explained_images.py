@@ -103,13 +103,12 @@ def _drawn(count: int, most: int, seed: int) -> tuple[list[int], tuple[str, ...]
 
 
 def _decoded(classifier: Classifier, dataset: Dataset, notes: tuple[str, ...]) -> Chosen:
-    several = TASKS[classifier.task].multilabel
-    truth = list(dataset.labels) if dataset.multilabel == several else [None] * len(dataset)
-    known = set(classifier.classes)
-    if not several:
-        truth = [label if label in known else None for label in truth]
-    else:
-        truth = [[label for label in labels if label in known] for labels in truth] if dataset.multilabel else truth
+    several, known = TASKS[classifier.task].multilabel, set(classifier.classes)
+    truth: list[Any] = [None] * len(dataset)
+    if several and dataset.multilabel:
+        truth = [[label for label in labels if label in known] for labels in dataset.labels]
+    elif not several and not dataset.multilabel:
+        truth = [label if label in known else None for label in dataset.labels]
     return _readable(classifier, dataset.paths, dataset.ids, truth, notes)
 
 

@@ -158,7 +158,7 @@ def explain_images(
     if settings.layer is not None:
         subject.layer(settings.layer)
     outputs = subject.classifier.score(chosen.pixels)
-    columns = {"id": chosen.ids, "truth": chosen.truth}
+    columns: dict[str, Sequence[Any]] = {"id": chosen.ids, "truth": chosen.truth}
     answers = subject.classifier.answer(outputs, columns, [None] * len(chosen.ids))
     targets = subject.answered(outputs.probabilities.astype(np.float64), answers.column("label"))
     if number is not None:

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from linnaea.arrays import Float32, Floats, Images, in_colours
+from linnaea.arrays import Flags, Float32, Floats, Images, in_colours
 from linnaea.runtime.neutral import neutral
 
 LEAST_SIDE = 288  # pixels of a picture that is looked at
@@ -84,7 +84,7 @@ def _is_smooth(strength: Floats) -> bool:
     return bool(np.abs(np.diff(strength, axis=0)).mean() + np.abs(np.diff(strength, axis=1)).mean() < SMOOTH)
 
 
-def _line(strength: Floats, level: float) -> Floats:
+def _line(strength: Floats, level: float) -> Flags:
     """Where the map crosses a level, a pixel wide (H, H)."""
     above = strength >= level
     line = np.zeros_like(above)

@@ -62,7 +62,7 @@ def outputs_of(network: nn.Module, names: Mapping[str, object]) -> Iterator[dict
             found.setdefault(name, output)
 
     hooks = [
-        module.register_forward_hook(lambda _, __, output, name=name: keep(name, output))  # type: ignore[misc]
+        module.register_forward_hook(lambda _, __, output, name=name: keep(name, output))
         for name, module in network.named_modules()
         if name in names
     ]
@@ -134,7 +134,7 @@ def _with_maps(
 
 def _last_reaching(number: Tensor, outputs: Mapping[str, Tensor], layers: Mapping[str, Layer]) -> Layer | None:
     """The last layer of which several positions of the map change the number."""
-    backwards = [name for name in reversed(layers) if outputs[name].requires_grad]
+    backwards = [name for name in reversed(list(layers)) if outputs[name].requires_grad]
     for start in range(0, len(backwards), TRIED_AT_ONCE):
         tried = backwards[start : start + TRIED_AT_ONCE]
         given = [outputs[name] for name in tried]

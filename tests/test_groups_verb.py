@@ -60,3 +60,12 @@ def test_a_column_that_is_not_there_is_no_look_at_the_test_images(sites):
     with pytest.raises(UsageError, match="no column 'sight' of metadata"):
         linnaea.evaluate(sites, by="sight")
     assert read_json(sites / "run.json")["test_opened"] == before
+
+
+def test_the_report_shows_the_worst_group_first(sites):
+    linnaea.evaluate(sites, by="site")
+    html = linnaea.report(sites).read_text("utf-8")
+    page = html[html.index('id="groups"') :]
+    assert page.index("blurred (") < page.index("clear (")
+    assert "more than chance" in page
+    assert "findings/groups.json" not in page  # nor once more among further findings

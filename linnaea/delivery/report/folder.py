@@ -40,6 +40,7 @@ SEARCH = "search"
 GUESSING = "guessing"
 REPEATED = ("folds", "seeds")  # what was seen where a training was done again
 OPENSET = "openset"  # what was seen of unknown images
+GROUPS = "groups"  # what was seen of groups of images
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class Folder:
 
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
-        known = {"audit", "test", "val", "export", CURVES, SEARCH, GUESSING, *REPEATED, *self.named_findings(OPENSET)}
+        known = {"audit", "test", "val", "export", CURVES, SEARCH, GUESSING, *REPEATED}
+        known |= {stem for name in (OPENSET, GROUPS) for stem in self.named_findings(name)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
 
     def named_findings(self, name: str) -> list[str]:

@@ -9,8 +9,7 @@ from linnaea.evidence.fairness.slicing import Slices
 from linnaea.finding import Estimate, Finding
 from linnaea.runtime.words import counted, in_number
 
-MOST_NAMED = 5
-OWN_REASONS = ("demographic_parity_difference",)
+MOST_NAMED, MOST_TOLD = 5, 3
 
 
 def worst_finding(slices: Slices, metric: str, worst: tuple[int, Estimate] | None, right: Measured) -> Finding:
@@ -52,8 +51,9 @@ def gap_finding(gaps: Sequence[Measured]) -> Finding:
         tested = sum(gap.estimate.value is not None for gap in gaps)
         summary = f"None of {counted(tested, 'gap')} between groups is larger than chance makes."
         return Finding("gaps", summary if tested else "No gap between groups could be measured.", rows=rows)
-    named = "; ".join(_sentence(gap) for gap in found[:MOST_NAMED])
-    more = f"; {len(found) - MOST_NAMED} more are in the table" if len(found) > MOST_NAMED else ""
+    named = "; ".join(_sentence(gap) for gap in found[:MOST_TOLD])
+    left = len(found) - MOST_TOLD
+    more = f"; {left} more {in_number(left, 'is', 'are')} in the table" if left > 0 else ""
     harmless = all(GAPS.about(gap.gap).capabilities.get("unequal") for gap in found)
     summary = (
         f"{len(found)} of {len(gaps)} gaps between groups {in_number(len(found), 'is', 'are')} larger than chance "

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -151,7 +152,7 @@ class Predictions:
             return
         try:
             with _opened(self.source) as file:
-                for batch in file.iter_batches(rows, columns=list(names), use_threads=False):
+                for batch in _ahead(file.iter_batches(rows, columns=list(names), use_threads=False)):
                     yield tuple(self._matrix_of(batch.column(name)) for name in names)
         except (pa.ArrowException, OSError) as error:
             raise RunError(f"{self.source} is damaged ({error}): evaluate the run again.") from None
@@ -162,6 +163,8 @@ class Predictions:
             raise DataError(
                 f"there is not one score for each of {len(self.classes)} classes: the predictions were changed."
             )
+        if not column.null_count:
+            return flat.reshape(-1, len(self.classes)).astype(np.float64)
         values = np.full((len(column), len(self.classes)), np.nan)
         values[column.is_valid().to_numpy(zero_copy_only=False)] = flat.reshape(-1, len(self.classes))
         return values
@@ -288,6 +291,15 @@ class Predictions:
 def _opened(path: Path) -> Any:
     """A Parquet file that is read part by part: without a buffer before it, which would hold all of it at once."""
     return pq.ParquetFile(path, pre_buffer=False)
+
+
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches; the next is decoded while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = pool.submit(next, batches, None)
+            yield batch
 
 
 def _whole(column: Any) -> pa.Array:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from linnaea.arrays import Flags, Floats
 from linnaea.evidence.metrics import LabelScores
@@ -58,6 +57,8 @@ def _vary(both: Floats, alone: Floats) -> Flags:
 
 def _by_chance(together: Floats, images: Floats, one: Floats, other: Floats) -> Floats:
     """How likely independent labels are to come together as rarely or as often; all arguments are counts (P,)."""
+    from scipy.stats import hypergeom
+
     counts = (images, one, other)
     tails = hypergeom.cdf(together, *counts), hypergeom.sf(together - 1, *counts)
     likely: Floats = np.minimum(1.0, 2 * np.minimum(*tails))

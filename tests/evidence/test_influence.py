@@ -94,7 +94,7 @@ def test_intervals_to_first_order_cover_the_truth(monkeypatch):
 
 def test_classes_of_few_images_are_told_exactly_or_the_interval_is_called_too_narrow(random_ones, monkeypatch):
     predictions = random_ones(60, 20)
-    monkeypatch.setattr("linnaea.evidence.uncertainty._SORTED_WEIGHTS", 200)
+    monkeypatch.setattr("linnaea.evidence.uncertainty._SORTED_WEIGHTS", 20)
     assert "first order" not in figures(predictions, replicates=50)["roc_auc_ovr"].method
     monkeypatch.setattr("linnaea.evidence.uncertainty._TOO_MANY", 1)
     method = figures(predictions, replicates=50)["roc_auc_ovr"].method

@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 from scipy.special import digamma, polygamma
 
 from linnaea.arrays import Flags, Floats, Integers
 from linnaea.runtime.machine import available_threads
+
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
+_SHIFTS = {"f4": 12, "f8": 41}  # what is left of a number from 0 to 1 has fewer than 2**19 values
+_WORTH_A_TABLE = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,17 +68,34 @@ class Standing:
     def of(cls, probabilities: Floats, there: Flags) -> "Standing":
         """Of probabilities (m,); the positives alone are sorted."""
         positives = np.sort(probabilities[there])
-        lower = positives.searchsorted(probabilities, side="left")
-        tied = positives[np.minimum(lower, len(positives) - 1)] == probabilities if len(positives) else there
-        upper = lower.copy()
-        upper[tied] = positives.searchsorted(probabilities[tied], side="right")
-        left, right = (positives.searchsorted(positives, side=side) for side in ("left", "right"))
-        return cls(there, lower, upper, left, right)
+        left, right = (positives.searchsorted(positives, side=side) for side in _SIDES)
+        return cls(there, *_counts(positives, probabilities), left, right)
 
     @property
     def defined(self) -> bool:
         """Whether there are both positives and others."""
         return 0 < len(self.left) < len(self.there)
+
+
+def _counts(positives: Floats, probabilities: Floats) -> tuple[Integers, Integers]:
+    """How many of the sorted positives (P,) are below each probability (m,), and how many are not above it.
+
+    Leading bits order numbers from 0 up as the numbers themselves. A table tells by them of all that share theirs with
+    no positive, which are most; only the others are searched for.
+    """
+    shift = _SHIFTS.get(probabilities.dtype.str[1:])
+    if shift is None or len(probabilities) < _WORTH_A_TABLE or not len(positives) or not probabilities.min() >= 0:
+        lower, upper = (positives.searchsorted(probabilities, side=side) for side in _SIDES)
+        return lower, upper
+    whole = f"i{probabilities.dtype.itemsize}"
+    keys, own = ((values + 0).view(whole) >> shift for values in (probabilities, positives))  # + 0: no negative zero
+    table = own.searchsorted(np.arange(int(keys.max()) + 1, dtype=whole)).astype(np.int32)
+    table[own] = -1
+    lower = table.take(keys)
+    shared = np.flatnonzero(lower < 0)
+    upper = lower.copy()
+    lower[shared], upper[shared] = (positives.searchsorted(probabilities[shared], side=side) for side in _SIDES)
+    return lower, upper
 
 
 Part = Callable[[Standing], tuple[float, Floats]]
@@ -82,13 +104,16 @@ Part = Callable[[Standing], tuple[float, Floats]]
 def of_area(standing: Standing) -> tuple[float, Floats]:
     """The area under the ROC curve, and the influence of each image (m,)."""
     positives, others = len(standing.left), len(standing.there) - len(standing.left)
-    below = 1 - (standing.lower + standing.upper) / (2 * positives)  # of the positives, how many are above an image
-    area = float(below[~standing.there].mean())
-    rest = ~standing.there
-    not_above = np.bincount(standing.upper[rest], minlength=positives + 1).cumsum()[standing.left]
-    above = np.bincount(standing.lower[rest], minlength=positives + 1)[::-1].cumsum()[::-1][standing.right]
+    upper, lower = (
+        np.bincount(all_of_them, minlength=positives + 1) - np.bincount(own, minlength=positives + 1)
+        for all_of_them, own in ((standing.upper, standing.right), (standing.lower, standing.left))
+    )
+    not_above = upper.cumsum()[standing.left]
+    above = lower[::-1].cumsum()[::-1][standing.right]
     won = (not_above + (others - above)) / (2 * others)
-    influence = (below - area) / others
+    area = float(won.mean())
+    # Of the positives, how many are above an image, less how many are above one on average.
+    influence = (1 - area) / others - (standing.lower + standing.upper) / (2.0 * positives * others)
     influence[standing.there] = (won[_rank(standing)] - area) / positives
     return area, influence
 

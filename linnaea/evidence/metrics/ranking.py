@@ -7,7 +7,8 @@ import numpy as np
 from scipy.special import digamma
 
 from linnaea.arrays import Floats
-from linnaea.evidence.metrics.contract import METRICS, Metric, every_class
+from linnaea.evidence.metrics import against
+from linnaea.evidence.metrics.contract import METRICS, Metric
 from linnaea.evidence.metrics.influence import Linear, of_area, of_risk_coverage, over_classes
 from linnaea.evidence.metrics.scores import Ranking, Scores, mean_of_defined, ratio, totals
 
@@ -46,6 +47,8 @@ def aurc(scores: Scores, weights: Floats) -> Floats:
 
 def _areas(scores: Scores, weights: Floats) -> Floats:
     scores, weights = scores.readable_part(weights)
+    if scores.classes > 2 and against.pays(len(scores), scores.classes):
+        return against.areas(scores, weights)
     rankings = scores.rankings[1:] if scores.classes == 2 else scores.rankings
     return in_blocks(weights, [partial(area, ranking) for ranking in rankings])
 
@@ -71,8 +74,7 @@ def area(ranking: Ranking, columns: Floats) -> Floats:
 
 
 def _area_parts(scores: Scores) -> tuple[Floats, Floats]:
-    read = scores.take(scores.readable)
-    ones = np.ones((1, len(read)))
+    read, ones = scores.readable_part(np.ones((1, len(scores))))
     areas, images = _areas(read, ones)[0], totals(ones, read.targets, read.classes)[0]
     return areas, np.minimum(images, len(read) - images)[-len(areas) :]
 
@@ -104,7 +106,7 @@ METRICS.register(
         True,
         readable_only=True,
         parts=_area_parts,
-        sorts=every_class,
+        sorts=against.cost,
         linear=_area_linear,
     )
 )

@@ -8,7 +8,6 @@ from typing import Any, Self, cast
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.special import logsumexp
 
 from linnaea.arrays import Flags, Floats, Integers
 from linnaea.errors import DataError
@@ -166,6 +165,13 @@ class Scores(Judged):
         """The bin of each confidence (n,) among `BINS` of equal width, closed above."""
         return np.digitize(self.confidence, np.linspace(0, 1, BINS + 1)[1:-1], right=True).astype(np.int64)
 
+    def columns(self, numbers: Integers) -> Floats:
+        """The probabilities (n, C) of some classes, by their numbers (C,)."""
+        if isinstance(self.probabilities, Columns):
+            kept = {number: self.probabilities[:, number] for number in np.unique(numbers).tolist()}
+            return np.stack([kept[number] for number in numbers.tolist()], axis=1)
+        return np.asarray(self.probabilities[:, numbers])
+
     @cached_property
     def levels(self) -> tuple[int, Integers]:
         """How many confidences there are, and the place of each image's own among them, the highest first (n,)."""
@@ -240,6 +246,15 @@ def _of_rows(
     square = np.einsum("nk,nk->n", probabilities, probabilities) - 2 * chosen + 1
     earlier = np.arange(probabilities.shape[1]) < targets[:, None]
     ahead = (probabilities > chosen[:, None]) | ((probabilities == chosen[:, None]) & earlier)
-    stable = np.full(len(targets), np.nan) if logits is None else logits[rows, targets] - logsumexp(logits, axis=1)
+    stable = np.full(len(targets), np.nan) if logits is None else _log_softmax(logits, targets)
     plain = np.log(np.maximum(chosen, float(np.finfo(np.float32).tiny)))
     return np.maximum(square, 0), ahead.sum(axis=1), plain, stable
+
+
+def _log_softmax(logits: Floats, targets: Integers) -> Floats:
+    """The logarithm of the true class's share (b,) of the exponentials of logits (b, K), which are not kept."""
+    most = logits.max(axis=1, initial=-np.inf)
+    moved = logits - np.where(np.isfinite(most), most, 0.0)[:, None]
+    own = moved[np.arange(len(targets)), targets]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # an infinite logit has no finite share
+        return np.asarray(own - np.log(np.exp(moved, out=moved).sum(axis=1)))

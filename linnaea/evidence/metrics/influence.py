@@ -89,7 +89,7 @@ def _counts(positives: Floats, probabilities: Floats) -> tuple[Integers, Integer
         return lower, upper
     whole = f"i{probabilities.dtype.itemsize}"
     keys, own = ((values + 0).view(whole) >> shift for values in (probabilities, positives))  # + 0: no negative zero
-    table = own.searchsorted(np.arange(int(keys.max()) + 1, dtype=whole)).astype(np.int32)
+    table = own.searchsorted(np.arange(int(keys.max()) + 1, dtype=whole))
     table[own] = -1
     lower = table.take(keys)
     shared = np.flatnonzero(lower < 0)

@@ -191,7 +191,7 @@ class Classifier:
     def answer(self, outputs: Outputs, columns: dict[str, Sequence[Any]], failed: Sequence[str | None]) -> Predictions:
         """Turn scores into answers by the task's rule and the policy; `failed` says why an image was not read."""
         decided, why = decisions.answer(self.task, self.classes, outputs, self.policy)
-        unread = np.array([reason is not None for reason in failed])
+        unread = np.array([reason is not None for reason in failed], dtype=bool)
         empty = unread | ~outputs.defined
         nothing, scores = empty[:, None], outputs.ood_scores
         table: dict[str, Any] = {

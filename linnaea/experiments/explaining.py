@@ -9,9 +9,10 @@ import numpy as np
 
 from linnaea.arrays import Array, Images, Integers
 from linnaea.classifier import Classifier
+from linnaea.decisions import Outputs
 from linnaea.delivery.explanations import Drawing, Explained, Panel, Sheet, overlay
 from linnaea.delivery.explanations.pictures import enlarged
-from linnaea.errors import DataError
+from linnaea.errors import DataError, UsageError
 from linnaea.evidence.explanation import EXPLAINERS, Examples, Maps, Settings, Subject, require_fitting, run_explainer
 from linnaea.evidence.explanation.running import fitting_explainers, is_flat, is_signed, kind_of
 from linnaea.experiments.explained_images import Chosen
@@ -19,6 +20,7 @@ from linnaea.experiments.run_evaluation import finished_classifier, placed
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions, label_text
 from linnaea.run import Run
+from linnaea.runtime.files import write_json
 
 USUAL = "gradcam"
 FLAT = "flat: no place speaks more for the class than another"
@@ -30,7 +32,8 @@ class Explanation:
 
     `pixels` (N, S, S, C) are the images as the classifier sees them, `answers` a row for each, `targets` (N,) the
     classes that are explained. `maps` (N, S, S) and `examples` are by method; `said` is what should be known of each
-    method, `flaws` what is wrong with it. `findings` are what checks of the explanations found.
+    method, `flaws` what is wrong with it. `findings` are what methods and checks of the explanations found. `asked` are
+    the classes to picture where no images are explained.
     """
 
     subject: Subject
@@ -44,6 +47,12 @@ class Explanation:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     page: Path | None = None
+    asked: Integers | None = None
+
+    @property
+    def pictured(self) -> Integers:
+        """The classes of which there are pictures: those that were asked for, else those of the images."""
+        return np.unique(self.targets) if self.asked is None else self.asked
 
     @property
     def methods(self) -> list[str]:
@@ -61,14 +70,21 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Where everything is, and each image with its answer and the class that is explained."""
-        names = [self.subject.classes[target] for target in self.targets]
         rows = [
             {key: row[key] for key in ("id", "label", "confidence", "truth")} | {"target": name}
-            for row, name in zip(self._rows, names, strict=True)
+            for row, name in zip(self._rows, self._names(self.targets), strict=True)
         ]
         findings = [finding.to_json() for finding in self.findings]
         told = {"methods": self.said, "flaws": self.flaws, "notes": list(self.notes), "findings": findings}
-        return {"page": None if self.page is None else str(self.page), **told, "images": rows}
+        examples = {
+            name: [[{"caption": each.caption, "path": each.path} for each in row] for row in made.rows]
+            for name, made in self.examples.items()
+        }
+        page = None if self.page is None else str(self.page)
+        return {"page": page, **told, "images": rows, "pictured": self._names(self.pictured), "examples": examples}
+
+    def _names(self, targets: Integers) -> list[str]:
+        return [self.subject.classes[target] for target in targets]
 
     def arrays(self) -> dict[str, Array]:
         """Everything as arrays by name: `pixels`, `probabilities`, `targets`, `classes`, `ids`, and one per method."""
@@ -86,7 +102,9 @@ class Explanation:
 
     def write(self, folder: str | Path, title: str = "") -> Path:
         """Write pictures, arrays and the page into a folder; returns the page."""
-        return self.sheet(title or Path(folder).resolve().name).write(Path(folder))
+        page = self.sheet(title or Path(folder).resolve().name).write(Path(folder))
+        write_json(Path(folder) / "explanations.json", replace(self, page=Path(page.name)).to_json())
+        return page
 
     def at(self, page: Path) -> "Explanation":
         """The same that says where its page is."""
@@ -133,9 +151,11 @@ class Explanation:
             if kind_of(about) != "picture":
                 continue
             flaw = self.flaws.get(name, "")
-            for target, row in zip(np.unique(self.targets), self.examples[name].rows, strict=True):
+            found = self.examples[name]
+            titles = found.titles or [self.subject.classes[target] for target in self.pictured]
+            for title, row in zip(titles, found.rows, strict=True):
                 panels = [Panel(name, about.title, enlarged(each.picture), each.caption, flaw) for each in row]
-                made.setdefault(self.subject.classes[target], []).extend(panels)
+                made.setdefault(title, []).extend(panels)
         return made
 
 
@@ -169,14 +189,43 @@ def explain_images(
     return made
 
 
+def explain_classes(
+    subject: Subject, methods: Sequence[str], target: str | None, settings: Settings, most: int
+) -> Explanation:
+    """What methods that picture classes make of one, or of each where there are at most so many; see `linnaea.explain`.
+
+    Raises UsageError where there are more and none is named.
+    """
+    if target is None and len(subject.classes) > most and settings.channel is None:
+        raise UsageError(
+            f"there are {len(subject.classes)} classes, and --most is {most}: name the one to picture with --target."
+        )
+    for name in methods:
+        require_fitting(subject, name)
+    asked = np.arange(len(subject.classes)) if target is None else np.array([subject.class_number(target)])
+    pixels = np.zeros((0, *subject.shape), dtype=np.uint8)
+    none = np.zeros((0, len(subject.classes)))
+    answers = subject.classifier.answer(Outputs(none, none, none, None), {"id": [], "truth": []}, [])
+    made = Explanation(subject, pixels, answers, np.zeros(0, dtype=np.int64), asked=asked)
+    for name in methods:
+        made = made_by(made, name, settings)
+    return made
+
+
+def picture_classes_alone(methods: Sequence[str]) -> bool:
+    """Whether none of the methods looks at images."""
+    return all(kind_of(EXPLAINERS.about(name)) == "picture" for name in methods)
+
+
 def made_by(explanation: Explanation, name: str, settings: Settings) -> Explanation:
     """The same with what one more method makes of the images."""
     is_picture = kind_of(EXPLAINERS.about(name)) == "picture"
-    targets = np.unique(explanation.targets) if is_picture else explanation.targets
+    targets = explanation.pictured if is_picture else explanation.targets
     found = run_explainer(name, explanation.subject, explanation.pixels, targets, settings)
     said = explanation.said | {name: found.said}
     if isinstance(found, Examples):
-        return replace(explanation, examples=explanation.examples | {name: found}, said=said)
+        findings = (*explanation.findings, *found.findings)
+        return replace(explanation, examples=explanation.examples | {name: found}, said=said, findings=findings)
     maps, notes = explanation.maps | {name: found.values}, _with_flat(explanation, name, found)
     return replace(explanation, maps=maps, said=said, notes=notes)
 

@@ -28,7 +28,8 @@ def tell(answer: Callable[[], "Explanation"], given: Mapping[str, Any], *, as_js
         say(f"  {name}: {said or 'done'}{'. ' + made.flaws[name] if name in made.flaws else ''}")
     for finding in made.findings:
         say(f"{finding.severity:8} {finding.name}: {finding.summary}")
-    say(f"{counted(len(made.targets), 'image')} explained by {counted(len(made.said), 'method')}: see {made.page}.")
+    what = counted(len(made.targets), "image") if made.asked is None else counted(len(made.asked), "class", "classes")
+    say(f"{what} explained by {counted(len(made.said), 'method')}: see {made.page}.")
 
 
 @VERBS.register(
@@ -67,6 +68,17 @@ def explain(
     samples: Annotated[
         int | None, Option("Draws, masks or steps of a method. Default: its own number.", at_least(1, usual=50))
     ] = None,
+    channel: Annotated[
+        int | None, Option("Channel of the layer to picture. Default: the class is pictured.", at_least(0, usual=7))
+    ] = None,
+    concept: Annotated[
+        str | Path | None,
+        Option("Folder of pictures that have something in common, for tcav. Default: none.", checks.files, read=Path),
+    ] = None,
+    against: Annotated[
+        str | Path | None,
+        Option("Folder of pictures that have not. Default: images of the training split.", checks.files, read=Path),
+    ] = None,
     most: Annotated[int, Option("Most images to explain of a folder or a split.", at_least(1, "images", 16))] = 16,
     out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/explanations.", read=Path)] = None,
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
@@ -75,23 +87,39 @@ def explain(
     """Show what in images speaks for a class, by maps and by other images, and write it into a folder.
 
     `classifier` may be a run, a bundle or an exported file; methods that need gradients refuse what has none, and name
-    those that can. `images` without labels have no truth; without any, some of the run's test split are explained,
-    half of them mistakes, and the split is counted as opened once more. The class explained is `target` (None: the
-    answer of each image). Written are a picture per image and method, `explanations.npz` and `index.html`, into `out`
-    (None: `explanations` in the folder of the run, or here). `layer`, `samples` and `seed` are told to the methods;
-    `most` images of a folder or a split are drawn by the seed. Raises UsageError for a class, a method or a layer that
-    does not exist, and for a method that cannot explain the classifier, DataError where no image can be read.
+    those that can. `images` without labels have no truth; without any, some of the run's test split are explained, half
+    of them mistakes, and the split is counted as opened once more. The class explained is `target` (None: the answer of
+    each image). Written are a picture per image and method, `explanations.npz` and `index.html`, into `out` (None:
+    `explanations` in the folder of the run, or here). `layer`, `samples` and `seed` are told to the methods; `most`
+    images of a folder or a split are drawn by the seed. Methods that picture classes need no images: without any, they
+    picture `target`, or all classes where there are at most `most`, or a `channel` of the layer; `concept` are pictures
+    of what a class may depend on, compared with those `against` it (None: training images). Raises UsageError for a
+    class, a method or a layer that does not exist, and for a method that cannot explain the classifier, DataError where
+    no image can be read.
     """
     from linnaea.evidence.explanation import Settings
     from linnaea.experiments.explained_images import chosen_images
-    from linnaea.experiments.explaining import explain_images, subject_of, usual_methods
+    from linnaea.experiments.explaining import (
+        explain_classes,
+        explain_images,
+        picture_classes_alone,
+        subject_of,
+        usual_methods,
+    )
+    from linnaea.experiments.image_files import image_files
     from linnaea.runtime.files import whole_folder
 
     subject = subject_of(classifier, preparation.max_pixels, machine.device)
     place = Path(out) if out is not None else (subject.run.folder if subject.run else Path()) / "explanations"
     methods = [method] if isinstance(method, str) else method or usual_methods(subject)
+    shown = tuple(image_files(concept)) if concept is not None else ()
+    others = tuple(image_files(against)) if against is not None else None
+    settings = Settings(machine.seed, layer, samples, channel, shown, others)
     with whole_folder(place) as folder:
-        chosen = chosen_images(subject, images, most, machine.seed)
-        made = explain_images(subject, chosen, methods, target, Settings(machine.seed, layer, samples))
+        if images is None and picture_classes_alone(methods):
+            made = explain_classes(subject, methods, target, settings, most)
+        else:
+            chosen = chosen_images(subject, images, most, machine.seed)
+            made = explain_images(subject, chosen, methods, target, settings)
         page = made.write(folder, subject.run.folder.resolve().name if subject.run else place.resolve().name)
     return made.at(place / page.name)

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linnaea.arrays import Array, Float32, Images
+from linnaea.finding import Finding
 from linnaea.registry import Registry
+from linnaea.runtime.containers import Located
 
 KINDS = ("map", "examples", "picture")
 NEEDS = ("answers", "features", "gradients", "layer", "attention")
@@ -26,12 +28,17 @@ class Settings:
 
     `seed` decides about all random numbers: the same for every image, so that the explanation of one does not depend on
     those beside it. `layer` is the name of the one to look at (None: found by a trial). `samples` is how many draws,
-    masks or steps a method takes (None: its own number).
+    masks or steps a method takes (None: its own number). `channel` is the one of that layer to picture (None: the
+    class is pictured). `concept` are pictures that have something in common, `against` pictures that have not (None:
+    images of training).
     """
 
     seed: int = 0
     layer: str | None = None
     samples: int | None = None
+    channel: int | None = None
+    concept: tuple[Located, ...] = ()
+    against: tuple[Located, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +66,15 @@ class Example:
 class Examples:
     """Pictures that explain: a row for each image or, of the kind "picture", for each class.
 
-    `arrays` are kept in the file of arrays, by name; `said` is what should be known of how they were made.
+    `arrays` are kept in the file of arrays, by name; `said` is what should be known of how they were made. `findings`
+    are what was found in words and figures, `titles` what the rows are called where they are of no class.
     """
 
     rows: tuple[tuple[Example, ...], ...]
     arrays: Mapping[str, Array] = field(default_factory=dict)
     said: str = ""
+    findings: tuple[Finding, ...] = ()
+    titles: tuple[str, ...] = ()
 
 
 EXPLAINERS: Registry[Callable[..., Any]] = Registry(

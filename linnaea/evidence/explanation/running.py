@@ -93,7 +93,9 @@ def _joined(about: About, parts: list[Maps], shape: tuple[int, ...]) -> Maps:
 def _joined_examples(parts: list[Examples]) -> Examples:
     names = list(parts[0].arrays)
     arrays = {name: np.concatenate([part.arrays[name] for part in parts]) for name in names}
-    return Examples(tuple(_rows(parts)), arrays, parts[0].said)
+    said = "; ".join(dict.fromkeys(part.said for part in parts if part.said))
+    findings = tuple(finding for part in parts for finding in part.findings)
+    return Examples(tuple(_rows(parts)), arrays, said, findings)
 
 
 def _rows(parts: list[Examples]) -> Iterator[Any]:

@@ -33,7 +33,9 @@ def test_the_nearest_are_alike_and_it_is_said_how_they_were_labelled(subject, sq
     assert found.said == ""
     assert found.rows[0][1].path == f"{found.arrays['rows'][0, 1]:02}.png"
     np.testing.assert_array_equal(found.rows[0][1].picture, images[found.arrays["rows"][0, 1]])
-    assert not explained("nearest", subject, images[[12]], BLUE).arrays["agrees"].any()
+    other = explained("nearest", subject, images[[12]], BLUE)
+    assert not other.arrays["agrees"].any()
+    assert other.rows[0][0].caption == "labelled red, not blue: 0.000 away (the image itself)"
 
 
 def test_counter_examples_are_labelled_and_answered_otherwise(make_subject, tmp_path, squares):
@@ -44,8 +46,8 @@ def test_counter_examples_are_labelled_and_answered_otherwise(make_subject, tmp_
     labelled, answered = found.arrays["rows"][0]
     assert labelled == 12
     assert answered < 10
-    assert found.rows[0][0].caption.startswith("blue, answered red")
-    assert found.rows[0][1].caption.startswith("blue, answered blue")
+    assert found.rows[0][0].caption.startswith("labelled blue, answered red")
+    assert found.rows[0][1].caption.startswith("labelled blue, answered blue")
 
 
 def test_where_all_images_have_one_label_there_is_no_counter_example(make_subject, tmp_path, squares):
@@ -113,7 +115,7 @@ def test_a_wrongly_labelled_copy_speaks_most_against_the_answer_and_most_for_the
     against = explained("tracin", subject, images[[12]])
     assert against.arrays["rows"][0, 3] == 20
     assert against.arrays["influences"][0, 3] < 0
-    assert against.rows[0][3].caption.startswith("blue: against it")
+    assert against.rows[0][3].caption.startswith("labelled blue: against it")
     assert explained("tracin", subject, images[[12]], BLUE).arrays["rows"][0, 0] == 20
     assert against.said == "The final weights alone are looked at: the run has no other checkpoint"
 

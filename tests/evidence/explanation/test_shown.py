@@ -82,7 +82,10 @@ def test_they_come_into_the_page_and_the_files(pictured, tmp_path):
     assert "(the image itself)" in page
     assert "prototype of red, answered red" in page
     kept = json.loads((tmp_path / "out" / "explanations.json").read_text())
-    assert kept["examples"]["nearest"][0][0] == {"caption": "red: 0.000 away (the image itself)", "path": "12.png"}
+    assert kept["examples"]["nearest"][0][0] == {
+        "caption": "labelled red: 0.000 away (the image itself)",
+        "path": "12.png",
+    }
     assert kept["pictured"] == ["red"]
     with np.load(tmp_path / "out" / "explanations.npz") as arrays:
         assert arrays["nearest_rows"][0, 0] == 12

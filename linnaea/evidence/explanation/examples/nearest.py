@@ -88,6 +88,7 @@ def _shown(
     shown = []
     for picture, (row, distance) in zip(pictures, there, strict=True):
         same = " (the image itself)" if np.array_equal(picture, image) else ""
-        answered = f", answered {known.answers[row]}" if answers else "" if agreeing[row] else ", not the same"
-        shown.append(Example(picture, f"{known.labels[row]}{answered}: {distance:.3f} away{same}", ids[row]))
+        wrong = "" if agreeing[row] else f", not {subject.classes[target]}"
+        answered = f", answered {known.answers[row]}" if answers else wrong
+        shown.append(Example(picture, f"labelled {known.labels[row]}{answered}: {distance:.3f} away{same}", ids[row]))
     return tuple(shown)

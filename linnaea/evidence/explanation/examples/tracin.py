@@ -90,6 +90,8 @@ def _logits(model: Model, features: Floats) -> Floats:
 def _shown(known: TrainingImages, rows: Integers, influences: Float64) -> tuple[Example, ...]:
     ids = known.dataset.ids
     return tuple(
-        Example(picture, f"{known.labels[row]}: {'for' if value > 0 else 'against'} it, {value:+.3g}", ids[row])
+        Example(
+            picture, f"labelled {known.labels[row]}: {'for' if value > 0 else 'against'} it, {value:+.3g}", ids[row]
+        )
         for picture, row, value in zip(known.pictures(rows), rows, influences, strict=True)
     )

@@ -10,6 +10,7 @@ from linnaea.classifier.bundle import read_bundle
 from linnaea.classifier.classifier import Classifier
 from linnaea.classifier.schema import require_schema
 from linnaea.classifier.scorers import SCORERS
+from linnaea.classifier.sign_off import warn_of_void
 from linnaea.data.images.pixels import Recipe
 from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError
@@ -25,7 +26,8 @@ def load(folder: str | Path) -> Classifier:
     """Load a classifier from its bundle, the run folder around it, or a folder that `export` wrote.
 
     Raises BundleError when a file is missing or differs from what was saved, when what it says is not a classifier's,
-    and when its parts do not fit each other. Nothing in a bundle is executed.
+    and when its parts do not fit each other. Nothing in a bundle is executed. Warns where the record of a check lies
+    beside it that was made of another bundle.
     """
     bundle = read_bundle(Path(folder))
     require_schema(bundle.description, bundle.file)
@@ -34,6 +36,7 @@ def load(folder: str | Path) -> Classifier:
         _try(classifier)
     except LinnaeaError as error:
         raise BundleError(f"{bundle.file}: {error} Take the original bundle.") from error
+    warn_of_void(bundle.file.parent)
     return classifier
 
 

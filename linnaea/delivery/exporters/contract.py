@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.contract import Scorer
-from linnaea.data.images.pixels import decode_files
+from linnaea.data.images.pixels import Decoded, decode_files
 from linnaea.decisions import Outputs, decide
 from linnaea.errors import CheckFailedError, DataError, UsageError
 from linnaea.finding import Estimate, Finding
@@ -80,20 +80,32 @@ def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Locat
         )
     chosen = images[:: max(1, math.ceil(len(images) / PARITY_IMAGES))]
     decoded = decode_files(chosen, classifier.recipe)
-    readable = [row for row in range(len(chosen)) if row not in decoded.failed]
-    if not readable:
+    if len(decoded.failed) == len(chosen):
         raise DataError("none of the images for the parity check can be read: put the run's photos back in place.")
     file = exporter.write(classifier, folder)
     classifier.with_(scorer=exporter.scorer(classifier, file), calibrator=None, familiarity=None).save(folder)
-    answer = exporter.open(file)
-    given = (chosen[row] for row in readable)
-    theirs = [answer(image if isinstance(image, Path) else image.read_bytes()) for image in given]
-    ours = classifier.score(decoded.images[readable])
-    parity = _parity(to, classifier, ours, theirs, [str(chosen[row]) for row in readable])
+    parity = compare_with_file(classifier, to, file, chosen, decoded)
     write_json(folder / PARITY, parity.to_json())
     if parity.severity == "error":
         raise CheckFailedError(f"{file} was written, but {parity.summary}")
     return Exported(file, sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6, parity)
+
+
+def compare_with_file(
+    classifier: Classifier, to: str, file: Path, images: Sequence[Located], decoded: Decoded | None = None
+) -> Finding:
+    """The finding `export_parity_<to>`: how far an exported file and the classifier differ on these images.
+
+    `decoded` are the images as the classifier decodes them, where that is done. An error where they differ by more than
+    is tolerated.
+    """
+    decoded = decode_files(images, classifier.recipe) if decoded is None else decoded
+    readable = [row for row in range(len(images)) if row not in decoded.failed]
+    answer = EXPORTERS[to].open(file)
+    given = (images[row] for row in readable)
+    theirs = [answer(image if isinstance(image, Path) else image.read_bytes()) for image in given]
+    ours = classifier.score(decoded.images[readable])
+    return _parity(to, classifier, ours, theirs, [str(images[row]) for row in readable])
 
 
 def _parity(

@@ -12,6 +12,7 @@ from linnaea.experiments.discovery import Discovery
 from linnaea.experiments.explaining import Explanation
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
+from linnaea.experiments.release import Check
 from linnaea.registry.overview import Listing
 from linnaea.verbs.doctor import Diagnosis
 from pathlib import Path
@@ -38,6 +39,7 @@ __all__ = [
     "adapt_prior",
     "audit",
     "cache",
+    "check",
     "check_split",
     "compare",
     "convert",
@@ -90,6 +92,16 @@ def cache(
     clear: bool = False,
 ) -> dict[str, Any]:
     """What the cache holds, and how many bytes of it were freed, all of them with `clear`."""
+
+def check(
+    run: str | Path | Run | None = None,
+    *,
+    rules: str | Path | Mapping[str, Any] | None = None,
+    signed_off_by: str | None = None,
+    strict: bool = False,
+    device: str = 'auto',
+) -> Check:
+    """Judge a finished run by the rules of the release gate, and write the record into its bundle, `model/check.json`."""
 
 def check_split(
     data: str | Path | Dataset,

@@ -19,7 +19,7 @@ from linnaea.errors import UsageError
 
 VERBS = (
     *("train", "tune", "audit", "preview", "split", "convert", "diff", "datasheet"),
-    *("evaluate", "predict", "compare", "discover", "grow", "export", "report"),
+    *("evaluate", "predict", "compare", "discover", "grow", "export", "report", "check"),
 )
 COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
 FLAG_NAMES = {"model_args": "model_arg", "learning_rate": "lr"}
@@ -31,6 +31,7 @@ ONLY_ON_THE_COMMAND_LINE = {
     "discover": {"as_json"},
     "predict": {"output_format", "out", "guard_formulas"},
     "compare": {"as_json"},
+    "check": {"write_rules", "as_json"},
 }
 DEFAULTS_THAT_DIFFER = {"split": {"out"}, "predict": {"output_format", "out"}}
 

@@ -95,10 +95,10 @@ class Trials:
             raise NotDoneError(str(error), "Put the images back in place.") from None
 
     def _some(self, count: int) -> tuple[Dataset, Images]:
-        """So many of them, evenly chosen, that can be read."""
-        self._count()
+        """So many of them, evenly chosen, that can be read; it is counted that they are looked at."""
         if count not in self._kept:
             self._kept[count] = self._decoded(count)
+        self._count()
         return self._kept[count]
 
     @cached_property

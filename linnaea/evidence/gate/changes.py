@@ -1,16 +1,17 @@
 """Changes of decoded images for quick trials: light, a patch in the way, blur and compression."""
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from linnaea.arrays import Images
+from linnaea.data.images.decoding import Bounds, decode
 
 DARKER, BRIGHTER, FLATTER = 0.5, 1.6, 0.4
 PATCH = 0.32  # of the side: a tenth of the area
@@ -18,6 +19,7 @@ GREY = 128
 BLUR = 0.012  # of the side
 QUALITY = 15  # of JPEG, 1 to 100
 GRID = 4
+GREY_ALONE, COLOURS = 1, 3  # channels that JPEG has
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,13 @@ def blurred(images: Images) -> Images:
 
 def compressed(images: Images) -> Images:
     """Saved as JPEG of low quality, and read again."""
-    modes = {1: ImageReadMode.GRAY, 3: ImageReadMode.RGB}
-    stacked = [torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))) for image in images]
-    read = [decode_jpeg(encode_jpeg(image, QUALITY), modes[image.shape[0]]) for image in stacked]
-    return np.stack([np.asarray(image.numpy().transpose(1, 2, 0), dtype=np.uint8) for image in read])
+    return np.stack([_saved(image) for image in images])
+
+
+def _saved(image: Images) -> Images:
+    saved, channels = io.BytesIO(), image.shape[2]
+    Image.fromarray(image[:, :, 0] if channels == GREY_ALONE else image).save(saved, "JPEG", quality=QUALITY)
+    return decode(saved.getvalue(), len(image), "stretch", Bounds(channels=channels))
 
 
 def noise(images: Images) -> Images:
@@ -101,6 +106,6 @@ CHANGES: Mapping[str, Change] = {
     "flatter": Change("lighting", "low contrast", flatter),
     "patch": Change("occlusion", "a grey patch over a tenth of the image", patched),
     "blur": Change("damage", "blur", blurred),
-    "jpeg": Change("damage", f"JPEG of quality {QUALITY}", compressed, (1, 3)),
+    "jpeg": Change("damage", f"JPEG of quality {QUALITY}", compressed, (GREY_ALONE, COLOURS)),
 }
 STRANGERS: Mapping[str, Callable[[Images], Images]] = {"noise": noise, "scrambled patches": scrambled}

@@ -127,5 +127,5 @@ def holdout_openings(
         FAIL,
         f"The test split was {what}, and at most {most} looks are allowed: what was chosen since may lean on it.",
         [Evidence(what, RECORD, FAIL, asked=f"at most {most}")],
-        "Judge the run once on images that nobody has looked at: linnaea evaluate RUN OTHER_IMAGES.",
+        "Judge it once on images that nobody has looked at: linnaea evaluate RUN OTHER_IMAGES.",
     )

@@ -46,8 +46,8 @@ def main() -> None:
         rows = [measured(name, images, Path(place) / name) for name in NETWORKS]
     remarks = (
         f"Fashion-MNIST, {PER_CLASS} images of each of the ten classes, 28 pixels wide; `linnaea train IMAGES --model "
-        f"NAME --weights none --duplicates exact --epochs {EPOCHS} --batch-size {BATCH}`, on one thread. Chance is 10 %; so few steps "
-        "show that a network learns, not how well it would."
+        f"NAME --weights none --duplicates exact --epochs {EPOCHS} --batch-size {BATCH}`, on one thread. Chance is "
+        "10 %; so few steps show that a network learns, not how well it would."
     )
     keep("networks", "Every network on one set under one small budget", rows, remarks)
 

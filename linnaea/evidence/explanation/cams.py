@@ -43,3 +43,69 @@ def enlarged(maps: Tensor, side: int) -> Float32:
     larger = functional.interpolate(maps[:, None], size=(side, side), mode="bilinear", align_corners=False)
     values: Float32 = larger[:, 0].float().cpu().numpy()
     return values
+
+
+@EXPLAINERS.register(
+    "gradcam_plus_plus",
+    title="Grad-CAM++",
+    meaning="As Grad-CAM, each position of a channel weighed by what it adds to the class, so that several objects are "
+    "seen (Chattopadhay et al. 2018).",
+    kind="map",
+    needs="layer",
+    signed=False,
+    order=2,
+)
+def gradcam_plus_plus(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
+    """Maps (N, S, S) of 0 and above; the class's score is the exponential of the raw one, as in the paper.
+
+    With g the gradient and S the sum of a channel's positive responses, its weights are g² / (2 g² + S g³), which is
+    1 / (2 + S g), where g is positive.
+    """
+    layer = subject.layer(settings.layer)
+    activation, gradient = at_layer(subject, layer, pixels, targets)
+    positive = functional.relu(gradient)
+    responses = functional.relu(activation).sum(dim=(2, 3), keepdim=True)
+    weights = (positive / (2 + responses * positive)).sum(dim=(2, 3), keepdim=True)
+    return Maps(enlarged(functional.relu((weights * activation).sum(dim=1)), subject.size), str(layer))
+
+
+@EXPLAINERS.register(
+    "layercam",
+    title="Layer-CAM",
+    meaning="As Grad-CAM, each position weighed by its own positive gradient: sharper, and of use at earlier layers "
+    "(Jiang et al. 2021).",
+    kind="map",
+    needs="layer",
+    signed=False,
+    order=3,
+)
+def layercam(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
+    """Maps (N, S, S) of 0 and above."""
+    layer = subject.layer(settings.layer)
+    activation, gradient = at_layer(subject, layer, pixels, targets)
+    return Maps(
+        enlarged(functional.relu((functional.relu(gradient) * activation).sum(dim=1)), subject.size), str(layer)
+    )
+
+
+@EXPLAINERS.register(
+    "eigencam",
+    title="Eigen-CAM",
+    meaning="What the channels of the last map have most in common, whatever the class (Muhammad and Yeasin 2020).",
+    kind="map",
+    needs="layer",
+    signed=False,
+    order=4,
+)
+def eigencam(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
+    """Maps (N, S, S) of 0 and above: each image's positions on the first right singular vector of its map."""
+    layer = subject.layer(settings.layer)
+    with torch.no_grad(), outputs_of(subject.network, {layer.name: layer}) as found:
+        subject.network.features(subject.tensor(pixels))
+    activation = layer.maps(found[layer.name])
+    flat = activation.flatten(2).transpose(1, 2).double()
+    _, _, vectors = torch.linalg.svd(flat, full_matrices=False)
+    projected = torch.einsum("npc,nc->np", flat, vectors[:, 0])
+    projected = projected * projected.sum(dim=1, keepdim=True).sign()  # of the two directions that towards the mean
+    values = functional.relu(projected).reshape(len(flat), *activation.shape[2:])
+    return Maps(enlarged(values.float(), subject.size), f"{layer}, the same for every class")

@@ -6,7 +6,6 @@ tokens. The one to look at is the last whose map reaches the features: in a tran
 follows the last attention does not.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from linnaea.errors import UsageError, suggest
+from linnaea.evidence.explanation.attention import Attending, Recording, attending
+from linnaea.evidence.explanation.tokens import places_in
 from linnaea.models import Model
 
 FIRST, LAST, TOKENS = "channels first", "channels last", "tokens"
-MOST_PREFIX = 8  # tokens before those of places, where the network does not say how many
 TRIED_AT_ONCE = 8  # layers
 IMAGES = 2  # of a trial
 NAMED = 6
@@ -77,11 +77,12 @@ def outputs_of(network: nn.Module, names: Mapping[str, object]) -> Iterator[dict
 class Layers:
     """The layers with maps by name, in the order in which they are done, and the `last` that reaches the features.
 
-    It is None where there is none.
+    It is None where there is none. `attention` is how attention is followed, None where there is none between tokens.
     """
 
     by_name: Mapping[str, Layer]
     last: Layer | None
+    attention: Attending | None = None
 
     def find(self, network: Model, name: str | None) -> Layer:
         """The layer of this name (None: the last); raises UsageError where there is no such layer, or it has no map."""
@@ -112,21 +113,26 @@ def layers_of(network: Model, shape: Shape) -> Layers:
     random = torch.Generator().manual_seed(0)
     noise = torch.rand((IMAGES, channels, side, side), generator=random).to(network.device).requires_grad_()
     kinds = {name: module for name, module in network.named_modules() if name and _learns(module)}
-    with outputs_of(network, kinds) as found:
+    with outputs_of(network, kinds) as found, Recording() as recording:
         features = network.eval().features(noise)
     outputs = {name: output for name, output in found.items() if len(output) == IMAGES}
-    layers = _with_maps(network, kinds, {name: tuple(output.shape[1:]) for name, output in outputs.items()})
+    prefix = _told_prefix(network)
+    layers = _with_maps(kinds, {name: tuple(output.shape[1:]) for name, output in outputs.items()}, prefix)
     if not features.requires_grad:
         return Layers(layers, None)
     weights = torch.randn(features.shape, generator=random).to(features)
-    return Layers(layers, _last_reaching((features * weights).sum(), outputs, layers))
+    number = (features * weights).sum()
+    attention = attending(recording.found, IMAGES, number, outputs, prefix)
+    return Layers(layers, _last_reaching(number, outputs, layers), attention)
 
 
-def _with_maps(
-    network: Model, kinds: Mapping[str, nn.Module], sizes: Mapping[str, tuple[int, ...]]
-) -> dict[str, Layer]:
+def _told_prefix(network: nn.Module) -> int:
+    """How many tokens stand for no place, where the network says it; else 0."""
     told = (getattr(module, "num_prefix_tokens", 0) for module in network.modules())
-    prefix = next((count for count in told if isinstance(count, int) and count), 0)
+    return next((count for count in told if isinstance(count, int) and count), 0)
+
+
+def _with_maps(kinds: Mapping[str, nn.Module], sizes: Mapping[str, tuple[int, ...]], prefix: int) -> dict[str, Layer]:
     convolved = {size[1] for name, size in sizes.items() if len(size) == 3 and isinstance(kinds[name], nn.Conv2d)}
     layers = {name: _layer(name, size, prefix, convolved) for name, size in sizes.items()}
     return _of_usual_width({name: layer for name, layer in layers.items() if layer is not None})
@@ -159,12 +165,8 @@ def _layer(name: str, size: tuple[int, ...], prefix: int, convolved: set[int]) -
         return Layer(name, LAST, first, third) if first == second > 1 and first != third else None
     if len(size) != 2:
         return None
-    length, width = size
-    for before in (prefix, *range(MOST_PREFIX + 1)):
-        side = math.isqrt(max(0, length - before))
-        if side > 1 and side * side == length - before:
-            return Layer(name, TOKENS, side, width, before)
-    return None
+    places = places_in(size[0], prefix)
+    return None if places is None else Layer(name, TOKENS, places[1], size[1], places[0])
 
 
 def _of_usual_width(layers: Mapping[str, Layer]) -> dict[str, Layer]:

@@ -72,9 +72,10 @@ def run_explainer(name: str, subject: Subject, pixels: Array, targets: Integers,
     if kind_of(about) == "picture":
         pictures: Examples = explain(subject, targets, settings)
         return pictures
-    starts = range(0, len(pixels), AT_ONCE)
+    step = subject.at_once(AT_ONCE)
+    starts = range(0, len(pixels), step)
     parts = [
-        explain(subject, pixels[start : start + AT_ONCE], targets[start : start + AT_ONCE], settings)
+        explain(subject, pixels[start : start + step], targets[start : start + step], settings)
         for start in track(starts, about.title, len(starts))
     ]
     return _joined_examples(parts) if kind_of(about) == "examples" else _joined(about, parts, pixels.shape[:3])

@@ -56,7 +56,11 @@ class Subject:
         if not self.classifier.scorer.gradients or not any(True for _ in model.parameters()):
             return frozenset(met)
         met.add("gradients")
-        return frozenset(met if self.layers.last is None else {*met, "layer"})
+        if self.layers.last is not None:
+            met.add("layer")
+        if self.layers.attention is not None:
+            met.add("attention")
+        return frozenset(met)
 
     @cached_property
     def layers(self) -> "Layers":
@@ -97,7 +101,7 @@ class Subject:
 
         graph, parts = self._graph, []
         with torch.inference_mode():
-            for part in np.array_split(pixels.astype(np.float32), max(1, -(-len(pixels) // self._at_once))):
+            for part in np.array_split(pixels.astype(np.float32), max(1, -(-len(pixels) // self.at_once()))):
                 images = torch.from_numpy(part * 255.0).to(self.classifier.model.device)
                 parts.append(graph(images)[2].double().cpu().numpy())
         return np.concatenate(parts)
@@ -106,9 +110,11 @@ class Subject:
     def _graph(self) -> "Answering":
         return self.classifier.graph()
 
-    @cached_property
-    def _at_once(self) -> int:
-        return max(1, self.classifier.model.pixels_per_batch // self.size**2)
+    def at_once(self, most: int = 256) -> int:
+        """How many images, of so many at most, are given to the model together, so that they fit memory."""
+        if "features" not in self.can:
+            return most
+        return min(most, max(1, self.classifier.model.pixels_per_batch // self.size**2))
 
     def features(self, images: Images) -> Float32:
         """Features (N, D) of images of uint8; raises UsageError where it has none."""

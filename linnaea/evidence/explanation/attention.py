@@ -42,7 +42,8 @@ def _weights(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None
     scores = query @ key.transpose(-2, -1) * scale
     if attn_mask is not None:
         scores = scores.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
-    return scores.softmax(dim=-1)
+    weights: Tensor = scores.softmax(dim=-1)
+    return weights
 
 
 @dataclass(frozen=True)

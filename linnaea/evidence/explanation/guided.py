@@ -72,7 +72,7 @@ class _GuidedReLU(torch.autograd.Function):
     """ReLU, cut at `most`, whose gradient passes where it is positive and the unit is active."""
 
     @staticmethod
-    def forward(ctx: Any, given: Tensor, most: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, given: Tensor, most: float) -> Tensor:
         ctx.save_for_backward((given > 0) & (given < most))
         return given.clamp(0, most)
 

@@ -71,13 +71,15 @@ class Decided:
 class Outputs:
     """What a classifier said of N images: `raw` scores, calibrated `logits` and `probabilities` (N, K).
 
-    `ood_scores` (N,) are made of raw scores; None where there is no familiarity score.
+    `ood_scores` (N,) are made of raw scores; None where there is no familiarity score. `uncertainty` (N, 3) are its
+    total, aleatoric and epistemic parts in nats, before calibration; None where nothing answers by several members.
     """
 
     raw: Floats
     logits: Floats
     probabilities: Floats
     ood_scores: Floats | None = None
+    uncertainty: Floats | None = None
 
     @classmethod
     def joined(cls, parts: "Sequence[Outputs]") -> "Outputs":
@@ -85,8 +87,17 @@ class Outputs:
         raw, logits, probabilities = (
             np.concatenate([getattr(part, name) for part in parts]) for name in ("raw", "logits", "probabilities")
         )
-        scores = [part.ood_scores for part in parts if part.ood_scores is not None]
-        return cls(raw, logits, probabilities, np.concatenate(scores) if scores else None)
+        scores, uncertainty = (
+            [values for part in parts if (values := getattr(part, name)) is not None]
+            for name in ("ood_scores", "uncertainty")
+        )
+        return cls(
+            raw,
+            logits,
+            probabilities,
+            np.concatenate(scores) if scores else None,
+            np.concatenate(uncertainty) if uncertainty else None,
+        )
 
     def lengthened(self, count: int) -> "Outputs":
         """The same with rows of zeros after it, for images that could not be read and get no answer."""
@@ -94,8 +105,10 @@ class Outputs:
         def longer(values: Floats) -> Floats:
             return np.concatenate([values, np.zeros((count, *values.shape[1:]), dtype=values.dtype)])
 
-        scores = None if self.ood_scores is None else longer(self.ood_scores)
-        return Outputs(longer(self.raw), longer(self.logits), longer(self.probabilities), scores)
+        scores, uncertainty = (
+            None if values is None else longer(values) for values in (self.ood_scores, self.uncertainty)
+        )
+        return Outputs(longer(self.raw), longer(self.logits), longer(self.probabilities), scores, uncertainty)
 
     @property
     def defined(self) -> Flags:

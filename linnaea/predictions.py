@@ -22,6 +22,7 @@ from linnaea.task import TASKS, Task
 from linnaea.taxonomy import Taxonomy
 
 ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail")
+UNCERTAINTY = ("total_uncertainty", "aleatoric_uncertainty", "epistemic_uncertainty")
 REASONS = ("ok", "unsure", "unfamiliar", "damaged", "unreadable", "undefined")
 WIDE = ("raw_scores", "logits", "probabilities")
 OWN = (*ANSWER, *WIDE, "truth", "unknown", "group")  # columns that mean something here
@@ -32,14 +33,24 @@ AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 class Predictions:
     """What a classifier said about each image.
 
-    `table` has the columns `id`, `truth` (null when there is none), `raw_scores`, as the scorer gave them, calibrated
-    `logits` and `probabilities` (lists of K floats in the order of `classes`, that of the classifier's bundle; null
-    where there is no answer), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one of
-    `REASONS`), `detail` (why an image has no answer, or is damaged), `group` where the data has groups, and the
-    metadata of the data. Where an image may carry several labels, `truth` and `label` hold lists, and `unknown` the
-    classes that nobody knows to be there or not. Where classes lie below groups, `taxonomy` maps each to the group
-    above it, and `label` may be a group. Of predictions that were only opened, those lists are read from the file
-    `source` when asked for.
+        `table` has the columns `id`, `truth` (null when there is none), `raw_scores`, as the scorer gave them, calibrated
+        `logits` and `probabilities` (lists of K floats in the order of `classes`, that of the classifier's bundle; null
+    <<<<<<< HEAD
+        where there is no answer), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one of
+        `REASONS`), `detail` (why an image has no answer, or is damaged), `group` where the data has groups, and the
+        metadata of the data. Where an image may carry several labels, `truth` and `label` hold lists, and `unknown` the
+        classes that nobody knows to be there or not. Where classes lie below groups, `taxonomy` maps each to the group
+        above it, and `label` may be a group. Of predictions that were only opened, those lists are read from the file
+        `source` when asked for.
+    =======
+        where there is no answer), `label`, `confidence`,
+        `prediction_set` (list of labels), `ood_score`, `reason` (one of `REASONS`), `detail` (why an image has no answer,
+        or is damaged), and `group` where the data has groups. Where several members answered, the columns of `UNCERTAINTY`
+        are in nats, total = aleatoric + epistemic. Where an image may carry several labels, `truth` and `label`
+        hold lists, and `unknown` the classes that nobody knows to be there or not. Where classes lie below groups,
+        `taxonomy` maps each to the group above it, and `label` may be a group. Of predictions that were only opened,
+        those lists are read from the file `source` when asked for.
+    >>>>>>> e47f2c9 (Deep ensembles, snapshots, SWAG, MC dropout and last-layer Laplace answer by several members, with the parts of their uncertainty)
     """
 
     table: pa.Table
@@ -64,13 +75,18 @@ class Predictions:
         return int(self.table.num_rows)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        """The answer for one image: the columns of `ANSWER` by name."""
-        answer: dict[str, Any] = self.table.select(list(ANSWER)).slice(range(len(self))[row], 1).to_pylist()[0]
+        """The answer for one image: the columns of `answer_columns` by name."""
+        answer: dict[str, Any] = self.table.select(self.answer_columns).slice(range(len(self))[row], 1).to_pylist()[0]
         return answer
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """The answers in order."""
-        return iter(self.table.select(list(ANSWER)).to_pylist())
+        return iter(self.table.select(self.answer_columns).to_pylist())
+
+    @property
+    def answer_columns(self) -> list[str]:
+        """The columns of `ANSWER` and, where several members answered, those of `UNCERTAINTY`."""
+        return [*ANSWER, *(name for name in UNCERTAINTY if name in self.table.column_names)]
 
     def __str__(self) -> str:
         header = ["image", "label", "confidence", "set", "ood score", "reason"]
@@ -331,7 +347,7 @@ def _as_array(name: str, values: Sequence[Any], classes: int) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(pa.array(scores.ravel()), classes, mask=pa.array(unread))
     if name in ("prediction_set", "unknown") or any(isinstance(value, list) for value in values):
         return pa.array(values, type=pa.list_(pa.string()))
-    if name in ("confidence", "ood_score"):
+    if name in ("confidence", "ood_score", *UNCERTAINTY):
         numbers = np.asarray(values, dtype=np.float32)
         return pa.array(numbers, mask=np.isnan(numbers))
     array = pa.array(values)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linnaea import decisions
-from linnaea.arrays import Flags, Float32, Float64, Images
+from linnaea.arrays import Flags, Float32, Float64, Floats, Images
 from linnaea.classifier.bundle import write_bundle
 from linnaea.classifier.scorers.contract import Scorer
 from linnaea.data.images.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
 from linnaea.decisions import UNDEFINED, Outputs, Policy
 from linnaea.errors import DataError, UsageError
-from linnaea.predictions import OWN, Predictions
+from linnaea.predictions import OWN, UNCERTAINTY, Predictions
 from linnaea.runtime.arguments import DAMAGED, require_one_of
 from linnaea.runtime.containers import Located
 from linnaea.task import TASKS
@@ -184,9 +184,18 @@ class Classifier:
         import torch
 
         with torch.inference_mode():
-            judged = [self._judging(features, raw) for features, raw in scored]
-            raw, logits, probabilities, scores = (torch.cat(part).cpu().numpy() for part in zip(*judged, strict=True))
-        return Outputs(raw, logits, probabilities, scores if self.familiarity is not None else None)
+            judged = [(*self._judging(features, raw), *self._uncertainty(features)) for features, raw in scored]
+            raw, logits, probabilities, scores, *parts = (
+                torch.cat(part).cpu().numpy() for part in zip(*judged, strict=True)
+            )
+        strange = scores if self.familiarity is not None else None
+        return Outputs(raw, logits, probabilities, strange, parts[0] if parts else None)
+
+    def _uncertainty(self, features: "Tensor | None") -> "Sequence[Tensor]":
+        """Its parts (B, 3), of a scorer whose model answers by several members; nothing of another."""
+        model: Model | None = getattr(self.scorer, "model", None)
+        parts = None if model is None or features is None else model.uncertainty(features)
+        return () if parts is None else (parts,)
 
     def answer(self, outputs: Outputs, columns: dict[str, Sequence[Any]], failed: Sequence[str | None]) -> Predictions:
         """Turn scores into answers by the task's rule and the policy; `failed` says why an image was not read."""
@@ -203,6 +212,7 @@ class Classifier:
             "confidence": np.where(unread, np.nan, decided.confidence),
             "prediction_set": _unless(unread, decided.sets, None),
             "ood_score": np.full(len(unread), np.nan) if scores is None else np.where(empty, np.nan, scores),
+            **_parts(outputs.uncertainty, empty),
             "reason": _unless(unread, why, "unreadable"),
             "detail": [reason or _of_no_number(name) for reason, name in zip(failed, why, strict=True)],
         }
@@ -270,6 +280,13 @@ def known_columns(dataset: Dataset) -> dict[str, Sequence[Any]]:
 def _without_truth(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     kept = {name: values for name, values in columns.items() if name != "unknown"}
     return kept | {"truth": [None] * len(columns["id"])}
+
+
+def _parts(uncertainty: Floats | None, empty: Flags) -> dict[str, Floats]:
+    """The columns of the parts of uncertainty; none where there are no parts."""
+    if uncertainty is None:
+        return {}
+    return {name: np.where(empty, np.nan, values) for name, values in zip(UNCERTAINTY, uncertainty.T, strict=True)}
 
 
 def _unless(unread: Flags, values: Sequence[Any], instead: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from linnaea.models.familiarity import Familiarity
 from linnaea.models.model import to_pixels
 from linnaea.task import Task
 
-Answers = tuple[Tensor, Tensor, Tensor, Tensor]
+Answers = tuple[Tensor, ...]
 
 
 class Judging(nn.Module):
@@ -41,14 +41,18 @@ class Judging(nn.Module):
 
 
 class Answering(nn.Module):
-    """Images (N, S, S, 3) of uint8 to raw scores, calibrated logits and probabilities (N, K), and OOD scores (N,)."""
+    """Images (N, S, S, 3) of uint8 to raw scores, calibrated logits and probabilities (N, K), and OOD scores (N,).
+
+    Of a model that answers by several members, the parts of its uncertainty (N, 3) follow.
+    """
 
     def __init__(self, model: Model, judging: Judging) -> None:
         super().__init__()
         self.model, self.judging = model, judging
 
     def forward(self, images: Tensor) -> Answers:
-        """The four, from the features of the images."""
+        """The four or five, from the features of the images."""
         features = self.model.features(to_pixels(images))
         answers: Answers = self.judging(features, self.model.head(features))
-        return answers
+        uncertainty = self.model.uncertainty(features)
+        return answers if uncertainty is None else (*answers, uncertainty)

@@ -53,6 +53,7 @@ from linnaea.learning.rungs import (
     steps_balanced,
     steps_for,
 )
+from linnaea.learning.uncertainty import steps_with_members
 from linnaea.options import Decision, Learning, Machine, Preparation, Repetition
 from linnaea.options.words import pairs_in
 from linnaea.run import Run, now
@@ -165,7 +166,8 @@ def way_to_learn(
     require_use_of_loss(learning.loss, steps)
     require_use_of_recipe(options.recipe, steps, auto=learning.model == "auto")
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
-    more = [*more, *require_shareable(options.recipe, learning.batch_size, steps)]
+    steps, left_out = steps_with_members(steps, learning.uncertainty, options.recipe, auto=learning.model == "auto")
+    more = [*more, *left_out, *require_shareable(options.recipe, learning.batch_size, steps)]
     return steps, [*notes, *more], options
 
 

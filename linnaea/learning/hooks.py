@@ -33,11 +33,12 @@ class State:
 
     Only where `first` is true, in the first of several processes, is anything told or written; `alone` says that there
     are no others. A hook that sets `stopping` ends the training before the next epoch. `loss` is that of the last
-    batch, `place` where in an epoch the training is, `source` where its batches come from. `parts` is how many each
-    batch is taken in, because of memory, `setbacks` how often the rate was halved. `began` is a time of
-    `time.monotonic`. `scaling` keeps the scale of gradients, where the number format needs one. Where several processes
-    share a network, `gather` brings into the model, and into what is kept of the optimizer, what all of them have
-    learnt, and `spread` the other way round; each is called in all of them at once.
+    batch, `progress` how far the training has come with the last step, 0 to 1, `place` where in an epoch it is,
+    `source` where its batches come from. `parts` is how many each batch is taken in, because of memory, `setbacks` how
+    often the rate was halved. `began` is a time of `time.monotonic`. `scaling` keeps the scale of gradients, where the
+    number format needs one. Where several processes share a network, `gather` brings into the model, and into what is
+    kept of the optimizer, what all of them have learnt, and `spread` the other way round; each is called in all of them
+    at once.
     """
 
     model: nn.Module
@@ -48,6 +49,7 @@ class State:
     history: list[dict[str, Any]] = field(default_factory=list)
     stopping: bool = False
     loss: Tensor | None = None
+    progress: float = 0.0
     place: Place = field(default_factory=Place)
     source: Epoch | None = None
     parts: int = 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ from linnaea.models.weights import Weights
 from linnaea.runtime.plan import SECONDS, Plan
 from linnaea.task import Task
 from linnaea.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from linnaea.learning.hooks import Hook
 
 TIMED = 16  # images by which the time for what comes after training is told
 EMBEDDING_SHARE = 0.7  # of the time left
@@ -88,7 +91,8 @@ class Job:
     `arguments` are those that were asked for of the `network`. `names` are those of the classes and `ids` those of the
     training images, where they are known, `photos` the files of these, `tree` is the taxonomy the classes lie in, where
     there is one, `afterwards`
-    the number of images that whoever judges and keeps the model will embed with it before the command ends. For as long
+    the number of images that whoever judges and keeps the model will embed with it before the command ends. `hooks`
+    watch the training of a network, and their tensors are kept with its checkpoints. For as long
     as the ladder is climbed, `features` remembers what was made of the images, `heads` the best ones on
     these, with remarks, and `trials` what was seen of augmentations.
     """
@@ -107,6 +111,7 @@ class Job:
     on_epoch: Callable[[dict[str, Any]], None] = untold
     on_kept: Callable[[dict[str, Any]], None] | None = None
     on_fed: Callable[[Tensor, Tensor], None] | None = None
+    hooks: "Sequence[Hook]" = ()
     names: tuple[str, ...] = ()
     ids: Sequence[str] = ()
     photos: Photos | None = None

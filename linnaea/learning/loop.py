@@ -115,11 +115,12 @@ class Loop:
             stepping.clip(state)
             state.optimizer.step()
             state.loss, place.batches = place.losses[-1], place.batches + len(group)
+            state.progress = schedule.progress(epoch + (step + 1) / steps, state.began)
             for hook in self.hooks:
                 hook.after_step(state)
             self._look(state, stopping)
             where = f"epoch {epoch + 1} of at most {schedule.epochs}, step {step + 1} of {steps}"
-            work.tell(schedule.progress(epoch + (step + 1) / steps, state.began), partial(_told, where, state))
+            work.tell(state.progress, partial(_told, where, state))
         if not place.losses:
             return {}
         self._require_numbers(place.losses, 0, epoch, source)

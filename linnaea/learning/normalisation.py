@@ -37,24 +37,38 @@ class Estimated(Hook):
     def figures(self, state: State) -> Mapping[str, float]:
         """Look at the images; there are no figures to tell."""
         if (len(state.history) + 1) * self.steps_per_epoch <= STEPS:
-            norms = [norm for _, _, norm in normalising(state.model) if norm.track_running_stats]
+            norms = _estimated_in(state.model)
             if norms:
-                self._estimate(state.network, norms)
+                _estimate(state.network, norms, self.examples, self.batch_size, self.plan, self.seed)
         return {}
 
-    @torch.no_grad()
-    def _estimate(self, network: nn.Module, norms: list[_BatchNorm]) -> None:
-        usual, before = [norm.momentum for norm in norms], network.training
-        network.eval()
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over the batches
-            norm.train()
-        generator = torch.Generator().manual_seed(self.seed)
-        for rows in torch.split(torch.randperm(len(self.examples), generator=generator), self.batch_size):
-            if len(rows) > 1 or len(self.examples) == 1:
-                images, _ = self.examples.batch(rows.numpy())
-                network(images.to(self.plan.device).float().div_(255).contiguous(memory_format=self.plan.layout))
-        for norm, momentum in zip(norms, usual, strict=True):
-            norm.momentum = momentum
-        network.train(before)
+
+def renew_statistics(network: nn.Module, examples: Examples, batch_size: int, plan: Plan, seed: int = 0) -> None:
+    """Estimate the running statistics of a network anew, as `Estimated` does; those that it keeps are not touched."""
+    norms = _estimated_in(network)
+    if norms:
+        _estimate(network, norms, examples, batch_size, plan, seed)
+
+
+def _estimated_in(network: nn.Module) -> list[_BatchNorm]:
+    return [norm for _, _, norm in normalising(network) if norm.track_running_stats]
+
+
+@torch.no_grad()
+def _estimate(
+    network: nn.Module, norms: list[_BatchNorm], examples: Examples, batch_size: int, plan: Plan, seed: int
+) -> None:
+    usual, before = [norm.momentum for norm in norms], network.training
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+        norm.train()
+    generator = torch.Generator().manual_seed(seed)
+    for rows in torch.split(torch.randperm(len(examples), generator=generator), batch_size):
+        if len(rows) > 1 or len(examples) == 1:
+            images, _ = examples.batch(rows.numpy())
+            network(images.to(plan.device).float().div_(255).contiguous(memory_format=plan.layout))
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
+    network.train(before)

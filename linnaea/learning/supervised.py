@@ -95,11 +95,11 @@ def train_network(
     seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets))
     judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
     soups = [Soup(judged, recipe.soup)] if recipe.soup else []
-    others = [*([average] if isinstance(average, Averaged) else []), judged, *soups, *company]
+    others = [*([average] if isinstance(average, Averaged) else []), judged, *soups, *job.hooks, *company]
     estimated = _estimated(job, schedule, plan)
     ended = _Ended()
     with _keeping(job, others, optimizer) as kept:
-        first = [Told(job.on_epoch), *estimated, *([average] if average else []), *soups, judged]
+        first = [Told(job.on_epoch), *estimated, *([average] if average else []), *soups, *job.hooks, judged]
         ordered = [*first, *company, *kept, *hooks, ended]
         loop = loop_for(job, objective, schedule, plan, augmentations=changing, hooks=ordered)
         if job.on_fed is not None:

@@ -1,7 +1,7 @@
 """The contract of a model."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class Model(Part, ABC):
     of scorer that a classifier makes of it.
     """
 
-    scorer: ClassVar[str] = "torch"
+    scorer: str = "torch"
 
     pixels_per_batch = 16 * 224 * 224  # of images that are embedded at once on a CPU
     tiny = False  # whether its operations are so small that threads had better work on batches of their own
@@ -38,6 +38,10 @@ class Model(Part, ABC):
     @abstractmethod
     def head(self, features: Tensor) -> Tensor:
         """Features (N, D) to logits (N, K)."""
+
+    def uncertainty(self, features: Tensor) -> Tensor | None:
+        """Total, aleatoric and epistemic uncertainty of features (N, D) in nats (N, 3); None without members."""
+        return None
 
     @property
     def several_heads(self) -> bool:

@@ -117,6 +117,14 @@ def loss(name: str, given: Any) -> None:
     member_with_number("loss", "linnaea.learning.losses")(name, given)
 
 
+def uncertainty(name: str, given: Any) -> None:
+    """As `member_with_number` of methods of uncertainty; a number alone is that of a deep ensemble's members."""
+    if not isinstance(given, int | str) or isinstance(given, bool):
+        raise UsageError(f"{name} is {given!r}; expected the name of a method, or a number of members.")
+    named = given if isinstance(given, str) else f"deep_ensemble:{given}"
+    member_with_number("uncertainty", "linnaea.learning.uncertainty")(name, named)
+
+
 def _require(name: str, family: "Family", given: Any) -> None:
     if not isinstance(given, str):
         raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.known)}.")

@@ -27,7 +27,8 @@ class Learning(Options):
     over the share `warmup` of the training. `accumulate` batches make a step, its gradient is no longer than
     `clip_norm`; `ema` is the decay of averaged weights. `on_nan` "rollback" goes back to the last checkpoint, with half
     the rate, when the loss is no number. `unfreeze` and `layer_decay` say which layers of a pretrained network learn,
-    and how fast. `find_lr` looks for the rate by a range test.
+    and how fast. `find_lr` looks for the rate by a range test. `uncertainty` names what several members are made by,
+    which answer together (None: one model answers); a number is that of a deep ensemble.
     """
 
     title = "Learning"
@@ -190,6 +191,18 @@ class Learning(Options):
         Option(
             "Average the weights of up to so many of the best epochs, where val says so. Default: no averages.",
             checks.at_least(2, "epochs", 5),
+        ),
+    ] = None
+    uncertainty: Annotated[
+        int | str | None,
+        Option(
+            "Answer by several members, with the parts of their uncertainty: {names}, such as swag:10; a number alone "
+            "is that of a deep ensemble. Default: one network.",
+            checks.uncertainty,
+            flags=("--uncertainty", "--ensemble"),
+            read=batch_in,
+            metavar="METHOD|N",
+            names=checks.names("uncertainty", "linnaea.learning.uncertainty"),
         ),
     ] = None
     layer_decay: Annotated[

@@ -40,6 +40,14 @@ ARGUMENTS = {
     "textbook_cnn": {"classes": 3, "size": SIZE, "dense": 32, "dropout": 0.5},
     "network": {"name": "mobilenetv3_small_050", "classes": 3, "size": SIZE, "mean": [0.4, 0.5, 0.6]},
 }
+SHARED = {"classes": 3, "size": SIZE}
+TWO = [{"kind": name, "arguments": ARGUMENTS[name]} for name in ("lenet5", "textbook_cnn")]
+ARGUMENTS |= {
+    "ensemble": {**SHARED, "members": TWO},
+    "heads": {**SHARED, "body": TWO[0], "length": 84, "heads": 3},
+    "masked": {**SHARED, "body": TWO[1], "members": 3, "places": ["body.9"], "shares": [0.5]},
+}
+MIXTURES = ("ensemble", "heads", "masked")
 THRESHOLDS = ("set_threshold", "confidence_threshold", "ood_threshold")
 NEEDED = ("onnxruntime", "numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffers", "google", "packaging")
 
@@ -68,6 +76,10 @@ def make_classifier(kind, photos):
     model = build(kind, ARGUMENTS[kind]).eval()
     for tensor in (tensor for name, tensor in model.state_dict().items() if name in ("prior", "classifier.bias")):
         tensor.copy_(torch.tensor([0.3, 0.0, -0.4]))
+    if kind == "heads":
+        model.weight.normal_()
+    if kind == "masked":
+        model.get_submodule("body.body.9").kept.bernoulli_(0.5)
     classifier = Classifier(TorchScorer(model), CLASSES, "multiclass", Recipe(SIZE, "pad"), provenance={"rung": kind})
     images, targets = decode_files(photos, classifier.recipe).images, np.arange(len(photos)) % 3
     features = embed(model, images)

@@ -25,6 +25,17 @@ ARGUMENTS = {
     "textbook_cnn": {"classes": CLASSES, "size": SIZE, "dense": 32, "dropout": 0.5},
     "network": {"name": "test_resnet", "classes": CLASSES, "size": SIZE, "mean": [0.4, 0.5, 0.6]},
 }
+SHARED = {"classes": CLASSES, "size": SIZE}
+TWO = [
+    {"kind": name, "arguments": {**SHARED, **more}}
+    for name, more in (("lenet5", {}), ("textbook_cnn", {"dense": 32, "dropout": 0.5}))
+]
+ARGUMENTS |= {
+    "ensemble": {**SHARED, "members": TWO},
+    "heads": {**SHARED, "body": TWO[0], "length": 84, "heads": 3},
+    "masked": {**SHARED, "body": TWO[1], "members": 3, "places": ["body.9"], "shares": [0.5]},
+}
+MIXTURES = ("ensemble", "heads", "masked")
 LENGTHS = {"majority": 1, "hog": 1764 + 192, "compact": 24, "lenet5": 84, "textbook_cnn": 32}
 
 
@@ -40,6 +51,10 @@ def model(kind):
     made = build(kind, ARGUMENTS[kind])
     if kind == "majority":
         made.prior.copy_(torch.randn(CLASSES))
+    if kind == "heads":
+        made.weight.normal_()
+    if kind == "masked":
+        made.get_submodule("body.body.9").kept.bernoulli_(0.5)
     return made.eval()
 
 
@@ -72,7 +87,10 @@ def test_forward_is_the_head_on_the_features(model, kind, pixels):
 
 
 @torch.no_grad()
-def test_head_is_linear_or_constant(model, pixels):
+def test_head_is_linear_or_constant_unless_it_says_otherwise(model, pixels):
+    assert model.linear != (model.kind in MIXTURES)
+    if not model.linear:
+        return
     features = model.features(pixels)
     first, second = features[:3], features[3:]
     middle = (model.head(first) + model.head(second)) / 2
@@ -82,7 +100,7 @@ def test_head_is_linear_or_constant(model, pixels):
 @torch.no_grad()
 def test_a_model_takes_any_linear_head(model, pixels):
     if not model.has_linear_head:
-        assert model.kind == "majority", "every model that looks at pictures can be given another head"
+        assert model.kind in ("majority", *MIXTURES), "every model that looks at pictures can be given another head"
         return
     model.eval()
     features = model.features(pixels)

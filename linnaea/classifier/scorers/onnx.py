@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "model.onnx"
 OUTPUTS = ("raw_scores", "logits", "probabilities", "ood_score")
+OF_MEMBERS = "uncertainty"  # a fifth one, of a model that answers by several members
 AT_ONCE = 32  # images
 
 
@@ -54,16 +55,17 @@ class OnnxScorer(Scorer):
         except (RuntimeError, ValueError, OSError) as error:
             raise BundleError(f"{self.file} cannot be opened by onnxruntime ({error}): export again.") from None
         names = [output.name for output in session.get_outputs()]
-        if names != list(OUTPUTS):
+        if names not in ([*OUTPUTS], [*OUTPUTS, OF_MEMBERS]):
             raise BundleError(f"{self.file} has the outputs {', '.join(names)}; expected {', '.join(OUTPUTS)}.")
         return session
 
     def outputs(self, images: Images) -> Outputs:
         """Raw scores, logits, probabilities and OOD scores of images (N, S, S, 3)."""
         starts = range(0, len(images), AT_ONCE)
-        parts = [self._session.run(list(OUTPUTS), {"images": images[start : start + AT_ONCE]}) for start in starts]
-        raw, logits, probabilities, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Outputs(raw, logits, probabilities, scores if self.ood_score is not None else None)
+        parts = [self._session.run(None, {"images": images[start : start + AT_ONCE]}) for start in starts]
+        raw, logits, probabilities, scores, *more = (np.concatenate(column) for column in zip(*parts, strict=True))
+        strange = scores if self.ood_score is not None else None
+        return Outputs(raw, logits, probabilities, strange, more[0] if more else None)
 
     @classmethod
     def build(cls, arguments: Mapping[str, Any], tensors: "Mapping[str, Tensor]", folder: Path) -> "OnnxScorer":

@@ -11,10 +11,11 @@ import torch
 
 from linnaea import arrays, decisions
 from linnaea.classifier import Classifier
-from linnaea.classifier.scorers.onnx import FILE, OUTPUTS, OnnxScorer
+from linnaea.classifier.scorers.onnx import FILE, OF_MEMBERS, OUTPUTS, OnnxScorer
 from linnaea.data.images import bands, damage, decoding, fits, opening
 from linnaea.delivery.exporters.contract import EXPORTERS, Answer, Exporter
 from linnaea.errors import MissingExtraError
+from linnaea.models.ensembles import Mixture
 from linnaea.runtime import reading
 from linnaea.runtime.files import write_atomically, write_text
 
@@ -27,7 +28,8 @@ SCRIPT = Path(__file__).with_name("predict_onnx.py")  # read, not imported: onnx
 def write(classifier: Classifier, folder: Path) -> Path:
     """Write `model.onnx`, `predict.py` and the files that it imports into `folder` and return the first.
 
-    Input `images` (N, S, S, C) of uint8; outputs `raw_scores`, `logits`, `probabilities` (N, K), `ood_score` (N,).
+    Input `images` (N, S, S, C) of uint8; outputs `raw_scores`, `logits`, `probabilities` (N, K), `ood_score` (N,)
+    and, of several members, `uncertainty` (N, 3).
     """
     for library in LIBRARIES:
         if importlib.util.find_spec(library) is None:
@@ -62,7 +64,7 @@ def _convert(classifier: Classifier, file: Path) -> None:
             (example,),
             dynamo=True,
             input_names=["images"],
-            output_names=list(OUTPUTS),
+            output_names=[*OUTPUTS, *([OF_MEMBERS] if isinstance(classifier.model, Mixture) else [])],
             dynamic_shapes=({0: torch.export.Dim("images", min=1)},),
             opset_version=OPSET,
             verbose=False,

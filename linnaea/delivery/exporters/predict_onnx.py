@@ -2,7 +2,8 @@
 
     python predict.py photo.jpg another.png
 
-Prints one JSON object per image: label, confidence, prediction set, OOD score and a reason, which is `ok`, `unsure`,
+Prints one JSON object per image: label, confidence, prediction set, OOD score, of a model with several members the
+parts of its uncertainty in nats, and a reason, which is `ok`, `unsure`,
 `unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. The files that came with this
 one must lie beside it.
 """
@@ -24,7 +25,7 @@ from linnaea.data.images.decoding import Bounds, decode
 from linnaea.data.images.opening import UnreadableError
 from linnaea.decisions import UNDEFINED, Outputs, Policy, answer
 
-NAMES = ["raw_scores", "logits", "probabilities", "ood_score"]
+UNCERTAINTY = ("total_uncertainty", "aleatoric_uncertainty", "epistemic_uncertainty")
 NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
 
 
@@ -42,13 +43,13 @@ class Predictor:
 
     def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[np.float32], float]:
         """Probabilities (K,) and the OOD score of one image file, or its bytes; raises UnreadableError."""
-        _, _, probabilities, scores = self._run(image)
+        _, _, probabilities, scores, *_ = self._run(image)
         return probabilities[0], float(scores[0])
 
     def predict(self, image: str | Path) -> dict[str, Any]:
         """The answer for one image file, as a dictionary."""
         try:
-            raw, logits, probabilities, scores = self._run(image)
+            raw, logits, probabilities, scores, *parts = self._run(image)
         except UnreadableError as error:
             return {**NOTHING, "id": str(image), "reason": "unreadable", "detail": str(error)}
         outputs = Outputs(raw, logits, probabilities, scores if self.has_ood_score else None)
@@ -63,13 +64,16 @@ class Predictor:
             "confidence": round(float(decided.confidence[0]), 6),
             "prediction_set": decided.sets[0],
             "ood_score": round(float(scores[0]), 6) if self.has_ood_score else None,
+            **{
+                name: round(float(value), 6) for part in parts for name, value in zip(UNCERTAINTY, part[0], strict=True)
+            },
             "reason": reason,
         }
 
     def _run(self, image: str | Path | bytes) -> list[npt.NDArray[np.float32]]:
-        """Raw scores, logits and probabilities (1, K), and OOD scores (1,)."""
+        """Raw scores, logits and probabilities (1, K), OOD scores (1,) and, of several members, uncertainty (1, 3)."""
         pixels = decode(image, self.recipe["size"], self.recipe["fit"], self.bounds)
-        outputs: list[npt.NDArray[np.float32]] = self.session.run(NAMES, {"images": pixels[None]})
+        outputs: list[npt.NDArray[np.float32]] = self.session.run(None, {"images": pixels[None]})
         return outputs
 
 

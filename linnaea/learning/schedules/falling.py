@@ -1,10 +1,11 @@
-"""Schedules that fall to the end: one cycle, cosine, polynomial, steps."""
+"""Schedules that fall to the end: one cycle, cosine, with restarts, polynomial, steps."""
 
 import math
 
 from linnaea.learning.schedules.contract import SCHEDULES, Moment
 
 STEPS = 3
+ROUNDING = 1e-9  # ends of cycles are not exact
 
 
 @SCHEDULES.register(
@@ -23,6 +24,22 @@ def one_cycle(moment: Moment) -> float:
 def cosine(moment: Moment) -> float:
     """Loshchilov and Hutter 2017, without restarts."""
     return (1 + math.cos(math.pi * moment.done)) / 2
+
+
+@SCHEDULES.register(
+    "restarts",
+    title="Warm restarts",
+    meaning="Falls along half a cosine to zero, several times.",
+    order=8,
+    amount=("the number of cycles", 3, 1, 100),
+    warm_up=0.0,
+)
+def restarts(moment: Moment) -> float:
+    """Loshchilov and Hutter 2017, cycles of equal length."""
+    assert moment.amount is not None, "it takes a number"
+    if moment.left <= 0:
+        return 0.0
+    return (1 + math.cos(math.pi * ((moment.done * moment.amount + ROUNDING) % 1))) / 2
 
 
 @SCHEDULES.register(

@@ -1,7 +1,8 @@
-"""Schedules that do not end at zero: constant, cycles, and falling where val stands still."""
+"""Schedules that do not end at zero: constant, cycles, staying at a share, and falling where val stands still."""
 
 from linnaea.learning.schedules.contract import SCHEDULES, Moment
 
+FALLING = 0.5  # of a training by `swa`: as long it falls
 LOWEST = 0.1  # of the highest rate: where a cycle begins and ends
 PATIENCE = 2  # epochs
 BETTER = 1e-4  # of the loss: what counts as one
@@ -26,6 +27,20 @@ def cyclical(moment: Moment) -> float:
     assert moment.amount is not None, "it takes a number"
     place = (moment.done * moment.amount) % 1
     return LOWEST + (1 - LOWEST) * (1 - abs(2 * place - 1))
+
+
+@SCHEDULES.register(
+    "swa",
+    title="Averaging",
+    meaning="Falls linearly to a share over the first half and stays there, where weights can be averaged.",
+    order=9,
+    amount=("the share it stays at", 0.2, 0.001, 1),
+    warm_up=0.05,
+)
+def swa(moment: Moment) -> float:
+    """Izmailov et al. 2018."""
+    assert moment.amount is not None, "it takes a number"
+    return moment.amount + (1 - moment.amount) * max(0.0, 1 - moment.done / FALLING)
 
 
 @SCHEDULES.register(

@@ -25,7 +25,7 @@ ANSWER = ("id", "label", "confidence", "prediction_set", "ood_score", "reason", 
 UNCERTAINTY = ("total_uncertainty", "aleatoric_uncertainty", "epistemic_uncertainty")
 REASONS = ("ok", "unsure", "unfamiliar", "damaged", "unreadable", "undefined")
 WIDE = ("raw_scores", "logits", "probabilities")
-OWN = (*ANSWER, *WIDE, "truth", "unknown", "group")  # columns that mean something here
+OWN = (*ANSWER, *UNCERTAINTY, *WIDE, "truth", "unknown", "group")  # columns that mean something here
 AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 
 
@@ -33,24 +33,15 @@ AT_ONCE = 2**20  # numbers of a wide column that are looked at together
 class Predictions:
     """What a classifier said about each image.
 
-        `table` has the columns `id`, `truth` (null when there is none), `raw_scores`, as the scorer gave them, calibrated
-        `logits` and `probabilities` (lists of K floats in the order of `classes`, that of the classifier's bundle; null
-    <<<<<<< HEAD
-        where there is no answer), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one of
-        `REASONS`), `detail` (why an image has no answer, or is damaged), `group` where the data has groups, and the
-        metadata of the data. Where an image may carry several labels, `truth` and `label` hold lists, and `unknown` the
-        classes that nobody knows to be there or not. Where classes lie below groups, `taxonomy` maps each to the group
-        above it, and `label` may be a group. Of predictions that were only opened, those lists are read from the file
-        `source` when asked for.
-    =======
-        where there is no answer), `label`, `confidence`,
-        `prediction_set` (list of labels), `ood_score`, `reason` (one of `REASONS`), `detail` (why an image has no answer,
-        or is damaged), and `group` where the data has groups. Where several members answered, the columns of `UNCERTAINTY`
-        are in nats, total = aleatoric + epistemic. Where an image may carry several labels, `truth` and `label`
-        hold lists, and `unknown` the classes that nobody knows to be there or not. Where classes lie below groups,
-        `taxonomy` maps each to the group above it, and `label` may be a group. Of predictions that were only opened,
-        those lists are read from the file `source` when asked for.
-    >>>>>>> e47f2c9 (Deep ensembles, snapshots, SWAG, MC dropout and last-layer Laplace answer by several members, with the parts of their uncertainty)
+    `table` has the columns `id`, `truth` (null when there is none), `raw_scores`, as the scorer gave them, calibrated
+    `logits` and `probabilities` (lists of K floats in the order of `classes`, that of the classifier's bundle; null
+    where there is no answer), `label`, `confidence`, `prediction_set` (list of labels), `ood_score`, `reason` (one of
+    `REASONS`), `detail` (why an image has no answer, or is damaged), `group` where the data has groups, and the
+    metadata of the data. Where several members answered, the columns of `UNCERTAINTY` are in nats, total = aleatoric +
+    epistemic. Where an image may carry several labels, `truth` and `label` hold lists, and `unknown` the
+    classes that nobody knows to be there or not. Where classes lie below groups, `taxonomy` maps each to the group
+    above it, and `label` may be a group. Of predictions that were only opened, those lists are read from the file
+    `source` when asked for.
     """
 
     table: pa.Table

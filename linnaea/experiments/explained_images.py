@@ -34,15 +34,21 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
+def none_given(images: Given) -> bool:
+    """Whether no images are given: the command line gives an empty list."""
+    return images is None or (not isinstance(images, str | Path | Dataset) and not images)
+
+
 def chosen_images(subject: Subject, images: Given, most: int, seed: int) -> Chosen:
     """The images to explain, decoded; of those in folders and sources at most so many, drawn by the seed.
 
     None stands for the test split of the run, which is counted as opened once more: half of the images are mistakes,
     where there are so many. Raises DataError where there is nothing to explain, and for a file that cannot be read.
     """
-    if images is None or (not isinstance(images, str | Path | Dataset) and not images):
+    if none_given(images):
         dataset, rows, notes = _of_run(subject, most, seed)
         return _decoded(subject.classifier, dataset.take(rows), notes)
+    assert images is not None
     labelled = _labelled(images)
     if labelled is not None:
         rows, notes = _drawn(len(labelled), most, seed)

@@ -14,7 +14,7 @@ from linnaea.delivery.explanations import Drawing, Explained, Panel, Sheet, over
 from linnaea.delivery.explanations.pictures import enlarged
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence.explanation import EXPLAINERS, Examples, Maps, Settings, Subject, require_fitting, run_explainer
-from linnaea.evidence.explanation.running import fitting_explainers, is_flat, is_signed, kind_of
+from linnaea.evidence.explanation.running import fitting_explainers, is_flat, is_signed, kind_of, require_told
 from linnaea.experiments.explained_images import Chosen
 from linnaea.experiments.run_evaluation import finished_classifier, placed
 from linnaea.finding import Finding
@@ -168,15 +168,23 @@ def subject_of(given: Classifier | Run | str | Path, max_pixels: int | None = No
     return Subject(classifier, run)
 
 
-def explain_images(
-    subject: Subject, chosen: Chosen, methods: Sequence[str], target: str | None, settings: Settings
-) -> Explanation:
-    """What the methods make of the images; see `linnaea.explain`. What is refused is refused before any work."""
-    number = None if target is None else subject.class_number(target)
+def require_possible(subject: Subject, methods: Sequence[str], target: str | None, settings: Settings) -> None:
+    """Raise UsageError, before any work, for a class or a layer that there is not, and for methods that do not fit."""
+    if target is not None:
+        subject.class_number(target)
+    require_told(methods, settings)
     for name in methods:
         require_fitting(subject, name)
     if settings.layer is not None:
         subject.layer(settings.layer)
+
+
+def explain_images(
+    subject: Subject, chosen: Chosen, methods: Sequence[str], target: str | None, settings: Settings
+) -> Explanation:
+    """What the methods make of the images; see `linnaea.explain`."""
+    require_possible(subject, methods, target, settings)
+    number = None if target is None else subject.class_number(target)
     outputs = subject.classifier.score(chosen.pixels)
     columns: dict[str, Sequence[Any]] = {"id": chosen.ids, "truth": chosen.truth}
     answers = subject.classifier.answer(outputs, columns, [None] * len(chosen.ids))
@@ -200,8 +208,6 @@ def explain_classes(
         raise UsageError(
             f"there are {len(subject.classes)} classes, and --most is {most}: name the one to picture with --target."
         )
-    for name in methods:
-        require_fitting(subject, name)
     asked = np.arange(len(subject.classes)) if target is None else np.array([subject.class_number(target)])
     pixels = np.zeros((0, *subject.shape), dtype=np.uint8)
     none = np.zeros((0, len(subject.classes)))

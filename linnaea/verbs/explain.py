@@ -98,11 +98,12 @@ def explain(
     no image can be read.
     """
     from linnaea.evidence.explanation import Settings
-    from linnaea.experiments.explained_images import chosen_images
+    from linnaea.experiments.explained_images import chosen_images, none_given
     from linnaea.experiments.explaining import (
         explain_classes,
         explain_images,
         picture_classes_alone,
+        require_possible,
         subject_of,
         usual_methods,
     )
@@ -115,8 +116,9 @@ def explain(
     shown = tuple(image_files(concept)) if concept is not None else ()
     others = tuple(image_files(against)) if against is not None else None
     settings = Settings(machine.seed, layer, samples, channel, shown, others)
+    require_possible(subject, methods, target, settings)
     with whole_folder(place) as folder:
-        if images is None and picture_classes_alone(methods):
+        if none_given(images) and picture_classes_alone(methods):
             made = explain_classes(subject, methods, target, settings, most)
         else:
             chosen = chosen_images(subject, images, most, machine.seed)

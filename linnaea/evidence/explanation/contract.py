@@ -85,4 +85,6 @@ EXPLAINERS: Registry[Callable[..., Any]] = Registry(
 )
 """Explainers by name. Capabilities: `kind`, one of `KINDS`; `needs`, one of `NEEDS`: calibrated answers, which every
 classifier gives, or features, gradients, gradients at a layer that has a map, attention; `signed`, maps have both signs
-(False where it is not said); `libraries`, packages that must be installed, and the `extra` that has them."""
+(False where it is not said); `training`, it looks at the images of the training split; `takes`, settings that others do
+not take, and `asks`, the one of them that must be given; `libraries`, packages that must be installed, and the `extra`
+that has them."""

@@ -1,18 +1,20 @@
 """Explainers put to work: what fits a classifier, and maps that are what they should be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from linnaea.arrays import Array, Integers
+from linnaea.dataset import Dataset
 from linnaea.errors import LinnaeaError, MissingExtraError, UsageError
 from linnaea.evidence.explanation.contract import EXPLAINERS, Examples, Maps, Settings
 from linnaea.evidence.explanation.subject import Subject
 from linnaea.registry import About
 from linnaea.runtime.progress import track
 
+OF_SOME = ("channel", "concept", "against")  # settings that few explainers take
 AT_ONCE = 16  # images that an explainer is given at a time
 LACKS = {
     "features": "has no features that could be taken out",
@@ -51,10 +53,49 @@ def require_fitting(subject: Subject, name: str) -> None:
             f"{about.title} needs {needs_of(about)}, but a classifier of the kind {subject.kind} "
             f"{LACKS[needs_of(about)]}: {_choice(subject)}."
         )
+    if about.capabilities.get("training", False):
+        require_training(subject)
     libraries: Any = about.capabilities.get("libraries", ())
     for library in libraries:
         if find_spec(library) is None:
             raise MissingExtraError(library, str(about.capabilities["extra"]))
+
+
+def require_told(names: Sequence[str], settings: Settings) -> None:
+    """Raise UsageError where an explainer lacks what it must be told, or where none takes what is told."""
+    for name in names:
+        _require_its_own(EXPLAINERS.about(name), settings)
+    taken = {option for name in names for option in _takes(EXPLAINERS.about(name))}
+    for option in OF_SOME:
+        if getattr(settings, option) not in (None, ()) and option not in taken:
+            takers = [name for name in EXPLAINERS if option in _takes(EXPLAINERS.about(name))]
+            raise UsageError(
+                f"{option} is given, which none of {', '.join(names)} looks at: add --method {' or '.join(takers)}."
+            )
+
+
+def _require_its_own(about: About, settings: Settings) -> None:
+    if about.capabilities.get("asks", "") == "concept" and not settings.concept:
+        raise UsageError(
+            f"{about.title} needs a concept: --concept takes a folder of pictures that have something in common, "
+            "such as stripes."
+        )
+
+
+def _takes(about: About) -> tuple[str, ...]:
+    taken: Any = about.capabilities.get("takes", ())
+    return tuple(taken)
+
+
+def require_training(subject: Subject) -> Dataset:
+    """The training split; raises UsageError where it is not known which images a classifier was trained on."""
+    dataset = subject.training
+    if dataset is None or not len(dataset):
+        raise UsageError(
+            "it is not known which images this classifier was trained on: give the folder of its run, whose manifest "
+            "says so, in place of the classifier alone."
+        )
+    return dataset
 
 
 def _choice(subject: Subject) -> str:

@@ -155,10 +155,8 @@ def test_a_planted_concept_is_found_and_chance_is_not(which, request, tmp_path, 
     assert "red: no" in nothing.findings[0].summary
 
 
-def test_concepts_that_cannot_be_sought_are_refused(subject, network, tmp_path, squares):
+def test_concepts_that_cannot_be_sought_are_refused(subject, network, tmp_path, squares, monkeypatch):
     explain = EXPLAINERS["tcav"]
-    with pytest.raises(UsageError, match="no concept was given: --concept takes a folder of at least 10 pictures"):
-        explain(subject, RED, Settings())
     two = folder_of(tmp_path / "two", squares[0][:2])
     with pytest.raises(DataError, match="there are 2 pictures of the concept; expected at least 10"):
         explain(subject, RED, Settings(concept=two))
@@ -170,3 +168,6 @@ def test_concepts_that_cannot_be_sought_are_refused(subject, network, tmp_path, 
     assert "1 file of the concept cannot be read" in found.said
     assert place_for(network, None).name.startswith("layer body.")
     assert place_for(subject, None).name == "features"
+    monkeypatch.setattr(type(subject.classifier.model), "linear", False)
+    with pytest.raises(UsageError, match="kind hog has neither a layer with a map nor a head that is linear"):
+        place_for(subject, None)

@@ -145,6 +145,12 @@ def test_influence_is_summed_over_the_checkpoints_that_the_run_has_kept(make_sub
     np.testing.assert_allclose(sums[0] + sums[1], sums[2], rtol=1e-4, atol=1e-6)
 
 
+def test_a_head_that_is_not_linear_has_no_gradients_in_closed_form(subject, squares, monkeypatch):
+    monkeypatch.setattr(type(subject.classifier.model), "linear", False)
+    with pytest.raises(UsageError, match=r"kind hog is not linear in its features.*choose nearest or counter_examples"):
+        explained("tracin", subject, squares[0][:1])
+
+
 def test_several_labels_are_explained_one_by_one(make_subject, tmp_path, squares):
     labels = [["blue"]] * 5 + [["blue", "red"]] * 5 + [["red"]] * 9 + [[]]
     subject = make_subject(tmp_path, squares[0], labels)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from material import run
 
 import linnaea as ln
 from linnaea.errors import UsageError
@@ -95,16 +96,33 @@ def test_they_come_into_the_page_and_the_files(pictured, tmp_path):
 
 def test_classes_are_pictured_without_any_image(pictured, tmp_path, squares):
     subject, _ = pictured
-    run, method = subject.run.folder, ["feature_visualisation", "prototypes", "tcav"]
+    folder, method = subject.run.folder, ["feature_visualisation", "prototypes", "tcav"]
     with pytest.raises(UsageError, match=r"target is 'reed', which is no class.*Did you mean 'red'"):
-        ln.explain(run, method=method, target="reed", out=tmp_path / "a")
+        ln.explain(folder, method=method, target="reed", out=tmp_path / "a")
     with pytest.raises(UsageError, match="there are 2 classes, and --most is 1: name the one to picture"):
-        ln.explain(run, method=method, most=1, out=tmp_path / "b")
-    found = ln.explain(run, method=method, target="red", samples=4, concept=subject.training.root, out=tmp_path / "c")
+        ln.explain(folder, method="prototypes", most=1, out=tmp_path / "b")
+    with pytest.raises(UsageError, match=r"Concepts \(TCAV\) needs a concept: --concept takes a folder of pictures"):
+        ln.explain(folder, method=method, target="red", out=tmp_path / "e")
+    with pytest.raises(
+        UsageError, match="channel is given, which none of prototypes looks at: add --method feature_vis"
+    ):
+        ln.explain(folder, method="prototypes", channel=0, out=tmp_path / "f")
+    with pytest.raises(UsageError, match="not known which images this classifier was trained on"):
+        ln.explain(subject.classifier, method="prototypes", out=tmp_path / "g")
+    found = ln.explain(
+        folder, method=method, target="red", samples=4, concept=subject.training.root, out=tmp_path / "c"
+    )
     assert list(found.pictured) == [1]
     assert "1 class explained by 3 methods" in found.page.read_text()
     assert found.findings[0].name == "concept"
     assert found.to_json()["findings"][0]["rows"][0]["class"] == "red"
     assert subject.run.record()["test_opened"] == []
-    channel = ln.explain(run, method="feature_visualisation", channel=2, samples=3, out=tmp_path / "d")
-    assert "channel 2 of body." in channel.page.read_text()
+
+
+def test_a_channel_is_pictured_on_the_command_line(pictured, tmp_path, monkeypatch, capsys):
+    subject, _ = pictured
+    words = ["explain", subject.run.folder, "--method", "feature_visualisation", "--channel", 2, "--samples", 3]
+    assert run([*words, "--out", tmp_path / "out"], monkeypatch) == 0
+    assert "channel 2 of body." in (tmp_path / "out" / "index.html").read_text()
+    assert subject.run.record()["test_opened"] == []
+    assert "2 classes explained by 1 method" in capsys.readouterr().out

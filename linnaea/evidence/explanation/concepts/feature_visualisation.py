@@ -35,6 +35,7 @@ class Part(NamedTuple):
     meaning="A picture that drives a class, or a channel, as far as it goes (Olah et al. 2017).",
     kind="picture",
     needs="gradients",
+    takes=("channel",),
     order=70,
 )
 def feature_visualisation(subject: Subject, targets: Integers, settings: Settings) -> Examples:

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from linnaea.evidence.explanation.concepts.spectrum import pictures_of, random_spectrum
 
-RATE = 0.2
-SHIFT, SCALE, TURN = 0.04, 0.1, math.radians(5)  # of the side, of the size, and either way
+RATE = 11.0  # per step, divided by the side: of fewer waves each must rise higher to be seen
+SHIFT, SCALE, TURN = 0.06, 0.1, math.radians(5)  # of the side, of the size, and either way
 GREY = 0.5
 
 
@@ -24,7 +24,7 @@ def maximise(
     """
     side, _, channels = shape
     spectrum = random_spectrum(count, side, channels, seed).requires_grad_()
-    optimizer = torch.optim.Adam([spectrum], lr=RATE)
+    optimizer = torch.optim.Adam([spectrum], lr=RATE / side)
     random = torch.Generator().manual_seed(seed)
     with torch.enable_grad():
         for _ in range(steps):

@@ -7,7 +7,7 @@ import numpy as np
 
 from linnaea.arrays import Float32, Float64, Images, Integers
 from linnaea.data.images.pixels import decode_files
-from linnaea.errors import DataError, UsageError
+from linnaea.errors import DataError
 from linnaea.evidence.explanation.concepts.directions import (
     Sensitivity,
     chance_directions,
@@ -17,7 +17,8 @@ from linnaea.evidence.explanation.concepts.directions import (
 )
 from linnaea.evidence.explanation.concepts.places import place_for
 from linnaea.evidence.explanation.contract import EXPLAINERS, Example, Examples, Settings
-from linnaea.evidence.explanation.examples.training import in_sentences, require_training
+from linnaea.evidence.explanation.examples.training import in_sentences
+from linnaea.evidence.explanation.running import require_training
 from linnaea.evidence.explanation.subject import Subject
 from linnaea.finding import Finding
 from linnaea.runtime.containers import Located
@@ -53,6 +54,9 @@ class Sought(NamedTuple):
     meaning="Whether more of a concept, shown by a folder of pictures, speaks for a class (Kim et al. 2018).",
     kind="picture",
     needs="features",
+    training=True,
+    asks="concept",
+    takes=("concept", "against"),
     order=72,
 )
 def tcav(subject: Subject, targets: Integers, settings: Settings) -> Examples:
@@ -63,7 +67,7 @@ def tcav(subject: Subject, targets: Integers, settings: Settings) -> Examples:
     depend on the concept only where its score changes by more than theirs, by a t test corrected for the number of
     classes (Holm), and where a linear classifier tells the concept apart. Arrays: `scores` (C, 4), the TCAV score, the
     mean change, p and the corrected p, and `accuracy` (1,), the share of pictures told apart that were left out. Raises
-    UsageError without a concept, DataError for too few pictures.
+    DataError for too few pictures.
     """
     place = place_for(subject, settings.layer)
     require_training(subject)
@@ -84,12 +88,7 @@ def tcav(subject: Subject, targets: Integers, settings: Settings) -> Examples:
 
 
 def _pictures(subject: Subject, settings: Settings, random: np.random.Generator) -> tuple[Images, Images, list[str]]:
-    """The concept's pictures and those of chance, decoded; raises UsageError or DataError where they do not do."""
-    if not settings.concept:
-        raise UsageError(
-            f"no concept was given: --concept takes a folder of at least {FEWEST} pictures that have something in "
-            "common, such as stripes."
-        )
+    """The concept's pictures and those of chance, decoded; raises DataError where there are too few."""
     if settings.against is None:
         training = require_training(subject)
         drawn = random.permutation(len(training))[:POOL]

@@ -25,6 +25,7 @@ COUNT = 5
     meaning="The images of training that look most like it to the classifier, and how those were labelled.",
     kind="examples",
     needs="features",
+    training=True,
     order=60,
 )
 def nearest_examples(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Examples:
@@ -46,6 +47,7 @@ def nearest_examples(subject: Subject, pixels: Array, targets: Integers, setting
     meaning="The nearest image of training that was labelled otherwise, and the nearest that is answered otherwise.",
     kind="examples",
     needs="features",
+    training=True,
     order=62,
 )
 def counter_examples(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Examples:

@@ -19,6 +19,7 @@ MOST = 2_000  # images of a class that are compared with each other
     meaning="Images of training that stand for a class together, and those they do not stand for (Kim et al. 2016).",
     kind="picture",
     needs="features",
+    training=True,
     order=64,
 )
 def prototypes_of_classes(subject: Subject, targets: Integers, settings: Settings) -> Examples:

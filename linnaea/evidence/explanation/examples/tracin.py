@@ -23,6 +23,7 @@ AT_ONCE = 4096  # training images
     meaning="The images of training that spoke most for an answer and most against it (Pruthi et al. 2020).",
     kind="examples",
     needs="features",
+    training=True,
     order=66,
 )
 def tracin(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Examples:

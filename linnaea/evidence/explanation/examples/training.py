@@ -13,6 +13,7 @@ from linnaea.classifier import Classifier
 from linnaea.data.images.pixels import decode_files, decode_in_batches
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError, UsageError
+from linnaea.evidence.explanation.running import require_training
 from linnaea.evidence.explanation.subject import Subject
 from linnaea.models.feature_cache import embed_once
 from linnaea.predictions import label_text
@@ -105,17 +106,6 @@ def training_images(subject: Subject) -> TrainingImages:
             )
         _KNOWN[subject] = found
     return _KNOWN[subject]
-
-
-def require_training(subject: Subject) -> Dataset:
-    """The training split; raises UsageError where it is not known which images a classifier was trained on."""
-    dataset = subject.training
-    if dataset is None or not len(dataset):
-        raise UsageError(
-            "it is not known which images this classifier was trained on: give the folder of its run, whose manifest "
-            "says so, in place of the classifier alone."
-        )
-    return dataset
 
 
 def _embedded(classifier: Classifier, dataset: Dataset) -> TrainingImages:

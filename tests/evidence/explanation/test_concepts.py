@@ -29,6 +29,12 @@ def folder_of(place, images):
     return tuple(sorted(place.iterdir()))
 
 
+def random_colours(count):
+    """Images (count, 16, 16, 3) of one colour each."""
+    colours = np.random.default_rng(7).integers(0, 256, (count, 1, 1, 3), dtype=np.uint8)
+    return np.broadcast_to(colours, (count, 16, 16, 3))
+
+
 @pytest.fixture
 def network(make_subject, tmp_path, squares):
     """A small network with maps, which tells red from blue."""
@@ -140,8 +146,7 @@ def test_a_planted_concept_is_found_and_chance_is_not(which, request, tmp_path, 
     images = random.integers(0, 60, (12, 1, 1, 3), dtype=np.uint8)
     images[..., 0] += 190
     redness = folder_of(tmp_path / "redness", np.broadcast_to(images, (12, 16, 16, 3)))
-    colours = random.integers(0, 256, (60, 1, 1, 3), dtype=np.uint8)
-    against = folder_of(tmp_path / "colours", np.broadcast_to(colours, (60, 16, 16, 3)))
+    against = folder_of(tmp_path / "colours", random_colours(60))
     found = EXPLAINERS["tcav"](subject, np.array([0, 1]), Settings(concept=redness, against=against))
     share, value, _, p = found.arrays["scores"].T
     assert "red: more of the concept speaks for it" in found.findings[0].summary
@@ -150,22 +155,26 @@ def test_a_planted_concept_is_found_and_chance_is_not(which, request, tmp_path, 
     assert (value[0] < 0 < value[1], share[0] < 0.5 < share[1]) == (True, True)
     assert [each.caption for each in found.rows[1][:4]] == ["the concept"] * 4
     mixed = folder_of(tmp_path / "mixed", squares[0][::2])
-    nothing = EXPLAINERS["tcav"](subject, RED, Settings(concept=mixed))
+    nothing = EXPLAINERS["tcav"](subject, RED, Settings(concept=mixed, against=against))
     assert "more of the concept speaks" not in nothing.findings[0].summary
     assert "red: no" in nothing.findings[0].summary
 
 
 def test_concepts_that_cannot_be_sought_are_refused(subject, network, tmp_path, squares, monkeypatch):
     explain = EXPLAINERS["tcav"]
-    two = folder_of(tmp_path / "two", squares[0][:2])
+    two = folder_of(tmp_path / "two", random_colours(2))
     with pytest.raises(DataError, match="there are 2 pictures of the concept; expected at least 10"):
         explain(subject, RED, Settings(concept=two))
     many = folder_of(tmp_path / "many", squares[0])
     with pytest.raises(DataError, match="there are 2 pictures against it to compare them with; expected at least 20"):
         explain(subject, RED, Settings(concept=many, against=two))
+    with pytest.raises(DataError, match="there are 0 training images to compare them with"):
+        explain(subject, RED, Settings(concept=many))
+    colours = random_colours(30)
+    against = folder_of(tmp_path / "against", np.concatenate([colours, squares[0][:1]]))
     (tmp_path / "many" / "broken.png").write_bytes(b"nothing")
-    found = explain(subject, RED, Settings(concept=(*many, tmp_path / "many" / "broken.png")))
-    assert "1 file of the concept cannot be read" in found.said
+    found = explain(subject, RED, Settings(concept=(*many, tmp_path / "many" / "broken.png"), against=against))
+    assert "1 file of the concept cannot be read. 1 file of pictures against it are pictures of the con" in found.said
     assert place_for(network, None).name.startswith("layer body.")
     assert place_for(subject, None).name == "features"
     monkeypatch.setattr(type(subject.classifier.model), "linear", False)

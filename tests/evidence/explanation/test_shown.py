@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from material import run
+from PIL import Image
 
 import linnaea as ln
 from linnaea.errors import UsageError
@@ -18,11 +19,22 @@ SHOWN = [name for name in EXPLAINERS if kind_of(EXPLAINERS.about(name)) != "map"
 TARGETS = np.array([0, 1])
 
 
+def drawn(folder, random, count):
+    """Files of pictures of one colour each."""
+    folder.mkdir()
+    for number in range(count):
+        colour = tuple(random.integers(0, 256, 3).tolist())
+        Image.new("RGB", (16, 16), colour).save(folder / f"{number}.png")
+    return tuple(sorted(folder.iterdir()))
+
+
 @pytest.fixture
 def pictured(make_subject, tmp_path, squares):
     """A small network with its run, and settings with a concept."""
     subject = make_subject(tmp_path, *squares, kind="lenet5")
-    return subject, Settings(seed=3, samples=3, concept=tuple(subject.training.paths[5:17]))
+    random = np.random.default_rng(4)
+    concept, against = (drawn(tmp_path / name, random, count) for name, count in (("concept", 10), ("against", 20)))
+    return subject, Settings(seed=3, samples=3, concept=concept, against=against)
 
 
 def made(name, subject, settings, images):
@@ -95,7 +107,7 @@ def test_they_come_into_the_page_and_the_files(pictured, tmp_path):
 
 
 def test_classes_are_pictured_without_any_image(pictured, tmp_path, squares):
-    subject, _ = pictured
+    subject, settings = pictured
     folder, method = subject.run.folder, ["feature_visualisation", "prototypes", "tcav"]
     with pytest.raises(UsageError, match=r"target is 'reed', which is no class.*Did you mean 'red'"):
         ln.explain(folder, method=method, target="reed", out=tmp_path / "a")
@@ -110,7 +122,13 @@ def test_classes_are_pictured_without_any_image(pictured, tmp_path, squares):
     with pytest.raises(UsageError, match="not known which images this classifier was trained on"):
         ln.explain(subject.classifier, method="prototypes", out=tmp_path / "g")
     found = ln.explain(
-        folder, method=method, target="red", samples=4, concept=subject.training.root, out=tmp_path / "c"
+        folder,
+        method=method,
+        target="red",
+        samples=4,
+        concept=settings.concept[0].parent,
+        against=settings.against[0].parent,
+        out=tmp_path / "c",
     )
     assert list(found.pictured) == [1]
     assert "1 class explained by 3 methods" in found.page.read_text()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from linnaea.arrays import Float32, Float64, Images, Integers
-from linnaea.data.images.pixels import decode_files
+from linnaea.data.images.pixels import Decoded, decode_files
 from linnaea.errors import DataError
 from linnaea.evidence.explanation.concepts.directions import (
     Sensitivity,
@@ -97,23 +97,29 @@ def _pictures(subject: Subject, settings: Settings, random: np.random.Generator)
         places, whose = list(settings.against), "pictures against it"
     concept, unread = _decoded(subject, settings.concept, "the concept")
     chance, unread_too = _decoded(subject, places, whose)
-    if len(concept) < FEWEST or len(chance) < 2 * FEWEST:
-        given, least, what = (
-            (len(concept), FEWEST, "pictures of the concept")
-            if len(concept) < FEWEST
-            else (len(chance), 2 * FEWEST, f"{whose} to compare them with")
-        )
+    own = set(concept.sha256)
+    others = [row for row, digest in enumerate(chance.sha256) if digest not in own]
+    said = [*unread, *unread_too]
+    if len(others) < len(chance.sha256):
+        same = counted(len(chance.sha256) - len(others), "file")
+        said.append(f"{same} of {whose} are pictures of the concept, and left out of what it is compared with.")
+    _require_enough(len(concept.sha256), FEWEST, "pictures of the concept")
+    _require_enough(len(others), 2 * FEWEST, f"{whose} to compare them with")
+    return np.asarray(concept.images), np.asarray(chance.images)[others], said
+
+
+def _require_enough(given: int, least: int, what: str) -> None:
+    if given < least:
         raise DataError(
-            f"there are {given} {what}; expected at least {least}, of which chance can be told from what they have in "
-            "common."
+            f"there are {given} {what}; expected at least {least}, to tell what they have in common from chance."
         )
-    return concept, chance, [*unread, *unread_too]
 
 
-def _decoded(subject: Subject, places: Sequence[Located], whose: str) -> tuple[Images, list[str]]:
+def _decoded(subject: Subject, places: Sequence[Located], whose: str) -> tuple[Decoded, list[str]]:
+    """Those that can be read, and how many cannot."""
     decoded = decode_files(places, subject.classifier.recipe, keep=False)
     told = [f"{counted(len(decoded.failed), 'file')} of {whose} cannot be read."] if decoded.failed else []
-    return np.asarray(decoded.kept().images), told
+    return decoded.kept(), told
 
 
 def _of_class(subject: Subject, target: int, random: np.random.Generator) -> tuple[Images, list[str]]:

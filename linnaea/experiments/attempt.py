@@ -22,6 +22,7 @@ from linnaea.data.images.pixels import Recipe, rows_of
 from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence import figure_of
+from linnaea.experiments.fair_groups import groups_in
 from linnaea.experiments.preparation import Prepared
 from linnaea.finding import Estimate
 from linnaea.learning.batches.crops import Photos
@@ -67,10 +68,12 @@ class Material:
     def of(cls, prepared: Prepared, recipe: Recipe) -> "Material":
         """The splits train and val of a prepared dataset."""
         dataset = prepared.dataset
+        groups = groups_in(dataset)
 
         def examples(name: str) -> Examples:
             rows = prepared.rows(name)
-            return Examples(rows_of(prepared.decoded.images, rows), dataset.targets[rows])
+            own = None if groups is None else groups[rows]
+            return Examples(rows_of(prepared.decoded.images, rows), dataset.targets[rows], own)
 
         return cls(
             examples("train"),

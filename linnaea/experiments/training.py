@@ -27,6 +27,8 @@ from linnaea.experiments.attempt import Attempted, Material
 from linnaea.experiments.balancing import balanced
 from linnaea.experiments.conclusion import conclude
 from linnaea.experiments.cross_validation import require_enough
+from linnaea.experiments.fair_groups import require_fair_steps, with_fair_groups
+from linnaea.experiments.fair_trade_off import write_groups, write_trade_off
 from linnaea.experiments.guessing import against_guessing, guessed
 from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
@@ -42,8 +44,10 @@ from linnaea.learning.augmentations import require_channels_for
 from linnaea.learning.keeping import EVERY
 from linnaea.learning.losses import require_loss
 from linnaea.learning.objectives.choosing import require_objective
+from linnaea.learning.objectives.mixing import parted
 from linnaea.learning.objectives.teacher import fingerprint
 from linnaea.learning.rungs import (
+    Job,
     Options,
     Step,
     TrainingRecipe,
@@ -120,6 +124,7 @@ def settle(
     require_channels_for(learning.augment or (), preparation.channels)
     dataset = data if isinstance(data, Dataset) else read(data)
     dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
+    dataset = with_fair_groups(dataset, learning.fair, learning.fair_by, clashing=_clashing(learning))
     aims = Aims(decision.coverage, decision.unsure_rate, decision.unfamiliar_rate, decision.aim, decision.risk)
     _require_fitting(dataset, decision)
     require_enough(dataset, repetition.folds)
@@ -166,8 +171,10 @@ def way_to_learn(
     require_use_of_loss(learning.loss, steps)
     require_use_of_recipe(options.recipe, steps, auto=learning.model == "auto")
     steps, more = steps_balanced(steps, learning.balance, auto=learning.model == "auto")
-    steps, left_out = steps_with_members(steps, learning.uncertainty, options.recipe, auto=learning.model == "auto")
-    more = [*more, *left_out, *require_shareable(options.recipe, learning.batch_size, steps)]
+    auto = learning.model == "auto"
+    steps, left_out = steps_with_members(steps, learning.uncertainty, options.recipe, auto=auto)
+    steps, unfair = require_fair_steps(learning.fair, steps, auto=auto)
+    more = [*more, *left_out, *unfair, *require_shareable(options.recipe, learning.batch_size, steps)]
     return steps, [*notes, *more], options
 
 
@@ -228,7 +235,29 @@ def attempted_and_concluded(training: Training, prepared: Prepared, run: Run, lo
         repeated.over_folds(folds, run, training.split_seed)
     if (repetition.seeds or 1) > 1:
         repeated.over_seeds(choice, material, run)
-    return concluded(training, choice, material, prepared, run)
+    classifier = concluded(training, choice, material, prepared, run)
+    if training.options.fair is not None:
+        _write_fairness(training, choice, material, job, run)
+    return classifier
+
+
+def _write_fairness(training: Training, choice: Choice, material: Material, job: Job, run: Run) -> None:
+    """Write down the groups of the evaluation, and what the method costs, where there is time to see."""
+    with timed(run, "fairness"):
+        write_groups(run)
+        step = next(step for step in training.steps if step.name == choice.result.name)
+        if training.limit is not None or step.rung.baseline:
+            run.note("What --fair costs is not measured under a time limit: train once more without it, and compare.")
+            return
+        write_trade_off(run, step, choice.result, material, job)
+
+
+def _clashing(learning: Learning) -> list[str]:
+    """The options that say how images count, as the methods of fairness do, or what is learnt from."""
+    mixing = parted(learning.augment or ())[1]
+    objective = learning.objective not in (None, "supervised")
+    given = {"--balance": learning.balance, "--objective": objective, f"--augment {', '.join(mixing)}": mixing}
+    return [name for name, value in given.items() if value]
 
 
 def concluded(training: Training, choice: Choice, material: Material, prepared: Prepared, run: Run) -> Classifier:
@@ -304,6 +333,7 @@ def _options(learning: Learning, machine: Machine) -> Options:
         learning.batch_size,
         None if learning.augment is None else tuple(learning.augment),
         balance=learning.balance,
+        fair=learning.fair,
         loss=learning.loss,
         recipe=TrainingRecipe(**{field.name: getattr(learning, field.name) for field in fields(TrainingRecipe)}),
         device=device,

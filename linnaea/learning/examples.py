@@ -11,10 +11,14 @@ from linnaea.arrays import Images, Integers, Targets
 
 @dataclass(frozen=True)
 class Examples:
-    """Decoded images (N, S, S, C) of uint8 and their targets: class indices (N,), or 0, 1 and NaN (N, K)."""
+    """Decoded images (N, S, S, C) of uint8 and their targets: class indices (N,), or 0, 1 and NaN (N, K).
+
+    `groups` (N,) number the groups that a training is to be fair to, where there are some.
+    """
 
     images: Images
     targets: Targets
+    groups: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -31,7 +35,8 @@ class Examples:
 
     def take(self, rows: Integers | slice) -> "Examples":
         """The examples at these positions, in their order."""
-        return Examples(self.images[rows], self.targets[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return Examples(self.images[rows], self.targets[rows], groups)
 
     def subset(self, most: int, seed: int) -> "Examples":
         """At most this many examples, drawn at random by the seed, in their old order."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from linnaea.learning.balance import Balance
 from linnaea.learning.batches.crops import Photos
 from linnaea.learning.examples import Examples
+from linnaea.learning.fairness.balance import GroupBalance
 from linnaea.learning.heads import LinearHead
 from linnaea.learning.losses import Criterion, criterion_for
 from linnaea.learning.objectives.teacher import Teacher
@@ -40,6 +41,8 @@ MARGIN = 1.3  # for a machine that is busier then
 class Features:
     """Features (N, D) of the training and the validation images, made by `plan`, and the training images' classes.
 
+    `groups` (N,) are those that a training is to be fair to.
+
     Of these images an earlier run had kept the features of `known`. `model`, without a head, made them, where it had to
     learn something first.
     """
@@ -50,13 +53,15 @@ class Features:
     plan: Plan
     known: int = 0
     model: Model | None = None
+    groups: npt.NDArray[np.int64] | None = None
 
     def subset(self, most: int, seed: int) -> "Features":
         """The same of at most so many training images, drawn at random by the seed, in their order."""
         if len(self.train) <= most:
             return self
         rows = np.sort(np.random.default_rng(seed).permutation(len(self.train))[:most])
-        return replace(self, train=self.train[rows], targets=self.targets[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, train=self.train[rows], targets=self.targets[rows], groups=groups)
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Options:
     batch_size: int | str | None = None
     augmentations: tuple[str, ...] | None = None
     balance: str | None = None
+    fair: str | None = None
     loss: str | None = None
     recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
     device: str = "cpu"
@@ -135,7 +141,9 @@ class Job:
 
     @cached_property
     def balance(self) -> Balance:
-        """What is done about the imbalance of the training images."""
+        """What is done about the imbalance of the training images, of their classes or of their groups."""
+        if self.options.fair is not None:
+            return GroupBalance.over(self.options.fair, self.train, self.classes)
         return Balance.of(self.options.balance, self.train.targets, self.classes)
 
     @property

@@ -89,10 +89,12 @@ def train_network(
         job, model, augmentations=augmentations, label_smoothing=label_smoothing, epochs=schedule.epochs
     )
     join(optimizer, objective, build, schedule.learning_rate, plan.layout)
-    company = company_of(objective)
-    judge = Judge(job.val, job.criterion, schedule.batch_size, plan, job.balance.on_val(job.val.targets))
+    company = [*company_of(objective), *job.balance.hooks]
+    judge = Judge(
+        job.val, job.criterion, schedule.batch_size, plan, job.balance.on_val(job.val.targets, job.val.groups)
+    )
     some = job.subset(min(len(job.val), SEEN))
-    seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets))
+    seen = replace(judge, examples=some, weights=job.balance.on_val(some.targets, some.groups))
     judged = Judged(judge, job.task.metric, schedule.patience, job.checkpoints, average, seen)
     soups = [Soup(judged, recipe.soup)] if recipe.soup else []
     others = [*([average] if isinstance(average, Averaged) else []), judged, *soups, *job.hooks, *company]
@@ -103,7 +105,9 @@ def train_network(
         ordered = [*first, *company, *kept, *hooks, ended]
         loop = loop_for(job, objective, schedule, plan, augmentations=changing, hooks=ordered)
         if job.on_fed is not None:
-            loop = replace(loop, hooks=[*loop.hooks, Fed(loop.batches, loop.objective, loop.seed, job.on_fed)])
+            shown, plain = job.on_fed, job.balance.plain
+            fed = Fed(loop.batches, loop.objective, loop.seed, lambda images, targets: shown(images, plain(targets)))
+            loop = replace(loop, hooks=[*loop.hooks, fed])
         history = loop.run(model.to(memory_format=plan.layout), optimizer)
     notes = (*notes_on(recipe, augmentations), *loop.batches.notes, *ended.notes)
     return Trained(history, judged.best["epoch"], judged.best["loss"], judged.best["start"], notes)

@@ -19,7 +19,8 @@ class Learning(Options):
     timm or torchvision joined by commas; `weights` "auto", "none" or a file; `model_args` are arguments of the named
     networks, by name. `epochs`, `batch_size` and `learning_rate` None depend on the data and the network. `augment`
     names augmentations (None: chosen by evidence), `balance` what keeps rare classes from being neglected (None:
-    nothing), `loss` what is minimised (None: the usual loss of the task).
+    nothing), `fair` what keeps groups, the values of the column `fair_by`, from being neglected (None: nothing), `loss`
+    what is minimised (None: the usual loss of the task).
 
     The rest is about networks that are trained; None means what suits the rung. `objective` names what is made small
     from a network and a batch (None: the loss against labels), `teacher` a run that some objectives learn from.
@@ -89,6 +90,18 @@ class Learning(Options):
             checks.member_with_number("balance", "linnaea.learning.balance"),
             read=unless_none,
         ),
+    ] = None
+    fair: Annotated[
+        str | None,
+        Option(
+            "Method against differences between groups, for those of --fair-by: {names}. Default: none.",
+            checks.member_with_number("fairness method", "linnaea.learning.fairness"),
+            read=unless_none,
+            names=checks.names("fairness method", "linnaea.learning.fairness"),
+        ),
+    ] = None
+    fair_by: Annotated[
+        str | None, Option("Column of metadata whose values are the groups to be fair to, with --fair.")
     ] = None
     loss: Annotated[
         str | None,

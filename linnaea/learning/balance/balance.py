@@ -14,6 +14,8 @@ from linnaea.arrays import Float32, Images, Integers
 from linnaea.errors import UsageError
 from linnaea.learning.amounts import look_up
 from linnaea.learning.balance.contract import ACTS, BALANCERS, Balancer
+from linnaea.learning.examples import Examples
+from linnaea.learning.hooks import Hook
 from linnaea.learning.losses.criterion import Criterion
 from linnaea.learning.targets import as_weights, smoothed
 
@@ -63,7 +65,22 @@ class Balance:
         losses = self.head_loss(criterion.losses)(logits.float(), smoothed(wanted, label_smoothing))
         return (losses * (wanted @ self._weights.to(logits.device))).mean()
 
-    def for_head(self, features: Float32, targets: Integers, seed: int) -> tuple[Float32, Integers, Float32 | None]:
+    def shown(self, examples: Examples) -> Examples:
+        """The training images as batches are made of them."""
+        return examples
+
+    def plain(self, targets: Tensor) -> Tensor:
+        """The classes that the targets of a batch stand for."""
+        return targets
+
+    @property
+    def hooks(self) -> list[Hook]:
+        """What a training must do for it, and a checkpoint must keep."""
+        return []
+
+    def for_head(
+        self, features: Float32, targets: Integers, seed: int, groups: Integers | None = None
+    ) -> tuple[Float32, Integers, Float32 | None]:
         """The features and targets a head is fitted on, and how much each counts (None: all the same)."""
         if self._acts_on("features"):
             more: tuple[Float32, Integers] = self._act(features, targets, seed)
@@ -78,7 +95,7 @@ class Balance:
             return usual
         return lambda scores, targets: self._losses(scores, as_weights(targets, scores.shape[1]))
 
-    def on_val(self, targets: Integers) -> Float32 | None:
+    def on_val(self, targets: Integers, groups: Integers | None = None) -> Float32 | None:
         """How much each of these val images counts in a choice: equal sums per class; None where all count the same."""
         if self.balancer is None:
             return None

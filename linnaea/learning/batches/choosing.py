@@ -36,7 +36,8 @@ def batches_for(job: Job, batch_size: int, augmentations: tuple[str, ...], layou
         return job.balance.rows(job.train.targets, seed)
 
     cutting = [name for name in augmentations if look_up(AUGMENTATIONS, name)[0].stretch is not None]
-    usual = InMemory(job.train, batch_size, draw, augmentations, layout, job.ids)
+    shown = job.balance.shown(job.train)
+    usual = InMemory(shown, batch_size, draw, augmentations, layout, job.ids)
     if cutting and streamed(job.train.images) is not None:
         return replace(usual, notes=(STREAMED,))
     if not cutting or job.photos is None or len(job.photos.paths) != len(job.train):
@@ -48,7 +49,7 @@ def batches_for(job: Job, batch_size: int, augmentations: tuple[str, ...], layou
     if side is None:
         return usual
     with first_before_others():  # who then find the pixels in the cache
-        large = decoded_for_crops(job.photos.paths, job.train.targets, job.photos.recipe, side)
+        large = decoded_for_crops(job.photos.paths, shown.targets, job.photos.recipe, side)
     others = tuple(name for name in augmentations if name != cutting[0])
     return Crops(large, job.size, batch_size, draw, area, member.stretch, others, layout, job.ids)
 

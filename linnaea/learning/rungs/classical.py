@@ -43,7 +43,8 @@ def fit_hog(job: Job) -> Fitted:
     val = embed(model, job.val.images)
     found = embed_until(job.deadline_to_embed, model, train.images, once=False, seed=job.options.seed)
     known = train.targets[found.rows]
-    features, targets, weights = job.balance.for_head(found.features, known, job.options.seed)
+    groups = None if train.groups is None else train.groups[found.rows]
+    features, targets, weights = job.balance.for_head(found.features, known, job.options.seed, groups)
     criterion = _criterion(job)
     machine = criterion.name == HINGE
     heads = fit_path(
@@ -56,7 +57,7 @@ def fit_hog(job: Job) -> Fitted:
         weights=weights,
         deadline=job.deadline,
     )
-    best = choose(heads, val, job.val.targets, job.balance.on_val(job.val.targets))
+    best = choose(heads, val, job.val.targets, job.balance.on_val(job.val.targets, job.val.groups))
     install(best, model.classifier)
     kind = "SVM" if machine else "logistic regression"
     notes = [f"The {kind}'s strength C = {best.strength} was chosen on val.", *job.balance.notes]

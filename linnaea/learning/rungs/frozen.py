@@ -26,7 +26,7 @@ def fit_frozen(job: Job) -> Fitted:
     if job.weights.source not in job.features:
         job.features[job.weights.source] = _features(job, model)
     known, balance = job.features[job.weights.source], job.balance
-    key = f"{job.weights.source} {job.options.balance} {job.options.loss} {job.options.seed}"
+    key = f"{job.weights.source} {job.options.balance} {job.options.fair} {job.options.loss} {job.options.seed}"
     if key not in job.heads:
         job.heads[key] = _head(job, known)
     best, remarks = job.heads[key]
@@ -54,9 +54,10 @@ def fit_frozen(job: Job) -> Fitted:
 
 def _head(job: Job, known: Features) -> tuple[LinearHead, list[str]]:
     """The best head on val, and remarks on it."""
-    features, targets, weights = job.balance.for_head(known.train, known.targets, job.options.seed)
+    features, targets, weights = job.balance.for_head(known.train, known.targets, job.options.seed, known.groups)
     heads, remarks = _path(features, targets, weights, job, known.val)
-    return choose(heads, known.val, job.val.targets, job.balance.on_val(job.val.targets)), remarks
+    counted = job.balance.on_val(job.val.targets, job.val.groups)
+    return choose(heads, known.val, job.val.targets, counted), remarks
 
 
 def _path(
@@ -90,7 +91,8 @@ def _features(job: Job, model: Network) -> Features:
     )
     val = embed_once(model, job.val.images)  # in float32, in which the classifier will answer
     found = embed_until(job.deadline_to_embed, model, train.images, plan, seed=job.options.seed)
-    return Features(found.features, train.targets[found.rows], val, plan, found.known)
+    groups = None if train.groups is None else train.groups[found.rows]
+    return Features(found.features, train.targets[found.rows], val, plan, found.known, groups=groups)
 
 
 RUNGS.register(

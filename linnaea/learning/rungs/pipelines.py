@@ -65,7 +65,8 @@ def _features(name: PipelineName, job: Job, most: int) -> Features:
     model, train = _described(name, job), job.subset(most)
     val = embed(model, job.val.images)
     found = embed_until(job.deadline_to_embed, model, train.images, once=False, seed=job.options.seed)
-    return Features(found.features, train.targets[found.rows], val, Plan("cpu"), model=model)
+    groups = None if train.groups is None else train.groups[found.rows]
+    return Features(found.features, train.targets[found.rows], val, Plan("cpu"), model=model, groups=groups)
 
 
 def _described(name: PipelineName, job: Job) -> Classical:
@@ -85,7 +86,7 @@ def _described(name: PipelineName, job: Job) -> Classical:
 
 
 def _samples(job: Job, found: Features) -> Samples:
-    features, targets, weights = job.balance.for_head(found.train, found.targets, job.options.seed)
+    features, targets, weights = job.balance.for_head(found.train, found.targets, job.options.seed, found.groups)
     return Samples(np.asarray(features, dtype=np.float32), targets, job.classes, weights, job.options.seed)
 
 
@@ -96,7 +97,7 @@ def _best(candidates: Iterable[tuple[str, Head]], val: Float32, job: Job) -> tup
     Of those as good to a thousandth it is the first, which is the simplest; after the deadline no further one is begun.
     """
     loss = binary_cross_entropy if job.task.multilabel else cross_entropy
-    features, weights = torch.from_numpy(val), job.balance.on_val(job.val.targets)
+    features, weights = torch.from_numpy(val), job.balance.on_val(job.val.targets, job.val.groups)
     tried: list[tuple[float, str, Head]] = []
     for words, head in candidates:
         scores = head(features)

@@ -90,7 +90,7 @@ def fit_scratch(job: Job) -> Fitted:
 def _both_sides(model: Compact, job: Job, loss: float) -> str:
     """Let the model answer by both sides of an image where that lowers its `loss` on val; says what was done."""
     model.look_at_both_sides()
-    counted = job.balance.on_val(job.val.targets)
+    counted = job.balance.on_val(job.val.targets, job.val.groups)
     both = Judge(job.val, job.criterion, LARGEST_BATCH, Plan(job.options.device), counted)(model).calibrated
     told = f"the loss on val is {both:.3f} with it and {loss:.3f} without"
     if both < loss:

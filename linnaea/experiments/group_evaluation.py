@@ -16,10 +16,14 @@ NAME = "groups"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked about groups: the columns `by` which images are sliced, and the `smallest` group to judge."""
+    """What is asked about groups: the columns `by` which images are sliced, and the `smallest` group to judge.
+
+    `find` asks for slices that no column names.
+    """
 
     by: Sequence[str] = ()
     smallest: int = SMALLEST
+    find: bool = False
 
     def slices(self, dataset: Dataset) -> list[Slices]:
         """The slices of a dataset; raises UsageError for a column that it has not, or that makes no groups."""
@@ -42,10 +46,10 @@ def with_groups(evaluation: Evaluation, slicings: Sequence[Slices], smallest: in
     return evaluation.with_more(told.figures, told.findings)
 
 
-def keep_groups(run: Run, name: str, evaluation: Evaluation, slicings: Sequence[Slices], smallest: int) -> Evaluation:
-    """The same; writes `findings/groups.json` for the run's own images, `groups-NAME.json` for others."""
-    if not slicings:
-        return evaluation
-    told = judge_groups(evaluation.predictions, slicings, smallest=smallest)
-    keep_figures(run.folder, NAME if name in ("test", "val") else f"{NAME}-{name}", told.figures, told.findings)
-    return evaluation.with_more(told.figures, told.findings)
+def keep_groups(run: Run, name: str, evaluation: Evaluation, found: Evaluation) -> Evaluation:
+    """What was `found` beyond the evaluation, in `findings/groups.json`, `groups-NAME.json` for others' images."""
+    figures = {key: figure for key, figure in found.figures.items() if key not in evaluation.figures}
+    findings = found.findings[len(evaluation.findings) :]
+    if findings:
+        keep_figures(run.folder, NAME if name in ("test", "val") else f"{NAME}-{name}", figures, findings)
+    return found

@@ -13,6 +13,7 @@ from linnaea.evidence.prevalence import require_prevalence
 from linnaea.experiments.evaluation_images import known_images
 from linnaea.experiments.group_evaluation import NOTHING, Asked, keep_groups, with_groups
 from linnaea.experiments.image_files import image_files
+from linnaea.experiments.slice_discovery import SHEET, discovered, require_features
 from linnaea.experiments.unknown_images import evaluate_unknown_folder, evaluate_unknown_images
 from linnaea.run import NO_TEST, Run
 from linnaea.runtime.plan import pick_device
@@ -50,11 +51,15 @@ def evaluate_classifier(
         raise DataError("a classifier without a run has no images of its own: give labelled ones as second argument.")
     require_prevalence(classifier.task, prevalence)
     others = None if unknown is None else image_files(unknown)
+    if groups.find:
+        require_features(classifier)
     dataset = known_images(data, classifier)
     slicings = groups.slices(dataset)
     predictions = classifier.predict(dataset)
     judged = judge(predictions, classifier.policy, prevalence=prevalence)
     judged = with_groups(judged, slicings, groups.smallest)
+    if groups.find:
+        judged = judged.with_more({}, discovered(classifier, dataset, predictions))
     if others is None:
         return judged
     openset = evaluate_unknown_images(classifier, predictions, others)
@@ -81,6 +86,8 @@ def _evaluated(
     run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None, loaded: Classifier, groups: Asked
 ) -> Evaluation:
     require_prevalence(loaded.task, prevalence)
+    if groups.find:
+        require_features(loaded)
     others = None if unknown is None else image_files(unknown)
     if data is None:
         groups.slices(run.dataset().split(run.judged_on))  # before all files are read
@@ -93,7 +100,10 @@ def _evaluated(
     slicings = groups.slices(dataset)
     answers = loaded.predict(dataset)
     evaluation = write_evaluation(answers, run.folder, name, loaded.policy, prevalence=prevalence)
-    evaluation = keep_groups(run, name, evaluation, slicings, groups.smallest)
+    judged = with_groups(evaluation, slicings, groups.smallest)
+    if groups.find:
+        judged = judged.with_more({}, discovered(loaded, dataset, answers, run.folder / SHEET))
+    evaluation = keep_groups(run, name, evaluation, judged)
     if data is None and name == "val":
         logger.warning(NO_TEST)
     if name == "test":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from linnaea.evidence.evaluation import Evaluation
     from linnaea.predictions import Predictions
 
-OF_GROUPS = ("worst_group", "gaps", "small_groups")
+OF_GROUPS = ("worst_group", "gaps", "small_groups", "bad_slices")
 
 
 def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -65,6 +65,9 @@ def evaluate(
     smallest: Annotated[
         int, Option("Smallest number of images in a group that is judged.", at_least(2, "images", 10))
     ] = 10,
+    find_slices: Annotated[
+        bool, Option("Look for images that look alike and are answered worse than the others, whatever columns say.")
+    ] = False,
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("device")] = Machine(),
 ) -> "Evaluation":
@@ -78,10 +81,10 @@ def evaluate(
     `unknown` are images of none of the classes: how many are recognised as unknown is added to the figures and the
     findings. `by` names columns of metadata, as a table of images or `manifest.csv` has them: the figures of each group
     of images, the worst one and the gaps between them are added, of pairs of columns as well, and groups of fewer than
-    `smallest` images are shown but not judged. Images of more than `max_pixels` (None: as in training) are not decoded.
-    `device` is where it computes ("auto": the best there is that the classifier can go to). Raises DataError when no
-    image carries a known class, UsageError for a prevalence that is not a share, and for a column that the images have
-    not.
+    `smallest` images are shown but not judged. `find_slices` looks for such groups among images that look alike to the
+    network, whatever columns say. Images of more than `max_pixels` (None: as in training) are not decoded. `device` is
+    where it computes ("auto": the best there is that the classifier can go to). Raises DataError when no image carries
+    a known class, UsageError for a prevalence that is not a share, and for a column that the images have not.
     """
     from linnaea.predictions import Predictions
 
@@ -92,6 +95,8 @@ def evaluate(
         if data is not None or unknown is not None:
             where = "the first argument" if isinstance(classifier, Predictions) else classifier
             raise UsageError(f"{where} holds finished predictions: leave the data out, or give a run or a classifier.")
+        if find_slices:
+            raise UsageError("slices are found in the features of images, which predictions have not: give a run.")
         known = classifier if isinstance(classifier, Predictions) else Predictions.open(Path(classifier))
         return _of_predictions(known, prevalence, columns, smallest)
     from linnaea.classifier import Classifier, load
@@ -100,7 +105,7 @@ def evaluate(
     from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run, placed
     from linnaea.run import Run
 
-    pixels, device, groups = preparation.max_pixels, machine.device, Asked(columns, smallest)
+    pixels, device, groups = preparation.max_pixels, machine.device, Asked(columns, smallest, find_slices)
     if isinstance(classifier, str | Path) and is_bundle(Path(classifier)) and not Run.is_in(classifier):
         classifier = load(classifier)
     if isinstance(classifier, Classifier):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from benchmarks.table import keep, photo_sets
 from linnaea import read
 from linnaea.data.images.pixels import Recipe, decode_files
-from linnaea.evidence.calibration import conformal_threshold, false_negative_threshold
+from linnaea.evidence.conformal.by_probability import conformal_threshold, false_negative_threshold
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.losses.binary_cross_entropy import binary_cross_entropy
 from linnaea.models.embedding import embed

@@ -20,9 +20,12 @@ UNDEFINED = "undefined"  # the reason where what the model said is not a number
 class Policy:
     """When to answer, and with what.
 
-    A label belongs to the prediction set when its probability reaches `set_threshold`; where an image has one label,
-    the answer always does. The set then holds the truth in about `coverage` of images like those it was fitted
-    on, or more (split conformal prediction; the guarantee would be exact had these images not also chosen the model).
+    `sets` names the rule, of `SETS`, by which a label belongs to the prediction set; by the usual one, lac, when its
+    probability reaches `set_threshold`. By others each class has its own of `set_thresholds`, or classes belong while
+    those that are likelier hold little enough probability, to which each class beyond the first `set_free` ones adds
+    `set_penalty`. Where an image has one label, the answer always belongs. The set then holds the truth in about
+    `coverage` of images like those it was fitted on, or more (split conformal prediction; the guarantee would be exact
+    had these images not also chosen the model).
 
     `thresholds` decide: of several labels each is answered whose probability reaches its own, of two classes the second
     where its probability reaches the one number given; empty, the most probable class is the answer, or every label of
@@ -46,12 +49,17 @@ class Policy:
     aim: str = ""
     parents: tuple[tuple[str, str], ...] = ()
     risk: float | None = None
+    sets: str = "lac"
+    set_thresholds: tuple[float, ...] = ()
+    set_penalty: float = 0.0
+    set_free: int = 0
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Policy":
         """The policy that `dataclasses.asdict` wrote to JSON."""
         pairs = tuple((child, parent) for child, parent in content.get("parents", ()))
-        return cls(**{**content, "thresholds": tuple(content["thresholds"]), "parents": pairs})
+        own = {name: tuple(content.get(name, ())) for name in ("thresholds", "set_thresholds")}
+        return cls(**{**content, **own, "parents": pairs})
 
 
 @dataclass(frozen=True)
@@ -154,8 +162,8 @@ def one_label(classes: Sequence[str], probabilities: Floats, policy: Policy) -> 
     if policy.thresholds:
         answers = (probabilities[:, 1] >= policy.thresholds[0]).astype(np.int64)
     confidence = np.take_along_axis(probabilities, answers[:, None], axis=1)[:, 0]
-    least = np.minimum(policy.set_threshold, confidence[:, None])
-    sets = _named(classes, probabilities, probabilities >= least)
+    held = SETS[policy.sets](probabilities, policy) | (probabilities >= confidence[:, None])
+    sets = _named(classes, probabilities, held)
     return Decided([classes[number] for number in answers.tolist()], confidence, sets)
 
 
@@ -163,7 +171,7 @@ def several_labels(classes: Sequence[str], probabilities: Floats, policy: Policy
     """Every label whose probability reaches its threshold, the most probable first; possibly none."""
     there = labels_there(probabilities, policy)
     confidence = np.where(there, probabilities, 1 - probabilities).min(axis=1)
-    sets = _named(classes, probabilities, probabilities >= policy.set_threshold)
+    sets = _named(classes, probabilities, SETS[policy.sets](probabilities, policy))
     return Decided(_named(classes, probabilities, there), confidence, sets)
 
 
@@ -171,6 +179,49 @@ def labels_there(probabilities: Floats, policy: Policy) -> Flags:
     """Which labels are answered (N, K)."""
     thresholds = np.asarray(policy.thresholds or 0.5, dtype=np.float64)
     return np.asarray(probabilities >= thresholds)
+
+
+def likely_enough(probabilities: Floats, policy: Policy) -> Flags:
+    """Classes whose probability reaches one threshold (N, K)."""
+    return np.asarray(probabilities >= policy.set_threshold)
+
+
+def likely_enough_for_class(probabilities: Floats, policy: Policy) -> Flags:
+    """Classes whose probability reaches a threshold of their own (N, K)."""
+    return np.asarray(probabilities >= np.asarray(policy.set_thresholds, dtype=np.float64))
+
+
+def likely_enough_for_answer(probabilities: Floats, policy: Policy) -> Flags:
+    """Classes whose probability reaches the threshold of the likeliest class (N, K)."""
+    own = np.asarray(policy.set_thresholds, dtype=np.float64)[probabilities.argmax(axis=1)]
+    return np.asarray(probabilities >= own[:, None])
+
+
+def little_above(probabilities: Floats, policy: Policy) -> Flags:
+    """Classes of which the likelier ones hold together no more than a threshold (N, K)."""
+    return np.asarray(mass_above(probabilities, policy.set_penalty, policy.set_free) <= policy.set_threshold)
+
+
+def mass_above(probabilities: Floats, penalty: float = 0.0, free: int = 0) -> Floats:
+    """For each class the probability of those that are likelier (N, K), and `penalty` for each beyond the first."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    ordered = np.take_along_axis(probabilities, order, axis=1).astype(np.float64)
+    above = ordered.cumsum(axis=1) - ordered + penalty * np.maximum(0, np.arange(1, ordered.shape[1] + 1) - free)
+    values: Floats = np.empty_like(above)
+    np.put_along_axis(values, order, above, axis=1)
+    return values
+
+
+SETS: dict[str, Callable[[Floats, Policy], Flags]] = {
+    "lac": likely_enough,
+    "risk": likely_enough,
+    "aps": little_above,
+    "raps": little_above,
+    "class_conditional": likely_enough_for_class,
+    "clustered": likely_enough_for_class,
+    "answer_conditional": likely_enough_for_answer,
+}
+OF_EACH_CLASS = ("class_conditional", "clustered", "answer_conditional")  # with a threshold for each
 
 
 def _named(classes: Sequence[str], probabilities: Floats, chosen: Flags) -> list[list[str]]:

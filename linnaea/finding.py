@@ -7,7 +7,7 @@ from typing import Any
 SEVERITIES = ("info", "warning", "error")
 PROMISE = "promise_"  # names of findings about what was promised begin so
 UNDECIDED = "Undecided: "
-RATES = ("coverage", "false_negative_rate", "unsure_rate", "unfamiliar_rate")  # promised by every policy
+RATES = ("coverage", "class_coverage", "false_negative_rate", "unsure_rate", "unfamiliar_rate")  # of every policy
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def test_a_bundle_of_an_earlier_format_answers_as_it_did(sample, tmp_path):
         np.testing.assert_allclose(said.probabilities, expected["probabilities"], rtol=1e-4, atol=1e-5)
         if said.ood_scores is not None:
             np.testing.assert_allclose(said.ood_scores, expected["ood"], rtol=1e-4, atol=1e-5)
-    assert json.loads((tmp_path / "today" / "classifier.json").read_text())["version"] == "2.0"
+    assert json.loads((tmp_path / "today" / "classifier.json").read_text())["version"] == "2.1"
 
 
 def test_bundles_of_the_first_days_get_the_bounds_and_no_shares():
@@ -59,7 +59,7 @@ def bundle(tmp_path):
 
 def test_a_later_major_version_is_refused_and_a_minor_one_is_read_with_a_warning(bundle, caplog):
     load(rewritten(bundle, version="2.7", invented_later=1))
-    assert "version 2.7 of its format, later than 2.0" in caplog.text
+    assert "version 2.7 of its format, later than 2.1" in caplog.text
     with pytest.raises(BundleError, match=r"version 3\.0 of its format.*install the version"):
         load(rewritten(bundle, version="3.0"))
     with pytest.raises(BundleError, match="is not of the format 'linnaea classifier'"):

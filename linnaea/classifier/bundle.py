@@ -19,7 +19,7 @@ from linnaea.runtime.files import read_json, sha256_of, write_atomically, write_
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT, MAJOR, MINOR = "linnaea classifier", 2, 0
+FORMAT, MAJOR, MINOR = "linnaea classifier", 2, 1
 EARLIER = re.compile(rf"{FORMAT} (\d+)")  # before there were minor versions
 VERSION = re.compile(r"(\d+)\.(\d+)")
 DESCRIPTION, WEIGHTS = "classifier.json", "weights.safetensors"
@@ -65,7 +65,7 @@ def read_bundle(folder: Path) -> Bundle:
     format of a later version. Nothing in a bundle is executed.
     """
     root = folder if (folder / DESCRIPTION).exists() or not (folder / "model").is_dir() else folder / "model"
-    content, major = _description(root)
+    content, version = _description(root)
     hashes = content.pop("files", None)
     if not isinstance(hashes, dict) or not hashes or not all(_is_file_name(name) for name in hashes):
         raise BundleError(f"{root / DESCRIPTION}: files is {hashes!r}; expected the SHA-256 of {WEIGHTS}.")
@@ -76,7 +76,7 @@ def read_bundle(folder: Path) -> Bundle:
         if sha256_of(file) != expected:
             raise BundleError(f"{file} has changed since it was saved (its SHA-256 differs): take the original bundle.")
     tensors = _tensors(root / WEIGHTS) if WEIGHTS in hashes else {}
-    return Bundle(*migrated(content, tensors, major), root / DESCRIPTION)
+    return Bundle(*migrated(content, tensors, version), root / DESCRIPTION)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -107,8 +107,8 @@ def _tensors(weights: Path) -> "dict[str, Tensor]":
     return tensors
 
 
-def _description(root: Path) -> tuple[dict[str, Any], int]:
-    """What the description says, without its own hash and format, and the major version of its format."""
+def _description(root: Path) -> tuple[dict[str, Any], tuple[int, int]]:
+    """What the description says, without its own hash and format, and the version of its format."""
     try:
         content = read_json(root / DESCRIPTION)
     except RunError as error:
@@ -122,7 +122,7 @@ def _description(root: Path) -> tuple[dict[str, Any], int]:
             raise BundleError(f"{told}: install the version of Linnaea that wrote it, or a later one.")
         logger.warning(f"{told}: what is new in it is not used.")
         content = {name: value for name, value in content.items() if name in ENTRIES or name == "files"}
-    return {name: value for name, value in content.items() if name not in ("format", "version")}, major
+    return {name: value for name, value in content.items() if name not in ("format", "version")}, (major, minor)
 
 
 def _version_of(content: Any, file: Path) -> tuple[int, int]:

@@ -84,7 +84,7 @@ def _try(classifier: Classifier) -> None:
     try:
         outputs = classifier.score(grey)
     except (RuntimeError, IndexError, ValueError) as error:
-        raise BundleError(f"model and familiarity do not match ({error}).") from None
+        raise BundleError(f"model, calibrator and familiarity do not match ({error}).") from None
     if outputs.logits.shape != (1, count) or (outputs.ood_scores is not None and outputs.ood_scores.shape != (1,)):
         raise BundleError(f"the model gives logits of shape {outputs.logits.shape[1:]} for {count} classes.")
     if not outputs.defined.all():

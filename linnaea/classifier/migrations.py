@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 Content = dict[str, Any]
 Tensors = dict[str, "Tensor"]
 Migration = Callable[[Content, Tensors], tuple[Content, Tensors]]
+EARLIER_SETS = {"set_penalty": 0.0, "set_free": 0}
 EARLIER_BOUNDS = {"max_pixels": MOST_PIXELS, "white": WHITE}
 
 
-def migrated(content: Content, tensors: Tensors, major: int) -> tuple[Content, Tensors]:
+def migrated(content: Content, tensors: Tensors, version: tuple[int, int]) -> tuple[Content, Tensors]:
     """Description and tensors as the format of today has them; those of damaged files stay as wrong as they are."""
-    for step in range(major, max(MIGRATIONS) + 1):
-        content, tensors = MIGRATIONS[step](content, tensors)
+    for step, migration in MIGRATIONS.items():
+        if step >= version:
+            content, tensors = migration(content, tensors)
     return content, tensors
 
 
@@ -42,4 +44,13 @@ def from_1_to_2(content: Content, tensors: Tensors) -> tuple[Content, Tensors]:
     return content, {re.sub("^model/", "scorer/", name): values for name, values in tensors.items()}
 
 
-MIGRATIONS: dict[int, Migration] = {1: from_1_to_2}
+def from_2_0_to_2_1(content: Content, tensors: Tensors) -> tuple[Content, Tensors]:
+    """There was one way to make prediction sets for one label per image, and one for several."""
+    policy = content.get("policy")
+    if isinstance(policy, Mapping):
+        sets = "risk" if content.get("task") == "multilabel" else "lac"
+        content = {**content, "policy": {"sets": sets, "set_thresholds": [], **EARLIER_SETS, **policy}}
+    return content, tensors
+
+
+MIGRATIONS: dict[tuple[int, int], Migration] = {(1, 0): from_1_to_2, (2, 0): from_2_0_to_2_1}

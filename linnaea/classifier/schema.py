@@ -6,8 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from linnaea.decisions import OF_EACH_CLASS, SETS
 from linnaea.errors import BundleError, DataError, suggest
-from linnaea.runtime.arguments import COLOUR, LARGEST_PICTURE, LARGEST_VALUE, MOST_CHANNELS, SMALLEST_PICTURE
+from linnaea.runtime.arguments import (
+    COLOUR,
+    LARGEST_NUMBER,
+    LARGEST_PICTURE,
+    LARGEST_VALUE,
+    MOST_CHANNELS,
+    SMALLEST_PICTURE,
+)
 from linnaea.task import TASKS
 from linnaea.taxonomy import require_no_loop
 
@@ -129,7 +137,7 @@ ENTRIES: Mapping[str, Any] = {
     "familiarity": _or_none(OBJECT),
     "policy": {
         "coverage": SHARE,
-        "set_threshold": SHARE,
+        "set_threshold": _between(0, LARGEST_NUMBER),
         "unsure_rate": SHARE,
         "confidence_threshold": THRESHOLD,
         "unfamiliar_rate": SHARE,
@@ -139,6 +147,10 @@ ENTRIES: Mapping[str, Any] = {
         "aim": TEXT,
         "parents": Rule("a list of pairs, child and parent, that make a tree", _are_parents),
         "risk": _or_none(SHARE),
+        "sets": Rule(f"one of {', '.join(SETS)}", lambda value: isinstance(value, str) and value in SETS),
+        "set_thresholds": _list_of(SHARE),
+        "set_penalty": SHARE,
+        "set_free": _whole(0, LARGEST_NUMBER),
     },
     "provenance": OBJECT,
 }
@@ -169,6 +181,7 @@ def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
         yield (policy["risk"] is None) == (not thresholds), "policy.risk and policy.thresholds do not match"
     elif calibrated:
         yield bool(policy["aim"]) == bool(thresholds), "policy.aim and policy.thresholds do not match"
+    yield from _agreements_of_sets(task.multilabel, count, policy)
     whole = "ood_score" in content["scorer"]["arguments"]
     yield not calibrated or whole == (content["calibrator"] is None), "scorer, calibrator and policy do not match"
     strange = policy["ood_threshold"] is not None
@@ -176,8 +189,21 @@ def _agreements(content: Content) -> Iterator[tuple[bool, str]]:
         not calibrated or strange == (bool(content["familiarity"]) or bool(_score_inside(content["scorer"]))),
         ("policy.ood_threshold and familiarity do not match"),
     )
-    for flag in _flags(content["familiarity"]):
-        yield flag is task.multilabel, f"familiarity.several is {flag!r} for the task {task.name}"
+    for name in ("familiarity", "calibrator"):
+        for flag in _flags(content[name]):
+            yield flag is task.multilabel, f"{name}.several is {flag!r} for the task {task.name}"
+
+
+def _agreements_of_sets(several: bool, count: int, policy: Content) -> Iterator[tuple[bool, str]]:
+    """Whether what the policy says of prediction sets agrees."""
+    kind, thresholds = policy["sets"], len(policy["set_thresholds"])
+    yield not several or kind == "risk", f"policy.sets is {kind!r} for several labels per image; expected 'risk'"
+    expected = count if kind in OF_EACH_CLASS else 0
+    yield thresholds == expected, f"policy.set_thresholds has {thresholds} for {count} classes by {kind}"
+    limit = 1 + policy["set_penalty"] * count
+    yield policy["set_threshold"] <= limit, f"policy.set_threshold is {policy['set_threshold']} for sets by {kind}"
+    free = kind == "raps" or not (policy["set_penalty"] or policy["set_free"])
+    yield free, f"there is a penalty for sets by {kind}"
 
 
 def _arguments_of_model(scorer: Content) -> Content:
@@ -206,7 +232,7 @@ def _same(given: Any, size: int) -> bool:
 
 
 def _flags(description: Any) -> Iterator[Any]:
-    """What a familiarity score and its parts say of several labels."""
+    """What a calibrator, or a familiarity score and its parts, say of several labels."""
     arguments = description.get("arguments") if isinstance(description, Mapping) else None
     if isinstance(arguments, Mapping):
         if "several" in arguments:

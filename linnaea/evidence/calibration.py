@@ -1,14 +1,18 @@
 """Calibration: probabilities that mean something, sets that cover, and thresholds with a stated rejection rate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linnaea.arrays import Floats, Targets
-from linnaea.decisions import Outputs, Policy, decide
+from linnaea.arrays import Floats, Integers, Targets
+from linnaea.decisions import OF_EACH_CLASS, Outputs, Policy, decide
 from linnaea.errors import DataError
 from linnaea.evidence.aims import MARGIN, Goal
+from linnaea.evidence.calibrator_choice import USUAL, choose_calibrator
+from linnaea.evidence.conformal import SET_METHODS, SetMaterial, require_sets, usual_sets
+from linnaea.evidence.conformal.contract import ROUNDING, fewest_for
 from linnaea.evidence.roll_up import RISK, fit_roll_up, require_taxonomy
 from linnaea.evidence.thresholds import TASKS_WITH_THRESHOLDS, fit_thresholds, require_thresholds
 from linnaea.finding import Finding
@@ -18,7 +22,7 @@ from linnaea.task import TASKS
 if TYPE_CHECKING:
     from linnaea.classifier import Classifier  # which imports torch; predictions are judged without
 
-ROUNDING = 1e-9  # 10 * (1 - 0.9) is 1, whatever floating point says
+WITHOUT_SETS: dict[str, Any] = {"set_threshold": 0.0, "set_thresholds": (), "set_penalty": 0.0, "set_free": 0}
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,9 @@ class Aims:
 
     `aim` says what thresholds are chosen for, such as "recall=0.95" (see `linnaea.evidence.aims`); None for what is
     usual for the task. `risk` is the share of wrong answers that groups of classes are answered for, in place of the
-    `unsure_rate` (None: 0.1 where there are groups).
+    `unsure_rate` (None: 0.1 where there are groups). `sets` names the method of the prediction sets (None: lac or, of
+    several labels, risk). `calibrator` is the name of one, or auto, by which it is chosen on
+    the images that are calibrated on.
     """
 
     coverage: float = 0.9
@@ -35,6 +41,8 @@ class Aims:
     unfamiliar_rate: float = 0.05
     aim: str | None = None
     risk: float | None = None
+    calibrator: str = USUAL
+    sets: str | None = None
 
     def __post_init__(self) -> None:
         for name, usual in {"coverage": 0.9, "unsure_rate": 0.05, "unfamiliar_rate": 0.05}.items():
@@ -43,25 +51,28 @@ class Aims:
             Goal.parse(self.aim)
 
 
-def calibrate(
-    classifier: "Classifier", outputs: Outputs, targets: Targets, aims: Aims | None = None, by: str = "temperature"
-) -> "Classifier":
+def calibrate(classifier: "Classifier", outputs: Outputs, targets: Targets, aims: Aims | None = None) -> "Classifier":
     """Fit the calibrator, then the policy, on images that the model was not trained on.
 
     `outputs` are what `classifier.score` said of N images, `targets` the truth: (N,) indices, or (N, K) of 0, 1 and NaN
-    for several labels; `by` names the calibrator. Returns a new classifier. Raises UsageError for an aim that no
-    threshold reaches, or that the task has no use for.
+    for several labels. Returns a new classifier. Raises UsageError for an aim that no threshold reaches, or that the
+    task has no use for, and for a calibrator that is not for it.
     """
-    return calibrate_with_findings(classifier, outputs, targets, aims, by)[0]
+    return calibrate_with_findings(classifier, outputs, targets, aims)[0]
 
 
 def calibrate_with_findings(
-    classifier: "Classifier", outputs: Outputs, targets: Targets, aims: Aims | None = None, by: str = "temperature"
+    classifier: "Classifier",
+    outputs: Outputs,
+    targets: Targets,
+    aims: Aims | None = None,
+    units: Integers | None = None,
 ) -> "tuple[Classifier, list[Finding]]":
-    """The same, and what is to be said of the thresholds."""
-    import torch
+    """The same, and what is to be said of the calibrator and the thresholds.
 
-    from linnaea.classifier.calibrators import CALIBRATORS
+    `units` (N,) number the groups of images that are not independent, by which calibrators are compared.
+    """
+    import torch
 
     aims = aims or Aims()
     unsound = int((~outputs.defined).sum())
@@ -71,11 +82,11 @@ def calibrate_with_findings(
             "calibrated. Train with a lower learning rate, or choose another model."
         )
     raw = np.asarray(outputs.raw, dtype=np.float64)
-    calibrator = CALIBRATORS[by].fit(raw, targets)
+    calibrator, choice = choose_calibrator(raw, targets, aims.calibrator, units)
     probabilities = TASKS[classifier.task].probabilities(calibrator(torch.from_numpy(raw)).numpy())
     prior = tuple(float(share) for share in probabilities.mean(axis=0))
     policy, findings = fit_policy(classifier, probabilities, outputs.ood_scores, targets, aims)
-    return classifier.with_(calibrator=calibrator, prior=prior, prior_shift=(), policy=policy), findings
+    return classifier.with_(calibrator=calibrator, prior=prior, prior_shift=(), policy=policy), [choice, *findings]
 
 
 def fit_policy(
@@ -93,13 +104,11 @@ def fit_policy(
     task = TASKS[classifier.task]
     require_thresholds(classifier.task, aims.aim)
     require_taxonomy(classifier.task, aims.risk, aims.unsure_rate if aims.unsure_rate != Aims.unsure_rate else None)
-    set_threshold = (
-        false_negative_threshold(probabilities, targets, aims.coverage)
-        if task.multilabel
-        else conformal_threshold(probabilities, targets, aims.coverage, weights)
-    )
-    policy = replace(classifier.policy, thresholds=(), aim="", set_threshold=max(0.0, set_threshold - MARGIN))
-    findings: list[Finding] = []
+    require_sets(aims.sets, several=task.multilabel)
+    method = aims.sets or usual_sets(several=task.multilabel)
+    held = SET_METHODS[method](SetMaterial(probabilities, targets, aims.coverage, weights))
+    policy = replace(classifier.policy, thresholds=(), aim="", coverage=aims.coverage, **{**WITHOUT_SETS, **held})
+    findings = unlimited_classes(policy, classifier.classes, targets)
     if classifier.task in TASKS_WITH_THRESHOLDS:
         counted = (1.0, 1.0) if weights is None else (float(weights[0]), float(weights[1]))
         fitted = fit_thresholds(probabilities, targets, aims.aim, classes=classifier.classes, weights=counted)
@@ -133,40 +142,26 @@ def fit_policy(
     return policy, findings
 
 
-def false_negative_threshold(probabilities: Floats, targets: Targets, coverage: float) -> float:
-    """The highest probability a label of the set must reach such that sets miss at most 1 - coverage of the truths.
-
-    Conformal risk control (Angelopoulos et al. 2024) of the share of an image's true labels (N, K) that its set misses,
-    averaged over images with at least one: the bound holds in expectation for a further image, whatever the model. 0
-    (every label belongs to the set) when there are too few such images.
-    """
-    rows = np.flatnonzero((targets == 1).any(axis=1))
-    true = targets[rows] == 1
-    shares = np.broadcast_to(1 / true.sum(axis=1, keepdims=True), true.shape)[true]
-    order = np.argsort(probabilities[rows][true], kind="stable")
-    values = probabilities[rows][true][order]
-    # A threshold equal to the value at a place misses all true labels with smaller values.
-    lost = np.concatenate([[0.0], np.cumsum(shares[order])])[np.searchsorted(values, values, side="left")]
-    allowed = (len(rows) + 1) * (1 - coverage) - 1 + ROUNDING
-    fitting = np.flatnonzero(lost <= allowed)
-    return float(values[fitting[-1]]) if len(fitting) else 0.0
-
-
-def conformal_threshold(
-    probabilities: Floats, targets: Targets, coverage: float, weights: Floats | None = None
-) -> float:
-    """The lowest probability that a label of the set may have (Sadinle et al. 2019), exact for finite samples.
-
-    0 (every label belongs to the set) when there are too few images for the coverage asked for. `weights` (K,) say
-    what an image of each class counts, where classes are met in other shares (Podkopaev and Ramdas 2021).
-    """
-    truth = np.take_along_axis(probabilities, targets[:, None], axis=1)[:, 0]
-    order = np.argsort(truth, kind="stable")
-    counts = np.ones(len(truth)) if weights is None else weights[targets][order]
-    one = float(counts.max(initial=0.0))
-    allowed = (counts.sum() + one) * (1 - coverage) - one + ROUNDING
-    fitting = np.flatnonzero(counts.cumsum() - counts <= allowed)
-    return float(truth[order][fitting[-1]]) if len(fitting) else 0.0
+def unlimited_classes(policy: Policy, classes: Sequence[str], targets: Targets) -> list[Finding]:
+    """A finding where classes have no threshold of sets, because there are too few images to fit one to."""
+    if policy.sets not in OF_EACH_CLASS:
+        return []
+    few = [name for name, least in zip(classes, policy.set_thresholds, strict=True) if least == 0]
+    if not few:
+        return []
+    named = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
+    by_answer = policy.sets == "answer_conditional"
+    what = "are answered by sets of all classes" if by_answer else "belong to every prediction set"
+    return [
+        Finding(
+            "few_for_sets",
+            f"{named} ({len(few)} of {len(classes)}) {what}: a coverage of {policy.coverage:.4g} takes "
+            f"{fewest_for(policy.coverage)} val images of each. Collect more of them, or ask for sets by lac.",
+            "warning",
+            len(targets),
+            rows=[{"class": name} for name in few],
+        )
+    ]
 
 
 def rejection_threshold(strangeness: Floats, rate: float, weights: Floats | None = None) -> float:

@@ -5,11 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from linnaea.arrays import Flags, Floats
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
 from linnaea.evidence.keeping import keep_figures
@@ -17,6 +12,7 @@ from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
 from linnaea.evidence.policy_figures import (
     answered_accuracy,
+    class_coverage,
     coverage,
     mean_set_size,
     unfamiliar_rate,
@@ -25,6 +21,7 @@ from linnaea.evidence.policy_figures import (
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
 from linnaea.evidence.promised import promises_of
 from linnaea.evidence.promises import findings_of
+from linnaea.evidence.set_tables import prediction_sets, set_findings
 from linnaea.evidence.tree_tables import tree_findings
 from linnaea.evidence.uncertainty import of_metric, sample_of
 from linnaea.finding import Estimate, Finding, promises_in
@@ -118,11 +115,13 @@ def _findings(
     replicates: int,
 ) -> list[Finding]:
     if isinstance(scores, LabelScores):
-        return label_tables.findings(predictions, scores, policy, seed=seed, replicates=replicates)
+        labelled = label_tables.findings(predictions, scores, policy, seed=seed, replicates=replicates)
+        return [*labelled, *set_findings(predictions, scores, policy)]
     assert isinstance(scores, Scores), "with one label per image"
     found = tables.findings(predictions, scores)
     if predictions.task == "binary":
         found += binary.findings(predictions, scores, policy, tuned_on=tuned_on, seed=seed, replicates=replicates)
+    found += set_findings(predictions, scores, policy)
     return [*found, *tree_findings(predictions, scores)] if isinstance(scores, TreeScores) else found
 
 
@@ -193,24 +192,12 @@ def _of_policy(predictions: Predictions, scores: Judged, sample: Sample) -> dict
     if isinstance(scores, LabelScores):
         return of_label_policy(predictions, scores, sample)
     assert isinstance(scores, Scores), "with one label per image"
-    given, holds, sizes = _prediction_sets(predictions)
+    given, holds, sizes = prediction_sets(predictions)
     return {
         "coverage": coverage(holds, given, sample),
+        "class_coverage": class_coverage(holds, given, scores, sample),
         "mean_set_size": mean_set_size(sizes, given, sample),
         "unsure_rate": unsure_rate(predictions, sample),
         "unfamiliar_rate": unfamiliar_rate(predictions, sample),
         "answered_accuracy": answered_accuracy(predictions, scores.right, sample),
     }
-
-
-def _prediction_sets(predictions: Predictions) -> tuple[Flags, Flags, Floats]:
-    """Whether each image has a prediction set, whether it holds the truth, and its size; arrays (n,)."""
-    nothing = np.zeros(len(predictions))
-    if not predictions.has("prediction_set") or pa.types.is_null(predictions.table.schema.field("prediction_set").type):
-        return nothing.astype(bool), nothing.astype(bool), nothing
-    sets = predictions.table.column("prediction_set").combine_chunks()
-    sizes = pc.fill_null(pc.list_value_length(sets), 0).to_numpy().astype(np.float64)
-    owners = pc.list_parent_indices(sets)
-    own = pc.equal(pc.list_flatten(sets), predictions.table.column("truth").combine_chunks().take(owners))
-    holds = np.bincount(owners.to_numpy()[own.to_numpy(zero_copy_only=False)], minlength=len(predictions)) > 0
-    return np.asarray(sets.is_valid()), holds, sizes

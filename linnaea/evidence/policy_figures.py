@@ -4,9 +4,12 @@ import numpy as np
 
 from linnaea.arrays import Flags, Floats
 from linnaea.evidence.contract import FIGURES
+from linnaea.evidence.metrics import Scores
+from linnaea.evidence.metrics.scores import mean_of_defined, ratio, totals
 from linnaea.evidence.uncertainty import of_mean, of_share
 from linnaea.predictions import Predictions
 from linnaea.statistics.intervals import Statistic
+from linnaea.statistics.shares import slack_of_parts
 from linnaea.statistics.spread import Sample
 
 NO_SETS = "no prediction sets"
@@ -58,6 +61,32 @@ def unfamiliar_rate(predictions: Predictions, sample: Sample) -> Statistic:
 def coverage(holds: Flags, given: Flags, sample: Sample) -> Statistic:
     """Of the images that are `given` a set (n,), the share of which it `holds` the truth (n,)."""
     return of_share(holds, given, sample, NO_SETS)
+
+
+@FIGURES.register(
+    "class_coverage",
+    title="Coverage, mean over classes",
+    meaning="Share of images whose set holds the truth, each class counting alike.",
+    order=105,
+    share=True,
+)
+def class_coverage(holds: Flags, given: Flags, scores: Scores, sample: Sample) -> Statistic:
+    """The mean over classes of the share of their images, `given` a set (n,), that it `holds` the truth of (n,)."""
+    places, classes = np.where(given, scores.targets, -1), scores.classes
+    kept, all_of = holds & given, np.ones((1, len(holds)))
+    images = totals(all_of, places, classes)[0]
+    values = ratio(totals(all_of, places, classes, kept)[0], images)
+
+    def mean(weights: Floats) -> Floats:
+        return mean_of_defined(ratio(totals(weights, places, classes, kept), totals(weights, places, classes)))
+
+    return Statistic(
+        mean,
+        int(given.sum()),
+        slack=slack_of_parts(values, images * sample.density) if given.any() else (0.0, 0.0),
+        bounds=(0.0, 1.0),
+        undefined=NO_SETS,
+    )
 
 
 @FIGURES.register(

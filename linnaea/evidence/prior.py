@@ -65,7 +65,7 @@ def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Pred
     weights = np.divide(new, present, out=np.zeros_like(new), where=present > 0)
     probabilities = TASKS[classifier.task].probabilities(val.scores("logits")[rows] + shift)
     known = classifier.policy
-    aims = Aims(known.coverage, known.unsure_rate, known.unfamiliar_rate, known.aim or None)
+    aims = Aims(known.coverage, known.unsure_rate, known.unfamiliar_rate, known.aim or None, sets=known.sets)
     strange = np.array(val.column("ood_score"), dtype=np.float64)[rows]
     scores = None if classifier.ood_score is None else strange
     policy, _ = fit_policy(classifier, probabilities, scores, targets, aims, weights)

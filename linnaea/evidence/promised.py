@@ -138,7 +138,18 @@ def _of_rates(policy: Policy, figures: Mapping[str, Estimate]) -> dict[str, list
     """The risk, the coverage of prediction sets and the rates of declined images, where they were fitted."""
     wanted = [
         ("risk", policy.risk, AT_MOST, "share of wrong answers"),
-        ("coverage", policy.coverage, AT_LEAST, "share of prediction sets that hold the truth"),
+        (
+            "coverage",
+            policy.coverage if policy.sets != "risk" else None,
+            AT_LEAST,
+            "share of prediction sets that hold the truth",
+        ),
+        (
+            "class_coverage",
+            policy.coverage if policy.sets == "risk" else None,
+            AT_LEAST,
+            "mean over classes of the share of prediction sets that hold the truth",
+        ),
         ("false_negative_rate", round(1 - policy.coverage, 12), AT_MOST, "share of labels that prediction sets miss"),
         ("unsure_rate", policy.unsure_rate if policy.risk is None else None, AT_MOST, "share answered “unsure”"),
         (

@@ -11,6 +11,8 @@ from linnaea.classifier import Classifier, known_columns
 from linnaea.errors import UsageError
 from linnaea.evidence import write_evaluation
 from linnaea.evidence.calibration import Aims, calibrate_with_findings
+from linnaea.evidence.calibrator_choice import NAME as CALIBRATORS
+from linnaea.evidence.calibrator_choice import is_telling
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.experiments.asked_classes import held_out
 from linnaea.experiments.attempt import FAMILIARITY_IMAGES, Attempted, Material
@@ -23,6 +25,7 @@ from linnaea.finding import Finding
 from linnaea.models.familiarity import Known
 from linnaea.predictions import Predictions
 from linnaea.run import NO_TEST, Run
+from linnaea.statistics.spread import Sample
 
 logger = logging.getLogger("linnaea")
 FEWEST_FAMILIARITY_IMAGES = 200
@@ -70,7 +73,8 @@ def calibrated(
     familiarity = fit_familiarity(classifier.model, features, targets, fresh=fresh, name=ood)
     classifier = classifier.with_(familiarity=familiarity)
     outputs = classifier.score_features(fresh)
-    classifier, findings = calibrate_with_findings(classifier, outputs, material.val.targets, aims)
+    units = Sample.of(len(material.val), material.columns.get("group")).unit_of
+    classifier, findings = calibrate_with_findings(classifier, outputs, material.val.targets, aims, units)
     return Calibrated(classifier, findings, features, targets, fresh)
 
 
@@ -95,7 +99,7 @@ def conclude(
             ready = calibrated(chosen, material, aims, ood=ood, most=_affordable(chosen, material, deadline))
         except UsageError as error:
             raise UsageError(f"{error} With --resume and another --aim, finished training is kept.") from None
-        _tell_thresholds(run, ready.findings)
+        _tell_calibration(run, ready.findings)
         classifier = ready.classifier.with_(provenance={**ready.classifier.provenance, **_facts(ready.classifier, run)})
         classifier.save(run.model_folder)
     with timed(run, "evaluate"):
@@ -127,11 +131,14 @@ def _facts(classifier: Classifier, run: Run) -> dict[str, Any]:
     return facts | ({"positive": classifier.classes[1]} if classifier.task == "binary" else {})
 
 
-def _tell_thresholds(run: Run, found: list[Finding]) -> None:
-    """Write down what was found about thresholds, and say it where there are any."""
-    if found:
-        run.write_findings("thresholds", found)
-    for finding in found:
+def _tell_calibration(run: Run, found: list[Finding]) -> None:
+    """Write down what was found about the calibrator and about thresholds, and say what is no matter of course."""
+    calibrators = [finding for finding in found if finding.name == CALIBRATORS]
+    thresholds = [finding for finding in found if finding.name != CALIBRATORS]
+    run.write_findings("calibration", calibrators)
+    if thresholds:
+        run.write_findings("thresholds", thresholds)
+    for finding in [*filter(is_telling, calibrators), *thresholds]:
         logger.log(logging.INFO if finding.severity == "info" else logging.WARNING, finding.summary)
 
 

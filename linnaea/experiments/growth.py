@@ -37,7 +37,7 @@ from linnaea.task import TASKS, infer_task
 logger = logging.getLogger("linnaea")
 NAME = "grown"
 UNNAMED = re.compile(r"new-\d+")
-AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk")
+AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk", "calibrator", "sets")
 
 
 def require_growable(classifier: Classifier, data: Dataset) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.classifier import Classifier, load
+from linnaea.classifier.calibrators import require_calibrator
 from linnaea.data.audit import Inspection
 from linnaea.data.datasheet import FILE, Datasheet, copy_datasheet, find_datasheet, read_datasheet, stale
 from linnaea.data.images.greys import recipe_for
@@ -19,6 +20,7 @@ from linnaea.delivery.card import write_card
 from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
+from linnaea.evidence.conformal import require_sets
 from linnaea.evidence.openset import require_score
 from linnaea.evidence.roll_up import require_taxonomy
 from linnaea.evidence.thresholds import require_thresholds
@@ -124,8 +126,12 @@ def settle(
     require_channels_for(learning.augment or (), preparation.channels)
     dataset = data if isinstance(data, Dataset) else read(data)
     dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
+<<<<<<< HEAD
     dataset = with_fair_groups(dataset, learning.fair, learning.fair_by, clashing=_clashing(learning))
     aims = Aims(decision.coverage, decision.unsure_rate, decision.unfamiliar_rate, decision.aim, decision.risk)
+=======
+    aims = aims_of(decision)
+>>>>>>> bf333e0 (Calibrators and methods of prediction sets as families, kept in the bundle; a class covered less than asked is named, with a test)
     _require_fitting(dataset, decision)
     require_enough(dataset, repetition.folds)
     if repetition.folds is not None and preparation.split_by != "stratified":
@@ -146,6 +152,19 @@ def settle(
         limit,
         repetition,
         log,
+    )
+
+
+def aims_of(decision: Decision) -> Aims:
+    """What the policy is asked for."""
+    return Aims(
+        decision.coverage,
+        decision.unsure_rate,
+        decision.unfamiliar_rate,
+        decision.aim,
+        decision.risk,
+        decision.calibrator,
+        decision.sets,
     )
 
 
@@ -347,6 +366,8 @@ def _options(learning: Learning, machine: Machine) -> Options:
 def _require_fitting(dataset: Dataset, decision: Decision) -> None:
     """Raise UsageError where the decisions asked for are none for these labels."""
     require_score(decision.ood, several=dataset.multilabel)
+    require_calibrator(decision.calibrator, several=dataset.multilabel)
+    require_sets(decision.sets, several=dataset.multilabel)
     require_thresholds(dataset.task, decision.aim)
     require_taxonomy(
         dataset.task, decision.risk, decision.unsure_rate if decision.unsure_rate != Aims.unsure_rate else None

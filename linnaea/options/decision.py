@@ -19,6 +19,8 @@ class Decision(Options):
     there are two classes or several labels per image, such as "recall=0.95" (None: the likelier class, and the highest
     F1 of each label); `positive` which of two classes an aim is about (None: the second by name). `risk` is the share
     of wrong answers to expect at most where classes lie below groups, as answers roll up to groups for it (None: 0.1).
+    `calibrator` makes probabilities of scores ("auto": chosen on val by cross-validation). `sets` is the method of the
+    prediction sets (None: lac or, of several labels, risk).
     """
 
     title = "Decisions"
@@ -59,4 +61,20 @@ class Decision(Options):
     risk: Annotated[
         float | None,
         Option("With a taxonomy: the highest expected share of wrong answers. Default: 0.1.", checks.share(0.1)),
+    ] = None
+    calibrator: Annotated[
+        str,
+        Option(
+            "Calibrator that makes probabilities of scores: auto, {names}.",
+            checks.member("calibrator", "linnaea.classifier.calibrators", also=("auto",)),
+            names=checks.names("calibrator", "linnaea.classifier.calibrators"),
+        ),
+    ] = "auto"
+    sets: Annotated[
+        str | None,
+        Option(
+            "Method of the prediction sets: {names}. Default: lac; with several labels, risk.",
+            checks.member("set method", "linnaea.evidence.conformal"),
+            names=checks.names("set method", "linnaea.evidence.conformal"),
+        ),
     ] = None

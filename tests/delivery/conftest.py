@@ -279,7 +279,7 @@ def classifier() -> dict[str, Any]:
         "task": "multiclass",
         "model": {"name": "frozen", "backbone": "resnet18.a1_in1k"},
         "recipe": {"size": 224, "fit": "crop"},
-        "calibration": {"method": "temperature", "temperature": 1.31},
+        "calibrator": {"kind": "temperature", "arguments": {"temperature": 1.31}},
         "policy": {
             "coverage": 0.9,
             "set_threshold": 0.62,

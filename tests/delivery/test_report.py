@@ -215,7 +215,7 @@ def test_untrusted_run_facts_stay_text(finished_run: Path, edit: Callable[..., N
         notes=[evil],
         linnaea=evil,
     )
-    edit(finished_run / "model" / "classifier.json", calibration={"method": evil}, recipe={"size": evil, "fit": evil})
+    edit(finished_run / "model" / "classifier.json", calibrator={"kind": evil}, recipe={"size": evil, "fit": evil})
     ladder = finished_run / "ladder.csv"
     ladder.write_text(ladder.read_text().replace("majority", '<img src=x id="#010203">'))
     page = page_of(finished_run)

@@ -9,7 +9,8 @@ from scipy.special import softmax
 
 from linnaea.classifier.calibrators.temperature import Temperature
 from linnaea.errors import UsageError
-from linnaea.evidence.calibration import Aims, conformal_threshold, rejection_threshold
+from linnaea.evidence.calibration import Aims, rejection_threshold
+from linnaea.evidence.conformal.by_probability import conformal_threshold
 
 
 def simulated(count, classes=5, temperature=1.0, seed=0):

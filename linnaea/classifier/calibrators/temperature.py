@@ -8,10 +8,8 @@ from scipy.special import log_softmax
 from torch import Tensor
 
 from linnaea.arrays import Floats, Integers, Targets
-from linnaea.classifier.calibrators.contract import CALIBRATORS, Calibrator
-from linnaea.errors import UsageError
+from linnaea.classifier.calibrators.contract import CALIBRATORS, Calibrator, require_scores, require_temperature
 
-LOWEST, HIGHEST = 0.001, 1000.0
 FITTED = (0.05, 20.0)
 
 
@@ -19,6 +17,9 @@ FITTED = (0.05, 20.0)
     "temperature",
     title="Temperature",
     meaning="Raw scores divided by one number, so that confidence is right (Guo et al. 2017).",
+    order=10,
+    one=True,
+    several=True,
 )
 class Temperature(Calibrator):
     """Raw scores divided by one number (Guo et al. 2017): order and answers stay, confidence is put right."""
@@ -26,8 +27,7 @@ class Temperature(Calibrator):
     kind = "temperature"
 
     def __init__(self, temperature: float = 1.0) -> None:
-        if not LOWEST <= temperature <= HIGHEST:
-            raise UsageError(f"temperature is {temperature}; expected a number from {LOWEST} to {HIGHEST:g}.")
+        require_temperature(temperature)
         super().__init__(temperature=temperature)
         self.temperature = temperature
 
@@ -42,6 +42,7 @@ class Temperature(Calibrator):
         As if one more image had been wrong, each truth counts a little less than one (Platt 1999): without that, scores
         that are right on every image would be driven to certainty.
         """
+        require_scores(raw, targets)
         loss = _of_labels(raw, targets) if targets.ndim == 2 else _of_classes(raw, targets)
         low, high = np.log(FITTED)
         found = minimize_scalar(lambda power: loss(float(np.exp(power))), bounds=(low, high), method="bounded")

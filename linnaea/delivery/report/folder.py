@@ -20,6 +20,7 @@ EXPECTED = {
     "history.csv": "a row per epoch",
     "findings/learning_curves.json": "what the curves of each network show",
     "findings/guessing.json": "whether what was chosen is better than guessing",
+    "findings/calibration.json": "which calibrators were compared, and which was chosen",
     "metrics.json": "every figure with its interval",
     "manifest.csv": "every file seen, used or not",
     "datasheet.toml": "what the owner knows about the data, if written down",
@@ -38,6 +39,7 @@ OF_TEST = ("findings/guessing.json", "findings/test.json", "predictions/test.par
 CURVES = "learning_curves"  # what they were said to show
 SEARCH = "search"
 GUESSING = "guessing"
+CALIBRATION = "calibration"  # which calibrators were compared
 REPEATED = ("folds", "seeds")  # what was seen where a training was done again
 OPENSET = "openset"  # what was seen of unknown images
 GROUPS = "groups"  # what was seen of groups of images
@@ -132,7 +134,7 @@ class Folder:
 
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
-        known = {"audit", "test", "val", "export", CURVES, SEARCH, GUESSING, *REPEATED}
+        known = {"audit", "test", "val", "export", CURVES, CALIBRATION, SEARCH, GUESSING, *REPEATED}
         known |= {stem for name in (OPENSET, GROUPS) for stem in self.named_findings(name)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
 

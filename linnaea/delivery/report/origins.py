@@ -90,13 +90,15 @@ def split_table(folder: Folder, manifest: Part, most: int) -> dict[str, Any]:
 
 def policy_sentences(classifier: Mapping[str, Any]) -> Iterator[str]:
     """How the classifier comes to an answer, a sentence per step."""
-    recipe, calibration = mapping(classifier.get("recipe")), mapping(classifier.get("calibration"))
+    recipe, calibrator = mapping(classifier.get("recipe")), mapping(classifier.get("calibrator"))
+    earlier = mapping(classifier.get("calibration"))  # of bundles of the format 1
+    calibrator = calibrator or ({"kind": earlier.get("method"), "arguments": earlier} if earlier else {})
     policy = mapping(classifier.get("policy"))
     size, fit = recipe.get("size"), recipe.get("fit")
     yield "A file that cannot be decoded is answered “unreadable”, never guessed and never skipped."
     if size:
         yield f"Each image is resized to {cell(size)} pixels{f' (fit: {cell(fit)})' if fit else ''}, as in training."
-    yield _calibration_sentence(calibration)
+    yield _calibration_sentence(calibrator)
     yield from filter(None, [threshold_sentence(classifier)])
     yield from _threshold_sentences(policy, several=classifier.get("task") == "multilabel")
     yield _set_sentence(policy, several=classifier.get("task") == "multilabel")
@@ -119,12 +121,12 @@ def _set_sentence(policy: Mapping[str, Any], *, several: bool) -> str:
     )
 
 
-def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
-    temperature = number(calibration.get("temperature"))
-    if not calibration.get("method"):
+def _calibration_sentence(calibrator: Mapping[str, Any]) -> str:
+    kind, temperature = calibrator.get("kind"), number(mapping(calibrator.get("arguments")).get("temperature"))
+    if not kind or kind == "none":
         return "Its probabilities are not calibrated."
-    if temperature is None:
-        return f"Its probabilities are calibrated by the method “{cell(calibration['method'])}”."
+    if kind != "temperature" or temperature is None:
+        return f"Its probabilities are calibrated by the method “{cell(kind)}”."
     effect = (
         "less confident"
         if temperature > 1

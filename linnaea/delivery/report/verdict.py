@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnaea.delivery.report import tables
-from linnaea.delivery.report.folder import CURVES, GUESSING, Folder, Part, listing, mapping
+from linnaea.delivery.report.folder import CALIBRATION, CURVES, GUESSING, Folder, Part, listing, mapping
 from linnaea.delivery.report.tables import Evaluation
 from linnaea.delivery.report.words import SPACE, bounds, counted, estimate, metric_named, number, percent
 from linnaea.finding import Finding
@@ -73,6 +73,7 @@ def verdict_of(folder: Folder, evaluation: Evaluation, ladder: Part, audit: Part
         *_about_findings(export, "The export check"),
         *_about_findings(audit, "The data audit"),
         *_about_findings(folder.findings("thresholds"), "The choice of thresholds"),
+        *_about_findings(folder.findings(CALIBRATION), "The choice of a calibrator"),
         *_about_learning(folder.findings(CURVES), chosen),
         *_about_unjudged(audit, evaluation),
         *_about_baseline(folder, rungs, chosen),

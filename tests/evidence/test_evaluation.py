@@ -51,6 +51,7 @@ def test_the_decision_policy_is_counted(from_logits):
     found = figures(predictions, replicates=50)
     assert {name: (found[name].value, found[name].n) for name in POLICY} == {
         "coverage": (0.5, 4),
+        "class_coverage": (2 / 3, 4),
         "mean_set_size": (1.0, 4),
         "unsure_rate": (0.2, 5),
         "unfamiliar_rate": (0.2, 5),

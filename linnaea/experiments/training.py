@@ -126,12 +126,8 @@ def settle(
     require_channels_for(learning.augment or (), preparation.channels)
     dataset = data if isinstance(data, Dataset) else read(data)
     dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
-<<<<<<< HEAD
     dataset = with_fair_groups(dataset, learning.fair, learning.fair_by, clashing=_clashing(learning))
-    aims = Aims(decision.coverage, decision.unsure_rate, decision.unfamiliar_rate, decision.aim, decision.risk)
-=======
     aims = aims_of(decision)
->>>>>>> bf333e0 (Calibrators and methods of prediction sets as families, kept in the bundle; a class covered less than asked is named, with a test)
     _require_fitting(dataset, decision)
     require_enough(dataset, repetition.folds)
     if repetition.folds is not None and preparation.split_by != "stratified":

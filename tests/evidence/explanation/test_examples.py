@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.errors import DataError, UsageError
+from linnaea.evidence.explanation.concepts.places import place_for
 from linnaea.evidence.explanation.contract import EXPLAINERS, Settings
 from linnaea.evidence.explanation.subject import Subject
 from linnaea.learning.checkpoints import save_checkpoint
 from linnaea.models import MODELS
+from linnaea.models.classical.heads import HEADS
+from linnaea.models.classical.heads.contract import Samples
+from linnaea.models.classical.pipeline import Classical
+from linnaea.models.embedding import embed
 
 BLUE, RED = np.array([0]), np.array([1])
 BY_IMAGE, BY_CLASS = ("nearest", "counter_examples", "tracin"), ("prototypes",)
@@ -48,6 +54,12 @@ def test_counter_examples_are_labelled_and_answered_otherwise(make_subject, tmp_
     assert answered < 10
     assert found.rows[0][0].caption.startswith("labelled blue, answered red")
     assert found.rows[0][1].caption.startswith("labelled blue, answered blue")
+
+
+def test_an_image_that_is_labelled_and_answered_otherwise_is_shown_once(subject, squares):
+    found = explained("counter_examples", subject, squares[0][[12]])
+    assert found.arrays["rows"][0, 0] == found.arrays["rows"][0, 1]
+    assert [each.caption[:29] for each in found.rows[0]] == ["labelled blue, answered blue:"]
 
 
 def test_where_all_images_have_one_label_there_is_no_counter_example(make_subject, tmp_path, squares):
@@ -160,3 +172,29 @@ def test_several_labels_are_explained_one_by_one(make_subject, tmp_path, squares
     tracin = explained("tracin", subject, squares[0][[12]], samples=10)
     assert tracin.arrays["influences"].shape == (1, 20)
     assert explained("prototypes", subject).arrays["prototypes"].min() >= 5
+
+
+def test_a_classical_pipeline_is_explained_as_far_as_it_has_features(tmp_path, squares, make_subject):
+    subject = make_subject(tmp_path, *squares)
+    plain = Classical(2, 16, "colours")
+    samples = Samples(embed(plain, squares[0]), subject.training.targets, 2)
+    model = plain.answering_by(next(iter(HEADS["knn"].candidates(samples)))[1])
+    classical = Subject(subject.classifier.with_(scorer=scorer_of(model)), subject.run)
+    assert classical.can == {"answers", "features"}
+    assert (explained("nearest", classical, squares[0][[12]]).arrays["rows"] >= 10).all()
+    assert explained("counter_examples", classical, squares[0][[12]]).arrays["rows"][0, 0] < 10
+    assert (explained("prototypes", classical).arrays["prototypes"] >= 10).all()
+    with pytest.raises(UsageError, match="kind classical is not linear in its features"):
+        explained("tracin", classical, squares[0][:1])
+    with pytest.raises(UsageError, match="kind classical has neither a layer with a map nor a head that is linear"):
+        place_for(classical, None)
+
+
+def test_one_training_image_per_class_is_enough(make_subject, tmp_path, squares):
+    subject = make_subject(tmp_path, squares[0][[3, 13]], ["blue", "red"])
+    asked = squares[0][[12]]
+    assert explained("nearest", subject, asked).arrays["rows"].tolist() == [[1, 0]]
+    assert explained("counter_examples", subject, asked).arrays["rows"].tolist() == [[0, 0]]
+    assert explained("tracin", subject, asked).arrays["rows"].shape == (1, 2)
+    assert explained("prototypes", subject, targets=np.array([0, 1])).arrays["prototypes"][:, 0].tolist() == [0, 1]
+    assert len(explained("feature_visualisation", subject, samples=1).rows[0]) == 2

@@ -53,7 +53,8 @@ def nearest_examples(subject: Subject, pixels: Array, targets: Integers, setting
 def counter_examples(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Examples:
     """Rows of two: the nearest training image of another label, and the nearest that the classifier answers otherwise.
 
-    Where there is none, that is said. Arrays: `rows` (N, 2), -1 for none, and `distances` (N, 2).
+    Where they are the same it is shown once, and where there is none, that is said. Arrays: `rows` (N, 2), -1 for none,
+    and `distances` (N, 2).
     """
     known, images = training_images(subject), as_images(pixels)
     features = embedded(subject, images)
@@ -84,7 +85,7 @@ def _shown(
     answers: bool = False,
 ) -> tuple[Example, ...]:
     """The examples of one image; where `answers`, with what the classifier says of them."""
-    there = [(int(row), float(distance)) for row, distance in zip(rows, distances, strict=True) if row >= 0]
+    there = {int(row): float(distance) for row, distance in zip(rows, distances, strict=True) if row >= 0}.items()
     pictures = known.pictures([row for row, _ in there])
     agreeing, ids = known.labelled(int(target)), known.dataset.ids
     shown = []

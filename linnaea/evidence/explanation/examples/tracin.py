@@ -14,7 +14,7 @@ from linnaea.models import Model
 from linnaea.models.feature_cache import embed_once
 
 COUNT = 3
-AT_ONCE = 4096  # training images
+AT_ONCE, DECODED_AT_ONCE = 4096, 256  # features, and training images
 
 
 @EXPLAINERS.register(
@@ -65,8 +65,8 @@ def _influence(model: Model, images: Images, targets: Integers, known: TrainingI
     if final:
         return influence(own, (known.features, residuals(_logits(model, known.features), labels)), biased=biased)
     parts = []
-    for start in range(0, len(known), AT_ONCE):
-        rows = np.arange(start, min(start + AT_ONCE, len(known)))
+    for start in range(0, len(known), DECODED_AT_ONCE):
+        rows = np.arange(start, min(start + DECODED_AT_ONCE, len(known)))
         features = embed_once(model, known.pictures(rows))
         parts.append(influence(own, (features, residuals(_logits(model, features), labels[rows])), biased=biased))
     return np.concatenate(parts, axis=1)

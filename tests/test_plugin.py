@@ -17,13 +17,13 @@ from PIL import Image
 PLUGIN = Path(__file__).parents[1] / "examples" / "plugin"
 MEMBERS = {
     "attack": ("fgsm",),
-    "explainer": ("saliency",),
+    "highlighter": ("saliency",),
     "export format": ("optimised_onnx",),
     "loss": ("poly",),
     "metric": ("matthews",),
     "model": ("cifar10_quick", "neighbours"),
     "rung": ("neighbours",),
-    "verb": ("attack", "explain"),
+    "verb": ("attack", "highlight"),
 }
 
 
@@ -187,9 +187,9 @@ def test_the_rung_stands_in_the_ladder_by_its_cost_and_is_a_classifier_afterward
     assert place.python(order).split()[:3] == ["majority", "hog", "neighbours"]
 
 
-def test_the_explainer_family_comes_with_its_verb(place, trained):
+def test_the_highlighter_family_comes_with_its_verb(place, trained):
     (place.folder / "blind.png").write_bytes(b"no image")
-    said = place.linnaea("explain", "run", "photos/dark/1.png", "photos/bright/1.png", "--out", "maps")
+    said = place.linnaea("highlight", "run", "photos/dark/1.png", "photos/bright/1.png", "--out", "maps")
     files = sorted((place.folder / "maps").iterdir())
     assert [file.name for file in files] == ["000-1.png", "001-1.png"]
     assert all(str(Path("maps") / file.name) in said for file in files)
@@ -197,8 +197,8 @@ def test_the_explainer_family_comes_with_its_verb(place, trained):
         grey = np.asarray(Image.open(file))
         assert grey.shape == (32, 32)
         assert grey.max() == 255
-    assert "Did you mean 'saliency'?" in place.linnaea("explain", "run", "blind.png", "--method", "salience", code=2)
-    assert "blind.png cannot be read" in place.linnaea("explain", "run", "blind.png", code=2)
+    assert "Did you mean 'saliency'?" in place.linnaea("highlight", "run", "blind.png", "--method", "salience", code=2)
+    assert "blind.png cannot be read" in place.linnaea("highlight", "run", "blind.png", code=2)
 
 
 def test_the_exported_file_answers_the_same_and_is_a_classifier_again(place, trained):

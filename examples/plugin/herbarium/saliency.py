@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from herbarium.explainers import EXPLAINERS
+from herbarium.highlighters import HIGHLIGHTERS
 from linnaea.models.model import Model
 
 
-@EXPLAINERS.register("saliency", title="Saliency", cost="seconds")
+@HIGHLIGHTERS.register("saliency", title="Saliency", cost="seconds")
 def saliency(model: Model, pixels: Tensor, classes: Tensor) -> Tensor:
     """How much the score of the answer changes with each pixel (Simonyan et al. 2014)."""
     pixels = pixels.clone().requires_grad_()

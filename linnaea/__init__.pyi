@@ -193,6 +193,8 @@ def explain(
     channel: int | None = None,
     concept: str | Path | None = None,
     against: str | Path | None = None,
+    check: Sequence[str] | None = None,
+    boxes: str | Path | None = None,
     most: int = 16,
     out: str | Path | None = None,
     max_pixels: int | None = None,

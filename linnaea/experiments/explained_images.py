@@ -26,12 +26,13 @@ Given = str | Path | Dataset | Sequence[str | Path] | None
 
 @dataclass(frozen=True)
 class Chosen:
-    """Images as the classifier sees them (N, S, S, C), their names, their truth where it is known, and notes."""
+    """Images as the classifier sees them (N, S, S, C), their names, their truth where known, notes, and their files."""
 
     pixels: Images
     ids: list[str]
     truth: list[Any]
     notes: tuple[str, ...] = ()
+    paths: Sequence[Located] = ()
 
 
 def none_given(images: Given) -> bool:
@@ -133,4 +134,5 @@ def _readable(
     if not rows:
         raise DataError(f"none of {counted(len(ids), 'image')} can be read: first {ids[0]}, {decoded.failed[0]}.")
     left = [f"{ids[row]} cannot be read and is left out: {reason}." for row, reason in decoded.failed.items()]
-    return Chosen(decoded.images[rows], [ids[row] for row in rows], [truth[row] for row in rows], (*notes, *left))
+    names, labels = [ids[row] for row in rows], [truth[row] for row in rows]
+    return Chosen(decoded.images[rows], names, labels, (*notes, *left), [paths[row] for row in rows])

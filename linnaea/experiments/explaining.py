@@ -32,8 +32,8 @@ class Explanation:
 
     `pixels` (N, S, S, C) are the images as the classifier sees them, `answers` a row for each, `targets` (N,) the
     classes that are explained. `maps` (N, S, S) and `examples` are by method; `said` is what should be known of each
-    method, `flaws` what is wrong with it. `findings` are what methods and checks of the explanations found. `asked` are
-    the classes to picture where no images are explained.
+    method, `flaws` what is wrong with it. `findings` are what methods and checks of the explanations found, `measured`
+    the figures of checks per image (N,) by name. `asked` are the classes to picture where no images are explained.
     """
 
     subject: Subject
@@ -45,6 +45,7 @@ class Explanation:
     said: dict[str, str] = field(default_factory=dict)
     flaws: dict[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    measured: dict[str, Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     page: Path | None = None
     asked: Integers | None = None
@@ -87,7 +88,7 @@ class Explanation:
         return [self.subject.classes[target] for target in targets]
 
     def arrays(self) -> dict[str, Array]:
-        """Everything as arrays by name: `pixels`, `probabilities`, `targets`, `classes`, `ids`, and one per method."""
+        """All as arrays by name: `pixels`, `probabilities`, `targets`, `classes`, `ids`, methods, `checks/...`."""
         own: dict[str, Array] = {
             "pixels": self.pixels,
             "probabilities": self.answers.scores(),
@@ -98,7 +99,7 @@ class Explanation:
         further = {
             f"{method}_{name}": values for method, made in self.examples.items() for name, values in made.arrays.items()
         }
-        return own | self.maps | further
+        return own | self.maps | further | {f"checks/{name}": values for name, values in self.measured.items()}
 
     def write(self, folder: str | Path, title: str = "") -> Path:
         """Write pictures, arrays and the page into a folder; returns the page."""

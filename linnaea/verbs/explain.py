@@ -79,6 +79,20 @@ def explain(
         str | Path | None,
         Option("Folder of pictures that have not. Default: images of the training split.", checks.files, read=Path),
     ] = None,
+    check: Annotated[
+        Sequence[str] | None,
+        Option(
+            "Checks of the maps, separated by commas: {names}, all or none. Default: randomisation (of 8 images), "
+            "agreement, and pointing where boxes are given.",
+            checks.member("check of explanations", "linnaea.evidence.explanation.checks", also=("all", "none")),
+            names=checks.names("check of explanations", "linnaea.evidence.explanation.checks"),
+            read=names_in,
+        ),
+    ] = None,
+    boxes: Annotated[
+        str | Path | None,
+        Option("CSV file path,left,top,right,bottom: where on photos the object lies. Default: none.", read=Path),
+    ] = None,
     most: Annotated[int, Option("Most images to explain of a folder or a split.", at_least(1, "images", 16))] = 16,
     out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/explanations.", read=Path)] = None,
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
@@ -93,11 +107,17 @@ def explain(
     `explanations` in the folder of the run, or here). `layer`, `samples` and `seed` are told to the methods; `most`
     images of a folder or a split are drawn by the seed. Methods that picture classes need no images: without any, they
     picture `target`, or all classes where there are at most `most`, or a `channel` of the layer; `concept` are pictures
-    of what a class may depend on, compared with those `against` it (None: training images). Raises UsageError for a
-    class, a method or a layer that does not exist, and for a method that cannot explain the classifier, DataError where
-    no image can be read.
+    of what a class may depend on, compared with those `against` it (None: training images).
+
+    Maps are looked at by checks: those named in `check` ("all", "none"; None: those that cost little). A method that
+    fails the sanity check says so on its pictures. `boxes` are where the object lies on photos. Where the truth of
+    images is known, it is told where mistakes look, and where one class looks and the others do not. Without `out` the
+    findings also go into the report of the run. Raises UsageError for a class, a method, a check or a layer that does
+    not exist, and for a method that cannot explain the classifier, DataError where no image can be read, and for boxes
+    that are none.
     """
     from linnaea.evidence.explanation import Settings
+    from linnaea.experiments.boxes_file import read_boxes
     from linnaea.experiments.explained_images import chosen_images, none_given
     from linnaea.experiments.explaining import (
         explain_classes,
@@ -107,12 +127,14 @@ def explain(
         subject_of,
         usual_methods,
     )
+    from linnaea.experiments.explanation_checks import Asked, checked
     from linnaea.experiments.image_files import image_files
     from linnaea.runtime.files import whole_folder
 
     subject = subject_of(classifier, preparation.max_pixels, machine.device)
     place = Path(out) if out is not None else (subject.run.folder if subject.run else Path()) / "explanations"
     methods = [method] if isinstance(method, str) else method or usual_methods(subject)
+    asked = Asked([check] if isinstance(check, str) else check, None if boxes is None else read_boxes(Path(boxes)))
     shown = tuple(image_files(concept)) if concept is not None else ()
     others = tuple(image_files(against)) if against is not None else None
     settings = Settings(machine.seed, layer, samples, channel, shown, others)
@@ -123,5 +145,8 @@ def explain(
         else:
             chosen = chosen_images(subject, images, most, machine.seed)
             made = explain_images(subject, chosen, methods, target, settings)
+            made = checked(made, settings, asked, chosen.paths)
         page = made.write(folder, subject.run.folder.resolve().name if subject.run else place.resolve().name)
+    if out is None and subject.run is not None and made.findings:
+        subject.run.write_findings("explanation", list(made.findings))
     return made.at(place / page.name)

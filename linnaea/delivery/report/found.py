@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.delivery.report.folder import Folder, Part
+from linnaea.delivery.report.grids import grids_in, is_grid
 from linnaea.delivery.report.pictures import pictures
 from linnaea.finding import Finding
 
@@ -37,7 +38,13 @@ def listed(folder: Folder, findings: Part) -> Part:
 
 
 def shown(root: Path | None, finding: Finding) -> dict[str, Any]:
-    """A finding with its columns, its first rows, and its images from the folder `root`."""
-    columns = list(dict.fromkeys(str(key) for row in finding.rows for key in row))
+    """A finding with its columns, its first rows, its mean maps, and its images from the folder `root`."""
+    columns = list(dict.fromkeys(str(key) for row in finding.rows for key, value in row.items() if not is_grid(value)))
     thumbnails = pictures(root, finding.images, MOST_THUMBNAILS)
-    return {"finding": finding, "columns": columns, "rows": list(finding.rows)[:MOST_ROWS], "pictures": thumbnails}
+    return {
+        "finding": finding,
+        "columns": columns,
+        "rows": list(finding.rows)[:MOST_ROWS],
+        "grids": grids_in(finding.rows),
+        "pictures": thumbnails,
+    }

@@ -1,0 +1,1 @@
+"""Explanations by covering parts of an image: they ask only for answers, and so explain every classifier."""

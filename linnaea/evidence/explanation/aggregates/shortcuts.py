@@ -1,11 +1,12 @@
-"""Shortcuts: a place beside the subject at which the images of one class look, and those of the others do not."""
+"""Shortcuts: a place beside the subject at which the images of a class look."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from linnaea.arrays import Array, Floats, Images
+from linnaea.arrays import Array, Flags, Floats, Images
 from linnaea.evidence.explanation.aggregates.mistakes import Answered
 from linnaea.evidence.explanation.aggregates.places import (
     ALONG,
@@ -26,7 +27,9 @@ from linnaea.statistics.association import holm
 
 FEWEST = 8
 LEVEL = 0.01
+WORTH_SAYING = 0.1  # by which the probability must fall
 HALF, OTHERS = 0.5, 0.25  # of the class must look there, and not more of the others
+BESIDE = tuple(place for place in range(len(PLACES)) if place != CENTRE)
 AT_ONCE = 32
 Answer = Callable[[Array], Floats]
 
@@ -36,10 +39,11 @@ def where_classes_look(
 ) -> Finding | None:
     """Places beside the centre at which the right answers of one class look, and those of the others do not.
 
-    For every class with eight right answers, and eight of other classes; None where there is no such class. Named
-    where the p-value, adjusted for eight places and (Holm) for the classes, is below 0.01, at least half of the class
-    looks there and at most a quarter of the others. Given `images` (N, H, W, C) and an `answer`, the place is covered,
-    and so is the one opposite: where covering takes away less than that, it is no warning.
+    Also where surely more than half of a class look at one such place, whatever the others do: of two classes, one may
+    be known by a mark and the other by its absence. For every class with eight right answers, and eight of other
+    classes; None where there is no such class. The p-values allow for places, both questions and (Holm) classes, and
+    must lie below 0.01. Given `images` (N, H, W, C) and an `answer`, the place is covered, and so is the one opposite:
+    where that takes no more away, it is no warning.
     """
     right = answered.right
     sizes = np.bincount(answered.truth[right], minlength=len(answered.classes))
@@ -55,7 +59,7 @@ def where_classes_look(
     adjusted = holm([focus.p for focus in found])
     rows = [_row(answered, number, focus, p) for number, focus, p in zip(judged, found, adjusted, strict=True)]
     for row, focus, number in zip(rows, found, judged, strict=True):
-        row["named"] = row["p"] < LEVEL and focus.share >= HALF and focus.others_share <= OTHERS
+        row["named"] = row["p"] < LEVEL and focus.share >= HALF
         if row["named"] and images is not None and answer is not None:
             looking = right & (answered.truth == number) & (answered.mass.argmax(axis=1) == focus.place)
             row |= without(answer, images[looking], number, focus.place)
@@ -63,10 +67,28 @@ def where_classes_look(
 
 
 def _focus(answered: Answered, number: int, draws: int) -> Focus:
+    """The place at which the class looks, and the others do not or, where that is surer, at which most of it looks."""
     right = answered.right
-    places = [place for place in range(len(PLACES)) if place != CENTRE]
     own = answered.truth[right] == number
-    return focus_of(answered.mass[right], own, places, permutations=draws, seed=answered.seed)
+    apart = focus_of(answered.mass[right], own, BESIDE, permutations=draws, seed=answered.seed)
+    if apart.others_share > OTHERS:
+        apart = replace(apart, p=1.0)
+    most = _most_looked_at(answered.mass[right], own)
+    surest = min(apart, most, key=lambda focus: focus.p)
+    return replace(surest, p=min(1.0, 2 * surest.p))
+
+
+def _most_looked_at(mass: Floats, own: Flags) -> Focus:
+    """The place beside the centre at which most of a class look; p that half of it or less would (binomial)."""
+    from scipy.stats import binomtest
+
+    places = mass.argmax(axis=1)
+    count = np.bincount(places[own], minlength=len(PLACES))
+    place = max(BESIDE, key=lambda one: int(count[one]))
+    p = binomtest(int(count[place]), int(own.sum()), HALF, alternative="greater").pvalue
+    more = float(mass[own, place].mean() - mass[~own, place].mean())
+    others = int((places[~own] == place).sum())
+    return Focus(place, int(count[place]), int(own.sum()), others, int((~own).sum()), more, min(1.0, len(BESIDE) * p))
 
 
 def _row(answered: Answered, number: int, focus: Focus, p: float) -> dict[str, Any]:
@@ -78,7 +100,7 @@ def _row(answered: Answered, number: int, focus: Focus, p: float) -> dict[str, A
         "right_answers": focus.n,
         "others_looking": focus.others_looking,
         "others": focus.others,
-        "p": round(p, 5),
+        "p": round(float(p), 5),
         "mean_map_right_answers": mean_map(answered.maps[own]),
         "mean_map_others": mean_map(answered.maps[answered.right & ~own]),
     }
@@ -119,12 +141,12 @@ def _told(answered: Answered, rows: list[dict[str, Any]]) -> Finding:
     named = [row for row in rows if row["named"]]
     if not named:
         summary = (
-            f"No place beside the subject is seen at which one of {counted(len(rows), 'class', 'classes')} looks and "
+            f"No place beside the centre is seen at which one of {counted(len(rows), 'class', 'classes')} looks, and "
             "the others do not."
         )
         return Finding("explanation_shortcuts", summary, count=int(answered.right.sum()), rows=rows)
     grave = [row for row in named if _matters(row)]
-    first = (grave or named)[0]
+    first = max(grave or named, key=lambda row: row.get("fall") or 0.0)
     summary = (
         f"{first['looking']} of {first['right_answers']} right answers {first['class']!r} look at the "
         f"{first['place']}, and {first['others_looking']} of {first['others']} of other classes.{_of_covering(first)} "
@@ -151,7 +173,7 @@ def _figure(row: dict[str, Any]) -> Estimate | None:
 
 def _matters(row: dict[str, Any]) -> bool:
     """Whether covering the place takes more away than covering the opposite one, where that was tried."""
-    return "fall" not in row or (row["fall_lo"] or 0.0) > 0 or row["changed"] > row["changed_opposite"] + 2
+    return "fall" not in row or ((row["fall_lo"] or 0.0) > 0 and row["fall"] >= WORTH_SAYING)
 
 
 def _of_covering(row: dict[str, Any]) -> str:

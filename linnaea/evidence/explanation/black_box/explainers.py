@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from linnaea.arrays import Array, Floats, Integers
-from linnaea.evidence.explanation.black_box.covering import require_evaluations
+from linnaea.evidence.explanation.black_box.covering import FEWEST, require_evaluations
 from linnaea.evidence.explanation.black_box.occluding import occlusion_map, window_for
 from linnaea.evidence.explanation.black_box.random_masks import rise_map
 from linnaea.evidence.explanation.black_box.regions import REGIONS, regions_said, superpixels
@@ -97,7 +97,7 @@ def kernel_shap(subject: Subject, pixels: Array, targets: Integers, settings: Se
     evaluations = _evaluations(settings, SAMPLES)
 
     def explain(image: Array, target: int) -> Floats:
-        regions = superpixels(image, max(2, min(REGIONS, evaluations // 4)))
+        regions = superpixels(image, max(FEWEST, min(REGIONS, evaluations // FEWEST)))
         return kernel_shap_map(subject.answer, image, target, regions, evaluations=evaluations, seed=settings.seed)
 
     return _each(explain, pixels, targets, f"{evaluations:,} samples of {regions_said()}")

@@ -7,7 +7,8 @@ import numpy as np
 from linnaea.arrays import Array, Flags, Floats
 from linnaea.evidence.explanation.black_box.covering import Answer, answered
 
-OVERLAP = 2  # windows along each side that cover a pixel
+OVERLAP = 2  # windows along each side that cover a pixel, where there are enough of them
+ENOUGH = 4
 
 
 def windows(shape: tuple[int, int], window: int, stride: int) -> Iterator[Flags]:
@@ -46,4 +47,4 @@ def window_for(side: int, evaluations: int) -> tuple[int, int]:
     """The window and the stride in pixels with which at most so many positions cover a side."""
     along = max(1, int(np.sqrt(evaluations)))
     stride = max(1, -(-side // along))
-    return min(side, OVERLAP * stride), stride
+    return min(side, OVERLAP * stride if along >= ENOUGH else stride), stride

@@ -83,7 +83,7 @@ def shapley(kept: Floats, said: Floats, weights: Floats, total: float) -> Floats
     if count < 2:
         return np.full(count, total)
     share = weights / weights.sum()
-    gram = kept.T @ (share[:, None] * kept) + 1e-9 * np.eye(count)
-    solved = np.linalg.solve(gram, np.stack([kept.T @ (share * said), np.ones(count)], axis=1))
+    inverse = np.linalg.pinv(kept.T @ (share[:, None] * kept), rcond=1e-8, hermitian=True)  # of few samples singular
+    solved = inverse @ np.stack([kept.T @ (share * said), np.ones(count)], axis=1)
     free, ones = solved.T
     return np.asarray(free - ones * (free.sum() - total) / ones.sum())

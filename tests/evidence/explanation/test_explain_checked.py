@@ -44,7 +44,7 @@ def test_a_planted_mark_is_found_by_explaining_a_classifier_without_gradients(ma
     shortcut = found["explanation_shortcuts"]
     assert shortcut.severity == "warning"
     assert "'ruler' look at the lower left corner" in shortcut.summary
-    named = next(row for row in shortcut.rows if row["named"])
+    named = next(row for row in shortcut.rows if row["class"] == "ruler")
     assert named["changed"] > named["covered"] / 2
     assert named["changed_opposite"] == 0
     assert found["explanation_randomisation"].rows[0]["outcome"] == "passed"

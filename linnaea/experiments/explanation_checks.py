@@ -9,14 +9,14 @@ import numpy as np
 from linnaea.arrays import Flags, Images, Integers
 from linnaea.data.images.boxes import Box
 from linnaea.data.images.headers import read_facts
-from linnaea.data.images.pixels import read_content
+from linnaea.data.images.pixels import Recipe, read_content
 from linnaea.evidence.explanation import Settings
 from linnaea.evidence.explanation.aggregates import Answered, where_classes_look, where_mistakes_look
 from linnaea.evidence.explanation.checks import EXPLANATION_CHECKS
 from linnaea.evidence.explanation.checks.running import CheckReport, check_maps, seen_of, usual_checks
 from linnaea.experiments.boxes_file import objects_in
+from linnaea.experiments.explained_images import Chosen
 from linnaea.finding import Finding
-from linnaea.runtime.containers import Located
 from linnaea.task import TASKS
 
 if TYPE_CHECKING:
@@ -27,10 +27,24 @@ EVERY, NONE = "all", "none"
 
 @dataclass(frozen=True)
 class Asked:
-    """Which checks are asked for, None for the usual ones, and boxes by the path of their image."""
+    """Which checks are asked for, None for the usual ones, and boxes by the path of their image.
+
+    `objects` (N, S, S) are the pixels in boxes once the images are known, and `note` says of how many.
+    """
 
     checks: Sequence[str] | None = None
     boxes: Mapping[str, Sequence[Box]] | None = None
+    objects: Flags | None = None
+    note: str = ""
+
+    def of(self, chosen: Chosen, recipe: Recipe) -> "Asked":
+        """The same with the objects on these images; raises DataError where none of them has a box."""
+        if self.boxes is None:
+            return self
+        facts = [read_facts(read_content(path), recipe.max_pixels) for path in chosen.paths]
+        sizes = [(each.width, each.height) for each in facts]
+        objects, note = objects_in(self.boxes, chosen.ids, sizes, recipe)
+        return replace(self, objects=objects, note=note)
 
     def counts(self, images: int) -> dict[str, int]:
         """The checks to do, each with the number of images that it looks at."""
@@ -41,17 +55,13 @@ class Asked:
         return dict.fromkeys(EXPLANATION_CHECKS if EVERY in self.checks else self.checks, images)
 
 
-def checked(explanation: "Explanation", settings: Settings, asked: Asked, paths: Sequence[Located]) -> "Explanation":
-    """The same with what checks found, and the flaws of methods that fail their sanity check.
-
-    `paths` are the files of the images, whose sizes boxes are drawn on.
-    """
+def checked(explanation: "Explanation", settings: Settings, asked: Asked) -> "Explanation":
+    """The same with what checks found, and the flaws of methods that fail their sanity check."""
     counts = asked.counts(len(explanation.pixels))
     if not explanation.maps or not counts:
         return explanation
-    objects, notes = _objects(explanation, asked, paths)
     subject, targets = explanation.subject, explanation.targets
-    seen = seen_of(subject, explanation.pixels, targets, explanation.maps, settings, objects)
+    seen = seen_of(subject, explanation.pixels, targets, explanation.maps, settings, asked.objects)
     report = check_maps(seen, counts)
     common = tuple(_in_common(explanation, report, settings.seed))
     return replace(
@@ -59,20 +69,8 @@ def checked(explanation: "Explanation", settings: Settings, asked: Asked, paths:
         findings=(*explanation.findings, *report.findings, *common),
         flaws=explanation.flaws | dict(report.flaws),
         measured=explanation.measured | dict(report.measured),
-        notes=(*explanation.notes, *notes),
+        notes=(*explanation.notes, *filter(None, [asked.note])),
     )
-
-
-def _objects(
-    explanation: "Explanation", asked: Asked, paths: Sequence[Located]
-) -> tuple[Flags | None, tuple[str, ...]]:
-    if asked.boxes is None:
-        return None, ()
-    recipe = explanation.subject.classifier.recipe
-    facts = [read_facts(read_content(path), recipe.max_pixels) for path in paths]
-    sizes = [(each.width, each.height) for each in facts]
-    inside, note = objects_in(asked.boxes, list(explanation.answers.column("id")), sizes, recipe)
-    return inside, (note,)
 
 
 def _in_common(explanation: "Explanation", report: CheckReport, seed: int) -> Iterator[Finding]:

@@ -144,8 +144,9 @@ def explain(
             made = explain_classes(subject, methods, target, settings, most)
         else:
             chosen = chosen_images(subject, images, most, machine.seed)
+            asked = asked.of(chosen, subject.classifier.recipe)
             made = explain_images(subject, chosen, methods, target, settings)
-            made = checked(made, settings, asked, chosen.paths)
+            made = checked(made, settings, asked)
         page = made.write(folder, subject.run.folder.resolve().name if subject.run else place.resolve().name)
     if out is None and subject.run is not None and made.findings:
         subject.run.write_findings("explanation", list(made.findings))

@@ -1,12 +1,19 @@
 """`linnaea explain` with checks: a planted mark is found, a method that shows nothing learnt is labelled."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
 
 import linnaea
+from linnaea.data.images.boxes import box_in_square
+from linnaea.data.images.decoding import square
 from linnaea.dataset import Dataset
+from linnaea.errors import DataError, UsageError
+from linnaea.evidence.explanation import EXPLAINERS, Maps
 
 SIDE = 32
 
@@ -52,3 +59,86 @@ def test_a_planted_mark_is_found_by_explaining_a_classifier_without_gradients(ma
     assert {"checks/randomisation/occlusion/its answers/rank_correlation"} <= set(made.arrays())
     assert "lower left corner" in made.page.read_text()
     assert '<figure class="mean-map">' in made.page.read_text()
+
+
+@pytest.fixture
+def edges():
+    """An explainer that shows where the image changes, whatever was learnt."""
+
+    def explain(subject, pixels, targets, settings):
+        return Maps(np.abs(np.gradient(pixels.mean(axis=3), axis=1)).astype(np.float32), "no network is asked")
+
+    with EXPLAINERS.restored():
+        EXPLAINERS.register("edges", title="Edges", meaning="Where it changes.", kind="map", needs="answers")(explain)
+        yield
+
+
+def test_a_map_of_the_image_alone_is_labelled_on_the_picture_and_the_page(marks, edges, tmp_path):
+    dataset, run = marks
+    made = linnaea.explain(run, dataset, method=["edges", "occlusion"], samples=16, most=6, out=tmp_path / "out")
+    assert list(made.flaws) == ["edges"]
+    assert made.flaws["edges"].startswith("Fails the sanity check: rank correlation")
+    assert "Fails the sanity check" in made.page.read_text()
+    flawed, sound = (Image.open(next((tmp_path / "out" / name).glob("*.png"))) for name in ("edges", "occlusion"))
+    assert flawed.height > flawed.width
+    assert sound.height == sound.width
+
+
+def test_boxes_are_compared_with_where_maps_point(marks, tmp_path):
+    dataset, run = marks
+    boxes = tmp_path / "boxes.csv"
+    lines = [f"{path},1,24,8,31" for path, label in zip(dataset.ids, dataset.labels, strict=True) if label == "ruler"]
+    boxes.write_text("\n".join(["path,left,top,right,bottom", *lines]))
+    made = linnaea.explain(
+        run, dataset, method="occlusion", samples=49, most=20, check="pointing", boxes=boxes, out=tmp_path / "out"
+    )
+    (found,) = [finding for finding in made.findings if finding.name == "explanation_pointing"]
+    assert found.rows[0]["hits"] > 0.8
+    assert found.rows[0]["outcome"] == "passed"
+    assert any("Boxes say where the object is on" in note for note in made.notes)
+
+
+BAD_BOXES = {
+    "path,left,top,right\na,1,2,3": "has no column 'bottom'",
+    "path,left,top,right,botom\na,1,2,3,4": "Did you mean 'botom'",
+    "path,left,top,right,bottom\na,1,2,three,4": "line 2 of .* expected a path and four numbers",
+    "path,left,top,right,bottom\na,5,2,3,4": "has no area",
+    "path,left,top,right,bottom\na,nan,2,3,4": "has no area",
+    "path,left,top,right,bottom\n": "has no rows",
+    "path,left,top,right,bottom\nother.png,1,2,3,4": "has a box within what is seen",
+}
+
+
+@pytest.mark.parametrize("text", BAD_BOXES)
+def test_boxes_that_are_none_are_refused(marks, text, tmp_path):
+    dataset, run = marks
+    (tmp_path / "boxes.csv").write_text(text)
+    with pytest.raises(DataError, match=BAD_BOXES[text]):
+        linnaea.explain(run, dataset, method="occlusion", samples=4, most=2, boxes=tmp_path / "boxes.csv")
+    assert not (run / "explanations").exists()
+
+
+def test_a_mistyped_check_is_refused_with_a_suggestion(marks):
+    with pytest.raises(UsageError, match="Did you mean 'deletion'"):
+        linnaea.explain(marks[1], check="delettion")
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_boxes_follow_the_pixels_of_the_image(fit):
+    photo = Image.new("RGB", (60, 40), "black")
+    photo.paste((255, 255, 255), (20, 10, 40, 30))
+    seen = np.asarray(square(photo, 30, fit))[..., 0] > 128
+    left, top, right, bottom = (round(edge) for edge in box_in_square((20, 10, 40, 30), 60, 40, 30, fit))
+    inside = np.zeros_like(seen)
+    inside[top:bottom, left:right] = True
+    assert (seen == inside).mean() > 0.97
+
+
+def test_what_was_found_stands_in_the_report_of_the_run(marks, tmp_path):
+    dataset, run = marks
+    linnaea.explain(run, dataset, method="occlusion", samples=49, most=40)
+    names = [finding["name"] for finding in json.loads((run / "findings" / "explanation.json").read_text())]
+    assert {"explanation_randomisation", "explanation_shortcuts"} <= set(names)
+    page = Path(linnaea.report(run)).read_text()
+    assert "Where it looks" in page
+    assert '<figure class="mean-map">' in page

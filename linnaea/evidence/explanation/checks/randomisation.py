@@ -58,7 +58,7 @@ def randomisation(explained: Explained) -> Checked | None:
             verdicts[method] = Verdict(NOT_DONE, stages)
             rows.append({"method": method, "outcome": NOT_DONE, "why": stages})
             continue
-        told = []
+        told, first = [], len(rows)
         for stage in stages:
             left = _left(explained, stage)
             row, alike, figures = _at_stage(explained, method, maps, stage)
@@ -66,6 +66,7 @@ def randomisation(explained: Explained) -> Checked | None:
             told.append((stage, left, alike))
             measured |= {f"randomisation/{method}/{stage.how}/{name}": values for name, values in figures.items()}
         verdicts[method] = _verdict(told)
+        rows[first:] = [row | {"outcome": verdicts[method].outcome} for row in rows[first:]]
     lead = "What was learnt is taken away."
     finding = judged("randomisation", lead, WORDS, verdicts, rows, len(explained.images))
     return Checked(finding, verdicts, measured)

@@ -29,7 +29,7 @@ def main() -> None:
     remarks = (
         f"{IMAGES} photos of {SET} at {SIDE} pixels, classified by a frozen {weights.name.split('.')[0]}. Rank "
         "correlation: of the pixels of maps before and after the weights of the upper half of the layers, or of all, "
-        "are put in random order; the greater of the two, and a method fails where it lies above 0.5 with its interval. "
+        "are put in random order; the greater of the two. A method fails where it lies above 0.5 with its interval. "
         "Deletion and insertion: how much more of the area the map gains than random order does. Black-box methods are "
         f"given {', '.join(f'{count} answers ({name})' for name, count in SAMPLES.items())} per image."
     )

@@ -48,6 +48,7 @@ __all__ = [
     "diff",
     "discover",
     "doctor",
+    "ensemble",
     "evaluate",
     "explain",
     "export",
@@ -167,6 +168,13 @@ def doctor(
     device: str = 'auto',
 ) -> Diagnosis:
     """What this machine and this installation can do; with `network`, how fast it embeds and trains, and how."""
+
+def ensemble(
+    runs: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+) -> Classifier:
+    """Combine finished runs into a classifier that answers by the mean of their probabilities, as a new run in `out`."""
 
 def evaluate(
     classifier: Classifier | Run | Predictions | str | Path,

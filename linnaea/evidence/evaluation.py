@@ -10,6 +10,7 @@ from linnaea.evidence import binary, label_tables, tables
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
+from linnaea.evidence.parts_of_uncertainty import parts_found
 from linnaea.evidence.policy_figures import (
     answered_accuracy,
     class_coverage,
@@ -101,12 +102,24 @@ def findings(
 
     With one label per image `per_class`, `confusion`, `reliability`, `mistakes`, `answers`, and `unreadable` if any is;
     with several `per_label` and `co_occurrence` in place of the first two, and `nothing_known` where that is so of any
-    image; with a taxonomy `tree` and `levels` come last. Raises DataError where an image has no truth.
+    image; with a taxonomy `tree` and `levels` come last; where several members answered, `uncertainty_parts`. Raises
+    DataError where an image has no truth.
     """
     return _findings(predictions, scores_of(predictions), policy, tuned_on, seed, replicates)
 
 
 def _findings(
+    predictions: Predictions,
+    scores: Judged,
+    policy: Policy | None,
+    tuned_on: Predictions | None,
+    seed: int,
+    replicates: int,
+) -> list[Finding]:
+    return [*_tables(predictions, scores, policy, tuned_on, seed, replicates), *parts_found(predictions)]
+
+
+def _tables(
     predictions: Predictions,
     scores: Judged,
     policy: Policy | None,

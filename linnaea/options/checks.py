@@ -183,6 +183,14 @@ def run(_: str, given: Any) -> None:
         raise RunError.missing(given)
 
 
+def runs(name: str, given: Any) -> None:
+    """Raise UsageError for fewer than two folders of runs, RunError where one is not there."""
+    if isinstance(given, str | Path) or len(given) < 2:
+        raise UsageError(f"{name} is {given}; expected the folders of two finished runs or more.")
+    for folder in given:
+        run(name, folder)
+
+
 def classifier(name: str, given: Any) -> None:
     """Raise UsageError where there is no classifier in a folder, nor in the run that it is."""
     if not any((Path(given) / place / "classifier.json").is_file() for place in (".", "model")):

@@ -43,7 +43,7 @@ ARGUMENTS = {
 SHARED = {"classes": 3, "size": SIZE}
 TWO = [{"kind": name, "arguments": ARGUMENTS[name]} for name in ("lenet5", "textbook_cnn")]
 ARGUMENTS |= {
-    "ensemble": {**SHARED, "members": TWO},
+    "ensemble": {**SHARED, "members": TWO, "temperatures": [1.0, 2.0]},
     "heads": {**SHARED, "body": TWO[0], "length": 84, "heads": 3},
     "masked": {**SHARED, "body": TWO[1], "members": 3, "places": ["body.9"], "shares": [0.5]},
 }

@@ -31,7 +31,7 @@ TWO = [
     for name, more in (("lenet5", {}), ("textbook_cnn", {"dense": 32, "dropout": 0.5}))
 ]
 ARGUMENTS |= {
-    "ensemble": {**SHARED, "members": TWO},
+    "ensemble": {**SHARED, "members": TWO, "temperatures": [1.0, 2.0]},
     "heads": {**SHARED, "body": TWO[0], "length": 84, "heads": 3},
     "masked": {**SHARED, "body": TWO[1], "members": 3, "places": ["body.9"], "shares": [0.5]},
 }

@@ -20,7 +20,8 @@ FEWEST = 2
 class Ensemble(Mixture):
     """Models that see the same images, each at the size it was trained with, and answer by their mean probabilities.
 
-    `members` are their descriptions. Features are those of the first, followed by what each says: raw scores of all.
+    `members` are their descriptions, `temperatures` what the raw scores of each are divided by (none: by nothing).
+    Features are those of the first, followed by what each says: raw scores of all.
     """
 
     kind = "ensemble"
@@ -32,13 +33,23 @@ class Ensemble(Mixture):
         members: Sequence[Mapping[str, Any]],
         several: bool = False,
         channels: int = COLOUR,
+        temperatures: Sequence[float] = (),
     ) -> None:
         if len(members) < FEWEST:
             raise UsageError(f"an ensemble of {len(members)} is none: expected at least {FEWEST} members.")
+        if len(temperatures) not in (0, len(members)) or not all(value > 0 for value in temperatures):
+            raise UsageError(
+                f"temperatures are {list(temperatures)}; expected a number above 0 for each of {len(members)} members."
+            )
         super().__init__(
-            classes=classes, size=size, members=[dict(member) for member in members], several=several, **said(channels)
+            classes=classes,
+            size=size,
+            members=[dict(member) for member in members],
+            several=several,
+            temperatures=list(temperatures),
+            **said(channels),
         )
-        self.several = several
+        self.several, self.temperatures = several, tuple(temperatures) or (1.0,) * len(members)
         self.networks = nn.ModuleList(build_part(MODELS, member) for member in members)
         for number, model in enumerate(self.models):
             _require_fitting(number, model, classes, channels)
@@ -47,9 +58,18 @@ class Ensemble(Mixture):
         self.tiny = all(model.tiny for model in self.models)
 
     @classmethod
-    def of(cls, models: Sequence[Model], classes: int, size: int, *, several: bool, channels: int) -> "Ensemble":
+    def of(
+        cls,
+        models: Sequence[Model],
+        classes: int,
+        size: int,
+        *,
+        several: bool,
+        channels: int,
+        temperatures: Sequence[float] = (),
+    ) -> "Ensemble":
         """The ensemble of fitted models, which it takes over as they are."""
-        made = cls(classes, size, [model.describe() for model in models], several, channels)
+        made = cls(classes, size, [model.describe() for model in models], several, channels, temperatures)
         made.networks = nn.ModuleList(models)
         return made.eval()
 
@@ -61,9 +81,10 @@ class Ensemble(Mixture):
     def features(self, pixels: Tensor) -> Tensor:
         """The first member's features and the raw scores of all, shape (N, D + M K)."""
         found: list[Tensor] = []
-        for model in self.models:
+        for model, temperature in zip(self.models, self.temperatures, strict=True):
             features = model.features(averaged_to(pixels, int(model.arguments.get("size", pixels.shape[-1]))))
-            found += [model.head(features)] if found else [features, model.head(features)]
+            scores = model.head(features) / temperature
+            found += [scores] if found else [features, scores]
         return torch.cat([found[0].flatten(1), *found[1:]], dim=1)
 
     def members(self, features: Tensor) -> Tensor:

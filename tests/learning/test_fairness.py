@@ -167,4 +167,7 @@ def test_a_training_tells_what_fairness_costs_and_gains(model, tmp_path):
     assert read_json(tmp_path / "run" / "run.json")["test_opened"][0]["by"] == "train"
     assert len(read_json(tmp_path / "run" / "run.json")["test_opened"]) == 1
     assert any(finding["name"] == "worst_group" for finding in read_json(tmp_path / "run" / "findings" / "groups.json"))
+    html = linnaea.report(tmp_path / "run").read_text("utf-8")
+    assert "What fairness costs" in html.replace("\n", " ")
+    assert "worst group, group_dro:1" in html
     assert "group_weight" in (tmp_path / "run" / "history.csv").read_text() or model == "hog"

@@ -137,7 +137,7 @@ def _gap(row: Mapping[str, Any]) -> dict[str, Any]:
         "class": str(row.get("class") or ""),
         "lowest": ends[0],
         "highest": ends[1],
-        "p": decimal(row.get("p"), 3),
+        "p": "< 0.001" if (number(row.get("p")) or 1.0) < 0.001 else decimal(row.get("p"), 3),
         "found": bool(row.get("found")),
         "note": str(row.get("note") or ""),
     }

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from linnaea.data.versions.changes import Diff
 from linnaea.delivery.exporters import Exported
 from linnaea.evidence.comparison import Comparison
+from linnaea.evidence.comparison_of_many import Comparisons
+from linnaea.evidence.comparison_over_datasets import DatasetComparisons
 from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.discovery import Discovery
@@ -117,10 +119,14 @@ def check_split(
 def compare(
     first: str | Path,
     second: str | Path,
+    others: Sequence[str | Path] = (),
     *,
     data: str | Path | Dataset | None = None,
-) -> Comparison:
-    """Compare two classifiers on the images they have in common, by a paired test; see `linnaea.evidence.compare`."""
+    metric: str | None = None,
+    margin: float | None = None,
+    out: Path | None = None,
+) -> Comparison | Comparisons | DatasetComparisons:
+    """Compare two or more classifiers on the images that all of them have; see `linnaea.evidence.compare`."""
 
 def convert(
     data: str | Path | Dataset,

@@ -129,6 +129,18 @@ class Predictions:
         values: list[Any] = self.table.column(name).to_pylist()
         return values
 
+    def require_once(self) -> None:
+        """Raise DataError where an image has more than one row: it would count more than once."""
+        ids = self.table.column("id")
+        rows = pc.value_counts(ids)
+        several = rows.filter(pc.greater(rows.field("counts"), 1))
+        if len(several):
+            repeated = int(pc.sum(several.field("counts")).as_py()) - len(several)
+            raise DataError(
+                f"the predictions have {repeated} ids more than once (first {several.field('values')[0].as_py()!r}): "
+                "keep one row each."
+            )
+
     def rows(self, places: Sequence[int] | npt.NDArray[np.int64], *names: str) -> list[dict[str, Any]]:
         """Some columns of some images, a dictionary for each."""
         told: list[dict[str, Any]] = self.table.select(list(names)).take(pa.array(places, pa.int64())).to_pylist()

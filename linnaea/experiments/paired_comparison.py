@@ -76,7 +76,7 @@ def _split_of(runs: list[Run]) -> str:
             "evaluate both on the same data."
         )
     if len(runs) == 2:
-        _require_same_images(*runs)
+        require_same_images(*runs)
     return names[0] if names else ""
 
 
@@ -116,7 +116,7 @@ def _count(sides: tuple[Side, Side], shown: list[str]) -> None:
     logger.info(f"This counts as one more look at the test split of {both}.")
 
 
-def _require_same_images(first: Run, second: Run) -> None:
+def require_same_images(first: Run, second: Run) -> None:
     """Raise DataError where images of the two runs share a name but not their content."""
     hashes = [dict(zip(run.dataset().ids, run.dataset().column("sha256"), strict=True)) for run in (first, second)]
     shared = hashes[0].keys() & hashes[1].keys()

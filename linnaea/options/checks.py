@@ -191,6 +191,12 @@ def runs(name: str, given: Any) -> None:
         run(name, folder)
 
 
+def each_run(name: str, given: Any) -> None:
+    """The same of each of any number."""
+    for folder in [given] if isinstance(given, str | Path) else given:
+        run(name, folder)
+
+
 def classifier(name: str, given: Any) -> None:
     """Raise UsageError where there is no classifier in a folder, nor in the run that it is."""
     if not any((Path(given) / place / "classifier.json").is_file() for place in (".", "model")):

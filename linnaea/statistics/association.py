@@ -61,3 +61,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - place) * p_values[number]))
         adjusted[number] = highest
     return adjusted
+
+
+def holm_of_known(p_values: Sequence[float | None]) -> list[float | None]:
+    """The same where some tests could not be made: None stays None and does not count."""
+    known = [place for place, p in enumerate(p_values) if p is not None]
+    corrected: list[float | None] = [None] * len(p_values)
+    for place, p in zip(known, holm([p for p in p_values if p is not None]), strict=True):
+        corrected[place] = p
+    return corrected

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import stdtr
 
 from linnaea.finding import Estimate
 from linnaea.statistics.spread import Bounds, limits_of
@@ -33,3 +34,17 @@ def mean_over(values: Sequence[float], n: int, unit: str, *, overlap: float = 0.
     error = deviation(values) * np.sqrt(1 / len(values) + overlap)
     lo, hi = limits_of(np.array([mean]), np.array([error]), len(values) - 1, bounds)
     return Estimate(mean, float(lo[0]), float(hi[0]), n, f"Student's t over {len(values)} {unit}s")
+
+
+def corrected_t(differences: Sequence[float], overlap: float, n: int) -> tuple[Estimate, float | None]:
+    """The mean of differences over folds, repeated or not, with its interval, and the p-value that it is 0.
+
+    The corrected resampled t-test of Nadeau and Bengio (2003): folds share most of what they learn from, so that their
+    differences vary less than those of classifiers that learnt from other images. `overlap` is the number of images
+    judged per image learnt from in a fold, `n` the images in all. None where there are too few, or all agree.
+    """
+    told = mean_over(differences, n, "fold", overlap=overlap, bounds=(-np.inf, np.inf))
+    if told.value is None or told.lo is None:
+        return told, None
+    error = deviation(differences) * float(np.sqrt(1 / len(differences) + overlap))
+    return told, float(2 * stdtr(len(differences) - 1, -abs(told.value) / error))

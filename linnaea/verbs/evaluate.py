@@ -98,6 +98,7 @@ def evaluate(
         if find_slices:
             raise UsageError("slices are found in the features of images, which predictions have not: give a run.")
         known = classifier if isinstance(classifier, Predictions) else Predictions.open(Path(classifier))
+        known.require_once()
         return _of_predictions(known, prevalence, columns, smallest)
     from linnaea.classifier import Classifier, load
     from linnaea.classifier.bundle import is_bundle

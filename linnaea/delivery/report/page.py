@@ -38,7 +38,7 @@ def render(run: Path) -> str:
     gaps = [page for page in drawn if page.part.missing and not page.part.expected]
     partly = [page for page in drawn if page.part.partly and page not in gaps]
     return (
-        _environment()
+        environment()
         .get_template("template.html")
         .render(
             folder=material.folder,
@@ -75,7 +75,7 @@ def _template(about: About) -> Template:
 
 @cache
 def _read(path: Path) -> Template:
-    return _environment().from_string(path.read_text(encoding="utf-8") + "\n")
+    return environment().from_string(path.read_text(encoding="utf-8") + "\n")
 
 
 def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
@@ -89,7 +89,7 @@ def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
         ("Fingerprint", dataset.fingerprint),
     ]
     return (
-        _environment()
+        environment()
         .get_template("audit.html")
         .render(
             name=dataset.root.resolve().name,
@@ -102,7 +102,8 @@ def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of this folder, with the words and the tables that they use."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

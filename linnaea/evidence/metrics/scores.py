@@ -15,6 +15,7 @@ from linnaea.evidence.metrics.columns import Columns
 from linnaea.predictions import Predictions
 
 BINS = 15
+_ROUNDING = 1e-3  # by which a probability may lie outside of 0 to 1
 
 
 @dataclass(frozen=True)
@@ -199,13 +200,24 @@ def finite_scores(predictions: Predictions) -> Floats:
 def require_finite(
     predictions: Predictions, rows: slice, probabilities: Floats, confidence: Floats, readable: Flags
 ) -> None:
-    """Raise DataError where an image that is `readable` (b,) has no probabilities (b, K) or no confidence (b,)."""
+    """Raise DataError where an image that is `readable` (b,) has no confidence (b,) or no probabilities (b, K).
+
+    Also where these are none, below 0 or above 1.
+    """
     absent = readable & ~(np.isfinite(probabilities).all(axis=1) & np.isfinite(confidence))
     if absent.any():
         first = predictions.column("id")[rows][int(absent.argmax())]
         raise DataError(
             f"{absent.sum()} readable images have no finite probabilities or confidence (first {first!r}): "
             "check the model's outputs for NaN, or mark these images as unreadable."
+        )
+    read = probabilities[readable]
+    if read.size and (read.min() < -_ROUNDING or read.max() > 1 + _ROUNDING):
+        strange = readable & ((probabilities < -_ROUNDING) | (probabilities > 1 + _ROUNDING)).any(axis=1)
+        first = predictions.column("id")[rows][int(strange.argmax())]
+        raise DataError(
+            f"{strange.sum()} images have probabilities below 0 or above 1 (first {first!r}): give probabilities, and "
+            "not logits or percentages."
         )
 
 

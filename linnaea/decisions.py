@@ -34,6 +34,9 @@ class Policy:
     Where classes lie below groups, `parents` are the pairs of child and parent, and the one threshold is what a class
     or a group must reach to be the answer, such that at most the share `risk` of answers is expected to be wrong.
 
+    Where the value of `group_by` is known of an image and stands in `group_thresholds`, the threshold of that
+    group decides between two classes in place of the common one.
+
     An answer is `unsure` below `confidence_threshold` and `unfamiliar` above `ood_threshold`; these were set to reject
     the shares `unsure_rate` and `unfamiliar_rate` of the `n` calibration images.
     """
@@ -53,13 +56,16 @@ class Policy:
     set_thresholds: tuple[float, ...] = ()
     set_penalty: float = 0.0
     set_free: int = 0
+    group_by: str = ""
+    group_thresholds: tuple[tuple[str, float], ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Policy":
         """The policy that `dataclasses.asdict` wrote to JSON."""
         pairs = tuple((child, parent) for child, parent in content.get("parents", ()))
         own = {name: tuple(content.get(name, ())) for name in ("thresholds", "set_thresholds")}
-        return cls(**{**content, **own, "parents": pairs})
+        groups = tuple((str(name), float(value)) for name, value in content.get("group_thresholds", ()))
+        return cls(**{**content, **own, "parents": pairs, "group_thresholds": groups})
 
 
 @dataclass(frozen=True)
@@ -126,13 +132,16 @@ class Outputs:
         return np.asarray(numbers if self.ood_scores is None else numbers & np.isfinite(self.ood_scores))
 
 
-def answer(task: str, classes: Sequence[str], outputs: Outputs, policy: Policy) -> tuple[Decided, list[str]]:
+def answer(
+    task: str, classes: Sequence[str], outputs: Outputs, policy: Policy, groups: Sequence[Any] | None = None
+) -> tuple[Decided, list[str]]:
     """What is answered for N images, and a reason for each: `ok`, `unsure`, `unfamiliar` or `undefined`.
 
-    What is not a number is not an answer: its label and its set are None, its confidence is NaN.
+    What is not a number is not an answer: its label and its set are None, its confidence is NaN. `groups` (N,) are
+    those of the images where the policy has thresholds for groups; None where they are not known.
     """
     defined = outputs.defined
-    decided = decide(task, classes, np.where(defined[:, None], outputs.probabilities, 0.0), policy)
+    decided = in_groups(task, classes, np.where(defined[:, None], outputs.probabilities, 0.0), policy, groups)
     named = reasons(decided.confidence, outputs.ood_scores, policy)
     why = [reason if sound else UNDEFINED for reason, sound in zip(named, defined.tolist(), strict=True)]
     labels, sets = (
@@ -140,6 +149,26 @@ def answer(task: str, classes: Sequence[str], outputs: Outputs, policy: Policy) 
         for values in (decided.labels, decided.sets)
     )
     return Decided(labels, np.where(defined, decided.confidence, np.nan), sets), why
+
+
+def in_groups(
+    task: str, classes: Sequence[str], probabilities: Floats, policy: Policy, groups: Sequence[Any] | None
+) -> Decided:
+    """Decide by the threshold of each image's group (N,), by the common one where it has none or is not known."""
+    if groups is None or not policy.group_thresholds:
+        return decide(task, classes, probabilities, policy)
+    own = dict(policy.group_thresholds)
+    names = [str(group) if group is not None and str(group) in own else None for group in groups]
+    labels, sets = [None] * len(names), [None] * len(names)
+    confidence = np.zeros(len(names))
+    for name in dict.fromkeys(names):
+        rows = [row for row, other in enumerate(names) if other == name]
+        part = policy if name is None else replace(policy, thresholds=(own[name],))
+        decided = decide(task, classes, probabilities[rows], part)
+        confidence[rows] = decided.confidence
+        for row, label, members in zip(rows, decided.labels, decided.sets, strict=True):
+            labels[row], sets[row] = label, members
+    return Decided(labels, confidence, sets)
 
 
 def decide(task: str, classes: Sequence[str], probabilities: Floats, policy: Policy) -> Decided:

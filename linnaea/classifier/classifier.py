@@ -199,7 +199,7 @@ class Classifier:
 
     def answer(self, outputs: Outputs, columns: dict[str, Sequence[Any]], failed: Sequence[str | None]) -> Predictions:
         """Turn scores into answers by the task's rule and the policy; `failed` says why an image was not read."""
-        decided, why = decisions.answer(self.task, self.classes, outputs, self.policy)
+        decided, why = decisions.answer(self.task, self.classes, outputs, self.policy, self._groups_in(columns))
         unread = np.array([reason is not None for reason in failed], dtype=bool)
         empty = unread | ~outputs.defined
         nothing, scores = empty[:, None], outputs.ood_scores
@@ -217,6 +217,18 @@ class Classifier:
             "detail": [reason or _of_no_number(name) for reason, name in zip(failed, why, strict=True)],
         }
         return Predictions.from_columns(table, self.classes, self.task, dict(self.policy.parents))
+
+    def _groups_in(self, columns: dict[str, Sequence[Any]]) -> Sequence[Any] | None:
+        """The group of each image where thresholds depend on it; where none is known, that is said."""
+        by = self.policy.group_by
+        if not by:
+            return None
+        if by not in columns:
+            logger.warning(
+                f"The classifier has a threshold for each group of {by!r}, and the images come without that column: "
+                "the common threshold decides, for which nothing was made equal between groups."
+            )
+        return columns.get(by)
 
     @property
     def taxonomy(self) -> Taxonomy:

@@ -115,6 +115,14 @@ def _are_parents(value: Any) -> bool:
     return True
 
 
+def _are_thresholds(value: Any) -> bool:
+    """Pairs of a group and a threshold, each group once."""
+    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        return False
+    fit = all(_is_name(name) and is_number(number) and 0 <= number <= HIGHEST for name, number in value)
+    return fit and len({name for name, _ in value}) == len(value)
+
+
 TEXT = Rule("text", lambda value: isinstance(value, str))
 OBJECT = Rule("an object", lambda value: isinstance(value, Mapping))
 NUMBER = Rule("a number", is_number)
@@ -151,6 +159,10 @@ ENTRIES: Mapping[str, Any] = {
         "set_thresholds": _list_of(SHARE),
         "set_penalty": SHARE,
         "set_free": _whole(0, LARGEST_NUMBER),
+        "group_by": replace(TEXT, needed=False),
+        "group_thresholds": Rule(
+            "a list of pairs, group and threshold, each group once", _are_thresholds, needed=False
+        ),
     },
     "provenance": OBJECT,
 }

@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from linnaea.arrays import Float32, Targets
@@ -88,17 +89,20 @@ def conclude(
     ood: str = "auto",
     deadline: float = math.inf,
     guess: Attempted,
+    fair: Callable[[Calibrated], Classifier] | None = None,
 ) -> Classifier:
     """Calibrate what was chosen, evaluate it on val and once on test, and save the bundle with its evidence.
 
     It is compared with the `guess` on test. Familiarity is fitted on fewer images where not all can be embedded before
-    the `deadline`, a time of `time.monotonic`, and the test images as well.
+    the `deadline`, a time of `time.monotonic`, and the test images as well. `fair` sets thresholds for groups.
     """
     with timed(run, "calibrate"):
         try:
             ready = calibrated(chosen, material, aims, ood=ood, most=_affordable(chosen, material, deadline))
         except UsageError as error:
             raise UsageError(f"{error} With --resume and another --aim, finished training is kept.") from None
+        if fair is not None:
+            ready = replace(ready, classifier=fair(ready))
         _tell_calibration(run, ready.findings)
         classifier = ready.classifier.with_(provenance={**ready.classifier.provenance, **_facts(ready.classifier, run)})
         classifier.save(run.model_folder)

@@ -36,17 +36,22 @@ def write_groups(run: Run) -> None:
             logger.log(logging.INFO if finding.severity == "info" else logging.WARNING, finding.summary)
 
 
-def write_trade_off(run: Run, step: Step, chosen: Attempted, material: Material, job: Job) -> None:
-    """Fit the chosen step without the method as well, and write down what either is worth on val: `fairness.json`."""
+def write_trade_off(run: Run, told: Finding | None) -> None:
+    """Write down what a method costs and gains: `fairness.json`."""
+    if told is not None:
+        run.write_findings(TRADE_OFF, [told])
+        logger.info(told.summary)
+
+
+def measured_trade_off(run: Run, step: Step, chosen: Attempted, material: Material, job: Job) -> Finding | None:
+    """Fit the chosen step without the method as well, and tell what either is worth on val; None where that fails."""
     options = replace(job.options, fair=None)
     place = run.folder / "checkpoints" / f"{step.name}-without-{str(job.options.fair).partition(':')[0]}"
     plain = attempt(step, material, replace(job, options=options), place)
     if plain.predictions is None or chosen.predictions is None:
         run.note(f"What --fair costs is not known: {step.name} without it failed ({plain.note}).")
-        return
-    told = trade_off(str(job.options.fair), plain.predictions, chosen.predictions)
-    run.write_findings(TRADE_OFF, [told])
-    logger.info(told.summary)
+        return None
+    return trade_off(str(job.options.fair), plain.predictions, chosen.predictions)
 
 
 def trade_off(method: str, plain: Predictions, fair: Predictions) -> Finding:

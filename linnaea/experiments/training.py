@@ -30,7 +30,13 @@ from linnaea.experiments.balancing import balanced
 from linnaea.experiments.conclusion import conclude
 from linnaea.experiments.cross_validation import require_enough
 from linnaea.experiments.fair_groups import require_fair_steps, with_fair_groups
-from linnaea.experiments.fair_trade_off import write_groups, write_trade_off
+from linnaea.experiments.fair_thresholds import (
+    require_thresholds_for_groups,
+    sets_thresholds,
+    thresholds_for,
+    without_thresholds,
+)
+from linnaea.experiments.fair_trade_off import measured_trade_off, trade_off, write_groups, write_trade_off
 from linnaea.experiments.guessing import against_guessing, guessed
 from linnaea.experiments.image_size import picture_size
 from linnaea.experiments.inspection import closer_look
@@ -92,6 +98,7 @@ class Training:
     limit: float | None
     repetition: Repetition = Repetition()
     log: Sequence[str] = ()
+    fair_by: str | None = None
 
     @property
     def until(self) -> float:
@@ -127,6 +134,7 @@ def settle(
     dataset = data if isinstance(data, Dataset) else read(data)
     dataset = with_positive(hold_out(dataset, decision.hold_out or ()), decision.positive)
     dataset = with_fair_groups(dataset, learning.fair, learning.fair_by, clashing=_clashing(learning))
+    require_thresholds_for_groups(dataset, learning.fair, learning.fair_by, decision.aim)
     aims = aims_of(decision)
     _require_fitting(dataset, decision)
     require_enough(dataset, repetition.folds)
@@ -148,6 +156,7 @@ def settle(
         limit,
         repetition,
         log,
+        learning.fair_by,
     )
 
 
@@ -260,11 +269,14 @@ def _write_fairness(training: Training, choice: Choice, material: Material, job:
     """Write down the groups of the evaluation, and what the method costs, where there is time to see."""
     with timed(run, "fairness"):
         write_groups(run)
+        if sets_thresholds(training.options.fair):
+            write_trade_off(run, trade_off(str(training.options.fair), without_thresholds(run), run.predictions("val")))
+            return
         step = next(step for step in training.steps if step.name == choice.result.name)
         if training.limit is not None or step.rung.baseline:
             run.note("What --fair costs is not measured under a time limit: train once more without it, and compare.")
             return
-        write_trade_off(run, step, choice.result, material, job)
+        write_trade_off(run, measured_trade_off(run, step, choice.result, material, job))
 
 
 def _clashing(learning: Learning) -> list[str]:
@@ -280,8 +292,17 @@ def concluded(training: Training, choice: Choice, material: Material, prepared: 
     chosen, guess = choice.result, guessed(material)
     plan = chosen.finished.provenance["plan"] | {"device": training.options.device}
     run.update(chosen=chosen.name, chosen_because=" ".join([choice.because, *_unbeaten(chosen, guess)]), plan=plan)
+    fair = thresholds_for(training.options.fair, training.fair_by, material)
     return conclude(
-        chosen, material, prepared, training.aims, run, ood=training.ood, deadline=training.until, guess=guess
+        chosen,
+        material,
+        prepared,
+        training.aims,
+        run,
+        ood=training.ood,
+        deadline=training.until,
+        guess=guess,
+        fair=fair,
     )
 
 

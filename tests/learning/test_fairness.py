@@ -1,5 +1,8 @@
 """Trainings that are fair to groups of images."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,12 +11,15 @@ from PIL import Image
 
 import linnaea
 from linnaea.dataset import Dataset
+from linnaea.decisions import Outputs, Policy, answer
 from linnaea.errors import UsageError
 from linnaea.experiments.fair_groups import FAIR_GROUP, groups_in, with_fair_groups
+from linnaea.experiments.fair_thresholds import require_thresholds_for_groups
 from linnaea.learning.examples import Examples
 from linnaea.learning.fairness.balance import GroupBalance, drawn_by
 from linnaea.learning.fairness.group_dro import group_dro
 from linnaea.learning.fairness.reweighing import reweighing
+from linnaea.learning.fairness.thresholds import equalized_odds
 from linnaea.learning.heads import fit_path
 from linnaea.learning.losses import criterion_for
 from linnaea.learning.rungs import RUNGS
@@ -101,6 +107,73 @@ def test_the_loss_of_a_batch_is_that_of_its_groups_by_their_weights():
     assert balance.adversary.weights.tolist() == [0.5, 0.5]
     hook.restore(kept)
     assert balance.adversary.weights == pytest.approx(weights.numpy(), rel=1e-5)
+
+
+def scored(n, seed):
+    """Probabilities that are lower in the second group, whether the class is true, and the groups."""
+    random = np.random.default_rng(seed)
+    groups, positive = random.integers(0, 2, n), random.random(n) < 0.5
+    scores = positive * 2.0 - 1 + random.normal(0, 1, n) - 1.0 * groups
+    return 1 / (1 + np.exp(-scores)), positive, groups
+
+
+def odds(answers, positive, groups):
+    fairlearn = pytest.importorskip("fairlearn.metrics")
+    return fairlearn.equalized_odds_difference(positive, answers, sensitive_features=groups)
+
+
+def test_thresholds_of_groups_make_odds_nearly_equal():
+    thresholds = equalized_odds(*scored(2000, 0))
+    probabilities, positive, groups = scored(2000, 1)
+    fair = probabilities >= thresholds[groups]
+    assert odds(fair, positive, groups) < 0.08 < odds(probabilities >= 0.5, positive, groups) - 0.1
+    assert (fair == positive).mean() > (probabilities >= 0.5).mean() - 0.02
+    assert thresholds[1] < thresholds[0]
+
+
+def test_a_group_without_both_classes_keeps_one_half():
+    probabilities, positive, groups = scored(200, 2)
+    groups = np.where(positive, groups, 0)
+    assert equalized_odds(probabilities, positive, groups)[1] == 0.5
+
+
+def test_the_threshold_of_a_group_decides_and_the_common_one_where_it_is_not_known():
+    outputs = Outputs(*[np.array([[0.6, 0.4]] * 4)] * 3)
+    policy = Policy(group_by="site", group_thresholds=(("n", 0.3), ("s", 0.7)))
+    decided, _ = answer("binary", ("ant", "bee"), outputs, policy, ["n", "s", "else", None])
+    assert decided.labels == ["bee", "ant", "ant", "ant"]
+    assert decided.confidence == pytest.approx([0.4, 0.6, 0.6, 0.6])
+    assert answer("binary", ("ant", "bee"), outputs, policy)[0].labels == ["ant"] * 4
+    assert Policy.from_json(json.loads(json.dumps(asdict(policy)))) == policy
+
+
+@pytest.mark.parametrize(
+    ("dataset", "aim", "said"),
+    [
+        ({"task": "multiclass"}, None, "thresholds between two classes"),
+        ({}, "recall=0.9", "both choose the threshold"),
+        ({"number": True}, None, "holds numbers or dates"),
+    ],
+)
+def test_thresholds_of_groups_are_refused_where_they_do_not_fit(dataset, aim, said):
+    made = table(task=dataset.get("task", "binary"))
+    by = "level" if dataset.get("number") else "site"
+    made = made.with_column("level", [row % 2 for row in range(len(made))])
+    with pytest.raises(UsageError, match=said):
+        require_thresholds_for_groups(made, "equalized_odds", by, aim)
+
+
+@pytest.mark.slow
+def test_a_training_sets_thresholds_for_groups_and_says_where_they_cannot_be_used(tmp_path, caplog):
+    dataset = draw(tmp_path / "images", 100)
+    run = tmp_path / "run"
+    classifier = linnaea.train(dataset, model="hog", weights="none", fair="equalized_odds", fair_by="kind", out=run)
+    assert {name for name, _ in classifier.policy.group_thresholds} == {"odd", "usual"}
+    assert linnaea.load(run).policy == classifier.policy
+    linnaea.evaluate(run, by="kind")
+    assert "come without that column" not in caplog.text
+    classifier.predict(dataset.paths[:2])
+    assert "come without that column: the common threshold decides" in caplog.text
 
 
 def table(n=40, task="binary"):

@@ -11,6 +11,7 @@ from benchmarks import (
     cifar10_half_hour,
     classical_speed,
     compiling,
+    concepts,
     coverage,
     decoding,
     evaluating,
@@ -73,6 +74,7 @@ ALL = {
     "coverage": coverage,
     "interval_coverage": interval_coverage,
     "openset": openset,
+    "concepts": concepts,
     "killed": killed,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -31,16 +31,20 @@ def directions(concept: Floats, others: Floats, size: int, repeats: int, random:
     The difference of their means, which is what the concept changes, rather than the normal of a classifier, which
     also turns away from whatever else disturbs it (Pahde et al. 2022). Its length counts: chance differs by less.
     """
-    drawn = [(random.permutation(concept)[:size], random.permutation(others)[:size]) for _ in range(repeats)]
-    return np.array([own.mean(axis=0) - rest.mean(axis=0) for own, rest in drawn], dtype=np.float64)
+
+    def mean_of_some(images: Floats) -> Floats:
+        drawn: Floats = images[random.permutation(len(images))[:size]].mean(axis=0)
+        return drawn
+
+    return np.array([mean_of_some(concept) - mean_of_some(others) for _ in range(repeats)], dtype=np.float64)
 
 
 def chance_directions(others: Floats, size: int, draws: int, repeats: int, random: np.random.Generator) -> Float64:
     """Those (M, R, C) of M draws of `size` of the others (P, C), each against draws of the rest."""
     found = []
     for _ in range(draws):
-        shuffled = random.permutation(others)
-        found.append(directions(shuffled[:size], shuffled[size:], size, repeats, random))
+        order = random.permutation(len(others))
+        found.append(directions(others[order[:size]], others[order[size:]], size, repeats, random))
     return np.array(found)
 
 

@@ -69,3 +69,59 @@ def test_the_report_shows_the_worst_group_first(sites):
     assert page.index("blurred (") < page.index("clear (")
     assert "more than chance" in page
     assert "findings/groups.json" not in page  # nor once more among further findings
+
+
+def test_slices_that_look_alike_are_found_named_and_drawn(sites):
+    told = linnaea.evaluate(sites, find_slices=True)
+    found = [finding for finding in told.findings if finding.name == "bad_slices"]
+    assert found
+    for finding in found:
+        if finding.severity == "warning":
+            assert (sites / "bad_slices.png").is_file()
+            assert finding.images
+    with pytest.raises(UsageError, match="found in the features of images"):
+        linnaea.evaluate(sites / "predictions" / "test.parquet", find_slices=True)
+
+
+def test_metadata_of_a_name_that_predictions_use_stays_with_the_images():
+    import pyarrow as pa
+
+    from linnaea.classifier import known_columns
+    from linnaea.dataset import Dataset
+
+    table = {"path": ["1.png"], "label": ["ant"], "confidence": ["high"], "site": ["n"], "boxes": [[1, 2]]}
+    dataset = Dataset(pa.table(table), ("ant", "bee"), "binary", linnaea.__file__)
+    assert dataset.metadata == ["confidence", "site"]
+    assert list(known_columns(dataset)) == ["id", "truth", "site"]
+
+
+@pytest.mark.slow
+def test_a_planted_slice_of_images_is_found_and_shown(tmp_path):
+    import pyarrow as pa
+    from PIL import Image
+
+    from linnaea.dataset import Dataset
+
+    random, rows = np.random.default_rng(1), []
+    (tmp_path / "images").mkdir()
+    for split, count in (("train", 120), ("val", 60), ("test", 160)):
+        for number in range(count):
+            kind, night = number % 2, random.random() < 0.3
+            wave = np.tile(128 + 90 * np.sin(np.arange(32) * 0.9 + random.uniform(0, 6)), (32, 1))
+            pixels = random.normal(30, 12, (32, 32)) if night else (wave if kind else wave.T)
+            pixels = np.clip(pixels + random.normal(0, 15, (32, 32)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).convert("RGB").save(tmp_path / "images" / f"{split}-{number}.png")
+            light = "night" if night else "day"
+            label = ("lying", "standing")[kind]
+            rows.append({"path": f"{split}-{number}.png", "label": label, "split": split, "light": light})
+    dataset = Dataset(pa.Table.from_pylist(rows), ("lying", "standing"), "binary", tmp_path / "images")
+    linnaea.train(dataset, model="hog", out=tmp_path / "run")
+    told = linnaea.evaluate(tmp_path / "run", find_slices=True)
+    found = [finding for finding in told.findings if finding.name == "bad_slices"]
+    assert found[0].severity == "warning"
+    assert found[0].rows[0]["named"].startswith("light is night")
+    assert (tmp_path / "run" / "bad_slices.png").is_file()
+    html = linnaea.report(tmp_path / "run").read_text("utf-8")
+    page = html[html.index('id="groups"') :]
+    assert "light is night" in page
+    assert page.count("data:image/jpeg") >= 8

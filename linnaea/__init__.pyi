@@ -50,6 +50,7 @@ __all__ = [
     "diff",
     "discover",
     "doctor",
+    "dossier",
     "ensemble",
     "evaluate",
     "explain",
@@ -174,6 +175,14 @@ def doctor(
     device: str = 'auto',
 ) -> Diagnosis:
     """What this machine and this installation can do; with `network`, how fast it embeds and trains, and how."""
+
+def dossier(
+    run: str | Path | Run | None = None,
+    *,
+    statements: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Path:
+    """Write the dossier of a finished run and return its path: one HTML file, to be read or printed."""
 
 def ensemble(
     runs: Sequence[str | Path],

@@ -19,7 +19,7 @@ from linnaea.errors import UsageError
 
 VERBS = (
     *("train", "tune", "audit", "preview", "split", "convert", "diff", "datasheet"),
-    *("evaluate", "predict", "compare", "discover", "grow", "export", "report", "check"),
+    *("evaluate", "predict", "compare", "discover", "grow", "export", "report", "check", "dossier"),
 )
 COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
 FLAG_NAMES = {"model_args": "model_arg", "learning_rate": "lr"}
@@ -32,6 +32,7 @@ ONLY_ON_THE_COMMAND_LINE = {
     "predict": {"output_format", "out", "guard_formulas"},
     "compare": {"as_json"},
     "check": {"write_rules", "as_json"},
+    "dossier": {"write_statements"},
 }
 DEFAULTS_THAT_DIFFER = {"split": {"out"}, "predict": {"output_format", "out"}}
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.classifier import load
-from linnaea.classifier.bundle import is_bundle
 from linnaea.classifier.sign_off import write_sign_off
 from linnaea.data.datasheet import FILE as DATASHEET
-from linnaea.errors import DataError, RunError, UsageError
+from linnaea.errors import DataError, UsageError
 from linnaea.evidence.gate import Case, Verdict, judge_rules
 from linnaea.evidence.gate.contract import FAIL, NOT_DONE, OUTCOMES, PASS, TOO_FEW
 from linnaea.evidence.gate.parameters import checked
@@ -83,17 +82,6 @@ def read_rules(given: str | Path | Mapping[str, Any] | None) -> dict[str, dict[s
     with parsing(path, "TOML", "expected tables such as [recall_floor] with lines such as least = 0.8"):
         content = tomllib.loads(text)
     return checked(content, str(path))
-
-
-def finished_run(given: str | Path | Run) -> Run:
-    """The run to be checked; raises RunError where it is none, or has not come to its end."""
-    if not isinstance(given, Run) and not Run.is_in(given) and is_bundle(Path(given)):
-        around = Path(given).resolve().parent
-        place = f"Give the run around it: {around}." if Run.is_in(around) else "Give the run that it came from."
-        raise RunError(f"{given} is the bundle of a classifier, without the evidence that rules judge by. {place}")
-    run = given if isinstance(given, Run) else Run.open(given)
-    run.require_finished()
-    return run
 
 
 def check_run(

@@ -72,9 +72,10 @@ def check(
     and void once the bundle changes. Raises UsageError for rules that do not exist, RunError where the run is not
     finished.
     """
-    from linnaea.experiments.release import check_run, finished_run, read_rules
+    from linnaea.experiments.release import check_run, read_rules
+    from linnaea.experiments.released_run import released
 
     if run is None:
         raise UsageError("check needs a run: expected the folder of a finished one, such as runs/birds.")
     tables = read_rules(rules)
-    return check_run(finished_run(run), tables, signed_off_by=signed_off_by, strict=strict, device=machine.device)
+    return check_run(released(run), tables, signed_off_by=signed_off_by, strict=strict, device=machine.device)

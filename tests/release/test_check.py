@@ -126,7 +126,9 @@ def test_bad_input_is_refused(run, tmp_path, monkeypatch, capsys):
         linnaea.check(run, rules=rules)
     with pytest.raises(DataError, match="--write-rules"):
         linnaea.check(run, rules=tmp_path / "none.toml")
-    with pytest.raises(RunError, match=r"bundle of a classifier, without the evidence.*Give the run around it"):
+    with pytest.raises(
+        RunError, match=r"bundle of a classifier, without the evidence that it is judged by. Give the run around it"
+    ):
         linnaea.check(run / "model")
     shutil.copytree(run / "model", tmp_path / "bundle")
     with pytest.raises(RunError, match="Give the run that it came from"):

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from planted_run import Look, edit, grouped, plant
+from planted_run import Look, edit, grouped, of, plant
 
 from linnaea.errors import UsageError
 from linnaea.evidence.gate import RULES, Case, judge_rules
@@ -68,7 +68,7 @@ def unanswered(key):
 
 
 def guessed(run):
-    run.write_findings("guessing", [Finding("guessing", "It is not shown to be better.", "warning")])
+    run.write_findings("guessing", [Finding("guessing", "It is not better.", "warning", figure=of(0.0, -0.02, 0.02))])
 
 
 def no_test(run):
@@ -208,6 +208,13 @@ def test_a_small_test_split_is_too_small_to_tell_and_does_not_fail(tmp_path):
     needed = [fact.needed for fact in told.evidence if fact.outcome == TOO_FEW]
     assert all(count and count > 0 for count in needed)
     assert "more would decide it" in told.sentence
+
+
+def test_few_images_that_do_not_show_it_to_be_better_than_guessing_do_not_fail(copy):
+    copy.write_findings("guessing", [Finding("guessing", "Not shown.", "warning", figure=of(0.2, -0.1, 0.5, n=18))])
+    found = verdicts(copy)["guessing"]
+    assert found.outcome == TOO_FEW
+    assert found.evidence[0].needed == 23  # an interval of 0.3 to either side at 18 images is one of 0.2 at 41
 
 
 def test_as_many_more_images_as_it_says_decide(tmp_path):

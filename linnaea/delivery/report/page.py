@@ -53,10 +53,16 @@ def render(run: Path) -> str:
     )
 
 
-def _drawn(material: Material) -> Iterator[Drawn]:
+def drawn_page(material: Material, name: str) -> Drawn | None:
+    """One page of the report by its name; None where the run has none, or where it is not for its task."""
+    return next((page for page in _drawn(material, [name])), None)
+
+
+def _drawn(material: Material, names: Sequence[str] | None = None) -> Iterator[Drawn]:
+    """The pages of a run; only some of them, by their `names`."""
     known = material.folder.dataset.get("task")
     task = known if known in TASKS else "multiclass"  # where run.json was cut off
-    for name, page in PAGES.items():
+    for name, page in PAGES.items() if names is None else [(name, PAGES[name]) for name in names]:
         about = PAGES.about(name)
         tasks = about.capabilities.get("tasks")
         if isinstance(tasks, tuple) and task not in tasks:
@@ -103,8 +109,8 @@ def render_audit(findings: Sequence[Finding], dataset: Dataset) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates of this folder, with the words and the tables that they use."""
-    environment = Environment(
+    """What templates are read by: text is escaped and made harmless, and what is not there is an error."""
+    made = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         finalize=lambda value: neutral_lines(value) if type(value) is str else value,
@@ -112,5 +118,5 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": words, "tables": tables}
-    return environment
+    made.globals |= {"words": words, "tables": tables}
+    return made

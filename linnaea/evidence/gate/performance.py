@@ -16,23 +16,38 @@ from linnaea.evidence.gate.contract import (
 )
 from linnaea.evidence.gate.held import AT_LEAST, Held, held
 from linnaea.evidence.gate.parameters import Parameter
+from linnaea.evidence.outlook import images_to_decide
 from linnaea.runtime.words import counted
 
 GUESSING = "guessing"
 
 
 @RULES.register("guessing", title="Better than guessing", order=30)
-def guessing(case: Case) -> Judgement:
+def guessing(
+    case: Case,
+    *,
+    worthwhile: Annotated[float, Parameter("A gain over guessing below which it fails, by its interval.", 0, 1)] = 0.05,
+) -> Judgement:
     """On the test split it is shown to be better than the same answer for every image."""
     case.require_test()
     found = case.findings(GUESSING, "Train again with the rung `majority` on the ladder.")
     told = next((finding for finding in found if finding.name == GUESSING), None)
-    if told is None:
+    if told is None or told.figure is None:
         raise NotDoneError("it is the guess itself, or the metric is not defined.", "Train a model that looks.")
-    outcome = PASS if told.severity == "info" else FAIL
-    facts = [Evidence("difference to the guess", f"findings/{GUESSING}.json", outcome, told.figure, "more than 0")]
-    mend = "" if outcome == PASS else "Train a better model, or judge it on more images."
-    return Judgement(outcome, told.summary, facts, mend)
+    figure = told.figure
+    lost = figure.hi is not None and figure.hi < worthwhile
+    outcome = PASS if told.severity == "info" else FAIL if lost else TOO_FEW
+    total = images_to_decide(figure, 0.0, is_share=False) if outcome == TOO_FEW else None
+    needed = None if total is None else max(1, math.ceil(total) - figure.n)
+    file = f"findings/{GUESSING}.json"
+    facts = [Evidence("difference to the guess", file, outcome, figure, "more than 0", needed)]
+    if outcome == PASS:
+        return Judgement(PASS, told.summary, facts)
+    if outcome == FAIL:
+        return Judgement(FAIL, told.summary, facts, "Train a model that is better than guessing.")
+    more = f" About {needed:,} more would decide it, should it stay there." if needed else ""
+    mend = "Add images to the test split, or train a better model."
+    return Judgement(TOO_FEW, f"Too few images to tell: {told.summary}{more}", facts, mend)
 
 
 @RULES.register("performance", title="The figure of the task", order=50)

@@ -14,6 +14,7 @@ from PIL import Image
 import linnaea as ln
 from linnaea.data.images.pixels import decode_files
 from linnaea.delivery.exporters import EXPORTERS
+from linnaea.finding import Finding
 from linnaea.run import Run
 
 
@@ -147,3 +148,29 @@ def test_what_is_computed_leaves_the_device_once_whatever_the_number_of_batches(
         moves.clear()
         classifier.score(images[:count])
         assert len(moves) == 4, "raw scores, logits, probabilities and OOD scores, each once"
+
+
+def test_runs_with_folds_and_seeds_are_compared_over_these_too(run, tmp_path):
+    copies = [shutil.copytree(run, tmp_path / name) for name in ("one", "other")]
+    folds = Run.open(run).predictions("test")
+    count = len(folds)
+    folds = folds.with_table(folds.table.append_column("fold", [[1 + row % 3 for row in range(count)]]))
+    answers = [folds.classes[(row + 1) % len(folds.classes)] for row in range(count)]
+    worse = folds.with_table(folds.table.set_column(folds.table.column_names.index("label"), "label", [answers]))
+    for copy, told, values in zip(copies, (folds, worse), ([0.9, 0.92, 0.91], [0.5, 0.52, 0.55]), strict=True):
+        told.keep(copy / "predictions" / "folds.parquet")
+        rows = [{"seed": seed, "value": value} for seed, value in enumerate(values)]
+        Run.open(copy).write_findings("seeds", [Finding("seeds", "Three seeds.", count=20, rows=rows)])
+    looks = len(Run.open(copies[0]).record()["test_opened"])
+    found = ln.compare(*copies, metric="accuracy")
+    assert [row["over"] for row in found.further] == ["3 folds"]
+    assert len(Run.open(copies[0]).record()["test_opened"]) == looks + 1
+    assert "level" in found.sentence
+    by_own_metric = ln.compare(*copies, margin=0.1)
+    assert [row["over"] for row in by_own_metric.further] == ["3 folds", "3 and 3 seeds, on val"]
+    assert by_own_metric.further[1]["p_value"] < 0.001
+    (copies[1] / "findings" / "seeds.json").unlink()
+    (copies[1] / "predictions" / "folds.parquet").unlink()
+    told = ln.compare(*copies, margin=0.1)
+    assert not told.further
+    assert "Not compared over folds: only one has them." in told.notes

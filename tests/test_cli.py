@@ -19,7 +19,19 @@ from linnaea.errors import UsageError
 
 VERBS = (
     *("train", "tune", "audit", "preview", "split", "convert", "diff", "datasheet"),
-    *("evaluate", "predict", "compare", "discover", "grow", "export", "report", "check", "dossier"),
+    *(
+        "evaluate",
+        "predict",
+        "explain",
+        "compare",
+        "discover",
+        "grow",
+        "ensemble",
+        "export",
+        "report",
+        "check",
+        "dossier",
+    ),
 )
 COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
 FLAG_NAMES = {"model_args": "model_arg", "learning_rate": "lr"}
@@ -31,6 +43,7 @@ ONLY_ON_THE_COMMAND_LINE = {
     "discover": {"as_json"},
     "predict": {"output_format", "out", "guard_formulas"},
     "compare": {"as_json"},
+    "explain": {"as_json"},
     "check": {"write_rules", "as_json"},
     "dossier": {"write_statements"},
 }

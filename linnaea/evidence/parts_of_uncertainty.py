@@ -79,9 +79,11 @@ def _in_words(told: Sequence[dict[str, Any]], right: Flags) -> str:
         every = "right" if right.all() else "wrong"
         return f"All {len(right)} answers are {every}: the parts of uncertainty cannot be compared."
     share = epistemic["right"] / total["right"] if total["right"] else 0.0
+    lowest = epistemic["auroc"].lo
+    nothing = " That is not shown to tell wrong answers from right ones." if lowest is None or lowest <= 0.5 else ""
     return (
         f"Members disagree by {epistemic['wrong']:.3f} nats where the answer is wrong and by {epistemic['right']:.3f} "
         f"where it is right: a wrong answer has more epistemic uncertainty than a right one in a share of "
-        f"{epistemic['auroc']} of all pairs, and more in total in {total['auroc']}. Of the uncertainty of right "
-        f"answers {share:.0%} is epistemic, which more images could take away."
+        f"{epistemic['auroc']} of all pairs, and more in total in {total['auroc']}.{nothing} Of the uncertainty of "
+        f"right answers {share:.0%} is epistemic, which more images could take away."
     )

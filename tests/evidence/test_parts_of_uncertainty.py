@@ -46,6 +46,10 @@ def test_bins_count_every_answer_once_and_the_sentence_says_which_part_tells(ran
         assert sum(row["right"] for row in rows) == right.sum()
         assert sum(row["wrong"] for row in rows) == (~right).sum()
     assert "by 0.400 nats where the answer is wrong and by 0.100 where it is right" in found.summary
+    assert "not shown to tell" not in found.summary
+    noise = np.random.default_rng(1).random((2, 200))
+    (found,) = parts_found(with_parts(predictions, [noise.sum(axis=0), *noise]))
+    assert "That is not shown to tell wrong answers from right ones." in found.summary
 
 
 def test_one_model_alone_has_no_parts_and_right_answers_alone_no_comparison(random_ones):

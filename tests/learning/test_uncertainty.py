@@ -94,6 +94,7 @@ def test_it_is_loaded_as_it_was_saved(fitted, job, tmp_path):
         np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
 
 
+@pytest.mark.slow
 def test_a_training_that_was_broken_off_ends_the_same(method, job, tmp_path, monkeypatch):
     job = replace(job, options=replace(job.options, checkpoint_every=0.0))
     whole = fit(method, job)
@@ -303,6 +304,7 @@ def test_members_that_another_seed_does_not_change_are_refused(job):
         fit_deep_ensemble(RUNGS["hog"].fit, job, 3)
 
 
+@pytest.mark.slow
 def test_a_laplace_of_a_head_that_is_not_linear_is_refused(job):
     twice = replace(job, network="textbook_cnn")
     with pytest.raises(UsageError, match="the head of ensemble is not a linear layer"):

@@ -12,7 +12,8 @@ from linnaea.runtime.neutral import neutral
 LEAST_SIDE = 288  # pixels of a picture that is looked at
 ONE_WAY, BOTH_WAYS = "inferno", "RdBu_r"  # scales of matplotlib: one perceptually uniform, one diverging about white
 HIGHEST = 0.995  # share of a map's values that are below the end of the scale
-PALE, STRONG = 0.0, 0.85  # how much of the photo the colour covers
+STRONG = 0.62  # how much of the photo the strongest colour covers
+BLUR = 0.008  # of the side: standard deviation by which maps of single pixels are blurred to be seen
 LEVELS = (0.25, 0.5, 0.75)
 SMOOTH = 0.03  # mean step between neighbours, of the range, up to which lines of equal value can be seen
 GREY_LIFT = 0.12  # by which the grey photo is made lighter
@@ -34,10 +35,13 @@ def overlay(photo: Images, values: Float32, drawing: Drawing = Drawing()) -> Ima
     A flat map, which says nothing, leaves the photo in grey.
     """
     grey, scaled = _grey(photo), _scaled(values)
+    smooth = _is_smooth(np.abs(scaled))
+    if not smooth:
+        scaled = _scaled(_blurred(values))
     strength = np.abs(scaled)
-    cover = (PALE + (STRONG - PALE) * np.sqrt(strength))[..., None]
+    cover = (STRONG * strength**0.7)[..., None]
     mixed = grey * (1 - cover) + _coloured(scaled, signed=drawing.signed) * cover
-    for level in LEVELS if _is_smooth(strength) else ():
+    for level in LEVELS if smooth else ():
         mixed[_line(strength, level)] = mixed[_line(strength, level)] * 0.35 + 0.65
     picture = np.rint(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
     return _told(picture, drawing.flaw) if drawing.flaw else picture
@@ -64,6 +68,12 @@ def _scaled(values: Float32) -> Floats:
     side = max(LEAST_SIDE, len(values))
     image = Image.fromarray((values / end).astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
     return np.clip(np.asarray(image, dtype=np.float64), -1, 1)
+
+
+def _blurred(values: Float32) -> Float32:
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(values, max(0.5, BLUR * len(values))), dtype=np.float32)
 
 
 @cache

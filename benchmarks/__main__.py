@@ -16,6 +16,7 @@ from benchmarks import (
     decoding,
     evaluating,
     execution_plan,
+    explaining,
     fairness,
     fashion,
     finetuning,
@@ -76,6 +77,7 @@ ALL = {
     "openset": openset,
     "concepts": concepts,
     "killed": killed,
+    "explaining": explaining,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

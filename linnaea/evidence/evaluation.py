@@ -7,6 +7,7 @@ from typing import cast
 
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
+from linnaea.evidence.calibration_figures import calibration_figures
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
@@ -73,6 +74,7 @@ def _figures(
 ) -> dict[str, Estimate]:
     sample = sample_of(predictions)
     statistics = {name: of_metric(metric, scores, sample) for name, metric in metrics_of(scores).items()}
+    statistics |= calibration_figures(scores, sample)
     statistics |= _of_policy(predictions, scores, sample)
     if prevalence is not None:
         require_prevalence(predictions.task, prevalence)

@@ -10,11 +10,22 @@ from linnaea.arrays import Flags, Floats
 from linnaea.decisions import Policy
 from linnaea.evidence.co_occurrence import co_occurrence
 from linnaea.evidence.metrics import LABEL_METRICS, LabelScores
+from linnaea.evidence.metrics.binned import decisions_of
 from linnaea.evidence.metrics.influence import Part, of_area, of_average_precision
 from linnaea.evidence.metrics.label_ranking import average_precision, behind_each, linear_of_labels
 from linnaea.evidence.metrics.ranking import area, in_blocks
 from linnaea.evidence.metrics.scores import BINS, Ranking, ratio
-from linnaea.evidence.tables import MOST_MISTAKES, answers, or_none, percent, unreadable, with_limits, with_outlook
+from linnaea.evidence.tables import (
+    MOST_MISTAKES,
+    answers,
+    more_than_chance,
+    or_none,
+    percent,
+    unreadable,
+    with_band,
+    with_limits,
+    with_outlook,
+)
 from linnaea.evidence.uncertainty import sample_of, sorts_too_much
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
@@ -154,12 +165,13 @@ def _reliability(scores: LabelScores, sample: Sample) -> Finding:
         return Finding("reliability", "No readable image has a known label.")
     places, probabilities = scores.bins[rows, labels], scores.probabilities[rows, labels]
     there = share_at(places, scores.there[rows, labels], BINS, sample.unit_of[rows])
-    edges = np.linspace(0, 1, BINS + 1)
+    edges, binned = np.linspace(0, 1, BINS + 1), decisions_of(scores, sample)
     columns = {
         "lo": edges[:-1].tolist(),
         "hi": edges[1:].tolist(),
         "probability": or_none(ratio(np.bincount(places, probabilities, BINS).astype(np.float64), there.images)),
         **with_limits("share", there),
+        **with_band(binned),
         "n": there.images.astype(int).tolist(),
     }
     told = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -167,6 +179,7 @@ def _reliability(scores: LabelScores, sample: Sample) -> Finding:
         f"The mean probability of a label is {percent(probabilities.mean())} where "
         f"{percent(scores.there[rows, labels].mean())} of them are present, over {len(rows):,} decisions."
     )
+    summary += more_than_chance(binned)
     return Finding("reliability", summary, count=len(np.unique(rows)), rows=[row for row in told if row["n"]])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from linnaea.arrays import Floats, Integers
 from linnaea.decisions import UNDEFINED
+from linnaea.evidence.metrics.binned import Binned, decisions_of
 from linnaea.evidence.metrics.scores import BINS, Scores, confidence_of, ratio, totals
 from linnaea.evidence.metrics.trees import TreeScores
 from linnaea.evidence.outlook import TIMES, with_more_images
@@ -14,9 +15,11 @@ from linnaea.evidence.uncertainty import sample_of
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import REASONS, Predictions
 from linnaea.statistics.shares import Shares, share_at
+from linnaea.statistics.spread import Sample
 
 MOST_MISTAKES = 48
 MOST_NAMED = 5
+BY_CHANCE = 0.05
 OF_CLASSES = " Where a group was answered, its most probable class counts here."
 
 
@@ -30,7 +33,7 @@ def findings(predictions: Predictions, scores: Scores) -> list[Finding]:
     tables = [
         _per_class(predictions, scores, groups, note),
         _confusion(predictions, scores, note),
-        _reliability(scores, groups),
+        _reliability(scores, sample_of(predictions)),
         _mistakes(predictions, scores),
         answers(predictions),
     ]
@@ -89,8 +92,25 @@ def _confusion(predictions: Predictions, scores: Scores, note: str) -> Finding:
     return Finding("confusion", summary + note, count=mistakes, rows=rows)
 
 
-def _reliability(scores: Scores, groups: Integers | None) -> Finding:
-    read = scores.take(scores.readable)
+def with_band(binned: Binned) -> dict[str, list[Any]]:
+    """Columns of where the share that is true would lie in each of 15 bins, if what was stated were right."""
+    low, high = np.full(BINS, np.nan), np.full(BINS, np.nan)
+    if binned.images:
+        used = np.unique(binned.places)
+        low[used], high[used] = binned.bands()
+    return {"band_lo": or_none(low), "band_hi": or_none(high)}
+
+
+def more_than_chance(binned: Binned) -> str:
+    """A sentence on whether what was stated is contradicted by what is true."""
+    p = binned.in_equal_mass().p_value()
+    if p < BY_CHANCE:
+        return f" That confidence means what it says is contradicted by these images (p = {p:.3f})."
+    return f" These images do not contradict that confidence means what it says (p = {p:.2f})."
+
+
+def _reliability(scores: Scores, sample: Sample) -> Finding:
+    read, groups, binned = scores.take(scores.readable), sample.groups, decisions_of(scores, sample)
     accuracy = share_at(read.bins, read.hits, BINS, None if groups is None else groups[scores.readable])
     ones, edges = np.ones((1, len(read))), np.linspace(0, 1, BINS + 1)
     columns = {
@@ -98,6 +118,7 @@ def _reliability(scores: Scores, groups: Integers | None) -> Finding:
         "hi": edges[1:].tolist(),
         "confidence": or_none(ratio(totals(ones, read.bins, BINS, read.confidence)[0], accuracy.images)),
         **with_limits("accuracy", accuracy),
+        **with_band(binned),
         "n": accuracy.images.astype(int).tolist(),
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -109,6 +130,7 @@ def _reliability(scores: Scores, groups: Integers | None) -> Finding:
         summary = (
             f"The mean probability of the most probable class is {sure} where it is right for {right} of the images."
         )
+    summary += more_than_chance(binned)
     return Finding("reliability", summary, count=len(read), rows=[row for row in rows if row["n"]])
 
 

@@ -12,6 +12,16 @@ from linnaea.evidence import METRICS, Evaluation, figures, findings, write_evalu
 from linnaea.finding import Finding
 from linnaea.predictions import Predictions
 
+CALIBRATION = [
+    "ece_equal_mass",
+    "ece_debiased",
+    "mce",
+    "p_calibrated",
+    "ece_classwise",
+    "brier_reliability",
+    "brier_resolution",
+    "brier_uncertainty",
+]
 POLICY = ["coverage", "class_coverage", "mean_set_size", "unsure_rate", "unfamiliar_rate", "answered_accuracy"]
 
 
@@ -23,7 +33,7 @@ def test_every_metric_that_applies_has_a_figure(random_ones):
     two = ["sensitivity", "specificity", "ppv", "npv", "average_precision"]
     for classes, left_out in {12: two, 3: ["top5_accuracy", *two], 2: ["top5_accuracy"]}.items():
         measured = figures(random_ones(30, classes), replicates=50)
-        assert list(measured) == [name for name in METRICS if name not in left_out] + POLICY
+        assert list(measured) == [name for name in METRICS if name not in left_out] + CALIBRATION + POLICY
 
 
 def test_figures_repeat_with_their_seed(random_ones):

@@ -165,12 +165,16 @@ def _holds(outer: Box, inner: Box) -> bool:
 
 @dataclass(frozen=True)
 class Bin:
-    """A bin of the reliability diagram: mean confidence, accuracy, its interval or None, and images."""
+    """A bin of the reliability diagram: mean confidence, accuracy, its interval or None, and images.
+
+    `band` is where the accuracy would lie if confidence meant what it says.
+    """
 
     confidence: float
     accuracy: float
     interval: tuple[float, float] | None
     n: float
+    band: tuple[float, float] | None = None
 
 
 def reliability_chart(bins: Sequence[Bin], titles: tuple[str, str, str]) -> str:
@@ -183,6 +187,10 @@ def reliability_chart(bins: Sequence[Bin], titles: tuple[str, str, str]) -> str:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         for entry in bins:
+            if entry.band:
+                upper.bar(
+                    [entry.confidence], entry.band[1] - entry.band[0], 0.03, entry.band[0], color=MUTED, alpha=0.3
+                )
             if entry.interval:
                 upper.plot([entry.confidence] * 2, entry.interval, color=ACCENT, linewidth=1.6)
         upper.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=ACCENT, marker="o", markersize=5)

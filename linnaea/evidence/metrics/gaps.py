@@ -26,7 +26,7 @@ def interval_of_gaps(
     """
     if len(np.unique(units)) < 2:
         return float("nan"), float("nan")
-    means, spread = _gaps(places, stated, true, units)
+    means, spread = gaps(places, stated, true, units)
     error = np.sqrt(spread.diagonal())
     values, vectors = np.linalg.eigh(spread)
     noise = np.random.default_rng(0).normal(size=(_DRAWS, len(means))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
@@ -39,11 +39,11 @@ def interval_of_gaps(
         direction = shape / max(float(np.abs(shape).sum()), 1e-300)
         return lambda true: float((np.abs(true * direction + noise).sum(axis=1) >= seen - 1e-12).mean())
 
-    lo, hi = _first(above(narrow), 0.025), _first(above(wide), 0.975)
+    lo, hi = first_of(above(narrow), 0.025), first_of(above(wide), 0.975)
     return min(lo, seen), max(hi, seen)
 
 
-def _gaps(places: Integers, stated: Floats, true: npt.NDArray[np.bool_], units: Integers) -> tuple[Floats, Floats]:
+def gaps(places: Integers, stated: Floats, true: npt.NDArray[np.bool_], units: Integers) -> tuple[Floats, Floats]:
     """The mean gaps of bins that hold anything (C,), shares of all entries, and their covariance (C, C)."""
     (used, place), (drawn, unit) = (np.unique(part, return_inverse=True) for part in (places, units))
     count, entries = len(drawn), len(places)
@@ -55,7 +55,7 @@ def _gaps(places: Integers, stated: Floats, true: npt.NDArray[np.bool_], units: 
     return total / entries, spread / entries**2
 
 
-def _first(above: Callable[[float], float], share: float) -> float:
+def first_of(above: Callable[[float], float], share: float) -> float:
     """The lowest true sum, 0 to 1, of which so many samples are as high as the one seen."""
     if above(0.0) >= share:
         return 0.0

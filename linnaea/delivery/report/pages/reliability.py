@@ -27,7 +27,8 @@ OF_ANSWERS = Stated(
     "images",
     "stated confidence",
     f"If confidence means what it says, the points lie on the dashed line: of all answers given with 80{SPACE}% "
-    f"confidence, 80{SPACE}% are right. The bars count the images behind each point.",
+    f"confidence, 80{SPACE}% are right. Lines are intervals of 95{SPACE}%; grey bars are where 95{SPACE}% of such "
+    "points would lie by chance if confidence meant what it says. The bars below count the images behind each point.",
     ("Confidence", "Right", "Images"),
 )
 OF_LABELS = Stated(
@@ -35,7 +36,9 @@ OF_LABELS = Stated(
     "decisions",
     "stated probability",
     "If a probability means what it says, the points lie on the dashed line: of all labels given a probability of "
-    f"80{SPACE}%, 80{SPACE}% are present. The bars count the decisions behind each point, one per image and label.",
+    f"80{SPACE}%, 80{SPACE}% are present. Lines are intervals of 95{SPACE}%; grey bars are where 95{SPACE}% of such "
+    "points would lie by chance if that were so. The bars below count the decisions behind each point, one per image "
+    "and label.",
     ("Probability", "Present", "Decisions"),
 )
 
@@ -55,7 +58,13 @@ def reliability(material: Material) -> Part:
 def _reliability_of(finding: Finding, stated: Stated) -> dict[str, Any]:
     """The finding, its chart, which is empty where no bin holds anything, and how to speak of it."""
     bins = [
-        Bin(confidence, accuracy, interval(row, "accuracy_lo", "accuracy_hi"), number(row.get("n")) or 0)
+        Bin(
+            confidence,
+            accuracy,
+            interval(row, "accuracy_lo", "accuracy_hi"),
+            number(row.get("n")) or 0,
+            interval(row, "band_lo", "band_hi"),
+        )
         for row in finding.rows
         if (confidence := number(row.get("confidence"))) is not None
         and (accuracy := number(row.get("accuracy"))) is not None

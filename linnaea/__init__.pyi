@@ -41,6 +41,7 @@ __all__ = [
     "adapt_prior",
     "audit",
     "cache",
+    "calibrate",
     "check",
     "check_split",
     "compare",
@@ -96,6 +97,21 @@ def cache(
     clear: bool = False,
 ) -> dict[str, Any]:
     """What the cache holds, and how many bytes of it were freed, all of them with `clear`."""
+
+def calibrate(
+    run: str | Path | Run,
+    data: str | Path | Dataset | None = None,
+    *,
+    out: str | Path | None = None,
+    coverage: float = 0.9,
+    unsure_rate: float = 0.05,
+    unfamiliar_rate: float = 0.05,
+    aim: str | None = None,
+    risk: float | None = None,
+    calibrator: str = 'auto',
+    sets: str | None = None,
+) -> Classifier:
+    """Calibrate the classifier of a run anew, and write it as a bundle into the folder `out` (None: RUN/calibrated)."""
 
 def check(
     run: str | Path | Run | None = None,

@@ -20,7 +20,7 @@ def calibration_figures(scores: Judged, sample: Sample) -> dict[str, Statistic]:
     """Calibration errors in bins of equal mass, without what chance adds, at the worst, and by class; and the parts
     of the Brier score. All over readable images and what is known of them.
 
-    Figures by class are left out where probabilities lie on disk, and where there are very many.
+    Figures by class are left out where there are very many probabilities.
     """
     decisions = decisions_of(scores, sample)
     found = {
@@ -29,7 +29,7 @@ def calibration_figures(scores: Judged, sample: Sample) -> dict[str, Statistic]:
         "mce": mce(decisions),
         "p_calibrated": p_calibrated(decisions.in_equal_mass()),
     }
-    if isinstance(scores.probabilities, np.ndarray) and scores.probabilities.size <= MOST_PROBABILITIES:
+    if len(scores) * scores.classes <= MOST_PROBABILITIES:
         parts = ByClass.of(scores, sample)
         found |= {
             "ece_classwise": ece_classwise(parts),

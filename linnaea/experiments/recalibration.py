@@ -64,7 +64,5 @@ def _said(run: Run, classifier: Classifier, data: str | Path | Dataset) -> Predi
     hashes = ["" if isinstance(digest, Exception) else digest for digest in hash_files(dataset.paths)]
     rows = [row for row, digest in enumerate(hashes) if split_of.get(digest) not in ("train", "test")]
     if not rows:
-        raise DataError(
-            f"the run was trained or tested on every image of {dataset.root}: give others."
-        )
+        raise DataError(f"the run was trained or tested on every image of {dataset.root}: give others.")
     return classifier.predict(dataset.take(rows))

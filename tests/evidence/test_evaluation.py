@@ -135,7 +135,8 @@ def test_confusion(small):
 def test_reliability_has_the_bins_that_hold_images(random_ones):
     predictions = random_ones(200, 3)
     found = table(predictions, "reliability")
-    assert list(found.rows[0]) == ["lo", "hi", "confidence", "accuracy", "accuracy_lo", "accuracy_hi", "n"]
+    ends = ["accuracy", "accuracy_lo", "accuracy_hi", "band_lo", "band_hi"]
+    assert list(found.rows[0]) == ["lo", "hi", "confidence", *ends, "n"]
     assert sum(row["n"] for row in found.rows) == 200
     assert all(row["lo"] < row["confidence"] <= row["hi"] for row in found.rows)
     gaps = sum(row["n"] / 200 * abs(row["confidence"] - row["accuracy"]) for row in found.rows)

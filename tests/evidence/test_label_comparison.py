@@ -221,4 +221,6 @@ def test_images_without_knowledge_are_listed_and_judged_by_nothing():
 def test_tables_and_figures_survive_poor_samples(predictions):
     for entry in findings(predictions, replicates=50):
         assert json.loads(json.dumps(entry.to_json(), allow_nan=False))["summary"]
-    assert all(figure.value is None or figure.value >= 0 for figure in figures(predictions, replicates=50).values())
+    told = figures(predictions, replicates=50)
+    free = ("brier_reliability", "brier_resolution")  # without bias, they may fall below 0
+    assert all(figure.value is None or figure.value >= 0 for name, figure in told.items() if name not in free)

@@ -14,7 +14,8 @@ from linnaea.evidence.metrics.scores import BINS, Judged, Scores
 from linnaea.statistics.spread import Sample
 
 DRAWS = 1000
-MOST_DRAWN = 20_000  # decisions whose truths are drawn one by one
+MOST_DRAWN = 5_000  # decisions whose truths are drawn one by one
+AT_ONCE = 2**16  # truths that are drawn together
 ALONE = "one image or group"
 
 
@@ -102,8 +103,9 @@ class Binned:
         _, place = np.unique(self.places, return_inverse=True)
         if self.alone and len(self.stated) <= MOST_DRAWN:
             blocks = []
-            for start in range(0, DRAWS, 50):
-                size = min(50, DRAWS - start)
+            rows = max(1, AT_ONCE // max(1, len(self.stated)))
+            for start in range(0, DRAWS, rows):
+                size = min(rows, DRAWS - start)
                 off = self.stated - (random.random((size, len(self.stated))) < self.stated)
                 keys = place + self.count * np.arange(size)[:, None]
                 blocks.append(np.bincount(keys.ravel(), off.ravel(), size * self.count).reshape(size, -1))

@@ -5,8 +5,10 @@ import pytest
 from scipy import stats
 
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence.fairness import judge_groups, slices_of
+from linnaea.evidence.fairness import GAPS, judge_groups, slices_of
+from linnaea.evidence.fairness.gaps import Facts
 from linnaea.evidence.fairness.slicing import MISSING, OTHERS
+from linnaea.evidence.metrics import scores_of
 from linnaea.predictions import Predictions
 from linnaea.statistics.between_groups import (
     confidence_for_pairs,
@@ -302,3 +304,15 @@ def test_columns_that_make_no_groups_are_refused(by, said):
 def test_one_image_is_no_group():
     with pytest.raises(UsageError, match="for all of 1 image: there is nothing to compare"):
         slices_of({"site": ["a"]}, ["site"])
+
+
+def test_every_gap_meets_its_contract():
+    predictions = drawn(8, n=60)
+    facts = Facts(predictions, scores_of(predictions))
+    for name, gap in GAPS.items():
+        for rate in gap(facts):
+            assert rate.values.shape == rate.used.shape == (60,), name
+            assert rate.used.dtype == bool, name
+            assert np.isfinite(rate.values).all(), name
+            assert np.abs(rate.values).max() <= 1, name
+            assert rate.what, name

@@ -15,7 +15,7 @@ from linnaea.classifier.calibrators.temperature import Temperature
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.data.sources import read
 from linnaea.decisions import Policy, decide
-from linnaea.evidence.differences import alike, difference_of
+from linnaea.evidence.comparison.differences import alike, difference_of
 from linnaea.evidence.metrics import TreeScores, metrics_of
 from linnaea.evidence.roll_up import fit_roll_up
 from linnaea.evidence.uncertainty import of_metric, sample_of

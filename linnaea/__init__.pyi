@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from linnaea.data.versions.changes import Diff
 from linnaea.delivery.exporters import Exported
-from linnaea.evidence.comparison import Comparison
-from linnaea.evidence.comparison_of_many import Comparisons
-from linnaea.evidence.comparison_over_datasets import DatasetComparisons
+from linnaea.evidence.comparison.many import Comparisons
+from linnaea.evidence.comparison.over_datasets import DatasetComparisons
+from linnaea.evidence.comparison.two import Comparison
 from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.discovery import Discovery

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from linnaea.runtime.lazily import lazily
 
 if TYPE_CHECKING:
-    from linnaea.evidence.comparison import Comparison, compare
+    from linnaea.evidence.comparison.two import Comparison, compare
     from linnaea.evidence.evaluation import Evaluation, figure_of, figures, findings, judge, write_evaluation
     from linnaea.evidence.metrics import METRICS
 
@@ -27,7 +27,7 @@ __getattr__ = lazily(
     __name__,
     {
         "METRICS": "linnaea.evidence.metrics",
-        **dict.fromkeys(("Comparison", "compare"), "linnaea.evidence.comparison"),
+        **dict.fromkeys(("Comparison", "compare"), "linnaea.evidence.comparison.two"),
         **dict.fromkeys(_EVALUATION, "linnaea.evidence.evaluation"),
     },
 )

@@ -8,10 +8,10 @@ from typing import Any
 
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, LinnaeaError, UsageError, suggest
-from linnaea.evidence.comparison import Comparison
-from linnaea.evidence.comparison_of_many import Comparisons, compare_many, require_margin
-from linnaea.evidence.comparison_over_datasets import DatasetComparisons, compare_over_datasets
-from linnaea.evidence.further_tests import over_folds, over_seeds
+from linnaea.evidence.comparison.many import Comparisons, compare_many, require_margin
+from linnaea.evidence.comparison.over_datasets import DatasetComparisons, compare_over_datasets
+from linnaea.evidence.comparison.retrained import over_folds, over_seeds
+from linnaea.evidence.comparison.two import Comparison
 from linnaea.experiments.contenders import Contender, are_trainings, contenders_of, is_collection
 from linnaea.experiments.paired_comparison import compare_sides, require_same_images
 from linnaea.predictions import Predictions

@@ -16,7 +16,7 @@ from linnaea.dataset import MANIFEST, Dataset, Excluded
 from linnaea.delivery.report import write_report
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
-from linnaea.evidence.differences import change_of
+from linnaea.evidence.comparison.differences import change_of
 from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.recipe_file import FILE as RECIPE_FILE

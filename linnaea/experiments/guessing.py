@@ -8,7 +8,7 @@ from linnaea.arrays import Float32
 from linnaea.classifier import Classifier, known_columns
 from linnaea.dataset import Dataset
 from linnaea.decisions import Policy
-from linnaea.evidence.comparison import Comparison, compare
+from linnaea.evidence.comparison.two import Comparison, compare
 from linnaea.experiments.attempt import Attempted, Material, attempt
 from linnaea.finding import Finding
 from linnaea.learning.rungs import RUNGS, Options, Step

@@ -7,8 +7,8 @@ from pathlib import Path
 from linnaea.classifier.bundle import is_bundle
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence.comparison import Comparison
-from linnaea.evidence.comparison import compare as compare_predictions
+from linnaea.evidence.comparison.two import Comparison
+from linnaea.evidence.comparison.two import compare as compare_predictions
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 

@@ -12,9 +12,9 @@ from linnaea.verbs.contract import VERBS, tell_result, told_by
 
 if TYPE_CHECKING:
     from linnaea.dataset import Dataset
-    from linnaea.evidence.comparison import Comparison
-    from linnaea.evidence.comparison_of_many import Comparisons
-    from linnaea.evidence.comparison_over_datasets import DatasetComparisons
+    from linnaea.evidence.comparison.many import Comparisons
+    from linnaea.evidence.comparison.over_datasets import DatasetComparisons
+    from linnaea.evidence.comparison.two import Comparison
 
 
 def tell(answer: Callable[[], Any], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence.comparison_of_many import compare_many
-from linnaea.evidence.comparison_over_datasets import compare_over_datasets
-from linnaea.evidence.further_tests import over_folds, over_seeds
+from linnaea.evidence.comparison.many import compare_many
+from linnaea.evidence.comparison.over_datasets import compare_over_datasets
+from linnaea.evidence.comparison.retrained import over_folds, over_seeds
 from linnaea.statistics.margins import images_to_decide, tango
 from linnaea.statistics.over_datasets import ranked, signed_ranks
 from linnaea.statistics.paired import mcnemar

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from linnaea.evidence.differences import alike, common_sample, difference_of, test_of, value_of
+from linnaea.evidence.comparison.differences import alike, common_sample, difference_of, test_of, value_of
+from linnaea.evidence.comparison.pairing import pair
 from linnaea.evidence.metrics import metrics_for, metrics_of, scores_of
-from linnaea.evidence.pairing import pair
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
 from linnaea.runtime.neutral import neutral

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from linnaea.errors import DataError
-from linnaea.evidence.pairing import pair
+from linnaea.evidence.comparison.pairing import pair
 from linnaea.predictions import Predictions
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr, stdtr, stdtrit
 
 from linnaea.arrays import Flags, Floats
-from linnaea.evidence.differences import alike, test_of
+from linnaea.evidence.comparison.differences import alike, test_of
 from linnaea.evidence.metrics import Judged, Metric, Scores
 from linnaea.evidence.uncertainty import Jackknifed, used_by, why_undefined
 from linnaea.finding import Estimate

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from linnaea.evidence.pair_test import LEVEL, PairTest
+from linnaea.evidence.comparison.pair_test import LEVEL, PairTest
 from linnaea.finding import Estimate
 from linnaea.runtime.neutral import neutral
 
 if TYPE_CHECKING:
-    from linnaea.evidence.comparison_of_many import Comparisons
+    from linnaea.evidence.comparison.many import Comparisons
 
 Row = Sequence[str]
 

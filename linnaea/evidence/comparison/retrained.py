@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from linnaea.errors import DataError
+from linnaea.evidence.comparison.pairing import pair
 from linnaea.evidence.metrics import metrics_for, scores_of
-from linnaea.evidence.pairing import pair
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
 from linnaea.statistics.association import holm_of_known

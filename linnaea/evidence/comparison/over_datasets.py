@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from linnaea.errors import DataError
-from linnaea.evidence import many_words
-from linnaea.evidence.comparison_of_many import Comparisons, compare_many
-from linnaea.evidence.further_tests import over_datasets
+from linnaea.evidence.comparison import words
+from linnaea.evidence.comparison.many import Comparisons, compare_many
+from linnaea.evidence.comparison.retrained import over_datasets
 from linnaea.predictions import Predictions
 from linnaea.runtime.neutral import neutral
 from linnaea.statistics.over_datasets import FEWEST, LEVEL, Ranked, ranked
@@ -54,7 +54,7 @@ class DatasetComparisons:
         p = pair["p_value"]
         if p is None:
             return "They never differ: there is nothing to test."
-        told = f"chance alone would show as much in {many_words.rarely(p)} such collections of data sets (Wilcoxon)."
+        told = f"chance alone would show as much in {words.rarely(p)} such collections of data sets (Wilcoxon)."
         shown = "A difference is shown" if p < LEVEL else "That it is better is not shown"
         return f"{shown}: were both equally good, {told}"
 
@@ -89,7 +89,7 @@ class DatasetComparisons:
         head = ["data set", *self.names]
         rows = [[name, *(f"{row[one]:.3f}" for one in self.names)] for name, row in self.values.items()]
         ranks = ["mean rank", *(f"{rank:.2f}" for rank in self.ranks.ranks)]
-        tables = many_words.as_text([head, *rows, ranks]), many_words.as_text(many_words.table_of_further(self.pairs))
+        tables = words.as_text([head, *rows, ranks]), words.as_text(words.table_of_further(self.pairs))
         return "\n\n".join(["\n".join(map(neutral, self.lines)), *tables])
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from linnaea.errors import UsageError
-from linnaea.evidence import many_words
-from linnaea.evidence.alignment import Aligned, align
+from linnaea.evidence.comparison import words
+from linnaea.evidence.comparison.alignment import Aligned, align
+from linnaea.evidence.comparison.pair_test import Contest, PairTest
 from linnaea.evidence.metrics import Metric, metrics_for, metrics_of, scores_of
-from linnaea.evidence.pair_test import Contest, PairTest
 from linnaea.evidence.uncertainty import of_metric, sample_of
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
@@ -46,12 +46,12 @@ class Comparisons:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        return many_words.verdict(self)
+        return words.verdict(self)
 
     @property
     def lines(self) -> list[str]:
         """The verdict, then what was asked about a margin, what would decide it, and the notes: a sentence each."""
-        return [self.sentence, *many_words.margins(self), *many_words.outlook(self), *self.notes]
+        return [self.sentence, *words.margins(self), *words.outlook(self), *self.notes]
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types; null where something is not defined, with the reason in `method` or `test`."""
@@ -68,16 +68,16 @@ class Comparisons:
             "trainings": dict(self.trainings),
             "values": {name: vars(value) for name, value in self.values.items()},
             "pairs": [pair.to_json() for pair in self.pairs],
-            "alike": many_words.alike(self),
+            "alike": words.alike(self),
             "further": [dict(row) for row in self.further],
             "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
-        tables = [many_words.table_of_values(self), many_words.table_of_pairs(self)]
-        more = [many_words.table_of_further(self.further)] if self.further else []
+        tables = [words.table_of_values(self), words.table_of_pairs(self)]
+        more = [words.table_of_further(self.further)] if self.further else []
         said = "\n".join(map(neutral, self.lines))
-        return "\n\n".join([said, *map(many_words.as_text, [*tables, *more])])
+        return "\n\n".join([said, *map(words.as_text, [*tables, *more])])
 
 
 def compare_many(

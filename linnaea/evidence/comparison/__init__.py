@@ -1,0 +1,1 @@
+"""Comparison: two classifiers, or many, on the same images, over trainings, or over data sets."""

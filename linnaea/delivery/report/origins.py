@@ -114,6 +114,13 @@ def _set_sentence(policy: Mapping[str, Any], *, several: bool) -> str:
             f"most {percent(None if coverage is None else 1 - coverage)} on average over images like the validation "
             f"images (labels with a probability of {decimal(least)} or more)."
         )
+    sets = policy.get("sets") or "lac"
+    if sets != "lac":
+        whom = "of the images of a class, on the mean over classes," if sets == "risk" else "of images"
+        return (
+            f"Beside its one answer it gives a prediction set by the method “{cell(sets)}”, made so that it holds the "
+            f"truth for at least about {percent(coverage)} {whom} like the validation images."
+        )
     return (
         "Beside its one answer it gives a prediction set, made so that it holds the truth for at least about "
         f"{percent(coverage)} of images like the validation images (classes with a probability of {decimal(least)} or "

@@ -5,6 +5,7 @@ verb, on the command line flags, in a recipe the keys of a table named as the gr
 """
 
 from linnaea.options.decision import Decision
+from linnaea.options.explaining import Explaining
 from linnaea.options.learning import Learning
 from linnaea.options.machine import Machine
 from linnaea.options.option import Keyword, Only, Option, Options
@@ -15,6 +16,7 @@ from linnaea.options.things import ImageFiles, Labelled, Loggers, RunFolder, Unk
 
 __all__ = [
     "Decision",
+    "Explaining",
     "ImageFiles",
     "Keyword",
     "Labelled",

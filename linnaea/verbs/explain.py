@@ -4,10 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Machine, Only, Option, Preparation, checks
-from linnaea.options.checks import at_least
+from linnaea.options import Explaining, Machine, Only, Option, Preparation, checks
 from linnaea.options.things import Answering, AsJson
-from linnaea.options.words import names_in
 from linnaea.runtime.saying import say, say_json
 from linnaea.runtime.words import counted
 from linnaea.verbs.contract import VERBS, told_by
@@ -52,49 +50,8 @@ def explain(
         ),
     ] = None,
     *,
-    method: Annotated[
-        Sequence[str] | None,
-        Option(
-            "How, separated by commas: {names}. Default: Grad-CAM, or what the classifier allows.",
-            checks.member("explainer", "linnaea.evidence.explanation"),
-            names=checks.names("explainer", "linnaea.evidence.explanation"),
-            read=names_in,
-        ),
-    ] = None,
-    target: Annotated[str | None, Option("Class to explain. Default: the answer of each image.")] = None,
-    layer: Annotated[
-        str | None, Option("Layer of the network to look at. Default: the last with a map, as found by a trial.")
-    ] = None,
-    samples: Annotated[
-        int | None, Option("Draws, masks or steps of a method. Default: its own number.", at_least(1, usual=50))
-    ] = None,
-    channel: Annotated[
-        int | None, Option("Channel of the layer to picture. Default: the class is pictured.", at_least(0, usual=7))
-    ] = None,
-    concept: Annotated[
-        str | Path | None,
-        Option("Folder of pictures that have something in common, for tcav. Default: none.", checks.files, read=Path),
-    ] = None,
-    against: Annotated[
-        str | Path | None,
-        Option("Folder of pictures that have not. Default: images of the training split.", checks.files, read=Path),
-    ] = None,
-    check: Annotated[
-        Sequence[str] | None,
-        Option(
-            "Checks of the maps, separated by commas: {names}, all or none. Default: randomisation (of 8 images), "
-            "agreement, and pointing where boxes are given.",
-            checks.member("check of explanations", "linnaea.evidence.explanation.checks", also=("all", "none")),
-            names=checks.names("check of explanations", "linnaea.evidence.explanation.checks"),
-            read=names_in,
-        ),
-    ] = None,
-    boxes: Annotated[
-        str | Path | None,
-        Option("CSV file path,left,top,right,bottom: where on photos the object lies. Default: none.", read=Path),
-    ] = None,
-    most: Annotated[int, Option("Most images to explain of a folder or a split.", at_least(1, "images", 16))] = 16,
     out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/explanations.", read=Path)] = None,
+    explaining: Explaining = Explaining(),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("seed", "device")] = Machine(),
 ) -> "Explanation":
@@ -116,38 +73,8 @@ def explain(
     not exist, and for a method that cannot explain the classifier, DataError where no image can be read, and for boxes
     that are none.
     """
-    from linnaea.evidence.explanation import Settings
-    from linnaea.experiments.boxes_file import read_boxes
-    from linnaea.experiments.explained_images import chosen_images, none_given
-    from linnaea.experiments.explaining import (
-        explain_classes,
-        explain_images,
-        picture_classes_alone,
-        require_possible,
-        subject_of,
-        usual_methods,
-    )
-    from linnaea.experiments.explanation_checks import Asked, checked
-    from linnaea.experiments.image_files import image_files
-    from linnaea.runtime.files import whole_folder
+    from linnaea.experiments.explaining import explain_into, subject_of
 
     subject = subject_of(classifier, preparation.max_pixels, machine.device)
     place = Path(out) if out is not None else (subject.run.folder if subject.run else Path()) / "explanations"
-    methods = [method] if isinstance(method, str) else method or usual_methods(subject)
-    asked = Asked([check] if isinstance(check, str) else check, None if boxes is None else read_boxes(Path(boxes)))
-    shown = tuple(image_files(concept)) if concept is not None else ()
-    others = tuple(image_files(against)) if against is not None else None
-    settings = Settings(machine.seed, layer, samples, channel, shown, others)
-    require_possible(subject, methods, target, settings)
-    with whole_folder(place) as folder:
-        if none_given(images) and picture_classes_alone(methods):
-            made = explain_classes(subject, methods, target, settings, most)
-        else:
-            chosen = chosen_images(subject, images, most, machine.seed)
-            asked = asked.of(chosen, subject.classifier.recipe)
-            made = explain_images(subject, chosen, methods, target, settings)
-            made = checked(made, settings, asked)
-        page = made.write(folder, subject.run.folder.resolve().name if subject.run else place.resolve().name)
-    if out is None and subject.run is not None and made.findings:
-        subject.run.write_findings("explanation", list(made.findings))
-    return made.at(place / page.name)
+    return explain_into(place, subject, images, explaining, seed=machine.seed, report=out is None)

@@ -21,6 +21,7 @@ VERBS = (
     *("train", "tune", "audit", "preview", "split", "convert", "diff", "datasheet"),
     *(
         "evaluate",
+        "calibrate",
         "predict",
         "explain",
         "compare",

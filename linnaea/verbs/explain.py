@@ -73,7 +73,8 @@ def explain(
     not exist, and for a method that cannot explain the classifier, DataError where no image can be read, and for boxes
     that are none.
     """
-    from linnaea.experiments.explaining import explain_into, subject_of
+    from linnaea.experiments.explained import explain_into
+    from linnaea.experiments.explaining import subject_of
 
     subject = subject_of(classifier, preparation.max_pixels, machine.device)
     place = Path(out) if out is not None else (subject.run.folder if subject.run else Path()) / "explanations"

@@ -45,6 +45,7 @@ ONLY_ON_THE_COMMAND_LINE = {
     "predict": {"output_format", "out", "guard_formulas"},
     "compare": {"as_json"},
     "explain": {"as_json"},
+    "calibrate": {"as_json"},
     "check": {"write_rules", "as_json"},
     "dossier": {"write_statements"},
 }

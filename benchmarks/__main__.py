@@ -15,6 +15,7 @@ from benchmarks import (
     conformal,
     coverage,
     decoding,
+    ensembles,
     evaluating,
     execution_plan,
     explaining,
@@ -80,6 +81,7 @@ ALL = {
     "concepts": concepts,
     "killed": killed,
     "explaining": explaining,
+    "ensembles": ensembles,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

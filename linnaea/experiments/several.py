@@ -12,6 +12,7 @@ from linnaea.learning.optimizers import usual_schedule
 from linnaea.learning.processes import current, joined
 from linnaea.learning.recipe import TrainingRecipe
 from linnaea.learning.rungs import Step
+from linnaea.learning.uncertainty import collects
 from linnaea.options import Machine
 from linnaea.runtime.plan import pick_device
 from linnaea.runtime.ranks import Place, place_in
@@ -77,7 +78,12 @@ def _require_devices(device: str, place: Place) -> None:
         )
 
 
-def require_shareable(recipe: TrainingRecipe, batch_size: int | str | None, steps: Sequence[Step]) -> list[str]:
+def require_shareable(
+    recipe: TrainingRecipe,
+    batch_size: int | str | None,
+    steps: Sequence[Step],
+    uncertainty: int | str | None = None,
+) -> list[str]:
     """Notes on what several processes do; raises UsageError for what they cannot do together."""
     party = current()
     if party is None:
@@ -100,6 +106,11 @@ def require_shareable(recipe: TrainingRecipe, batch_size: int | str | None, step
         raise UsageError(
             f"the optimizer {recipe.optimizer} averages whole weights, which --strategy fsdp cannot do: use --strategy "
             "ddp, or choose another optimizer."
+        )
+    if party.strategy == "fsdp" and collects(uncertainty):
+        raise UsageError(
+            f"--uncertainty {uncertainty} copies whole weights on their way, of which each process has a part by "
+            "--strategy fsdp: use --strategy ddp, or deep_ensemble, whose members are whole when they are trained."
         )
     alone = [step.name for step in steps if not trains(step)]
     told = f"{ranks} processes train networks together ({party.strategy}), each with its part of every batch."

@@ -198,8 +198,8 @@ def way_to_learn(
     auto = learning.model == "auto"
     steps, left_out = steps_with_members(steps, learning.uncertainty, options.recipe, auto=auto)
     steps, unfair = require_fair_steps(learning.fair, steps, auto=auto)
-    more = [*more, *left_out, *unfair, *require_shareable(options.recipe, learning.batch_size, steps)]
-    return steps, [*notes, *more], options
+    shared = require_shareable(options.recipe, learning.batch_size, steps, learning.uncertainty)
+    return steps, [*notes, *more, *left_out, *unfair, *shared], options
 
 
 def carry_out(

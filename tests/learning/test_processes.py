@@ -154,6 +154,10 @@ def test_what_four_cannot_share_is_refused_and_what_is_done_once_is_said(among_f
     for recipe in (TrainingRecipe(ema=0.9), TrainingRecipe(unfreeze="gradual")):
         with pytest.raises(UsageError, match="which --strategy fsdp cannot do"):
             require_shareable(recipe, None, steps)
+    for method in ("snapshot:3", "swag"):
+        with pytest.raises(UsageError, match=f"--uncertainty {method} copies whole weights.*use --strategy ddp"):
+            require_shareable(TrainingRecipe(), None, steps, method)
+    assert require_shareable(TrainingRecipe(), None, steps, 5) == told, "members of a deep ensemble are whole"
     with pytest.raises(UsageError, match="rollback, which one process does alone, and 4 were started"):
         require_shareable(TrainingRecipe(on_nan="rollback"), None, steps)
 

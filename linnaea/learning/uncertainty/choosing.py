@@ -54,6 +54,11 @@ def steps_with_members(
     return kept, notes
 
 
+def collects(given: int | str | None) -> bool:
+    """Whether what is asked for copies whole weights while they are trained."""
+    return given is not None and look_up(UNCERTAINTIES, read(given))[0].collects
+
+
 def _fit(method: Method, fit: Fit, members: int, job: Job) -> Fitted:
     """As a rung is fitted, by a method."""
     return method.fit(fit, job, members)

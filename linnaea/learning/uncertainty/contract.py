@@ -20,13 +20,16 @@ class Method:
     """A registered method: `fit(fit, job, members)` fits a rung by its own `fit` to a model of so many members.
 
     `trained` says that it is for networks that are trained by epochs; `sets` are the fields of a recipe that it sets
-    itself, which nobody else may. `require` raises UsageError for a step that cannot be fitted so, before any work.
+    itself, which nobody else may. `collects` says that it copies whole weights while they are trained, which processes
+    that have a part of them each cannot. `require` raises UsageError for a step that cannot be fitted so, before any
+    work.
     """
 
     fit: Callable[[Fit, Job, int], Fitted]
     trained: bool = True
     sets: tuple[str, ...] = ()
     require: Callable[[Step, TrainingRecipe], None] = anything
+    collects: bool = False
 
 
 UNCERTAINTIES: Registry[Method] = Registry(

@@ -25,4 +25,4 @@ UNCERTAINTIES.register(
     cost="hours",
     order=2,
     amount=("the number of cycles", 5, 2, 50),
-)(Method(fit_snapshots, sets=SETS))
+)(Method(fit_snapshots, sets=SETS, collects=True))

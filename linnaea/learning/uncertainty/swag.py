@@ -73,4 +73,4 @@ UNCERTAINTIES.register(
     cost="hours",
     order=3,
     amount=("the number of members", 10, 2, 100),
-)(Method(fit_swag, sets=SETS))
+)(Method(fit_swag, sets=SETS, collects=True))

@@ -110,3 +110,11 @@ def test_one_run_is_no_ensemble(tmp_path, monkeypatch, capsys):
         linnaea.ensemble([tmp_path / "run", tmp_path / "gone"])
     assert command(["ensemble", tmp_path / "run"], monkeypatch) == 2
     assert "two finished runs or more" in capsys.readouterr().err
+
+
+def test_what_the_first_run_was_asked_for_is_asked_of_all_together(tmp_path):
+    stripes = striped(tmp_path / "data", 24, splits=SPLITS)
+    linnaea.train(stripes, model="hog", img_size=32, out=tmp_path / "first", sets="raps", calibrator="vector")
+    linnaea.train(stripes, model="hog", img_size=16, out=tmp_path / "second")
+    asked = Together.of([tmp_path / "first", tmp_path / "second"]).training(0.0).aims
+    assert (asked.sets, asked.calibrator) == ("raps", "vector")

@@ -10,7 +10,7 @@ from linnaea.arrays import Floats, Integers, Targets
 from linnaea.decisions import OF_EACH_CLASS, Outputs, Policy, decide
 from linnaea.errors import DataError
 from linnaea.evidence.aims import MARGIN, Goal
-from linnaea.evidence.calibrator_choice import USUAL, choose_calibrator
+from linnaea.evidence.calibrator_choice import USUAL, as_of_new_images, choose_calibrator
 from linnaea.evidence.conformal import SET_METHODS, SetMaterial, require_sets, usual_sets
 from linnaea.evidence.conformal.contract import ROUNDING, fewest_for
 from linnaea.evidence.roll_up import RISK, fit_roll_up, require_taxonomy
@@ -70,7 +70,8 @@ def calibrate_with_findings(
 ) -> "tuple[Classifier, list[Finding]]":
     """The same, and what is to be said of the calibrator and the thresholds.
 
-    `units` (N,) number the groups of images that are not independent, by which calibrators are compared.
+    `units` (N,) number the groups of images that are not independent, by which calibrators are compared. The policy is
+    fitted to probabilities by calibrators that do not know the image, where they have more than one number.
     """
     import torch
 
@@ -83,9 +84,10 @@ def calibrate_with_findings(
         )
     raw = np.asarray(outputs.raw, dtype=np.float64)
     calibrator, choice = choose_calibrator(raw, targets, aims.calibrator, units)
-    probabilities = TASKS[classifier.task].probabilities(calibrator(torch.from_numpy(raw)).numpy())
-    prior = tuple(float(share) for share in probabilities.mean(axis=0))
-    policy, findings = fit_policy(classifier, probabilities, outputs.ood_scores, targets, aims)
+    probabilities = TASKS[classifier.task].probabilities
+    prior = tuple(float(share) for share in probabilities(calibrator(torch.from_numpy(raw)).numpy()).mean(axis=0))
+    unseen = probabilities(as_of_new_images(calibrator, raw, targets, units))
+    policy, findings = fit_policy(classifier, unseen, outputs.ood_scores, targets, aims)
     return classifier.with_(calibrator=calibrator, prior=prior, prior_shift=(), policy=policy), [choice, *findings]
 
 
@@ -108,7 +110,8 @@ def fit_policy(
     method = aims.sets or usual_sets(several=task.multilabel)
     held = SET_METHODS[method](SetMaterial(probabilities, targets, aims.coverage, weights))
     policy = replace(classifier.policy, thresholds=(), aim="", coverage=aims.coverage, **{**WITHOUT_SETS, **held})
-    findings = unlimited_classes(policy, classifier.classes, targets)
+    policy, findings = without_groups(policy, len(targets))
+    findings += unlimited_classes(policy, classifier.classes, targets)
     if classifier.task in TASKS_WITH_THRESHOLDS:
         counted = (1.0, 1.0) if weights is None else (float(weights[0]), float(weights[1]))
         fitted = fit_thresholds(probabilities, targets, aims.aim, classes=classifier.classes, weights=counted)
@@ -140,6 +143,18 @@ def fit_policy(
         n=len(targets),
     )
     return policy, findings
+
+
+def without_groups(policy: Policy, images: int) -> tuple[Policy, list[Finding]]:
+    """The policy without thresholds for groups, which were fitted to other probabilities, and that this is so."""
+    if not policy.group_thresholds:
+        return policy, []
+    summary = (
+        f"The thresholds for groups by {policy.group_by!r} are left out: they were fitted to other probabilities. One "
+        "threshold decides for all images; train with --fair to have them again."
+    )
+    finding = Finding("group_thresholds", summary, "warning", images)
+    return replace(policy, group_by="", group_thresholds=()), [finding]
 
 
 def unlimited_classes(policy: Policy, classes: Sequence[str], targets: Targets) -> list[Finding]:

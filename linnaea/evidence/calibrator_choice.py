@@ -58,6 +58,25 @@ def choose_calibrator(
     return CALIBRATORS[chosen].fit(raw, targets), _finding(tried, chosen, by, lack, drawn)
 
 
+def as_of_new_images(
+    calibrator: "Calibrator", raw: Floats, targets: Targets, units: Integers | None = None, seed: int = 0
+) -> Floats:
+    """Calibrated logits (n, K) of the images that a calibrator was fitted to, as they would be of further images.
+
+    Each image has those of a calibrator of the same kind that was fitted to the other `units` (n,): one of many numbers
+    says more of an image that it knows than of any other, and thresholds fitted to that would promise too much. One
+    temperature is one number, which no image moves by itself, and is taken as it is.
+    """
+    drawn = np.arange(len(raw)) if units is None else units
+    if calibrator.kind in ("none", USUAL) or len(np.unique(drawn)) < FOLDS:
+        return _logits(calibrator, raw)
+    folds, logits = _folds(targets, drawn, seed), np.empty(raw.shape)
+    for fold in range(FOLDS):
+        left = folds == fold
+        logits[left] = _logits(type(calibrator).fit(raw[~left], targets[~left]), raw[left])
+    return logits
+
+
 def is_telling(finding: Finding) -> bool:
     """Whether the table of calibrators says more than that one temperature is used."""
     return finding.severity != "info" or any(row["chosen"] and row["calibrator"] != USUAL for row in finding.rows)
@@ -104,15 +123,19 @@ def _try(name: str, raw: Floats, targets: Targets, folds: Integers, *, asked: bo
 
 def losses_of(calibrator: "Calibrator", raw: Floats, targets: Targets) -> Floats:
     """The log loss of each image (n,), of several labels the mean over those that are known; 0 where none is."""
-    import torch
-
-    with torch.inference_mode():
-        logits = calibrator(torch.from_numpy(np.asarray(raw, dtype=np.float64))).numpy()
+    logits = _logits(calibrator, raw)
     if targets.ndim == 1:
         return np.asarray(logsumexp(logits, axis=1) - logits[np.arange(len(targets)), targets])
     known = ~np.isnan(targets)
     each = np.where(known, np.logaddexp(0, logits) - np.where(known, targets, 0) * logits, 0)
     return np.asarray(each.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+
+
+def _logits(calibrator: "Calibrator", raw: Floats) -> Floats:
+    import torch
+
+    with torch.inference_mode():
+        return np.asarray(calibrator(torch.from_numpy(np.asarray(raw, dtype=np.float64))).numpy())
 
 
 def _difference(one: Floats, other: Floats, units: Integers) -> tuple[float, float]:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from linnaea.arrays import Floats
+from linnaea.arrays import Floats, Integers
 from linnaea.classifier import Classifier
 from linnaea.errors import DataError, UsageError, suggest
 from linnaea.evidence.calibration import Aims, fit_policy
+from linnaea.evidence.calibrator_choice import as_of_new_images
+from linnaea.evidence.uncertainty import sample_of
 from linnaea.predictions import Predictions
 from linnaea.task import TASKS
 
@@ -55,6 +57,11 @@ def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Pred
         )
     if not classifier.prior:
         raise UsageError("this classifier does not say for which class shares it was calibrated: train it again.")
+    if classifier.policy.group_thresholds:
+        raise UsageError(
+            f"this classifier has a threshold for each group of {classifier.policy.group_by!r}, all of them fitted "
+            "where classes had the shares of val: train it without --fair to state other shares."
+        )
     _require_same(classifier, val)
     old = np.array(classifier.prior)
     new = np.asarray(prior, dtype=np.float64) if not isinstance(prior, Mapping) else _named(prior, classifier, old)
@@ -63,7 +70,7 @@ def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Pred
     shift, targets = np.log(new / old), val.targets[rows]
     present = np.bincount(targets, minlength=len(old)) / len(targets)
     weights = np.divide(new, present, out=np.zeros_like(new), where=present > 0)
-    probabilities = TASKS[classifier.task].probabilities(val.scores("logits")[rows] + shift)
+    probabilities = TASKS[classifier.task].probabilities(_logits(classifier, val, rows, targets) + shift)
     known = classifier.policy
     aims = Aims(known.coverage, known.unsure_rate, known.unfamiliar_rate, known.aim or None, sets=known.sets)
     strange = np.array(val.column("ood_score"), dtype=np.float64)[rows]
@@ -77,6 +84,16 @@ def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Pred
         policy=policy,
         provenance={**classifier.provenance, "prior": {"shares": shares, "how": how}},
     )
+
+
+def _logits(classifier: Classifier, val: Predictions, rows: Integers, targets: Integers) -> Floats:
+    """Calibrated logits (n, K) of val as thresholds are fitted to them, for the shares that were stated before."""
+    if classifier.calibrator is None:
+        return np.asarray(val.scores("logits")[rows])
+    units = sample_of(val).unit_of[rows]
+    before = np.array(classifier.prior_shift or np.zeros(len(classifier.classes)))
+    logits = as_of_new_images(classifier.calibrator, val.scores("raw_scores")[rows], targets, units)
+    return np.asarray(logits + before)
 
 
 def _require_same(classifier: Classifier, val: Predictions) -> None:

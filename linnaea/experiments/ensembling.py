@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
 
 NAME = "ensemble"
-AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk")
+AIMS = tuple(field.name for field in fields(Aims))
 ALIKE = ("fit", "white", "channels")  # of how images are decoded, what members must agree in
 SEEN = ("train", "val", "test")  # the most first
 logger = logging.getLogger("linnaea")
@@ -82,6 +82,11 @@ class Together:
         ]
         if other:
             notes.append(f"Only temperatures of members are used: the calibration of {', '.join(other)} is left out.")
+        if first.policy.group_thresholds:
+            notes.append(
+                f"The thresholds for groups by {first.policy.group_by} of {self.runs[0].folder.name} are left out: "
+                "they were fitted to its own probabilities."
+            )
         return Fitted(model, notes=notes, plan=Plan("cpu").to_json())
 
     def training(self, started: float) -> Training:

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from linnaea.task import TASKS, infer_task
 logger = logging.getLogger("linnaea")
 NAME = "grown"
 UNNAMED = re.compile(r"new-\d+")
-AIMS = ("coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk", "calibrator", "sets")
+AIMS = tuple(field.name for field in fields(Aims))
 
 
 def require_growable(classifier: Classifier, data: Dataset) -> None:

@@ -1,6 +1,7 @@
 """No worse than by a margin: tests that turn the burden of proof around, and how many images would decide."""
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,16 +56,26 @@ def within_by_error(gain: float, error: float, freedom: float, margin: float) ->
     return WithinMargin(margin, worse[0], worse[1])
 
 
-def images_to_decide(difference: float, error: float, n: int, *, margin: float | None = None) -> int | None:
+def images_to_decide(
+    difference: float, error: float, n: int, *, margin: float | None = None, fixed: float = 0.0
+) -> int | None:
     """How many images would decide it with a power of 80 %, should the figures stay as they are; None for too many.
 
     Without `margin` whether there is a `difference` at all, else whether a gain of `difference` is more than -margin.
-    With the discordant share of paired images as the variance that is Connor's formula (1987).
+    With the discordant share of paired images as the variance that is Connor's formula (1987). `fixed` is a standard
+    error beside that of the `n` images, which no number of them takes away, as that of trainings.
     """
     quantile, gap = (Z, abs(difference)) if margin is None else (_Z_ONE_SIDED, difference + margin)
     if gap <= 0 or not error > 0 or not n:
         return None
     of_one = error * math.sqrt(n)
     null = math.hypot(of_one, difference) if margin is None else of_one  # without a difference the variance is greater
-    needed = ((quantile * null + _Z_POWER * of_one) / gap) ** 2
-    return int(np.ceil(needed)) if needed <= _MOST else None
+    if not fixed:
+        needed = ((quantile * null + _Z_POWER * of_one) / gap) ** 2
+        return int(np.ceil(needed)) if needed <= _MOST else None
+
+    def decides(images: int) -> bool:
+        errors = (math.hypot(one / math.sqrt(images), fixed) for one in (null, of_one))
+        return sum(z * one for z, one in zip((quantile, _Z_POWER), errors, strict=True)) <= gap
+
+    return bisect_left(range(1, _MOST), True, key=decides) + 1 if decides(_MOST) else None

@@ -1,5 +1,6 @@
 """Classifiers over several data sets: ranks, their test and the critical difference (Demsar 2006)."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,7 +35,8 @@ class Ranked:
 def ranked(values: Floats, *, higher_is_better: bool = True) -> Ranked:
     """Rank figures (N, k) of k classifiers on N data sets; ties share a rank.
 
-    Friedman's test in the form of Iman and Davenport (1980), which Friedman's own is too cautious without.
+    Friedman's test in the form of Iman and Davenport (1980), which Friedman's own is too cautious without. No p-value
+    is below the chance that all data sets rank alike, which that form takes for 0 however few they are.
     """
     from scipy.stats import f as fisher
     from scipy.stats import rankdata
@@ -52,6 +54,7 @@ def ranked(values: Floats, *, higher_is_better: bool = True) -> Ranked:
     p_value = 0.0 if total else 1.0
     if rest > 1e-12:
         p_value = float(fisher.sf((datasets - 1) * between / rest, *freedom))
+    p_value = max(p_value, math.exp((1 - datasets) * math.lgamma(count + 1)))
     return Ranked(
         mean.tolist(), datasets, p_value, _quantile(count) * float(np.sqrt(count * (count + 1) / (6 * datasets)))
     )

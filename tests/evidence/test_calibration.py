@@ -7,9 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
+from linnaea.classifier.calibrators import CALIBRATORS
 from linnaea.classifier.calibrators.temperature import Temperature
+from linnaea.decisions import Policy
 from linnaea.errors import UsageError
-from linnaea.evidence.calibration import Aims, rejection_threshold
+from linnaea.evidence.calibration import Aims, rejection_threshold, without_groups
+from linnaea.evidence.calibrator_choice import as_of_new_images
 from linnaea.evidence.conformal.by_probability import conformal_threshold
 
 
@@ -84,3 +87,32 @@ def test_too_few_pictures_put_every_label_in_the_set():
 def test_impossible_aims_are_refused(aim, value):
     with pytest.raises(UsageError, match=aim):
         Aims(**{aim: value})
+
+
+@pytest.mark.parametrize("name", ["histogram", "dirichlet"])
+def test_sets_cover_what_they_claim_whatever_the_calibrator(name):
+    covered, known = [], []
+    for seed in range(12):
+        raw, targets = simulated(200, seed=seed)
+        new, truth = simulated(2_000, seed=1_000 + seed)
+        calibrator = CALIBRATORS[name].fit(raw, targets)
+        said = [softmax(calibrator(torch.from_numpy(given)).numpy(), axis=1) for given in (raw, new)]
+        unseen = softmax(as_of_new_images(calibrator, raw, targets), axis=1)
+        own = said[1][np.arange(len(truth)), truth]
+        covered.append((own >= conformal_threshold(unseen, targets, 0.9)).mean())
+        known.append((own >= conformal_threshold(said[0], targets, 0.9)).mean())
+    assert np.mean(covered) > 0.885  # a method of folds: near what is asked, and not exact
+    assert np.mean(known) < np.mean(covered) - 0.01  # as thresholds on the images that were fitted to would promise
+
+
+def test_one_temperature_is_taken_as_it_is():
+    raw, targets = simulated(300)
+    fitted = Temperature.fit(raw, targets)
+    assert np.allclose(as_of_new_images(fitted, raw, targets), raw / fitted.temperature)
+
+
+def test_thresholds_of_groups_do_not_outlive_the_probabilities_they_were_fitted_to():
+    kept, said = without_groups(Policy(group_by="site", group_thresholds=(("north", 0.4),)), 50)
+    assert (kept.group_by, kept.group_thresholds) == ("", ())
+    assert said[0].severity == "warning"
+    assert without_groups(Policy(), 50) == (Policy(), [])

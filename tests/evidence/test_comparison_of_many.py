@@ -257,3 +257,22 @@ def test_groups_are_tested_whole(random_ones):
     sides = {name: random_ones(200, 3, skill=skill, group=groups) for name, skill in (("a", 1.0), ("b", 1.6))}
     assert compare_many(sides).pairs[0].test.startswith("sign flips over 20 groups")
     assert "over 20 groups" in compare_many(sides, metric="nll").pairs[0].test
+
+
+def test_data_sets_that_all_rank_alike_show_no_more_than_so_few_can():
+    alike = np.array([[0.7, 0.8, 0.9], [0.6, 0.65, 0.8]])
+    assert ranked(alike).p_value == pytest.approx(1 / 6)  # of 6 orders, the second data set has that of the first
+    assert ranked(np.tile(alike, (5, 1))).told_apart
+
+
+def test_no_number_of_images_takes_away_what_a_training_changes():
+    assert images_to_decide(0.02, 0.02, 400, fixed=1e-9) == pytest.approx(images_to_decide(0.02, 0.02, 400), abs=1)
+    assert images_to_decide(0.02, 0.02, 400, fixed=0.002) > images_to_decide(0.02, 0.02, 400)
+    assert images_to_decide(0.02, 0.02, 400, fixed=0.01) is None
+    assert images_to_decide(0.0, 0.01, 400, margin=0.05, fixed=0.03) is None
+
+
+def test_groups_count_where_any_of_them_has_them(random_ones):
+    groups = [f"animal {row // 20}" for row in range(200)]
+    sides = {"a": random_ones(200, 3, skill=1.0), "b": random_ones(200, 3, skill=2.0, group=groups)}
+    assert "over 10 groups" in compare_many(sides).pairs[0].test

@@ -1,5 +1,7 @@
 """Other shares of the classes: Bayes' rule, its intervals by simulation, and corrected probabilities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -205,3 +207,10 @@ def test_what_cannot_be_adapted_says_why():
         adapt(classifier.with_(task="multilabel"), {"b": 0.1}, val, "stated")
     with pytest.raises(DataError, match="this classifier on its own val images"):
         adapt(classifier.with_(classes=("b", "a")), {"b": 0.1}, val, "stated")
+
+
+def test_thresholds_of_groups_are_for_the_shares_that_they_were_fitted_at():
+    classifier, val = calibrated((0.5, 0.5))
+    policy = replace(classifier.policy, group_by="site", group_thresholds=(("north", 0.4),))
+    with pytest.raises(UsageError, match="train it without --fair"):
+        adapt(classifier.with_(policy=policy), {"b": 0.1}, val, "stated")

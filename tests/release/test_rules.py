@@ -258,6 +258,12 @@ def test_weights_that_have_learnt_from_the_hold_out_leak(copy, tmp_path):
     assert verdicts(copy)["leakage"].outcome == NOT_DONE
 
 
+def test_what_has_leaked_is_said_without_an_audit_too(copy):
+    copied(copy)
+    (copy.folder / "findings" / "audit.json").unlink()
+    assert verdicts(copy)["leakage"].outcome == FAIL
+
+
 def test_real_strangers_count_before_made_up_ones(copy):
     rejected = {"value": 0.2, "lo": 0.1, "hi": 0.3, "n": 80, "method": "Wilson"}
     edit(

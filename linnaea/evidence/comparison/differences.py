@@ -14,10 +14,10 @@ from linnaea.statistics.shares import unvaried
 from linnaea.statistics.spread import Sample
 
 
-def common_sample(a: Predictions, b: Predictions) -> Sample:
-    """The images of two predictions with the same rows, in groups where both have them."""
-    first, second = sample_of(a), sample_of(b)
-    return first if second.groups is not None else Sample(first.n)
+def common_sample(*sides: Predictions) -> Sample:
+    """The images of predictions with the same rows, in the groups that any of them knows."""
+    samples = [sample_of(one) for one in sides]
+    return next((sample for sample in samples if sample.groups is not None), samples[0])
 
 
 def alike(metric: Metric[S], scores: tuple[S, S]) -> tuple[S, S]:

@@ -9,9 +9,10 @@ import numpy as np
 from linnaea.errors import UsageError
 from linnaea.evidence.comparison import words
 from linnaea.evidence.comparison.alignment import Aligned, align
+from linnaea.evidence.comparison.differences import common_sample
 from linnaea.evidence.comparison.pair_test import Contest, PairTest
 from linnaea.evidence.metrics import Metric, metrics_for, metrics_of, scores_of
-from linnaea.evidence.uncertainty import of_metric, sample_of
+from linnaea.evidence.uncertainty import of_metric
 from linnaea.finding import Estimate
 from linnaea.predictions import Predictions
 from linnaea.runtime.neutral import neutral
@@ -101,7 +102,7 @@ def compare_many(
     scores = {name: [scores_of(one) for one in several] for name, several in aligned.sides.items()}
     name = metric or aligned.first.rules.metric
     chosen = _metric(name, aligned, next(iter(scores.values()))[0])
-    sample = _sample(aligned)
+    sample = common_sample(*(one for several in aligned.sides.values() for one in several))
     contest = Contest(name, chosen, sample, margin, seed, replicates)
     names = list(scores)
     pairs = [
@@ -145,12 +146,6 @@ def _metric(name: str, aligned: Aligned, scores: Any) -> Metric[Any]:
             f"{', '.join(metrics_of(scores))}."
         )
     return metric
-
-
-def _sample(aligned: Aligned) -> Sample:
-    samples = [sample_of(one) for several in aligned.sides.values() for one in several]
-    grouped = all(sample.groups is not None for sample in samples)
-    return samples[0] if grouped else Sample(samples[0].n)
 
 
 def _value(metric: Metric[Any], several: Sequence[Any], sample: Sample, seed: int, replicates: int) -> Estimate:

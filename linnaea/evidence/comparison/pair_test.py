@@ -130,14 +130,15 @@ class Contest:
         single = [name for name, side in zip(names, sides, strict=True) if len(side) == 1]
         lack = f", what another training of {single[0]} would change is not known" if single else ""
         test = PairTest(*names, told, p_value, f"t-test over images and {trainings} trainings{lack}")
-        return self._with_outlook(test, spread)
+        return self._with_outlook(test, spread, float(np.sqrt(sum(part for part, _ in of_seeds))))
 
-    def _with_outlook(self, test: PairTest, spread: Spread) -> PairTest:
+    def _with_outlook(self, test: PairTest, spread: Spread, of_trainings: float = 0.0) -> PairTest:
         sign = 1 if self.metric.higher_is_better else -1
         difference, images = test.difference, test.difference.n
         assert difference.value is not None, "it is defined"
         gain = sign * difference.value
-        needed = images_to_decide(gain, spread.error, images)
+        of_images = float(np.sqrt(max(spread.error**2 - of_trainings**2, 0.0)))
+        needed = images_to_decide(gain, of_images, images, fixed=of_trainings)
         within = needed_for_margin = None
         if self.margin is not None:
             within = within_by_error(gain, spread.error, spread.freedom, self.margin)
@@ -145,7 +146,10 @@ class Contest:
                 lost, won = test.discordant
                 worse = [tango(one, other, images, self.margin) for one, other in ((won, lost), (lost, won))]
                 within = WithinMargin(self.margin, *worse)
-            second, first = (images_to_decide(way * gain, spread.error, images, margin=self.margin) for way in (1, -1))
+            second, first = (
+                images_to_decide(way * gain, of_images, images, margin=self.margin, fixed=of_trainings)
+                for way in (1, -1)
+            )
             needed_for_margin = second, first
         return replace(test, images_to_decide=needed, within=within, images_for_margin=needed_for_margin)
 

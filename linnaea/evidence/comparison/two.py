@@ -103,7 +103,7 @@ def compare(
 ) -> Comparison:
     """Compare two predictions on the images they share; the verdict is on the task's metric.
 
-    For accuracy McNemar's test (McNemar 1947), exact; where both have groups, its counterpart that flips the signs
+    For accuracy McNemar's test (McNemar 1947), exact; where either has groups, its counterpart that flips the signs
     of whole groups. Intervals of the differences come from leaving out the same images in both. `only_verdict` leaves
     out all metrics but the task's. Raises DataError when no image is shared, an id occurs twice, or tasks, classes or
     truths differ.

@@ -107,7 +107,9 @@ def outlook(found: "Comparisons") -> list[str]:
             continue
         of = f"{best} from {name}"
         if pair.images_to_decide is None:
-            why = "they are level" if not value else "the difference is too small"
+            again = max(found.trainings[best], found.trainings[name]) > 1
+            small = "the difference is too small" + " beside what another training changes" * again
+            why = small if value else "they are level"
             said.append(f"No number of images that is easily had would tell {of}: {why}.")
         elif pair.images_to_decide > found.n:
             said.append(

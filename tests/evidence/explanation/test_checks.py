@@ -7,9 +7,10 @@ import torch
 from linnaea.errors import UsageError
 from linnaea.evidence.explanation.checks.contract import EXPLANATION_CHECKS, Explained, Unlearnt
 from linnaea.evidence.explanation.checks.pointing import hits_of, mass_inside
+from linnaea.evidence.explanation.checks.randomisation import _verdict
 from linnaea.evidence.explanation.checks.similarity import is_flat, rank_correlation, structure
 from linnaea.evidence.explanation.checks.stability import noisy_images, relative_change
-from linnaea.finding import Finding
+from linnaea.finding import Estimate, Finding
 
 SIDE, COUNT = 28, 12
 
@@ -268,3 +269,12 @@ def test_maps_must_be_as_large_as_the_images():
         explained(GOOD, maps={"true": np.zeros((COUNT, 3, 3))})
     with pytest.raises(UsageError, match="objects have the shape"):
         explained(GOOD, objects=np.zeros((1, 3, 3), dtype=bool))
+
+
+def test_a_stage_that_surely_stays_the_same_fails_beside_one_that_may():
+    likely = Estimate(0.7, 0.4, 0.9, 8, "jackknife")
+    surely = Estimate(0.6, 0.55, 0.65, 8, "jackknife")
+    stages = [Unlearnt(how, lambda *given: None) for how in ("the last layer", "all layers")]
+    told = _verdict([(stages[0], 0.1, likely), (stages[1], 0.1, surely)])
+    assert told.outcome == "failed"
+    assert "all layers" in told.reason

@@ -99,12 +99,17 @@ def _left(explained: Explained, stage: Unlearnt) -> float | None:
     return after / max(before, 1e-12)
 
 
+def _gravity(alike: Estimate) -> int:
+    """2 where maps surely stay alike, 1 where that is open, 0 where they surely do not, -1 where nothing is known."""
+    return -1 if alike.value is None else {True: 2, None: 1, False: 0}[above(alike, ALIKE)]
+
+
 def _verdict(told: list[tuple[Unlearnt, float | None, Estimate]]) -> Verdict:
-    """The worst of the stages that the answers do not survive."""
+    """The worst of the stages that the answers do not survive: one that surely fails before one that may."""
     lost = [(stage, alike) for stage, left, alike in told if left is None or left < STILL_ANSWERING]
     if not lost:
         return Verdict(NOT_DONE, "the answers survive that what was learnt is taken away")
-    stage, worst = max(lost, key=lambda one: -2.0 if one[1].value is None else one[1].value)
+    stage, worst = max(lost, key=lambda one: (_gravity(one[1]), -2.0 if one[1].value is None else one[1].value))
     if worst.value is None:
         return Verdict(NOT_DONE, worst.method)
     over = above(worst, ALIKE)

@@ -41,6 +41,7 @@ TRAININGS, SETTLED = 3, 128
 PHOTOS, TRIES = 16, 3
 SHARE = 3  # of the side that the square takes: one third
 OWN = {"compact": Compact, "lenet5": LeNet5, "textbook_cnn": TextbookNetwork}
+SMALL_SWIN = {"embed_dim": 24, "depths": [2, 2, 2], "num_heads": [2, 2, 4]}
 SMALL_VIT = {"embed_dim": 48, "depth": 3, "num_heads": 3, "patch_size": 8}
 
 
@@ -56,6 +57,7 @@ class Small:
 
 
 FAMILIES = {
+    "LeNet": Small("lenet5", 32, 200, 2e-3),
     "Conv-Pool-Dense": Small("textbook_cnn", 32, 40, 1e-3),
     "compact": Small("compact", 96, 40, 2e-3),
     "ResNet": Small("test_resnet", 128, 40, 2e-3),
@@ -64,6 +66,9 @@ FAMILIES = {
     "ShuffleNet": Small("shufflenet_v2_x0_5", 128, 50, 2e-3),
     "MobileNetV2": Small("mobilenetv2_035", 128, 80, 3e-3),
     "EfficientNet": Small("test_efficientnet", 128, 50, 3e-3),
+    "VGG": Small("vgg11_bn", 64, 40, 5e-4),
+    "ConvNeXt": Small("test_convnext", 128, 80, 2e-3),
+    "Swin": Small("swin_tiny_patch4_window7_224", 112, 100, 1e-3, SMALL_SWIN),
     "MobileViT": Small("mobilevit_xxs", 128, 40, 2e-3),
     "ViT": Small("vit_tiny_patch16_224", 64, 200, 2e-3, SMALL_VIT),
     "DeiT": Small("deit_tiny_distilled_patch16_224", 64, 200, 2e-3, SMALL_VIT),

@@ -497,7 +497,7 @@ def test_calibration_says_what_it_did(run):
     outputs = classifier.score(decode_files(dataset.paths, classifier.recipe).images)
     fitted, told = calibrate_with_findings(classifier, outputs, dataset.targets, Aims(risk=0.2))
     assert fitted.policy.risk == 0.2
-    assert [finding.name for finding in told] == ["roll_up"]
+    assert [finding.name for finding in told] == ["calibrators", "roll_up"]
     assert softmax(predictions.scores("logits"), axis=1) == pytest.approx(predictions.scores(), abs=1e-5)
     with pytest.raises(UsageError, match="the task is multiclass"):
         calibrate_with_findings(classifier.with_(task="multiclass"), outputs, dataset.targets, Aims(risk=0.2))

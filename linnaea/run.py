@@ -146,6 +146,8 @@ class Run:
         command = str(record.get("command", "")).removesuffix(" --resume")
         if "grown_from" in record["arguments"]:
             return "Growing cannot be continued: remove the folder and start again."
+        if "members" in record["arguments"]:
+            return "Combining runs cannot be continued: remove the folder and start again."
         if not command.startswith(TRAINS):
             return "Continue it with linnaea.train, the same arguments and resume=True."
         return f"Continue it with: {command} --resume"

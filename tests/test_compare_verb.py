@@ -46,6 +46,12 @@ def test_two_are_told_as_ever_and_more_pair_by_pair(files):
     assert ln.compare(files[0], files[1], metric="nll").metric == "nll"
 
 
+@pytest.mark.parametrize("margin", [0.0, 1.0, float("nan")])
+def test_a_margin_that_is_no_share_is_refused(margin, files):
+    with pytest.raises(UsageError, match=r"margin is .*; expected a share between 0 and 1, such as 0.01"):
+        ln.compare(files[0], files[1], margin=margin)
+
+
 def test_the_page_and_the_json_are_written(files, tmp_path, monkeypatch, capsys):
     asked = ["compare", *files, "--margin", "0.05", "--out", tmp_path / "told"]
     assert command(asked, monkeypatch) == 0
@@ -79,7 +85,7 @@ def test_folders_are_trainings_or_datasets(tmp_path):
 def test_what_cannot_be_meant_is_refused(files):
     with pytest.raises(UsageError, match="Did you mean 'nll'"):
         ln.compare(*files[:2], metric="nl")
-    with pytest.raises(UsageError, match="expected a number from"):
+    with pytest.raises(UsageError, match="expected a share between 0 and 1"):
         ln.compare(*files[:2], margin=3)
     with pytest.raises(UsageError, match="given twice"):
         ln.compare(files[0], files[1], [files[0]])

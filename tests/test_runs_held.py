@@ -40,6 +40,14 @@ def finished(photos, tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("came_from", [{"members": ["a", "b"]}, {"grown_from": "a"}])
+def test_what_cannot_be_continued_does_not_promise_it(came_from, tmp_path):
+    run = Run.create(tmp_path / "both", came_from, "linnaea ensemble a b --out both")
+    assert run.how_to_go_on().endswith("cannot be continued: remove the folder and start again.")
+    run = Run.create(tmp_path / "one", {"data": "photos"}, "linnaea train photos")
+    assert run.how_to_go_on() == "Continue it with: linnaea train photos --resume"
+
+
 def test_a_folder_is_held_by_one(tmp_path):
     assert holder_of(tmp_path) is None
     with held(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.options import Option
-from linnaea.options.checks import between, each_run, run, source
+from linnaea.options.checks import each_run, run, share, source
 from linnaea.options.things import AsJson
 from linnaea.runtime.saying import say
 from linnaea.verbs.contract import VERBS, tell_result, told_by
@@ -49,7 +49,7 @@ def compare(
         float | None,
         Option(
             "A difference that would not matter, such as 0.01 for a point: is one worse by less? Default: not asked.",
-            between(0.000001, 0.999999, 0.01),
+            share(0.01),
         ),
     ] = None,
     out: Annotated[

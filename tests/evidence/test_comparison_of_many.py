@@ -197,8 +197,8 @@ def test_over_datasets_the_best_is_named_and_what_is_missing_is_said(random_ones
 
 def test_the_verdict_says_how_often_chance_would_show_as_much(random_ones):
     found = compare_many({"a": random_ones(400, 3, skill=1.0), "b": random_ones(400, 3, skill=1.5)}, margin=0.01)
-    assert found.sentence.startswith("b answers ")
-    assert "points more rightly than a on these 400 images" in found.sentence
+    assert found.sentence.startswith("b has an accuracy ")
+    assert "points higher than a on these 400 images" in found.sentence
     assert found.sentence.endswith("in fewer than 1 of 1,000 such samples (McNemar, exact).")
     assert "That a is worse than b by 1 point or more is not ruled out (p = 1.000)." in found.lines
     level = compare_many({"a": random_ones(400, 3), "b": random_ones(400, 3)}, margin=0.05)

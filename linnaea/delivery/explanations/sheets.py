@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,7 +15,8 @@ from PIL import Image
 from linnaea.arrays import Array, Images
 from linnaea.delivery.explanations.pictures import enlarged
 from linnaea.delivery.report import tables, words
-from linnaea.delivery.report.found import shown
+from linnaea.delivery.report.found import MOST_THUMBNAILS, shown
+from linnaea.delivery.report.pictures import SIDE, Picture
 from linnaea.finding import Finding
 from linnaea.runtime.files import write_atomically, write_text
 from linnaea.runtime.neutral import neutral_lines
@@ -97,8 +99,15 @@ class Sheet:
         known = sum(one.truth is not None for one in self.explained)
         template = _environment().get_template("explanations.html")
         return template.render(
-            sheet=self, wrong=wrong, known=known, findings=[shown(None, one) for one in self.findings]
+            sheet=self, wrong=wrong, known=known, findings=[self._found(one) for one in self.findings]
         )
+
+    def _found(self, finding: Finding) -> dict[str, Any]:
+        """A finding for the page, its images as the classifier saw them."""
+        photos = {one.name: one.photo for one in self.explained}
+        names = [name for name in finding.images if name in photos]
+        seen = [Picture(name, inline(enlarged(photos[name])), SIDE, SIDE) for name in names[:MOST_THUMBNAILS]]
+        return shown(None, finding) | {"pictures": seen}
 
 
 def _file_name(name: str) -> str:

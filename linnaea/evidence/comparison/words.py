@@ -46,7 +46,7 @@ def _of_two(found: "Comparisons", pair: PairTest, best: str, other: str, images:
         opening = f"No difference is shown between {best} and {other} {images}: {ahead}"
         return f"{opening} ({both}{_range(found, pair, best)}).{_chance(pair, abs(value))}"
     what = (
-        f"answers {_points(abs(value))} points more rightly than {other} {images}"
+        f"has an accuracy {_points(abs(value))} points higher than {other} {images}"
         if found.metric == "accuracy"
         else f"is better than {other} by {_size(found, abs(value))} in {_by(found)} {images}"
     )

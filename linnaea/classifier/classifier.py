@@ -184,7 +184,8 @@ class Classifier:
         import torch
 
         with torch.inference_mode():
-            judged = [(*self._judging(features, raw), *self._uncertainty(features)) for features, raw in scored]
+            told = ((features, raw, self._uncertainty(features)) for features, raw in scored)
+            judged = [(*self._judging(features, raw, *found), *found) for features, raw, found in told]
             raw, logits, probabilities, scores, *parts = (
                 torch.cat(part).cpu().numpy() for part in zip(*judged, strict=True)
             )

@@ -31,12 +31,19 @@ class Judging(nn.Module):
         shift = torch.tensor(prior_shift, dtype=torch.float32) if prior_shift else None
         self.register_buffer("prior_shift", shift, persistent=False)
 
-    def forward(self, features: Tensor | None, raw: Tensor) -> Answers:
-        """Features (N, D), where there are some, and raw scores (N, K) to the four."""
+    def forward(self, features: Tensor | None, raw: Tensor, parts: Tensor | None = None) -> Answers:
+        """Features (N, D) and `parts` of uncertainty (N, 3), where there are some, and raw scores (N, K) to the four.
+
+        Raises ValueError where the familiarity score is of members and there are no parts.
+        """
         logits = self.calibrator(raw)
         if self.prior_shift is not None:
             logits = logits + self.prior_shift
-        scores = raw[:, 0] * 0 if self.familiarity is None else self.familiarity(features, raw)
+        if self.familiarity is None:
+            return raw, logits, self.task.activation(logits), raw[:, 0] * 0
+        if self.familiarity.of_members and parts is None:
+            raise ValueError(f"the score {self.familiarity.kind} is that of several members, and the model has none")
+        scores = self.familiarity(parts if self.familiarity.of_members else features, raw)
         return raw, logits, self.task.activation(logits), scores
 
 
@@ -53,6 +60,6 @@ class Answering(nn.Module):
     def forward(self, images: Tensor) -> Answers:
         """The four or five, from the features of the images."""
         features = self.model.features(to_pixels(images))
-        answers: Answers = self.judging(features, self.model.head(features))
         uncertainty = self.model.uncertainty(features)
+        answers: Answers = self.judging(features, self.model.head(features), uncertainty)
         return answers if uncertainty is None else (*answers, uncertainty)

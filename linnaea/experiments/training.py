@@ -136,7 +136,7 @@ def settle(
     dataset = with_fair_groups(dataset, learning.fair, learning.fair_by, clashing=_clashing(learning))
     require_thresholds_for_groups(dataset, learning.fair, learning.fair_by, decision.aim)
     aims = aims_of(decision)
-    _require_fitting(dataset, decision)
+    _require_fitting(dataset, decision, members=learning.uncertainty is not None)
     require_enough(dataset, repetition.folds)
     if repetition.folds is not None and preparation.split_by != "stratified":
         raise UsageError(f"folds are stratified, and --split-by is {preparation.split_by}: leave one of them out.")
@@ -380,9 +380,9 @@ def _options(learning: Learning, machine: Machine) -> Options:
     )
 
 
-def _require_fitting(dataset: Dataset, decision: Decision) -> None:
+def _require_fitting(dataset: Dataset, decision: Decision, *, members: bool) -> None:
     """Raise UsageError where the decisions asked for are none for these labels."""
-    require_score(decision.ood, several=dataset.multilabel)
+    require_score(decision.ood, several=dataset.multilabel, members=members)
     require_calibrator(decision.calibrator, several=dataset.multilabel)
     require_sets(decision.sets, several=dataset.multilabel)
     require_thresholds(dataset.task, decision.aim)

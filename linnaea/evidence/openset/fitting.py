@@ -5,6 +5,7 @@ import torch
 
 from linnaea.arrays import Floats, Targets
 from linnaea.errors import UsageError
+from linnaea.models.ensembles import Mixture
 from linnaea.models.familiarity import FAMILIARITIES, Familiarity, Known, suits
 from linnaea.models.model import Model
 
@@ -12,12 +13,16 @@ DEFAULT = "blend"
 WORDS = ("auto", "none")
 
 
-def require_score(name: str, *, several: bool = False) -> None:
-    """Raise UsageError for a name that is none, or one that several labels per image have no use for."""
+def require_score(name: str, *, several: bool = False, members: bool = True) -> None:
+    """Raise UsageError for a name that is none, one that several labels have no use for, and one without `members`."""
     if name in WORDS:
         return
-    FAMILIARITIES.about(name)
-    if not suits(name, several=several):
+    if not members and not suits(name, several=False):
+        raise UsageError(
+            f"the score {name!r} is made of what several members say, and one model alone has none: add --uncertainty, "
+            "such as --uncertainty laplace, or take auto."
+        )
+    if not suits(name, several=several, members=True):
         fitting = ", ".join(other for other in FAMILIARITIES if suits(other, several=True))
         raise UsageError(
             f"the score {name!r} compares classes of which exactly one is correct, but these images may have several "
@@ -27,7 +32,7 @@ def require_score(name: str, *, several: bool = False) -> None:
 
 def _require_head(name: str, model: Model) -> None:
     """Raise UsageError for a score that is made of the weights of a linear head where the model has none."""
-    if name in WORDS or suits(name, several=False, linear=model.linear):
+    if name in WORDS or suits(name, several=False, linear=model.linear, members=True):
         return
     fitting = ", ".join(other for other in FAMILIARITIES if suits(other, several=False, linear=False))
     raise UsageError(
@@ -50,5 +55,6 @@ def fit_familiarity(
     _require_head(name, model)
     if name == "none" or features.shape[1] < 2:
         return None
+    require_score(name, members=isinstance(model, Mixture))
     known = Known.of(model, np.asarray(features, dtype=np.float32), targets, fresh)
     return FAMILIARITIES[DEFAULT if name == "auto" else name].fit(known).eval()

@@ -15,7 +15,8 @@ from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.metrics import scores_of
 from linnaea.evidence.openset.figures import openset_figures
 from linnaea.finding import Estimate, Finding
-from linnaea.models.familiarity import FAMILIARITIES, Known, suits
+from linnaea.models.ensembles import Mixture
+from linnaea.models.familiarity import FAMILIARITIES, Familiarity, Known, suits
 from linnaea.predictions import Predictions
 
 BINS = 30
@@ -97,10 +98,10 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     rows = []
     sides = [_tensors(features, known) for features in (known_features, unknown_features)]
     for name, kind in FAMILIARITIES.items():
-        if not suits(name, several=known.several, linear=known.linear):
+        if not suits(name, several=known.several, linear=known.linear, members=isinstance(known.model, Mixture)):
             continue
         score = kind.fit(known)
-        scores = [score(*tensors).numpy() for tensors in sides]
+        scores = [_by(score, known, *tensors).numpy() for tensors in sides]
         figures = openset_figures(scores[0], scores[1], hits, replicates=REPLICATES_OF_ALL)
         rows.append({"score": name, "chosen": "yes" if name == chosen else "", **_flat(figures)})
     rows.sort(key=lambda row: -row["auroc"])
@@ -109,6 +110,12 @@ def compare_scores(known: Known, known_features: Floats, unknown_features: Float
     own = f"; {chosen}, which this classifier uses, comes {_ordinal(place)}" if place and place > 1 else ""
     caution = " It was chosen beforehand: choosing by this table would make its own figures too optimistic."
     return Finding("openset_scores", f"Of {len(rows)} scores {best}{own}.{caution}", rows=rows)
+
+
+def _by(score: Familiarity, known: Known, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    parts = known.model.uncertainty(features) if score.of_members and known.model is not None else None
+    scores: torch.Tensor = score(features if parts is None else parts, logits)
+    return scores
 
 
 def _tensors(features: Floats, known: Known) -> list[torch.Tensor]:

@@ -23,7 +23,7 @@ class Known:
     Targets are class indices (N,) or, of several labels, 0, 1 and NaN (N, K). `weight` (K, D) and `bias` (K,) are those
     of the model's head, or (0, D) and (0,) where it is not linear, and `answer` then gives its logits. `fresh` are
     features (M, D) and logits (M, K) of known images that nothing was trained on, or those of training where there are
-    none.
+    none. `model` is what made them, where it is there.
     """
 
     features: Floats
@@ -33,6 +33,7 @@ class Known:
     bias: Floats
     fresh: tuple[Floats, Floats]
     answer: Callable[[Floats], Floats] | None = None
+    model: Model | None = None
 
     @classmethod
     def of(cls, model: Model, features: Floats, targets: Targets, fresh: Floats | None = None) -> "Known":
@@ -45,7 +46,7 @@ class Known:
             weight, bias = np.zeros((0, features.shape[1])), np.zeros(0)
             answer = partial(_by_head, model)
         others = features if fresh is None or not len(fresh) else fresh
-        return cls(features, answer(features), targets, weight, bias, (others, answer(others)), answer)
+        return cls(features, answer(features), targets, weight, bias, (others, answer(others)), answer, model)
 
     @property
     def linear(self) -> bool:

@@ -29,6 +29,7 @@ from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity
 from linnaea.models import MODELS, build
 from linnaea.models.embedding import embed
+from linnaea.models.familiarity import FAMILIARITIES
 
 SIZE = 48
 CLASSES = ("ant", "bee", "größte Wespe")
@@ -154,6 +155,18 @@ def test_the_folder_is_a_classifier_again(classifiers, exports, kind, photos, tm
         np.testing.assert_allclose(exported.scores(name), ours.scores(name), atol=1e-3)
     again = load(theirs.save(tmp_path / "copy"))
     np.testing.assert_array_equal(again.predict(photos).scores(), exported.scores())
+
+
+def test_a_score_of_members_leaves_with_them(photos, tmp_path):
+    own = make_classifier("heads", photos).with_(familiarity=FAMILIARITIES["epistemic"]())
+    strange = own.score(decode_files(photos, own.recipe).images).ood_scores
+    own = own.with_(policy=replace(own.policy, ood_threshold=float(np.sort(strange)[-3:-1].mean())))
+    theirs = load(export(own, "onnx", tmp_path / "exported", photos).folder)
+    assert theirs.ood_score == "epistemic"
+    answers, expected = theirs.predict(photos), own.predict(photos)
+    np.testing.assert_allclose(answers.column("ood_score"), expected.column("ood_score"), atol=1e-5)
+    assert answers.column("reason") == expected.column("reason")
+    assert answers.column("reason").count("unfamiliar") == 2
 
 
 def test_what_only_a_network_can_do_is_refused_of_a_file(exports, photos, tmp_path):

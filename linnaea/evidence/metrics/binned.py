@@ -177,7 +177,7 @@ class ByClass:
         read, unit_of, n = scores.readable, sample.unit_of, len(scores)
         classes = range(scores.classes) if several or scores.classes != 2 else range(1, 2)
         times = 1.0 if several or scores.classes != 2 else 2.0
-        told = np.zeros((4, len(classes), BINS))
+        told, grouped = np.zeros((4, len(classes), BINS)), sample.groups is not None
         errors, pulls, truths, known_all = np.zeros(n), np.zeros(n), np.zeros(n), 0
         for row, k in enumerate(classes):
             known, true = _truth(scores, k)
@@ -192,7 +192,7 @@ class ByClass:
                 np.bincount(places, part, BINS).astype(np.float64)
                 for part in (np.ones(len(rows)), off, stated, stated * (1 - stated))
             )
-            told[:, row] = counts, sums, of_stated, _variance(places, off, unit_of[rows], drawn)
+            told[:, row] = counts, sums, of_stated, _variance(places, off, unit_of[rows] if grouped else None, drawn)
             mean = sums / np.maximum(counts, 1)
             errors[rows] += times * np.square(off)
             pulls[rows] += times * (2 * mean[places] * off - np.square(mean[places]))
@@ -202,7 +202,7 @@ class ByClass:
         weight = float(known_all if several else images)
         units = len(np.unique(unit_of[read & scores.counted]))
         counts, sums, of_stated, variance = told
-        facts = (weight, times, images, units, sample.groups is not None)
+        facts = (weight, times, images, units, grouped)
         return cls(counts, sums, of_stated, variance, *facts, errors, pulls, truths)
 
     def classwise(self) -> float:
@@ -275,13 +275,16 @@ def _truth(scores: Judged, k: int) -> tuple[Flags, Flags]:
     return np.ones(len(scores), dtype=bool), np.asarray(scores.targets == k)
 
 
-def _variance(places: Integers, off: Floats, unit_of: Integers, drawn: Floats) -> Floats:
-    """The variance of the sum in each bin (BINS,), as between units, and not less than drawing truths gives."""
-    _, unit = np.unique(unit_of, return_inverse=True)
-    count = int(unit.max()) + 1
+def _variance(places: Integers, off: Floats, unit_of: Integers | None, drawn: Floats) -> Floats:
+    """The variance of the sum in each bin (BINS,), as between units, and not less than drawing truths gives.
+
+    `unit_of` (m,) is None where each is a unit of its own.
+    """
+    unit = None if unit_of is None else np.unique(unit_of, return_inverse=True)[1]
+    count = len(places) if unit is None else int(unit.max()) + 1
     if count < 2:
         return drawn
-    if count == len(unit):
+    if unit is None or count == len(unit):
         squares = np.bincount(places, np.square(off), BINS)
     else:
         keys, inverse = np.unique(unit * BINS + places, return_inverse=True)

@@ -10,7 +10,7 @@ from linnaea.arrays import Flags, Floats
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import UNCERTAINTY, Predictions
 
-NAME = "uncertainty_parts"
+NAME, OF_UNKNOWN = "uncertainty_parts", "unknown_uncertainty_parts"
 BINS = 20
 LEVEL = 0.95
 
@@ -27,6 +27,28 @@ def parts_found(predictions: Predictions) -> list[Finding]:
     bins = [row for name, part in zip(UNCERTAINTY, values, strict=True) for row in _bins(name, part, right)]
     figure = told[-1]["auroc"]
     return [Finding(NAME, _in_words(told, right), count=len(right), figure=figure, rows=bins)]
+
+
+def unknown_parts_found(known: Predictions, unknown: Predictions) -> list[Finding]:
+    """How many known and unknown images have how much of each part; nothing where one model alone answered."""
+    if not all(answers.has(name) for answers in (known, unknown) for name in UNCERTAINTY):
+        return []
+    rows, auroc_of = list[dict[str, Any]](), dict[str, Estimate]()
+    for name in UNCERTAINTY:
+        sides = [np.array(answers.column(name), dtype=np.float64) for answers in (known, unknown)]
+        old, new = (values[np.isfinite(values)] for values in sides)
+        values, strange = np.concatenate([old, new]), np.repeat([False, True], [len(old), len(new)])
+        rows += [
+            {**{key: row[key] for key in ("part", "lo", "hi")}, "known": row["right"], "unknown": row["wrong"]}
+            for row in _bins(name, values, ~strange)
+        ]
+        auroc_of[name] = auroc(new, old)
+    total, _, epistemic = (auroc_of[name] for name in UNCERTAINTY)
+    words = (
+        f"An unknown image has more epistemic uncertainty than a known one in a share of {epistemic} of all pairs, and "
+        f"more in total in {total}."
+    )
+    return [Finding(OF_UNKNOWN, words, count=len(unknown), figure=epistemic, rows=rows)]
 
 
 def _right(predictions: Predictions) -> Flags:

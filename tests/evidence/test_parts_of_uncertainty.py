@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from linnaea.evidence.parts_of_uncertainty import auroc, parts_found
+from linnaea.evidence.parts_of_uncertainty import auroc, parts_found, unknown_parts_found
 from linnaea.predictions import UNCERTAINTY
 
 
@@ -58,3 +58,17 @@ def test_one_model_alone_has_no_parts_and_right_answers_alone_no_comparison(rand
     (found,) = parts_found(with_parts(predictions, [np.full(50, 0.1)] * 3))
     assert "All 50 answers are right" in found.summary
     assert found.figure.value is None
+
+
+def test_unknown_images_beside_known_ones(random_ones):
+    known, unknown = random_ones(100), random_ones(40)
+    low, high = np.linspace(0.0, 0.3, 100), np.linspace(0.4, 0.9, 40)
+    sides = [with_parts(answers, [2 * own, own, own]) for answers, own in ((known, low), (unknown, high))]
+    (found,) = unknown_parts_found(*sides)
+    assert found.figure.value == 1.0
+    assert found.count == 40
+    for name in UNCERTAINTY:
+        rows = [row for row in found.rows if row["part"] == name]
+        assert (sum(row["known"] for row in rows), sum(row["unknown"] for row in rows)) == (100, 40)
+    assert "more epistemic uncertainty than a known one in a share of 1.0" in found.summary
+    assert unknown_parts_found(known, sides[1]) == []

@@ -14,6 +14,7 @@ from linnaea.errors import DataError
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.metrics import scores_of
 from linnaea.evidence.openset.figures import openset_figures
+from linnaea.evidence.parts_of_uncertainty import unknown_parts_found
 from linnaea.finding import Estimate, Finding
 from linnaea.models.ensembles import Mixture
 from linnaea.models.familiarity import FAMILIARITIES, Familiarity, Known, suits
@@ -85,7 +86,8 @@ def judge_openset(
         seed=seed,
         replicates=replicates,
     )
-    return OpenSet(figures, [_summary(sides, figures, score), *_tables(sides, policy)])
+    members = unknown_parts_found(sides.known, sides.unknown)
+    return OpenSet(figures, [_summary(sides, figures, score), *_tables(sides, policy), *members])
 
 
 @torch.no_grad()

@@ -411,6 +411,25 @@ def test_what_is_not_there_is_refused_before_torch_is_loaded(words, without_torc
     assert "nowhere does not exist: expected" in said
 
 
+@pytest.mark.parametrize("words", [("evaluate",), ("explain",), ("report",), ("train",), ("compare", "{run}")])
+def test_an_argument_that_is_left_out_is_asked_for(words, cli_run, call):
+    code, _, said = call(*[word.format(run=cli_run) for word in words])
+    assert code == 2
+    assert "Missing argument" in said
+
+
+def test_one_run_is_no_ensemble_and_is_named_as_it_was_given(cli_run, call):
+    code, _, said = call("ensemble", cli_run)
+    assert code == 2
+    assert f"runs is {cli_run}; expected the folders of two finished runs or more" in said
+
+
+def test_the_file_of_an_export_is_answered_with_the_folder(cli_run, colour_photos, call):
+    code, _, said = call("explain", cli_run / "model" / "classifier.json", colour_photos)
+    assert code == 2
+    assert "is a file: expected the folder" in said
+
+
 def test_files_that_are_not_there_are_refused_before_torch_is_loaded(cli_run, without_torch):
     code, said = without_torch("predict", cli_run, "nowhere.jpg")
     assert code == 2

@@ -64,6 +64,8 @@ def read_bundle(folder: Path) -> Bundle:
     Raises BundleError when a file is missing or differs from what was written, when a weight is not a number, and for a
     format of a later version. Nothing in a bundle is executed.
     """
+    if folder.is_file():
+        raise BundleError(f"{folder} is a file: expected the folder that it lies in, of a run, a bundle or an export.")
     root = folder if (folder / DESCRIPTION).exists() or not (folder / "model").is_dir() else folder / "model"
     content, version = _description(root)
     hashes = content.pop("files", None)

@@ -47,14 +47,15 @@ def parameter_of(keyword: Keyword) -> click.Parameter:
     """The argument or option of a command for an argument of its verb."""
     option, kind = keyword.option, _kind(keyword.type)
     if keyword.required or option.plain:
+        usual = {} if keyword.required else {"default": keyword.default}  # None as a default would count as given
         return click.Argument(
             [keyword.name],
             type=Value(kind, keyword),
             nargs=-1 if option.many else 1,
             required=keyword.required,
-            default=None if keyword.required else keyword.default,
             metavar=option.metavar,
             callback=_checked(keyword, keyword.name),
+            **usual,
         )
     flags = option.flags or (f"--{keyword.name.replace('_', '-')}",)
     checked, shown = _checked(keyword, flags[0]), keyword.default is not None and kind is not bool

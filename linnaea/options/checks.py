@@ -185,9 +185,12 @@ def run(_: str, given: Any) -> None:
 
 def runs(name: str, given: Any) -> None:
     """Raise UsageError for fewer than two folders of runs, RunError where one is not there."""
-    if isinstance(given, str | Path) or len(given) < 2:
-        raise UsageError(f"{name} is {given}; expected the folders of two finished runs or more.")
-    for folder in given:
+    named = [given] if isinstance(given, str | Path) else list(given)
+    if len(named) < 2:
+        raise UsageError(
+            f"{name} is {' '.join(map(str, named)) or 'empty'}; expected the folders of two finished runs or more."
+        )
+    for folder in named:
         run(name, folder)
 
 

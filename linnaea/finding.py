@@ -80,7 +80,7 @@ def undecided_in_one(findings: Sequence[Finding]) -> list[str]:
     ]
     needed = [row["images_to_decide"] for row in rows]
     outlook = (
-        "no number of images that is easily had would decide all of them"
+        "no realistic number of images would decide all of them"
         if None in needed
         else f"should they stay there, about {max(needed):,} images would decide all of them"
     )

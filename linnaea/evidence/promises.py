@@ -80,7 +80,7 @@ class Promise:
         if self.outcome != UNDECIDED:
             return ""
         if self.to_decide is None:
-            return "; no number of images that is easily had would decide it"
+            return "; no realistic number of images would decide it"
         return f"; should it stay there, about {counted(self.to_decide, *self.noun)} would decide it"
 
     def _number(self, value: float, *, whole: bool = False) -> str:

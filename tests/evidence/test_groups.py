@@ -302,7 +302,7 @@ def test_columns_that_make_no_groups_are_refused(by, said):
 
 
 def test_one_image_is_no_group():
-    with pytest.raises(UsageError, match="for all of 1 image: there is nothing to compare"):
+    with pytest.raises(UsageError, match="for the only image: there is nothing to compare"):
         slices_of({"site": ["a"]}, ["site"])
 
 

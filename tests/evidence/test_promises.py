@@ -76,7 +76,7 @@ def test_what_is_undecided_says_how_many_images_would_decide_it():
     assert finding.summary.endswith("; should it stay there, about 870 images of ill would decide it.")
     assert finding.rows[0]["images_to_decide"] == 870
     finding = told(two_classes((90, 100), (80, 100), policy), policy, "recall")
-    assert finding.summary.endswith("; no number of images that is easily had would decide it.")
+    assert finding.summary.endswith("; no realistic number of images would decide it.")
 
 
 @pytest.mark.parametrize(("true", "most"), [(0.8, 0.03), (0.9, 0.06), (0.97, 0.03)])

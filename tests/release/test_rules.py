@@ -9,8 +9,9 @@ from planted_run import Look, edit, grouped, of, plant
 from linnaea.errors import UsageError
 from linnaea.evidence.gate import RULES, Case, judge_rules
 from linnaea.evidence.gate.contract import FAIL, NOT_DONE, OUTCOMES, PASS, TOO_FEW, WAIVED
+from linnaea.evidence.gate.held import AT_LEAST, Held, held
 from linnaea.evidence.gate.parameters import checked, settings_of
-from linnaea.finding import Finding
+from linnaea.finding import Estimate, Finding
 from linnaea.run import Run
 
 
@@ -238,6 +239,12 @@ def test_one_floor_may_be_set_for_one_class(good):
     assert "bee" in found.sentence
     with pytest.raises(UsageError, match="Did you mean 'bee'"):
         verdicts(good, {"recall_floor": {"classes": {"bees": 0.9}}})
+
+
+def test_how_many_facts_are_alike_is_said_in_plain_english():
+    low = Estimate(0.3, 0.2, 0.4, 90, "Wilson")
+    facts = [Held(name, low, AT_LEAST, bound, "metrics.json") for name, bound in (("a", 0.5), ("b", 0.6), ("c", 0.1))]
+    assert held(facts, "Train a better model.").sentence.endswith(" The same holds for 2 of 3 figures.")
 
 
 def test_a_rule_may_be_waived_with_the_reason(copy):

@@ -110,7 +110,7 @@ def outlook(found: "Comparisons") -> list[str]:
             again = max(found.trainings[best], found.trainings[name]) > 1
             small = "the difference is too small" + " beside what another training changes" * again
             why = small if value else "they are level"
-            said.append(f"No number of images that is easily had would tell {of}: {why}.")
+            said.append(f"No realistic number of images would tell {of}: {why}.")
         elif pair.images_to_decide > found.n:
             said.append(
                 f"About {pair.images_to_decide:,} images would tell {of} in 80 of 100 such tests, should the "

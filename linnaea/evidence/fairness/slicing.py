@@ -101,9 +101,8 @@ def _of_column(by: str, values: Sequence[Any], smallest: int) -> Slices:
         return _binned(by, known, ordered)
     texts = [MISSING if value is None else _text(value) for value in known]
     if len(set(texts)) < 2:
-        raise UsageError(
-            f"{by} is {texts[0]!r} for all of {counted(len(texts), 'image')}: there is nothing to compare."
-        )
+        which = "the only image" if len(texts) == 1 else f"all of {counted(len(texts), 'image')}"
+        raise UsageError(f"{by} is {texts[0]!r} for {which}: there is nothing to compare.")
     return _by_value(by, texts, known, ordered, smallest)
 
 

@@ -103,7 +103,7 @@ def held(facts: Sequence[Held], mend: str, shown: str = "") -> Judgement:
     worst = min(facts, key=lambda fact: (WORST_FIRST.index(fact.outcome), -fact.distance))
     outcome = worst.outcome
     alike = sum(fact.outcome == outcome for fact in facts)
-    of = f" This is so for {alike} of {len(facts)} figures." if len(facts) > 1 and outcome != PASS else ""
+    of = f" The same holds for {alike} of {len(facts)} figures." if len(facts) > 1 and outcome != PASS else ""
     evidence = [fact.evidence for fact in facts]
     told = str(worst)
     told = f"{told[0].upper()}{told[1:]}"
@@ -119,7 +119,7 @@ def held(facts: Sequence[Held], mend: str, shown: str = "") -> Judgement:
 
 def _more(fact: Held) -> str:
     if fact.needed is None:
-        return "; no number of images that is easily had would decide it"
+        return "; no realistic number of images would decide it"
     return f"; about {fact.needed:,} more would decide it, should it stay there"
 
 

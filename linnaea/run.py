@@ -125,9 +125,9 @@ class Run:
         """Record how long a stage took."""
         self.update(timings=self.record()["timings"] | {stage: round(seconds, 2)})
 
-    def count_test(self, by: str) -> None:
-        """Record that the sealed test split was opened."""
-        self.update(test_opened=[*self.record()["test_opened"], {"when": now(), "by": by}])
+    def count_test(self, by: str, **more: Any) -> None:
+        """Record that the sealed test split was opened, with what `more` is known of the look, of JSON types."""
+        self.update(test_opened=[*self.record()["test_opened"], {"when": now(), "by": by, **more}])
 
     def require_finished(self) -> None:
         """Raise RunError, saying how to go on, unless the run has come to its end."""

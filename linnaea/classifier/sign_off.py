@@ -13,6 +13,7 @@ from linnaea.errors import RunError
 from linnaea.runtime.files import read_json, sha256_of, write_json
 
 FILE = "check.json"
+RECORD = "run.json"
 FORMAT = "linnaea check 1"
 logger = logging.getLogger("linnaea")
 
@@ -30,10 +31,16 @@ class SignOff:
         return str(self.content.get("signed_off_by") or "")
 
 
-def write_sign_off(model_folder: Path, content: Mapping[str, Any], files: Mapping[str, Path]) -> Path:
-    """Write `check.json` into a bundle, with the SHA-256 of `files`, by the names they have seen from the run."""
+def write_sign_off(
+    model_folder: Path, content: Mapping[str, Any], files: Mapping[str, Path], parts: Mapping[str, Any]
+) -> Path:
+    """Write `check.json` into a bundle, with the SHA-256 of `files`, by the names they have seen from the run.
+
+    Of `run.json`, which changes with each look at the test split, only `parts` are held to, by their keys.
+    """
     hashes = {name: sha256_of(file) for name, file in files.items()}
     whole = {"format": FORMAT, **content, "sha256_of_files": hashes}
+    whole["sha256_of_record"] = {part: _digest(value) for part, value in parts.items()}
     return write_json(model_folder / FILE, whole | {"sha256": _digest(whole)})
 
 
@@ -54,7 +61,10 @@ def read_sign_off(model_folder: Path, *, run: Path | None = None) -> SignOff | N
         return SignOff({}, f"it is not of the format {FORMAT!r}")
     if _digest({name: value for name, value in content.items() if name != "sha256"}) != content.get("sha256"):
         return SignOff(content, "it was edited after the check")
-    return SignOff(content, _changed(content.get("sha256_of_files") or {}, model_folder, run))
+    void = _changed(content.get("sha256_of_files") or {}, model_folder, run)
+    if not void and run is not None:
+        void = _changed_record(content.get("sha256_of_record") or {}, run / RECORD)
+    return SignOff(content, void)
 
 
 def warn_of_void(model_folder: Path) -> None:
@@ -78,5 +88,16 @@ def _changed(hashes: Mapping[str, str], model_folder: Path, run: Path | None) ->
     return ""
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def _changed_record(hashes: Mapping[str, str], path: Path) -> str:
+    try:
+        record = read_json(path) if path.is_file() else None
+    except RunError:
+        record = None
+    if not isinstance(record, dict):
+        return f"{path.name} is gone or cannot be read since the check"
+    changed = [part for part, digest in hashes.items() if _digest(record.get(part)) != digest]
+    return f"{changed[0]!r} of {path.name} has changed since the check" if changed else ""
+
+
+def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from linnaea.arrays import Images
 from linnaea.classifier import Classifier, known_columns
+from linnaea.classifier.bundle import DESCRIPTION
 from linnaea.data.images.pixels import decode_files
 from linnaea.dataset import Dataset
 from linnaea.delivery.exporters import EXPORTERS
@@ -24,6 +25,7 @@ from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.containers import Located
+from linnaea.runtime.files import sha256_of
 from linnaea.statistics.shares import limits_of_share
 
 logger = logging.getLogger("linnaea")
@@ -31,15 +33,18 @@ logger = logging.getLogger("linnaea")
 
 @dataclass(eq=False)
 class Trials:
-    """The trials of a run and its classifier; the images are decoded once, and a look at the test split counts once."""
+    """The trials of a run and its classifier; the images are decoded once, and a look at the test split counts once.
+
+    The same trials of the same bundle show nothing new, so that they count once however often they are run.
+    """
 
     run: Run
     classifier: Classifier
-    looked: bool = False
+    _look: int | None = field(default=None, init=False)
 
     def lost(self, changes: Sequence[str], images: int) -> Mapping[str, Estimate]:
         """What each change costs in the metric of the task, the answers to the same images compared in pairs."""
-        dataset, pixels = self._some(images)
+        dataset, pixels = self._some(images, changes)
         before = self._answers(pixels, dataset)
         lost = {}
         for name in changes:
@@ -57,7 +62,7 @@ class Trials:
                 "the classifier has no familiarity score: nothing is unfamiliar to it.",
                 "Train with --ood auto and a model that looks at the images.",
             )
-        _, pixels = self._some(images)
+        _, pixels = self._some(images, list(STRANGERS))
         return {name: self._turned_away(make(pixels)) for name, make in STRANGERS.items()}
 
     def exports(self) -> list[Finding]:
@@ -71,11 +76,11 @@ class Trials:
             )
         paths = self._images.paths
         chosen = paths[:: max(1, len(paths) // PARITY_IMAGES)]
-        self._count()
+        self._count([f"export {folder.name} {_digest(folder)}" for folder in known])
         return [self._export(folder, chosen) for folder in known]
 
     def _export(self, folder: Path, paths: Sequence[Located]) -> Finding:
-        file = next(iter(sorted(folder.glob("model.*"))), None)
+        file = _exported(folder)
         name = f"export_parity_{folder.name}"
         if file is None:
             return Finding(name, f"{folder} holds no exported model.", "error")
@@ -94,11 +99,11 @@ class Trials:
         except DataError as error:
             raise NotDoneError(str(error), "Put the images back in place.") from None
 
-    def _some(self, count: int) -> tuple[Dataset, Images]:
-        """So many of them, evenly chosen, that can be read; it is counted that they are looked at."""
+    def _some(self, count: int, trials: Sequence[str]) -> tuple[Dataset, Images]:
+        """So many of them, evenly chosen, that can be read; it is counted that `trials` look at them."""
         if count not in self._kept:
             self._kept[count] = self._decoded(count)
-        self._count()
+        self._count([f"{name} on {count}" for name in trials])
         return self._kept[count]
 
     @cached_property
@@ -129,13 +134,35 @@ class Trials:
         away = len(pixels) - int(answered.sum())
         return Estimate(away / len(pixels), *limits_of_share(away, len(pixels)), len(pixels), "Wilson")
 
-    def _count(self) -> None:
-        """Count the look at the test split, once for all trials."""
-        if not self.looked and len(self.run.dataset().split("test")):
-            self.run.count_test("check")
-            times = len(self.run.record()["test_opened"])
-            logger.info(f"The quick trials look at the test split of {self.run.folder}: {times} looks are counted now.")
-        self.looked = True
+    def _count(self, trials: Sequence[str]) -> None:
+        """Count the look at the test split: once for all trials, and not for those of this bundle that were counted."""
+        looks = self.run.record()["test_opened"]
+        of_bundle = [look for look in looks if look.get("bundle") == self._bundle]
+        new = sorted(set(trials) - {name for look in of_bundle for name in look.get("trials", ())})
+        if not new or not len(self.run.dataset().split("test")):
+            return
+        if self._look is None:
+            self._look = len(looks)
+            self.run.count_test("check", bundle=self._bundle, trials=new)
+            logger.info(
+                f"The quick trials look at the test split of {self.run.folder}: {len(looks) + 1} looks are counted now."
+            )
+            return
+        looks[self._look]["trials"] += new
+        self.run.update(test_opened=looks)
+
+    @cached_property
+    def _bundle(self) -> str:
+        return sha256_of(self.run.model_folder / DESCRIPTION)
+
+
+def _exported(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob("model.*"))), None)
+
+
+def _digest(folder: Path) -> str:
+    file = _exported(folder)
+    return sha256_of(file)[:12] if file is not None and file.is_file() else ""
 
 
 def _lost(before: Predictions, after: Predictions) -> Estimate:

@@ -4,7 +4,7 @@ import json
 import logging
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from linnaea.runtime.text import read_text
 
 logger = logging.getLogger("linnaea")
 CHECKED = ("metrics.json", "manifest.csv", "predictions/test.parquet", "predictions/val.parquet", DATASHEET)
+PARTS = ("arguments", "way")  # of run.json that verdicts rest on: the looks and where the images lie may change
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,21 @@ class Check:
         """The verdicts that keep it from being used; if `strict`, also those that say that nothing was shown."""
         grave = (FAIL, TOO_FEW, NOT_DONE) if strict else (FAIL,)
         return [verdict for verdict in self.verdicts if verdict.outcome in grave]
+
+    @property
+    def open(self) -> list[Verdict]:
+        """The verdicts that keep it from being signed off: neither passed nor waived."""
+        return self.failed(strict=True)
+
+    @property
+    def why_unsigned(self) -> str:
+        """What is open, and how to waive it."""
+        named = ", ".join(f"{verdict.rule} ({verdict.outcome})" for verdict in self.open)
+        return (
+            f"It is not signed off: {named} would have to pass, or be waived with the reason. To waive one, write "
+            f'[{self.open[0].rule}] and below it waived = "the reason" into check.toml (`linnaea check --write-rules '
+            "check.toml` begins one), and check with --rules check.toml."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types."""
@@ -99,10 +115,8 @@ def check_run(
         trials = Trials(run, placed(load(run.model_folder), None, device))
         verdicts = list(judge_rules(Case(run, trials), rules))
         found = Check(run.folder.resolve().name, verdicts, now(), "", run.model_folder / "check.json")
-        refused = found.failed(strict=strict)
-        if signed_off_by is not None and refused:
-            named = ", ".join(verdict.rule for verdict in refused)
-            logger.warning(f"It is not signed off: {named} would have to pass, or to be waived with the reason.")
+        if signed_off_by is not None and found.open:
+            logger.warning(found.why_unsigned)
         elif signed_off_by is not None:
             found = Check(found.run, verdicts, found.checked, signed_off_by.strip(), found.file)
         _record(run, found, strict=strict)
@@ -111,10 +125,31 @@ def check_run(
 
 def _record(run: Run, found: Check, *, strict: bool) -> None:
     names = [f"model/{path.name}" for path in sorted(run.model_folder.iterdir()) if path.name in _bundled(run)]
-    files = {name: run.folder / name for name in [*names, *CHECKED] if (run.folder / name).is_file()}
+    files = {
+        name: run.folder / name
+        for name in [*names, *CHECKED, *_named(run, found.verdicts)]
+        if (run.folder / name).is_file()
+    }
+    record = run.record()
+    parts = {part: record.get(part) for part in PARTS}
     versions = {name: version(name) for name in RECORDED_LIBRARIES}
     content = {**found.to_json(), "strict": strict, "versions": versions}
-    write_sign_off(run.model_folder, json.loads(json.dumps(content)), files)
+    write_sign_off(run.model_folder, json.loads(json.dumps(content)), files, parts)
+
+
+def _named(run: Run, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The files of the run that the evidence names, those of a folder one by one.
+
+    Without `run.json`, of which only `PARTS` are held to, and without files of earlier runs, which need not lie where
+    the run is moved to.
+    """
+    for file in sorted({fact.file for verdict in verdicts for fact in verdict.evidence} - {"run.json"}):
+        place = run.folder / file
+        inside = not Path(file).is_absolute() and ".." not in Path(file).parts
+        if inside and place.is_dir():
+            yield from (path.relative_to(run.folder).as_posix() for path in sorted(place.rglob("*")) if path.is_file())
+        elif inside:
+            yield file
 
 
 def _bundled(run: Run) -> set[str]:

@@ -42,6 +42,8 @@ def tell(
         say_text(str(found))
         signed = f", signed off by {found.signed_off_by}" if found.signed_off_by else ""
         say(f"The record is in {found.file}{signed}.", f"Next: linnaea dossier {given['run']}")
+    if given["signed_off_by"] is not None and not found.signed_off_by:
+        raise CheckFailedError(found.why_unsigned)
     if refused := found.failed(strict=given["strict"]):
         raise CheckFailedError(f"{given['run']} is not ready: {', '.join(verdict.rule for verdict in refused)}.")
 
@@ -68,9 +70,9 @@ def check(
 
     `rules` are a TOML file, or a dictionary, of parameters by rule. Each rule passes, fails, has too few images to
     tell, or was not done since what it judges by is missing; a rule that is `waived` there is not run. Rules that try
-    changed images look at the test split: that is counted, once. It is signed off by a name only where nothing fails,
-    and void once the bundle changes. Raises UsageError for rules that do not exist, RunError where the run is not
-    finished.
+    changed images look at the test split: that is counted, once for the same bundle and trials. It is signed off by a
+    name only where every rule passes or is waived, and void once the bundle or what it was judged by changes. Raises
+    UsageError for rules that do not exist, RunError where the run is not finished.
     """
     from linnaea.experiments.release import check_run, read_rules
     from linnaea.experiments.released_run import released

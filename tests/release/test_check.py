@@ -43,6 +43,23 @@ def test_quick_trials_are_one_look_at_the_test_split_and_no_more(run):
     assert [look["by"] for look in Run.open(run).record()["test_opened"]] == ["train", "check"]
 
 
+def test_the_same_trials_of_the_same_bundle_count_once_and_others_again(run):
+    def looks():
+        return [look["by"] for look in Run.open(run).record()["test_opened"]]
+
+    for _ in range(3):
+        linnaea.check(run, rules=only("lighting", "damage"))
+    assert looks() == ["train", "check"]
+    linnaea.check(run, rules=only("damage"))
+    assert looks() == ["train", "check"]
+    linnaea.check(run, rules=only("lighting", "occlusion"))
+    assert looks() == ["train", "check", "check"]
+    classifier = linnaea.load(run)
+    classifier.with_(provenance={**classifier.provenance, "notes": ["changed"]}).save(run / "model")
+    linnaea.check(run, rules=only("lighting"))
+    assert looks() == ["train", "check", "check", "check"]
+
+
 def test_the_exit_code_is_for_machines(run, tmp_path, monkeypatch, capsys):
     rules = tmp_path / "check.toml"
     kept = [name for name in RULES if name not in ("performance", "parity")]
@@ -95,13 +112,42 @@ def test_evidence_that_changed_makes_it_void_for_the_run(run):
     assert read_sign_off(run / "model", run=run).void == "metrics.json has changed since the check"
 
 
+def test_findings_and_parts_of_the_record_that_changed_make_it_void(run):
+    rules = only("performance", "guessing")
+    linnaea.check(run, rules=rules, signed_off_by="C. Linnaeus")
+    Run.open(run).count_test("evaluate")
+    assert read_sign_off(run / "model", run=run).void == ""
+    arguments = Run.open(run).record()["arguments"]
+    Run.open(run).update(arguments=arguments | {"weights": "elsewhere"})
+    assert read_sign_off(run / "model", run=run).void == "'arguments' of run.json has changed since the check"
+    Run.open(run).update(arguments=arguments)
+    findings = run / "findings" / "guessing.json"
+    findings.write_text(findings.read_text() + " ")
+    assert read_sign_off(run / "model", run=run).void == "findings/guessing.json has changed since the check"
+
+
+def test_what_is_open_is_not_signed_off_and_how_to_waive_is_said(run, tmp_path, monkeypatch, capsys, caplog):
+    found = linnaea.check(run, rules=only("holdout_size", "parity"), signed_off_by="C. Linnaeus")
+    assert (found.signed_off_by, found.counts.get("fail")) == ("", None)
+    assert "not signed off: holdout_size (too few), parity (not done) would have to pass" in caplog.text
+    assert "--write-rules" in caplog.text
+    rules = tmp_path / "check.toml"
+    waived = "".join(f'[{name}]\nwaived = "this is a test"\n' for name in RULES if name != "parity")
+    rules.write_text(waived)
+    signing = ["check", run, "--rules", rules, "--signed-off-by", "C. Linnaeus"]
+    assert command(signing, monkeypatch) == 1
+    assert "parity (not done)" in capsys.readouterr().err
+    rules.write_text(waived + '[parity]\nwaived = "nothing is exported"\n')
+    assert command(signing, monkeypatch) == 0
+
+
 def test_what_fails_is_not_signed_off(run, caplog):
     failing = only("holdout_openings", holdout_openings={"most": 1})
     Run.open(run).count_test("evaluate")
     found = linnaea.check(run, rules=failing, signed_off_by="C. Linnaeus")
     assert found.signed_off_by == ""
     assert json.loads((run / "model" / "check.json").read_text())["signed_off_by"] is None
-    assert "not signed off: holdout_openings would have to pass" in caplog.text
+    assert "not signed off: holdout_openings (fail) would have to pass" in caplog.text
     with pytest.raises(UsageError, match="signed_off_by is empty"):
         linnaea.check(run, signed_off_by=" ")
 

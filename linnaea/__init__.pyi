@@ -103,12 +103,12 @@ def calibrate(
     data: str | Path | Dataset | None = None,
     *,
     out: str | Path | None = None,
-    coverage: float = 0.9,
-    unsure_rate: float = 0.05,
-    unfamiliar_rate: float = 0.05,
+    coverage: float | None = None,
+    unsure_rate: float | None = None,
+    unfamiliar_rate: float | None = None,
     aim: str | None = None,
     risk: float | None = None,
-    calibrator: str = 'auto',
+    calibrator: str | None = None,
     sets: str | None = None,
 ) -> Classifier:
     """Calibrate the classifier of a run anew, and write it as a bundle into the folder `out` (None: RUN/calibrated)."""

@@ -1,6 +1,7 @@
 """`calibrate` and the options of `train` for calibrators and sets: a run's classifier anew, and the run as it was."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -70,3 +71,26 @@ def test_what_does_not_fit_is_refused_before_any_work(trained, tmp_path, monkeyp
     assert command(["calibrate", out, "--sets", "lac", "--out", tmp_path / "shell"], monkeypatch) == 0
     assert "the run stays as it was" in capsys.readouterr().out
     assert np.isfinite(linnaea.load(tmp_path / "shell").policy.set_threshold)
+
+
+def test_options_that_are_not_given_are_those_of_the_run(trained, tmp_path):
+    data, _ = trained
+    out = tmp_path / "run"
+    linnaea.train(data, model="hog", weights="none", img_size=32, out=out, coverage=0.95, sets="raps", aim="recall=0.8")
+    made = linnaea.calibrate(out, calibrator="beta", out=tmp_path / "new")
+    assert (made.policy.coverage, made.policy.sets, made.calibrator.kind) == (0.95, "raps", "beta")
+    assert made.provenance["calibration"]["aims"]["aim"] == "recall=0.8"
+    summaries = [found["summary"] for found in made.provenance["calibration"]["findings"]]
+    assert any("coverage 0.95" in one and "sets raps" in one and "calibrator" not in one for one in summaries)
+    usual = linnaea.calibrate(out, coverage=0.9, sets="lac", out=tmp_path / "usual")  # asked for, though the defaults
+    assert (usual.policy.coverage, usual.policy.sets) == (0.9, "lac")
+
+
+def test_an_adaptation_to_other_shares_is_dropped_and_this_is_said(trained, tmp_path):
+    _, out = trained
+    copied = shutil.copytree(out, tmp_path / "run")
+    own = linnaea.load(copied)
+    own.with_(prior_shift=(0.5, -0.5)).save(copied / "model")
+    made = linnaea.calibrate(copied, out=tmp_path / "new")
+    assert not any(made.prior_shift)
+    assert "Dropped" in made.provenance["calibration"]["findings"][-1]["summary"]

@@ -20,7 +20,7 @@ def calibration_figures(scores: Judged, sample: Sample) -> dict[str, Statistic]:
     """Calibration errors in bins of equal mass, without what chance adds, at the worst, and by class; and the parts
     of the Brier score. All over readable images and what is known of them.
 
-    Figures by class are left out where there are very many probabilities.
+    Figures by class are undefined where there are very many probabilities, and say so.
     """
     decisions = decisions_of(scores, sample)
     found = {
@@ -29,15 +29,19 @@ def calibration_figures(scores: Judged, sample: Sample) -> dict[str, Statistic]:
         "mce": mce(decisions),
         "p_calibrated": p_calibrated(decisions.in_equal_mass()),
     }
-    if len(scores) * scores.classes <= MOST_PROBABILITIES:
-        parts = ByClass.of(scores, sample)
-        found |= {
-            "ece_classwise": ece_classwise(parts),
-            "brier_reliability": brier_reliability(parts),
-            "brier_resolution": brier_resolution(parts),
-            "brier_uncertainty": brier_uncertainty(parts),
-        }
-    return found
+    by_class = {
+        "ece_classwise": ece_classwise,
+        "brier_reliability": brier_reliability,
+        "brier_resolution": brier_resolution,
+        "brier_uncertainty": brier_uncertainty,
+    }
+    if len(scores) * scores.classes > MOST_PROBABILITIES:
+        many = (
+            f"{len(scores):,} images of {scores.classes:,} classes are more than {MOST_PROBABILITIES:,} probabilities"
+        )
+        return found | dict.fromkeys(by_class, Statistic(_always(float("nan")), len(scores), undefined=many))
+    parts = ByClass.of(scores, sample)
+    return found | {name: figure(parts) for name, figure in by_class.items()}
 
 
 @FIGURES.register(

@@ -4,7 +4,7 @@ They come in groups, frozen dataclasses that verbs take as arguments. In Python 
 verb, on the command line flags, in a recipe the keys of a table named as the group.
 """
 
-from linnaea.options.decision import Decision
+from linnaea.options.decision import Decision, Redecision
 from linnaea.options.explaining import Explaining
 from linnaea.options.learning import Learning
 from linnaea.options.machine import Machine
@@ -27,6 +27,7 @@ __all__ = [
     "Option",
     "Options",
     "Preparation",
+    "Redecision",
     "Repetition",
     "RunFolder",
     "Searching",

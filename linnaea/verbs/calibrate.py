@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Decision, Only, Option, RunFolder
+from linnaea.options import Option, Redecision, RunFolder
 from linnaea.options.checks import source
 from linnaea.options.things import AsJson
 from linnaea.runtime.saying import say, say_json
@@ -47,16 +47,15 @@ def calibrate(
     out: Annotated[
         str | Path | None, Option("Folder to write the classifier to. Default: RUN/calibrated.", read=Path)
     ] = None,
-    decision: Annotated[
-        Decision, Only("calibrator", "sets", "coverage", "unsure_rate", "unfamiliar_rate", "aim", "risk")
-    ] = Decision(),
+    decision: Redecision = Redecision(),
 ) -> "Classifier":
     """Calibrate the classifier of a run anew, and write it as a bundle into the folder `out` (None: RUN/calibrated).
 
     Calibrator, thresholds and sets are fitted to what the run said of its val images, or to other labelled images,
-    `data`, of which those are left out that the run was trained or tested on. The run itself, its figures and its
-    report stay as they are: judge the new one on images that played no part. Raises UsageError for options that do not
-    fit the task, DataError where no image is left.
+    `data`, of which those are left out that the run was trained or tested on. Options that are not given are those that
+    the run was trained with; an adaptation to other shares of the classes is dropped; both are said. The run itself,
+    its figures and its report stay as they are: judge the new one on images that played no part. Raises UsageError for
+    options that do not fit the task, DataError where no image is left.
     """
     from linnaea.experiments.recalibration import recalibrated
     from linnaea.run import Run

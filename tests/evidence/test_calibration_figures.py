@@ -121,3 +121,16 @@ def test_one_image_and_none_have_no_interval_and_no_figure():
     assert one["ece_equal_mass"].value is not None
     assert {name: figure.value for name, figure in none.items()} == dict.fromkeys(none)
     assert "no readable images" in none["mce"].method
+
+
+def test_of_too_many_probabilities_the_figures_by_class_are_undefined_and_say_why(monkeypatch):
+    scores = simulated(100, 3)
+    whole = told(scores)
+    monkeypatch.setattr("linnaea.evidence.calibration_figures.MOST_PROBABILITIES", 299)
+    found = told(scores)
+    assert found.keys() == whole.keys()
+    for name in ("ece_classwise", "brier_reliability", "brier_resolution", "brier_uncertainty"):
+        assert whole[name].value is not None
+        assert found[name].value is None
+        assert found[name].method == "not defined: 100 images of 3 classes are more than 299 probabilities"
+    assert found["mce"] == whole["mce"]

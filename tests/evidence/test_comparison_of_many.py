@@ -276,3 +276,18 @@ def test_groups_count_where_any_of_them_has_them(random_ones):
     groups = [f"animal {row // 20}" for row in range(200)]
     sides = {"a": random_ones(200, 3, skill=1.0), "b": random_ones(200, 3, skill=2.0, group=groups)}
     assert "over 10 groups" in compare_many(sides).pairs[0].test
+
+
+def test_folds_whose_figure_is_undefined_are_not_claimed(random_ones):
+    whole = random_ones(100, 2).targets
+    folds = np.where(whole == 0, 1 + np.arange(100) % 2, 2 + np.arange(100) % 2)  # fold 3 has one class alone
+    sides = {name: [random_ones(100, 2, skill=skill, fold=folds.tolist())] for name, skill in (("a", 1.0), ("b", 2.0))}
+    row = over_folds(sides, "roc_auc_ovr")[0]
+    assert row["over"].endswith("of 3 folds, as the figure is undefined in the others")
+    assert over_folds(sides, "accuracy")[0]["over"] == "3 folds"
+    alone = np.where(whole == 0, 1, 2).tolist()
+    sides = {name: [random_ones(100, 2, skill=skill, fold=alone)] for name, skill in (("a", 1.0), ("b", 2.0))}
+    row = over_folds(sides, "roc_auc_ovr")[0]
+    assert (row["value"], row["p_value"]) == (None, None)
+    assert row["over"].startswith("0 of 2 folds")
+    assert row["test"].endswith("not defined in any fold")

@@ -236,3 +236,14 @@ def test_methods_that_do_not_fit_the_task_are_refused():
         require_sets("aps", several=True)
     with pytest.raises(UsageError, match="Did you mean 'lac'"):
         require_sets("lca", several=False)
+
+
+def test_classes_without_a_cluster_have_the_threshold_of_all_images():
+    random = np.random.default_rng(0)
+    targets = np.repeat(np.arange(100), [3] * 25 + [200] * 75)  # those with few images belong to no cluster
+    logits = random.normal(size=(len(targets), 100))
+    logits[np.arange(len(targets)), targets] += np.where(targets < 50, 4.0, 1.5)
+    shown = softmax(logits, axis=1)
+    fitted, alike = policy_of("clustered", shown, targets), policy_of("lac", shown, targets)
+    assert np.array(fitted.set_thresholds[:25]) == pytest.approx(alike.set_threshold, abs=1e-12)
+    assert len(set(fitted.set_thresholds[25:])) > 1

@@ -50,8 +50,14 @@ def _by_folds(
         differences += _differences(matched.a, matched.b, own, metric or matched.a.rules.metric)
     defined = [value for value in differences if not np.isnan(value)]
     told, p_value = corrected_t(defined, 1 / max(1, folds - 1), images)
+    if not defined:
+        told = Estimate(None, None, None, images, "not defined in any fold")
     repeated = f", {len(sides[0])} times" if len(sides[0]) > 1 else ""
-    return _row(names, f"{folds} folds{repeated}", told, p_value, "corrected repeated k-fold t")
+    over = f"{folds} folds{repeated}"
+    if len(defined) < len(differences):
+        tried = f"{len(differences)} ({over})" if repeated else over
+        over = f"{len(defined)} of {tried}, as the figure is undefined in the others"
+    return _row(names, over, told, p_value, "corrected repeated k-fold t")
 
 
 def _differences(first: Predictions, second: Predictions, folds: Any, metric: str) -> list[float]:

@@ -36,11 +36,11 @@ def clustered(material: SetMaterial) -> Mapping[str, Any]:
     """Classes are grouped by quantiles of their scores on some of the images, and fitted together on the rest.
 
     How many clusters and how many images make them follows Ding et al. (2023). Classes with too few images for a
-    cluster have the threshold of all classes.
+    cluster have the threshold of all images, as lac has it.
     """
     classes = material.probabilities.shape[1]
     cluster, rest = _clusters(material)
-    common = highest_allowed(1 - rest.of_truth, material.coverage, rest.counts)
+    common = highest_allowed(1 - material.of_truth, material.coverage, material.counts)  # the rest has other shares
     strange = _of_each(rest, cluster[rest.targets], int(cluster.max()) + 1)
     return _by_class("clustered", [strange[c] if c >= 0 else common for c in cluster[:classes].tolist()])
 

@@ -26,8 +26,8 @@ def lac(material: SetMaterial) -> Mapping[str, Any]:
 @SET_METHODS.register(
     "risk",
     title="Controlled risk",
-    meaning="Every class that is likely enough for the mean over classes to be covered, or of several labels for the "
-    "share missed (Angelopoulos et al. 2024).",
+    meaning="Every class that is likely enough for the mean over classes to be covered, approximately, or of several "
+    "labels for the share missed (Angelopoulos et al. 2024).",
     order=70,
     one=True,
     several=True,
@@ -37,7 +37,8 @@ def risk(material: SetMaterial) -> Mapping[str, Any]:
     """One threshold that controls an expected loss: conformal risk control (Angelopoulos et al. 2024).
 
     Of several labels the loss is the share of an image's labels that its set misses; else it is a miss, which counts
-    the more the rarer the class, so that all classes together count alike.
+    the more the rarer the class, so that all classes together count alike. How rare is told by the same images, so that
+    the bound on it is approximate.
     """
     several = material.targets.ndim == 2
     make = false_negative_threshold if several else balanced_threshold

@@ -278,3 +278,11 @@ def test_a_stage_that_surely_stays_the_same_fails_beside_one_that_may():
     told = _verdict([(stages[0], 0.1, likely), (stages[1], 0.1, surely)])
     assert told.outcome == "failed"
     assert "all layers" in told.reason
+
+
+def test_of_flat_maps_it_is_said_that_agreement_is_not_defined_and_nothing_else():
+    said = EXPLANATION_CHECKS["agreement"](explained(FLAT | {"twin": FLAT["flat"]})).finding.summary
+    assert said == "Rank correlation between the maps of 2 methods: not defined, as maps are flat."
+    said = EXPLANATION_CHECKS["agreement"](explained(FLAT | GOOD | {"twin": GOOD["true"]})).finding.summary
+    assert "No agreement" not in said
+    assert said.endswith("Not defined, as maps are flat, between flat and true, flat and twin.")

@@ -24,17 +24,22 @@ def agreement(explained: Explained) -> Checked | None:
         return None
     rows: Rows = []
     apart: list[str] = []
+    flat: list[str] = []
     measured: dict[str, Floats] = {}
     for one, other in combinations(methods, 2):
         alike = rank_correlation(explained.maps[one], explained.maps[other])
         told = mean_of(alike, BOTH_SIGNS)
         measured[f"agreement/{one}/{other}"] = alike
-        if above(told, 0) is not True:
+        if told.value is None:
+            flat.append(f"{one} and {other}")
+        elif above(told, 0) is not True:
             apart.append(f"{one} and {other}")
         row = {"method": one, "other": other, "rank_correlation": rounded(told.value)}
         rows.append(row | {"lo": rounded(told.lo), "hi": rounded(told.hi), "n": told.n})
     values = [float(row["rank_correlation"]) for row in rows if row["rank_correlation"] is not None]
-    whole = "not defined, as every map is flat" if not values else f"{float(np.median(values)):.2f} in the middle"
+    whole = "not defined, as maps are flat" if not values else f"{float(np.median(values)):.2f} in the middle"
     told_apart = f" No agreement is seen between {', '.join(apart)}." if apart else ""
+    if values and flat:
+        told_apart += f" Not defined, as maps are flat, between {', '.join(flat)}."
     summary = f"Rank correlation between the maps of {len(methods)} methods: {whole}.{told_apart}"
     return Checked(Finding("explanation_agreement", summary, count=len(explained.images), rows=rows), {}, measured)

@@ -171,6 +171,16 @@ def in_groups(
     return Decided(labels, confidence, sets)
 
 
+def by_common_threshold(policy: Policy) -> str:
+    """What is to be said where a policy has thresholds for groups and the group is not known; else nothing."""
+    if not policy.group_thresholds:
+        return ""
+    return (
+        f"the classifier has a threshold for each group of {policy.group_by!r}, and of images that come without it the "
+        "common threshold decides, for which nothing was made equal between groups"
+    )
+
+
 def decide(task: str, classes: Sequence[str], probabilities: Floats, policy: Policy) -> Decided:
     """Decide about probabilities (N, K), all of them numbers, by the rule of the task."""
     return RULES[task](classes, probabilities, policy)

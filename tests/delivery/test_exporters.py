@@ -410,3 +410,24 @@ def test_an_exported_file_that_says_what_is_not_a_number_does_not_answer(exports
     assert (told["reason"], told["label"], told["confidence"]) == ("undefined", None, None)
     assert "is not a number" in told["detail"]
     assert Predictor(exports["majority"].file).predict(photos[0])["reason"] != "undefined"
+
+
+def test_a_file_of_a_classifier_with_thresholds_for_groups_says_that_it_knows_no_group(photos, tmp_path, caplog):
+    model = build("majority", {"classes": 2})
+    model.prior.copy_(torch.tensor([0.6, 0.4]).log())
+    policy = Policy(set_threshold=0.2, group_by="site", group_thresholds=(("n", 0.3), ("s", 0.7)))
+    classifier = Classifier(TorchScorer(model), ("ant", "bee"), "binary", Recipe(SIZE, "pad"), policy=policy)
+    exported = export(classifier, "onnx", tmp_path / "export", photos)
+    assert exported.parity.severity == "warning"
+    for said in (exported.parity.summary, caplog.text, str(exported)):
+        assert "threshold for each group of 'site'" in said
+        assert "The exported script is given no groups" in said
+    facts = {entry.key: entry.value for entry in onnx.load(exported.file).metadata_props}
+    assert "the common threshold decides" in facts["linnaea.warning"]
+    answered = subprocess.run(
+        [sys.executable, exported.folder / "predict.py", photos[0]], capture_output=True, text=True, check=True
+    )
+    assert "Warning: the classifier has a threshold for each group of 'site'" in answered.stderr
+    told = json.loads(answered.stdout)
+    assert (told["label"], told["reason"]) == ("ant", "ok")
+    assert "the common threshold decides" in told["detail"]

@@ -1,5 +1,6 @@
 """The contract of an exporter, and the parity check that every export must pass."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.contract import Scorer
 from linnaea.data.images.pixels import Decoded, decode_files
-from linnaea.decisions import Outputs, decide
+from linnaea.decisions import Outputs, by_common_threshold, decide
 from linnaea.errors import CheckFailedError, DataError, UsageError
 from linnaea.finding import Estimate, Finding
 from linnaea.registry import Registry
@@ -20,6 +21,7 @@ from linnaea.runtime.containers import Located
 from linnaea.runtime.files import write_json
 from linnaea.runtime.neutral import neutral
 
+logger = logging.getLogger("linnaea")
 Answer = Callable[[Path | bytes], tuple[npt.NDArray[np.float32], float]]
 PARITY_IMAGES = 64
 TOLERANCE = 1e-3
@@ -71,7 +73,8 @@ def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Locat
     `to` is a name in `EXPORTERS`; `images` are files to compare on, of which at most 64 are used. The folder becomes a
     classifier again, and holds what the comparison found, also where it failed, as `parity.json`. Raises
     CheckFailedError when a probability differs by more than 0.001 or an answer changes, and removes nothing, so that
-    the file can be looked at; UsageError for a classifier that is such a file already.
+    the file can be looked at; UsageError for a classifier that is such a file already. The file's own script is given
+    no groups: where the policy has thresholds for them, that is warned of.
     """
     exporter = EXPORTERS[to]
     if not classifier.scorer.exportable:
@@ -88,6 +91,8 @@ def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Locat
     write_json(folder / PARITY, parity.to_json())
     if parity.severity == "error":
         raise CheckFailedError(f"{file} was written, but {parity.summary}")
+    if parity.severity == "warning":
+        logger.warning(_without_groups(classifier))
     return Exported(file, sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6, parity)
 
 
@@ -128,14 +133,26 @@ def _parity(
         {"image": name, "probability_gap": _told(gap), "ood_score_gap": _told(score_gap)}
         for name, gap, score_gap in zip(names, gaps, score_gaps, strict=True)
     ]
+    warned = _without_groups(classifier)
     return Finding(
         f"export_parity_{to}",
         f"the {to} file and the classifier differ by at most {worst:.2e} on {len(names)} images from file to "
-        f"probabilities, where {TOLERANCE} is tolerated; {changed} answers differ.",
-        severity="error" if failed else "info",
+        f"probabilities, where {TOLERANCE} is tolerated; {changed} answers differ.{warned and ' ' + warned}",
+        severity="error" if failed else "warning" if warned else "info",
         count=len(names),
         figure=Estimate(_told(worst), None, None, len(names), "largest absolute difference"),
         rows=rows,
+    )
+
+
+def _without_groups(classifier: Classifier) -> str:
+    """What a file that is given no groups does otherwise than the classifier, as sentences; nothing without groups."""
+    said = by_common_threshold(classifier.policy)
+    if not said:
+        return ""
+    return (
+        f"{said[0].upper()}{said[1:]}. The exported script is given no groups and decides all images so, and answers "
+        "otherwise than the classifier does of a known group; the comparison was made by the common threshold."
     )
 
 

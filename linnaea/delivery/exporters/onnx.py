@@ -74,6 +74,8 @@ def _convert(classifier: Classifier, file: Path) -> None:
     description = classifier.describe()
     for key in ("classes", "task", "recipe", "familiarity", "policy", "provenance"):
         model.metadata_props.add(key=f"linnaea.{key}", value=json.dumps(description[key]))
+    if said := decisions.by_common_threshold(classifier.policy):
+        model.metadata_props.add(key="linnaea.warning", value=json.dumps(said))
     onnx.checker.check_model(model)
     onnx.save_model(model, file)
 

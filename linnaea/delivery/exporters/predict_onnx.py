@@ -4,7 +4,8 @@
 
 Prints one JSON object per image: label, confidence, prediction set, OOD score, of a model with several members the
 parts of its uncertainty in nats, and a reason, which is `ok`, `unsure`,
-`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. The files that came with this
+`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. Where the classifier has
+thresholds for groups, `detail` says that the common one decided: no group is known here. The files that came with this
 one must lie beside it.
 """
 
@@ -23,7 +24,7 @@ except ImportError as error:
 
 from linnaea.data.images.decoding import Bounds, decode
 from linnaea.data.images.opening import UnreadableError
-from linnaea.decisions import UNDEFINED, Outputs, Policy, answer
+from linnaea.decisions import UNDEFINED, Outputs, Policy, answer, by_common_threshold
 
 UNCERTAINTY = ("total_uncertainty", "aleatoric_uncertainty", "epistemic_uncertainty")
 NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
@@ -68,6 +69,7 @@ class Predictor:
                 name: round(float(value), 6) for part in parts for name, value in zip(UNCERTAINTY, part[0], strict=True)
             },
             "reason": reason,
+            "detail": by_common_threshold(self.policy) or None,
         }
 
     def _run(self, image: str | Path | bytes) -> list[npt.NDArray[np.float32]]:
@@ -81,5 +83,7 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     predictor = Predictor(Path(__file__).resolve().parent / "model.onnx")
+    if said := by_common_threshold(predictor.policy):
+        print(f"Warning: {said}.", file=sys.stderr)
     for name in sys.argv[1:]:
         print(json.dumps(predictor.predict(name)))  # in ASCII, which every terminal and pipe can take

@@ -127,8 +127,7 @@ def fit_policy(
         findings.append(rolled.finding)
     else:
         confidence = decide(classifier.task, classifier.classes, probabilities, policy).confidence
-        unsure = rejection_threshold(-confidence, aims.unsure_rate, of_images)
-        confidence_threshold = max(0.0, -unsure - MARGIN)
+        confidence_threshold = least_confidence(confidence, aims.unsure_rate, of_images)
     strange = None
     if scores is not None:
         strange = rejection_threshold(scores, aims.unfamiliar_rate, of_images)
@@ -177,6 +176,11 @@ def unlimited_classes(policy: Policy, classes: Sequence[str], targets: Targets) 
             rows=[{"class": name} for name in few],
         )
     ]
+
+
+def least_confidence(confidence: Floats, rate: float, weights: Floats | None = None) -> float:
+    """The confidence that at most `rate` of new known images fall below on average, after that of N images."""
+    return max(0.0, -rejection_threshold(-confidence, rate, weights) - MARGIN)
 
 
 def rejection_threshold(strangeness: Floats, rate: float, weights: Floats | None = None) -> float:

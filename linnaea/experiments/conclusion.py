@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from linnaea.arrays import Float32, Targets
@@ -89,12 +89,13 @@ def conclude(
     ood: str = "auto",
     deadline: float = math.inf,
     guess: Attempted,
-    fair: Callable[[Calibrated], Classifier] | None = None,
+    fair: Callable[[Calibrated], Calibrated] | None = None,
 ) -> Classifier:
     """Calibrate what was chosen, evaluate it on val and once on test, and save the bundle with its evidence.
 
     It is compared with the `guess` on test. Familiarity is fitted on fewer images where not all can be embedded before
-    the `deadline`, a time of `time.monotonic`, and the test images as well. `fair` sets thresholds for groups.
+    the `deadline`, a time of `time.monotonic`, and the test images as well. `fair` sets thresholds for groups, and
+    says which have none.
     """
     with timed(run, "calibrate"):
         try:
@@ -102,7 +103,7 @@ def conclude(
         except UsageError as error:
             raise UsageError(f"{error} With --resume and another --aim, finished training is kept.") from None
         if fair is not None:
-            ready = replace(ready, classifier=fair(ready))
+            ready = fair(ready)
         _tell_calibration(run, ready.findings)
         classifier = ready.classifier.with_(provenance={**ready.classifier.provenance, **_facts(ready.classifier, run)})
         classifier.save(run.model_folder)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,13 @@ import torch
 from PIL import Image
 
 import linnaea
+from linnaea.classifier.calibrators.uncalibrated import Uncalibrated
 from linnaea.dataset import Dataset
 from linnaea.decisions import Outputs, Policy, answer
 from linnaea.errors import UsageError
+from linnaea.experiments.conclusion import Calibrated
 from linnaea.experiments.fair_groups import FAIR_GROUP, groups_in, with_fair_groups
-from linnaea.experiments.fair_thresholds import require_thresholds_for_groups
+from linnaea.experiments.fair_thresholds import require_thresholds_for_groups, thresholds_for
 from linnaea.learning.examples import Examples
 from linnaea.learning.fairness.balance import GroupBalance, drawn_by
 from linnaea.learning.fairness.group_dro import group_dro
@@ -130,10 +133,58 @@ def test_thresholds_of_groups_make_odds_nearly_equal():
     assert thresholds[1] < thresholds[0]
 
 
-def test_a_group_without_both_classes_keeps_one_half():
-    probabilities, positive, groups = scored(200, 2)
-    groups = np.where(positive, groups, 0)
-    assert equalized_odds(probabilities, positive, groups)[1] == 0.5
+def test_a_group_of_few_images_is_left_to_the_common_threshold():
+    probabilities, positive, groups = scored(400, 2)
+    groups[[*np.flatnonzero(positive)[:50], *np.flatnonzero(~positive)[:9]]] = 2
+    found = equalized_odds(probabilities, positive, groups)
+    assert np.isnan(found).tolist() == [False, False, True]
+    alone = groups < 2
+    assert found[:2].tolist() == equalized_odds(probabilities[alone], positive[alone], groups[alone]).tolist()
+    groups[groups == 1] = 0
+    assert np.isnan(equalized_odds(probabilities, positive, groups)).all(), "one group alone has nothing to equal"
+
+
+def test_wrong_answers_count_by_images():
+    """Probabilities say nothing: the large group is best answered with yes, the small one, at the same rates, with no."""
+    random = np.random.default_rng(3)
+    groups = np.repeat([0, 1], [1000, 100])
+    positive = np.concatenate([np.arange(1000) < 700, np.arange(100) < 10])
+    probabilities = random.random(1100)
+    answered = probabilities >= equalized_odds(probabilities, positive, groups)[groups]
+    assert answered[groups == 0].mean() > 0.9
+
+
+class Ready:
+    """A classifier that says what it is given of the val images, as far as thresholds ask it."""
+
+    task, classes, calibrator = "binary", ("ant", "bee"), Uncalibrated()
+
+    def __init__(self, policy):
+        self.policy = policy
+
+    def score_features(self, features):
+        return Outputs(features, features, features)
+
+    def with_(self, *, policy):
+        return Ready(policy)
+
+
+def test_few_images_are_told_of_and_the_share_of_unsure_images_is_kept():
+    probabilities, positive, groups = scored(1000, 4)
+    values = [*np.array(["n", "s"])[groups[:-2]], "rare", "rare"]
+    val = Examples(np.zeros((1000, 1, 1, 3), np.uint8), positive.astype(np.int64))
+    material = SimpleNamespace(columns={"site": values}, val=val)
+    features = np.log(np.stack([1 - probabilities, probabilities], axis=1))
+    policy = Policy(unsure_rate=0.05, confidence_threshold=0.5)
+    ready = Calibrated(Ready(policy), [], features, val.targets, features)
+    fitted = thresholds_for("equalized_odds", "site", material)(ready)
+    assert [name for name, _ in fitted.classifier.policy.group_thresholds] == ["n", "s"]
+    (found,) = fitted.findings
+    assert found.severity == "warning"
+    assert "rare (by 'site') have no threshold of their own: it takes 10 val images" in found.summary
+    outputs = Outputs(features, features, np.exp(features))
+    _, reasons = answer("binary", Ready.classes, outputs, fitted.classifier.policy, values)
+    assert reasons.count("unsure") == pytest.approx(50, abs=2)
 
 
 def test_the_threshold_of_a_group_decides_and_the_common_one_where_it_is_not_known():

@@ -22,7 +22,7 @@ class Fair:
     - weights: groups (N,) and targets (N,) to a weight per image (N,), whose mean is 1
     - loss: the weights of the groups (G,), which sum to 1, and their losses (G,) to the next weights (G,)
     - thresholds: probabilities (N,) of the positive class, whether it is true (N,) and groups (N,) to a threshold per
-      group (G,)
+      group (G,), NaN where the common one decides
     """
 
     acts_on: str

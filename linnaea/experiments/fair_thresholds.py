@@ -89,7 +89,9 @@ def left_out(by: str, names: list[str], images: int, *, any_left: bool) -> list[
 def _as_of_new(ready: Calibrated, targets: Targets, units: Integers) -> Float64:
     """Probabilities (N, 2) of the val images as of images that the calibrator does not know, as other thresholds."""
     raw = np.asarray(ready.classifier.score_features(ready.val_features).raw, dtype=np.float64)
-    logits = as_of_new_images(ready.classifier.calibrator, raw, targets, units)
+    calibrator = ready.classifier.calibrator
+    assert calibrator is not None, "it was calibrated"
+    logits = as_of_new_images(calibrator, raw, targets, units)
     return np.asarray(TASKS["binary"].probabilities(logits), dtype=np.float64)
 
 

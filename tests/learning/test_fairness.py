@@ -145,7 +145,7 @@ def test_a_group_of_few_images_is_left_to_the_common_threshold():
 
 
 def test_wrong_answers_count_by_images():
-    """Probabilities say nothing: the large group is best answered with yes, the small one, at the same rates, with no."""
+    """Probabilities say nothing: a large group is best answered with yes, a small one with no, at the same rates."""
     random = np.random.default_rng(3)
     groups = np.repeat([0, 1], [1000, 100])
     positive = np.concatenate([np.arange(1000) < 700, np.arange(100) < 10])

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from linnaea.dataset import Dataset
-from linnaea.evidence.evaluation import Evaluation
+from linnaea.evidence.evaluation import Evaluation, judge
 from linnaea.evidence.fairness import Slices, judge_groups, require_columns, slices_of
-from linnaea.evidence.fairness.slicing import SMALLEST
+from linnaea.evidence.fairness.slicing import SMALLEST, columns_in
 from linnaea.evidence.keeping import keep_figures
+from linnaea.predictions import Predictions
 from linnaea.run import Run
 
 NAME = "groups"
@@ -44,6 +45,16 @@ def with_groups(evaluation: Evaluation, slicings: Sequence[Slices], smallest: in
         return evaluation
     told = judge_groups(evaluation.predictions, slicings, smallest=smallest)
     return evaluation.with_more(told.figures, told.findings)
+
+
+def judge_with_groups(predictions: Predictions, asked: Asked, prevalence: float | None) -> Evaluation:
+    """Finished predictions judged, with their groups where columns are named; a wrong column is refused before."""
+    slicings: list[Slices] = []
+    if asked.by:
+        columns = columns_in(predictions)
+        require_columns(asked.by, list(columns), "the predictions")
+        slicings = slices_of(columns, asked.by, asked.smallest)
+    return with_groups(judge(predictions, prevalence=prevalence), slicings, asked.smallest)
 
 
 def keep_groups(run: Run, name: str, evaluation: Evaluation, found: Evaluation) -> Evaluation:

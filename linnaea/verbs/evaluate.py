@@ -14,7 +14,6 @@ from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.evidence.evaluation import Evaluation
-    from linnaea.predictions import Predictions
 
 OF_GROUPS = ("worst_group", "gaps", "small_groups", "bad_slices")
 
@@ -86,9 +85,10 @@ def evaluate(
     where it computes ("auto": the best there is that the classifier can go to). Raises DataError when no image carries
     a known class, UsageError for a prevalence that is not a share, and for a column that the images have not.
     """
+    from linnaea.experiments.group_evaluation import Asked, judge_with_groups
     from linnaea.predictions import Predictions
 
-    columns = names_in(by)
+    groups = Asked(names_in(by), smallest, find_slices)
     if isinstance(classifier, Predictions) or (
         isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet"
     ):
@@ -99,37 +99,16 @@ def evaluate(
             raise UsageError("slices are found in the features of images, which predictions have not: give a run.")
         known = classifier if isinstance(classifier, Predictions) else Predictions.open(Path(classifier))
         known.require_once()
-        return _of_predictions(known, prevalence, columns, smallest)
+        return judge_with_groups(known, groups, prevalence)
     from linnaea.classifier import Classifier, load
     from linnaea.classifier.bundle import is_bundle
-    from linnaea.experiments.group_evaluation import Asked
     from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run, placed
     from linnaea.run import Run
 
-    pixels, device, groups = preparation.max_pixels, machine.device, Asked(columns, smallest, find_slices)
+    pixels, device = preparation.max_pixels, machine.device
     if isinstance(classifier, str | Path) and is_bundle(Path(classifier)) and not Run.is_in(classifier):
         classifier = load(classifier)
     if isinstance(classifier, Classifier):
         return evaluate_classifier(placed(classifier, pixels, device), data, prevalence, unknown, groups)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
     return evaluate_run(run, data, prevalence, unknown, groups=groups, max_pixels=pixels, device=device)
-
-
-def _of_predictions(
-    predictions: "Predictions", prevalence: float | None, by: Sequence[str], smallest: int
-) -> "Evaluation":
-    """Finished predictions judged, with their groups where columns are named."""
-    from linnaea.evidence.evaluation import judge
-    from linnaea.evidence.fairness import judge_groups, require_columns, slices_of
-    from linnaea.evidence.fairness.slicing import columns_in
-
-    slicings = []
-    if by:
-        columns = columns_in(predictions)
-        require_columns(by, list(columns), "the predictions")
-        slicings = slices_of(columns, by, smallest)
-    judged = judge(predictions, prevalence=prevalence)
-    if not slicings:
-        return judged
-    told = judge_groups(predictions, slicings, smallest=smallest)
-    return judged.with_more(told.figures, told.findings)

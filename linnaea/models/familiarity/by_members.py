@@ -1,9 +1,27 @@
 """Scores that look at the members of a model: what they disagree about, or all that they leave open."""
 
+from typing import Self
+
 from torch import Tensor
 
 from linnaea.models.familiarity.contract import FAMILIARITIES, Familiarity
 from linnaea.models.familiarity.known import Known
+
+
+class OfMembers(Familiarity):
+    """One of the parts of uncertainty (N, 3): total, aleatoric, epistemic; nothing is fitted."""
+
+    of_members = True
+    part: int
+
+    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Parts of uncertainty (N, 3) and logits (N, K) to scores (N,)."""
+        return features[:, self.part]
+
+    @classmethod
+    def fit(cls, known: Known) -> Self:
+        """Nothing is fitted."""
+        return cls()
 
 
 @FAMILIARITIES.register(
@@ -13,20 +31,10 @@ from linnaea.models.familiarity.known import Known
     several=True,
     members=True,
 )
-class Epistemic(Familiarity):
+class Epistemic(OfMembers):
     """The epistemic part of uncertainty, in nats: the mutual information of answer and member."""
 
-    kind = "epistemic"
-    of_members = True
-
-    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
-        """Parts of uncertainty (N, 3) and logits (N, K) to scores (N,)."""
-        return features[:, 2]
-
-    @classmethod
-    def fit(cls, known: Known) -> "Epistemic":
-        """Nothing is fitted."""
-        return cls()
+    kind, part = "epistemic", 2
 
 
 @FAMILIARITIES.register(
@@ -36,17 +44,7 @@ class Epistemic(Familiarity):
     several=True,
     members=True,
 )
-class TotalUncertainty(Familiarity):
+class TotalUncertainty(OfMembers):
     """The entropy of the mean of the members' probabilities, in nats, before calibration."""
 
-    kind = "total_uncertainty"
-    of_members = True
-
-    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
-        """Parts of uncertainty (N, 3) and logits (N, K) to scores (N,)."""
-        return features[:, 0]
-
-    @classmethod
-    def fit(cls, known: Known) -> "TotalUncertainty":
-        """Nothing is fitted."""
-        return cls()
+    kind, part = "total_uncertainty", 0

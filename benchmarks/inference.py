@@ -136,10 +136,10 @@ def exported(classifier: Classifier, paths: list[Path], folder: Path) -> str:
     try:
         import predict as shipped  # type: ignore[import-not-found]
 
-        predictor = shipped.Predictor(folder / "model.onnx")
+        predictor = shipped.Predictor(folder)
     finally:
         sys.path.remove(str(folder))
-        for name in ("predict", "decoding", "decisions"):
+        for name in ("predict", "session", "decoding", "decisions"):
             sys.modules.pop(name, None)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

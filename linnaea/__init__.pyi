@@ -10,8 +10,10 @@ from linnaea.evidence.comparison.over_datasets import DatasetComparisons
 from linnaea.evidence.comparison.two import Comparison
 from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
+from linnaea.experiments.benching import Bench
 from linnaea.experiments.discovery import Discovery
 from linnaea.experiments.explaining import Explanation
+from linnaea.experiments.exporting import Exports
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
 from linnaea.experiments.release import Check
@@ -40,6 +42,7 @@ __all__ = [
     "Run",
     "adapt_prior",
     "audit",
+    "bench",
     "cache",
     "calibrate",
     "check",
@@ -91,6 +94,15 @@ def audit(
     seed: int = 0,
 ) -> Audit:
     """Look at labelled images before any model does; returns the findings, which behave as a sequence."""
+
+def bench(
+    folders: str | Path | Sequence[str | Path],
+    *,
+    images: str | Path | Sequence[str | Path] | None = None,
+    rounds: int = 5,
+    threads: int | None = None,
+) -> Bench:
+    """Measure what classifiers cost, each in a fresh process, by turns; see `linnaea.experiments.benching.Measured`."""
 
 def cache(
     *,
@@ -244,11 +256,12 @@ def explain(
 
 def export(
     run: str | Path | Run,
-    to: str = 'onnx',
+    to: str | Sequence[str] = 'onnx',
     *,
+    precision: str = 'fp32',
     out: str | Path | None = None,
-) -> Exported:
-    """Export a run's classifier and check that the exported file answers the same; see `linnaea.delivery.exporters`."""
+) -> Exported | Exports:
+    """Export a run's classifier and check that the exported files answer the same; see `linnaea.delivery.exporters`."""
 
 def folds(
     data: str | Path | Dataset,

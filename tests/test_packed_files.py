@@ -92,15 +92,14 @@ def test_the_exported_file_is_compared_on_them(run):
 
     def answer(image):
         seen.append(image)
-        said = classifier.score(decode(image, classifier.recipe.size, classifier.recipe.fit)[None])
-        return said.probabilities[0], float(said.ood_scores[0])
+        return classifier.score(decode(image, classifier.recipe.size, classifier.recipe.fit)[None])
 
-    def write(classifier, folder):
+    def write(classifier, folder, order):
         write_text(folder / "model.onnx", "")
         return folder / "model.onnx"
 
     with EXPORTERS.restored():
-        EXPORTERS.register("nothing")(Exporter(write, lambda file: answer, lambda _, file: OnnxScorer(file, None)))
+        EXPORTERS.register("nothing")(Exporter(write, OnnxScorer, open=lambda folder, description: answer))
         exported = ln.export(run, to="nothing")
     assert exported.parity.severity == "info"
     assert exported.parity.count == len(seen)

@@ -13,7 +13,7 @@ import linnaea as ln
 from linnaea.cli import main
 from linnaea.delivery.answers import FORMATS
 from linnaea.delivery.exporters import export
-from linnaea.delivery.exporters.predict_onnx import Predictor
+from linnaea.delivery.exporters.predict import Predictor
 from linnaea.errors import UsageError
 from linnaea.run import Run
 
@@ -149,7 +149,7 @@ def test_the_classes_have_the_order_of_the_bundle_in_every_file(run, photos):
 def test_the_exported_file_answers_by_the_same_threshold(run, photos, tmp_path):
     exported = ln.export(run, out=tmp_path / "export")
     assert exported.parity.severity == "info"
-    predictor, files = Predictor(exported.file), sorted(photos.rglob("*.png"))[::9]
+    predictor, files = Predictor(exported.folder), sorted(photos.rglob("*.png"))[::9]
     ours = ln.predict(run, files).column("label")
     assert [predictor.predict(file)["label"] for file in files] == ours
     assert set(ours) == {"ill", "well"}
@@ -163,7 +163,7 @@ def test_other_shares_are_adapted_to_saved_and_exported(run, photos, tmp_path):
     assert rare.predict(files).column("label") == plain.predict(files).column("label"), "a recall needs no other images"
     exported = export(rare, "onnx", tmp_path / "export", files)
     assert exported.parity.severity == "info"
-    probabilities = [Predictor(exported.file).score(file)[0] for file in files[:3]]
+    probabilities = [Predictor(exported.folder).score(file)[0] for file in files[:3]]
     assert np.allclose(probabilities, rare.predict_proba(files[:3]), atol=1e-4)
     rare.save(tmp_path / "rare")
     assert np.allclose(ln.load(tmp_path / "rare").predict_proba(files), rare.predict_proba(files))

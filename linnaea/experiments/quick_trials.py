@@ -14,8 +14,8 @@ from linnaea.classifier import Classifier, known_columns
 from linnaea.classifier.bundle import DESCRIPTION
 from linnaea.data.images.pixels import decode_files
 from linnaea.dataset import Dataset
-from linnaea.delivery.exporters import EXPORTERS
-from linnaea.delivery.exporters.contract import PARITY_IMAGES, compare_with_file
+from linnaea.delivery.exporters import compare_again
+from linnaea.delivery.exporters.parity import PARITY
 from linnaea.errors import DataError, LinnaeaError
 from linnaea.evidence import compare
 from linnaea.evidence.gate import NotDoneError
@@ -68,28 +68,23 @@ class Trials:
     def exports(self) -> list[Finding]:
         """Each export beside the run, compared with the classifier again."""
         folders = sorted(path for path in (self.run.folder / "export").glob("*") if path.is_dir())
-        known = [folder for folder in folders if folder.name in EXPORTERS]
+        known = [folder for folder in folders if (folder / PARITY).is_file() and not folder.name.startswith(".")]
         if not known:
             raise NotDoneError(
                 "no export lies beside the run.",
                 f"linnaea export {self.run.folder}, or waive this rule with the reason.",
             )
         paths = self._images.paths
-        chosen = paths[:: max(1, len(paths) // PARITY_IMAGES)]
         self._count([f"export {folder.name} {_digest(folder)}" for folder in known])
-        return [self._export(folder, chosen) for folder in known]
+        return [self._export(folder, paths) for folder in known]
 
     def _export(self, folder: Path, paths: Sequence[Located]) -> Finding:
-        file = _exported(folder)
-        name = f"export_parity_{folder.name}"
-        if file is None:
-            return Finding(name, f"{folder} holds no exported model.", "error")
         try:
-            return compare_with_file(self.classifier, folder.name, file, paths)
+            return compare_again(self.classifier, folder, paths)
         except ImportError as error:
             raise NotDoneError(str(error), "pip install 'linnaea[export]'") from None
-        except (LinnaeaError, OSError, ValueError) as error:
-            return Finding(name, f"{file} does not answer: {error}", "error")
+        except (LinnaeaError, OSError, ValueError, RuntimeError) as error:
+            return Finding(f"export_parity_{folder.name}", f"{folder} does not answer: {error}", "error")
 
     @cached_property
     def _images(self) -> Dataset:
@@ -156,13 +151,10 @@ class Trials:
         return sha256_of(self.run.model_folder / DESCRIPTION)
 
 
-def _exported(folder: Path) -> Path | None:
-    return next(iter(sorted(folder.glob("model.*"))), None)
-
-
 def _digest(folder: Path) -> str:
-    file = _exported(folder)
-    return sha256_of(file)[:12] if file is not None and file.is_file() else ""
+    """What names the files of an export: its description holds the hash of each."""
+    file = folder / DESCRIPTION
+    return sha256_of(file)[:12] if file.is_file() else ""
 
 
 def _lost(before: Predictions, after: Predictions) -> Estimate:

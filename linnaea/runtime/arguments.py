@@ -11,6 +11,7 @@ from linnaea.errors import DataError, UsageError, suggest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+EXPORT_PRECISIONS = ("fp32", "bf16", "fp16", "int8")  # of models for other runtimes
 STRATEGIES = ("auto", "ddp", "fsdp")
 MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
 DUPLICATES = ("near", "exact")

@@ -8,7 +8,7 @@ from typing import Any
 from linnaea.runtime.machine import detect, total_memory
 from linnaea.runtime.plan import pick_device
 
-EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime")}
+EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime", "openvino")}
 
 
 def examine() -> dict[str, Any]:

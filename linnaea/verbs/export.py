@@ -1,61 +1,76 @@
-"""`export`: the classifier of a run as a file for other programs."""
+"""`export`: the classifier of a run as folders for other programs and machines."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.errors import UsageError
 from linnaea.options import Option, RunFolder, checks
-from linnaea.runtime.saying import say, say_text
-from linnaea.verbs.contract import VERBS, told_by
+from linnaea.options.checks import one_of
+from linnaea.options.things import AsJson
+from linnaea.options.words import names_in
+from linnaea.runtime.arguments import EXPORT_PRECISIONS
+from linnaea.runtime.saying import say
+from linnaea.verbs.contract import VERBS, tell_result, told_by
 
 if TYPE_CHECKING:
     from linnaea.delivery.exporters import Exported
+    from linnaea.experiments.exporting import Exports
+
+FORMAT = checks.member("export format", "linnaea.delivery.exporters")
 
 
-def tell(answer: Callable[[], "Exported"], given: Mapping[str, Any]) -> None:
-    """Say where the file is, whether it answers the same, and what comes next."""
-    exported = answer()
-    say_text(str(exported))
-    say(f"Next: python {exported.file.parent / 'predict.py'} PHOTO.jpg")
+def tell(answer: Callable[[], Any], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
+    """Say where the files are, whether they answer the same, and what comes next."""
+    results = []
+
+    def once() -> Any:
+        results.append(answer())
+        return results[0]
+
+    tell_result(once, given, as_json=as_json)
+    if not as_json:
+        for exported in [results[0]] if hasattr(results[0], "next") else results[0]:
+            say(f"Next: {exported.next}")
 
 
 @VERBS.register(
     "export",
     title="Export",
-    meaning="Export the classifier of a run and check that the file gives the same answers.",
+    meaning="Export the classifier of a run and check that the files give the same answers.",
     order=60,
 )
 @told_by(tell)
 def export(
     run: RunFolder,
     to: Annotated[
-        str,
+        str | Sequence[str],
         Option(
-            "Format to export to: {names}.",
-            checks.member("export format", "linnaea.delivery.exporters"),
+            "Formats to export to, separated by commas: {names}.",
+            lambda name, given: FORMAT(name, names_in(given)),
             names=checks.names("export format", "linnaea.delivery.exporters"),
         ),
     ] = "onnx",
     *,
-    out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/export/FORMAT.", read=Path)] = None,
-) -> "Exported":
-    """Export a run's classifier and check that the exported file answers the same; see `linnaea.delivery.exporters`.
+    precision: Annotated[
+        str,
+        Option("Number format of weights and arithmetic: fp32, bf16, fp16 or int8.", one_of(*EXPORT_PRECISIONS)),
+    ] = "fp32",
+    out: Annotated[
+        str | Path | None,
+        Option("Folder to write to; of several formats, each goes into one in it. Default: RUN/export.", read=Path),
+    ] = None,
+) -> "Exported | Exports":
+    """Export a run's classifier and check that the exported files answer the same; see `linnaea.delivery.exporters`.
 
-    The folder it is written to is a classifier again: `predict`, `evaluate` and `compare` take it.
+    Each format goes into a folder of its own, by default RUN/export/FORMAT, or FORMAT-PRECISION where that is not
+    fp32. It is written whole or not at all: up to 500 images of the test split, or of val where there is none, are
+    answered by both from the bytes of their files, and what differs by more than the precision tolerates raises
+    CheckFailedError and leaves nothing but `parity.json`. The folder is a classifier again: `predict`, `evaluate`,
+    `compare` and `bench` take it. A name gives an `Exported`; several, as a list or joined by commas, give `Exports`.
     """
-    from linnaea.classifier import load
-    from linnaea.delivery.exporters import export as export_classifier
+    from linnaea.experiments.exporting import export_run
     from linnaea.run import Run
 
-    opened = run if isinstance(run, Run) else Run.open(run)
-    opened.require_finished()
-    dataset = opened.dataset()
-    name = "test" if len(dataset.split("test")) else "val"
-    folder = Path(out) if out is not None else opened.folder / "export" / to
-    if folder.exists() and any(folder.iterdir()) and not list(folder.glob("model.*")):
-        raise UsageError(f"{folder} holds other files: give an empty or a new folder with --out.")
-    with opened.locked():
-        exported = export_classifier(load(opened.model_folder), to, folder, dataset.split(name).paths)
-        opened.add_findings("export", [exported.parity])
-    return exported
+    opened, names = run if isinstance(run, Run) else Run.open(run), names_in(to)
+    exports = export_run(opened, names, precision, None if out is None else Path(out))
+    return exports.each[0] if isinstance(to, str) and len(names) == 1 else exports

@@ -21,9 +21,9 @@ from linnaea.classifier import Classifier, load
 from linnaea.classifier.calibrators.temperature import Temperature
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe, decode_files
-from linnaea.decisions import Policy
+from linnaea.decisions import Outputs, Policy
 from linnaea.delivery.exporters import EXPORTERS, export
-from linnaea.delivery.exporters.predict_onnx import Predictor
+from linnaea.delivery.exporters.predict import Predictor
 from linnaea.errors import BundleError, CheckFailedError, DataError, MissingExtraError, UsageError
 from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity
@@ -117,15 +117,18 @@ def test_export_writes_its_files_and_passes_parity(exports, kind):
         "arrays.py",
         "fits.py",
         "predict.py",
+        "session.py",
         "classifier.json",
         "parity.json",
     }
     sizes = [path.stat().st_size for path in exported.folder.iterdir()]
     assert exported.megabytes == pytest.approx(sum(sizes) / 1e6)
-    assert json.loads((exported.folder / "parity.json").read_text()) == exported.parity.to_json()
+    told = json.loads((exported.folder / "parity.json").read_text())
+    facts = {"format": "onnx", "precision": "fp32", "outcome": "passed", "runtime": "onnxruntime"}
+    assert told == facts | exported.parity.to_json()
     parity = exported.parity
     assert (parity.name, parity.severity, parity.count) == ("export_parity_onnx", "info", 12)
-    assert parity.figure.value < 1e-3
+    assert parity.figure.value < 1e-4
     assert len(parity.rows) == 12
     assert "on 12 images" in str(exported)
 
@@ -199,23 +202,31 @@ def test_metadata_says_what_the_classifier_says(classifiers, exports, kind):
 
 
 @pytest.fixture
-def export_changed(classifiers, exports, tmp_path, monkeypatch):
+def export_changed(classifiers, exports, tmp_path):
     """Export again, but take the files from the first time, and change them or what they answer."""
 
     def again(kind, images, *, classifier=None, files=lambda folder: None, answers=lambda *answer: answer):
-        def write(_, folder):
-            shutil.copytree(exports[kind].file.parent, folder)
-            files(folder)
+        def write(_, folder, order):
+            shutil.copy(exports[kind].file, folder)
             return folder / "model.onnx"
 
-        def open_changed(file):
-            answer = honest.open(file)
-            return lambda image: answers(*answer(image))
+        def open_changed(folder, description):
+            files(folder)
+            answer = honest.open(folder, description)
+
+            def changed(image):
+                said = answer(image)
+                strange = 0.0 if said.ood_scores is None else said.ood_scores[0]
+                probabilities, score = answers(said.probabilities[0], strange)
+                scores = None if said.ood_scores is None else np.array([score])
+                return Outputs(said.raw, said.logits, probabilities[None], scores, said.uncertainty)
+
+            return changed
 
         honest = EXPORTERS["onnx"]
-        changed = replace(honest, write=write, open=open_changed)
-        monkeypatch.setattr("linnaea.delivery.exporters.contract.EXPORTERS", {"onnx": changed})
-        return export(classifier or classifiers[kind], "onnx", tmp_path / "export", images)
+        with EXPORTERS.restored():
+            EXPORTERS.register("changed", runtime="onnxruntime")(replace(honest, write=write, open=open_changed))
+            return export(classifier or classifiers[kind], "changed", tmp_path / "export", images)
 
     return again
 
@@ -236,7 +247,10 @@ def export_changed(classifiers, exports, tmp_path, monkeypatch):
 def test_a_file_that_answers_differently_is_refused(export_changed, photos, tmp_path, answers, message):
     with pytest.raises(CheckFailedError, match=message):
         export_changed("majority", photos, answers=answers)
-    assert (tmp_path / "export" / "model.onnx").exists(), "it can be looked at"
+    left = tmp_path / "export"
+    assert [path.name for path in left.iterdir()] == ["parity.json"], "nothing looks finished"
+    assert json.loads((left / "parity.json").read_text())["outcome"] == "failed"
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
 def test_an_answer_that_changes_within_the_tolerance_is_refused(classifiers, export_changed, photos):
@@ -274,9 +288,10 @@ def test_unreadable_images_are_left_aside(export_changed, photos, tmp_path):
     assert [row["image"] for row in exported.parity.rows] == [str(photos[0])]
 
 
-def test_at_most_64_images_are_compared(export_changed, photos):
-    exported = export_changed("majority", [photos[number % 12] for number in range(200)])
-    assert 32 < exported.parity.count <= 64
+def test_at_most_500_images_are_compared_and_the_whole_is_told(export_changed, photos):
+    exported = export_changed("majority", [photos[number % 12] for number in range(1200)])
+    assert exported.parity.count == 500
+    assert "on 500 images (evenly chosen from 1,200)" in exported.parity.summary
 
 
 def test_unknown_format_names_the_known(classifiers, photos, tmp_path):
@@ -368,7 +383,7 @@ def test_predict_script_answers_the_same_in_a_bare_python(classifiers, exports, 
     ],
 )
 def test_predict_script_follows_the_policy(classifiers, exports, photos, policy, reason, answers):
-    predictor = Predictor(exports["hog"].file)
+    predictor = Predictor(exports["hog"].folder)
     predictor.policy = policy
     answer = predictor.predict(photos[0])
     assert (answer["reason"], len(answer["prediction_set"])) == (reason, answers)
@@ -406,10 +421,10 @@ def test_an_exported_file_that_says_what_is_not_a_number_does_not_answer(exports
         if values.shape == (3,) and values.dtype == np.float32:
             constant.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.nan, dtype=np.float32), constant.name))
     onnx.save(model, folder / "model.onnx")
-    told = Predictor(folder / "model.onnx").predict(photos[0])
+    told = Predictor(folder).predict(photos[0])
     assert (told["reason"], told["label"], told["confidence"]) == ("undefined", None, None)
     assert "is not a number" in told["detail"]
-    assert Predictor(exports["majority"].file).predict(photos[0])["reason"] != "undefined"
+    assert Predictor(exports["majority"].folder).predict(photos[0])["reason"] != "undefined"
 
 
 def test_a_file_of_a_classifier_with_thresholds_for_groups_says_that_it_knows_no_group(photos, tmp_path, caplog):

@@ -1,45 +1,82 @@
-"""The contract of an exporter, and the parity check that every export must pass."""
+"""The contract of an exporter: a format that a classifier can be written in.
 
-import logging
-import math
-from collections.abc import Callable, Sequence
+A member is one file. It is registered with what is known before anything is imported: `precisions` that it can have,
+`runtime`, in words, that runs it, the packages it `needs` and the `extra` that brings them:
+
+    EXPORTERS.register("onnx", title="ONNX", precisions=("fp32", "bf16"), runtime="onnxruntime",
+                       needs=("onnx", "onnxruntime"), extra="export")(Exporter(write, OnnxScorer))
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from linnaea.arrays import Images
 from linnaea.classifier import Classifier
-from linnaea.classifier.scorers.contract import Scorer
-from linnaea.data.images.pixels import Decoded, decode_files
-from linnaea.decisions import Outputs, by_common_threshold, decide
-from linnaea.errors import CheckFailedError, DataError, UsageError
-from linnaea.finding import Estimate, Finding
+from linnaea.classifier.scorers.whole import WholeScorer
+from linnaea.decisions import Outputs
+from linnaea.delivery.exporters.precisions import PLAIN, PRECISIONS, Precision
+from linnaea.delivery.exporters.script import script_in
+from linnaea.errors import UsageError
 from linnaea.registry import Registry
-from linnaea.runtime.containers import Located
-from linnaea.runtime.files import write_json
-from linnaea.runtime.neutral import neutral
 
-logger = logging.getLogger("linnaea")
-Answer = Callable[[Path | bytes], tuple[npt.NDArray[np.float32], float]]
-PARITY_IMAGES = 64
-TOLERANCE = 1e-3
-PARITY = "parity.json"
+Description = Mapping[str, Any]  # what classifier.json says
+Answer = Callable[[Path | bytes], Outputs]
+
+
+class UnfitError(UsageError):
+    """A format cannot have this classifier: the message is the reason, which names the operator or the kind."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of a format: `precision`, and `calibration` images, of those learned from, for one that must see.
+
+    `calibration()` gives decoded images (N, S, S, C) of uint8; None where there are none.
+    """
+
+    precision: str = PLAIN
+    calibration: Callable[[], Images] | None = None
+
+
+def needs_a_network(classifier: Classifier) -> str:
+    """Why a format that is made of torch's graph cannot have a classifier; "" where it can."""
+    if classifier.scorer.exportable:
+        return ""
+    kind = classifier.scorer.kind
+    if classifier.scorer.whole:
+        return f"a classifier of the kind {kind} cannot be exported: give the run it came from."
+    return f"a classifier of the kind {kind} cannot be exported: its features are computed by libraries of images."
+
+
+def here() -> str:
+    """Why a format cannot be run on this machine: it can."""
+    return ""
+
+
+def by_script(folder: Path, description: Description) -> Answer:
+    """Answer by the `predict.py` of a folder, as its user will."""
+    answer: Answer = script_in(folder).Predictor(folder, description).outputs
+    return answer
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """`write(classifier, folder)` writes the files and returns the main one; `open(file)` an independent answerer.
+    """`write(classifier, folder, order)` writes the model's files into an empty folder and returns the main one.
 
-    An answerer maps an image file, or its bytes, to probabilities (K,) and an OOD score, by the decoding and the
-    runtime that will be used where the file goes, not by Linnaea's. `scorer(classifier, file)` is the file as a scorer,
-    with which its folder is a classifier again.
+    `scorer` is the kind of scorer that the files are, with which the folder is a classifier again and has a script
+    (None: it is something else, such as a page); `unfit(classifier)` says why the format cannot have it, "" where it
+    can, and `elsewhere()` why it cannot be run on this machine, "" where it can. `open(folder, description)` gives what
+    answers for an image file, or its bytes, by the decoding and the runtime that will be used where the folder goes,
+    not by Linnaea's; `description` is what `classifier.json` will say.
     """
 
-    write: Callable[[Classifier, Path], Path]
-    open: Callable[[Path], Answer]
-    scorer: Callable[[Classifier, Path], Scorer]
+    write: Callable[[Classifier, Path, Order], Path]
+    scorer: type[WholeScorer] | None = None
+    unfit: Callable[[Classifier], str] = needs_a_network
+    elsewhere: Callable[[], str] = here
+    open: Callable[[Path, Description], Answer] = by_script
 
 
 EXPORTERS: Registry[Exporter] = Registry(
@@ -50,112 +87,21 @@ EXPORTERS: Registry[Exporter] = Registry(
 )
 
 
-@dataclass(frozen=True)
-class Exported:
-    """An export that passed its check: the main file, the size of its folder in 10^6 bytes, and the parity finding."""
-
-    file: Path
-    megabytes: float
-    parity: Finding
-
-    @property
-    def folder(self) -> Path:
-        """The folder with all that is needed; a classifier, as `linnaea.load` takes it."""
-        return self.file.parent
-
-    def __str__(self) -> str:
-        return f"{self.file} ({self.megabytes:.1f} MB with its folder)\n{neutral(self.parity.summary)}"
+def precisions_of(to: str) -> tuple[str, ...]:
+    """The precisions that a format can have."""
+    told = EXPORTERS.about(to).capabilities.get("precisions", (PLAIN,))
+    assert isinstance(told, tuple), f"export format {to}: precisions is a tuple of names"
+    return told
 
 
-def export(classifier: Classifier, to: str, folder: Path, images: Sequence[Located]) -> Exported:
-    """Write the classifier for another runtime and compare both on real images, from file to probabilities.
-
-    `to` is a name in `EXPORTERS`; `images` are files to compare on, of which at most 64 are used. The folder becomes a
-    classifier again, and holds what the comparison found, also where it failed, as `parity.json`. Raises
-    CheckFailedError when a probability differs by more than 0.001 or an answer changes, and removes nothing, so that
-    the file can be looked at; UsageError for a classifier that is such a file already. The file's own script is given
-    no groups: where the policy has thresholds for them, that is warned of.
-    """
-    exporter = EXPORTERS[to]
-    if not classifier.scorer.exportable:
+def require_precision(to: str, precision: str) -> Precision:
+    """The precision of this name; raises UsageError where the format cannot have it."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
+    if precision not in precisions_of(to):
+        able = [name for name in EXPORTERS if precision in precisions_of(name)]
+        offered = f", or one of {', '.join(able)}, which can be in {precision}" if able else ""
         raise UsageError(
-            f"a classifier of the kind {classifier.scorer.kind} cannot be exported: give the run it came from."
+            f"the format {to} cannot be in {precision}: expected one of {', '.join(precisions_of(to))}{offered}."
         )
-    chosen = images[:: max(1, math.ceil(len(images) / PARITY_IMAGES))]
-    decoded = decode_files(chosen, classifier.recipe)
-    if len(decoded.failed) == len(chosen):
-        raise DataError("none of the images for the parity check can be read: put the run's photos back in place.")
-    file = exporter.write(classifier, folder)
-    classifier.with_(scorer=exporter.scorer(classifier, file), calibrator=None, familiarity=None).save(folder)
-    parity = compare_with_file(classifier, to, file, chosen, decoded)
-    write_json(folder / PARITY, parity.to_json())
-    if parity.severity == "error":
-        raise CheckFailedError(f"{file} was written, but {parity.summary}")
-    if parity.severity == "warning":
-        logger.warning(_without_groups(classifier))
-    return Exported(file, sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6, parity)
-
-
-def compare_with_file(
-    classifier: Classifier, to: str, file: Path, images: Sequence[Located], decoded: Decoded | None = None
-) -> Finding:
-    """The finding `export_parity_<to>`: how far an exported file and the classifier differ on these images.
-
-    `decoded` are the images as the classifier decodes them, where that is done. An error where they differ by more than
-    is tolerated.
-    """
-    decoded = decode_files(images, classifier.recipe) if decoded is None else decoded
-    readable = [row for row in range(len(images)) if row not in decoded.failed]
-    answer = EXPORTERS[to].open(file)
-    given = (images[row] for row in readable)
-    theirs = [answer(image if isinstance(image, Path) else image.read_bytes()) for image in given]
-    ours = classifier.score(decoded.images[readable])
-    return _parity(to, classifier, ours, theirs, [str(images[row]) for row in readable])
-
-
-def _parity(
-    to: str,
-    classifier: Classifier,
-    ours: Outputs,
-    theirs: Sequence[tuple[npt.NDArray[np.float32], float]],
-    names: Sequence[str],
-) -> Finding:
-    exported = np.stack([probabilities for probabilities, _ in theirs])
-    gaps = np.abs(exported - ours.probabilities).max(axis=1)
-    scores = np.zeros(len(gaps)) if ours.ood_scores is None else ours.ood_scores
-    score_gaps = np.abs(np.array([score for _, score in theirs]) - scores) / np.maximum(np.abs(scores), 1)
-    values = (ours.probabilities, exported)
-    both = (decide(classifier.task, classifier.classes, each, classifier.policy) for each in values)
-    changed = sum(one != other for one, other in zip(*(decided.labels for decided in both), strict=True))
-    worst = float(np.maximum(gaps, score_gaps).max())  # NaN if any is
-    failed = not worst <= TOLERANCE or changed > 0
-    rows: list[dict[str, Any]] = [
-        {"image": name, "probability_gap": _told(gap), "ood_score_gap": _told(score_gap)}
-        for name, gap, score_gap in zip(names, gaps, score_gaps, strict=True)
-    ]
-    warned = _without_groups(classifier)
-    return Finding(
-        f"export_parity_{to}",
-        f"the {to} file and the classifier differ by at most {worst:.2e} on {len(names)} images from file to "
-        f"probabilities, where {TOLERANCE} is tolerated; {changed} answers differ.{warned and ' ' + warned}",
-        severity="error" if failed else "warning" if warned else "info",
-        count=len(names),
-        figure=Estimate(_told(worst), None, None, len(names), "largest absolute difference"),
-        rows=rows,
-    )
-
-
-def _without_groups(classifier: Classifier) -> str:
-    """What a file that is given no groups does otherwise than the classifier, as sentences; nothing without groups."""
-    said = by_common_threshold(classifier.policy)
-    if not said:
-        return ""
-    return (
-        f"{said[0].upper()}{said[1:]}. The exported script is given no groups and decides all images so, and answers "
-        "otherwise than the classifier does of a known group; the comparison was made by the common threshold."
-    )
-
-
-def _told(gap: float) -> float | None:
-    """A gap as JSON has it, which knows nothing that is not a number."""
-    return float(gap) if math.isfinite(gap) else None
+    return PRECISIONS[precision]

@@ -1,0 +1,109 @@
+"""Whether exported folders answer as their classifier does: 500 real images, each runtime that runs here."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.table import keep, photo_sets
+from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.torch_model import TorchScorer
+from linnaea.data.images.pixels import Recipe, decode_files
+from linnaea.delivery.exporters import EXPORTERS, PRECISIONS, Order, ParityError, export
+from linnaea.delivery.exporters.contract import precisions_of
+from linnaea.errors import LinnaeaError
+from linnaea.evidence.calibration import calibrate
+from linnaea.evidence.openset import fit_familiarity
+from linnaea.models.embedding import embed
+from linnaea.models.network import Network
+
+IMAGES, CLASSES, SIZE = 500, 8, 224
+NETWORKS = ("mobilenetv2_100", "tf_efficientnet_lite0")
+CHECKED = ("fp32", "bf16")
+
+
+def main() -> None:
+    """A row for each network, task, format and precision."""
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        for name, classifier, images in classifiers():
+            for to, precision in asked():
+                rows.append(row(name, classifier, images, to, precision, Path(place) / "export"))
+    remarks = (
+        f"Up to {IMAGES} photos, from the bytes of a file to the answer, by the predict.py of the folder against "
+        "the classifier. The difference is the largest of probabilities, uncertainty in nats and OOD scores in "
+        "terms of their size. Aims: in fp32 all labels and 1e-4, in bf16 99.5 % of the labels."
+    )
+    keep("export_parity", "Exported answers against the classifier's", rows, remarks)
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    """The formats and precisions, all that there are."""
+    yield from ((to, precision) for to in EXPORTERS for precision in CHECKED if precision in precisions_of(to))
+
+
+def classifiers() -> Iterator[tuple[str, Classifier, list[Path]]]:
+    """Calibrated ones, with a familiarity score, of ImageNet weights and a fitted head, for each kind of task."""
+    photos = sorted((photo_sets() / "clothing").rglob("*.jpg"))
+    random = np.random.default_rng(0)
+    random.shuffle(photos)  # type: ignore[arg-type]  in place
+    seen, asked_of = photos[:IMAGES], photos[IMAGES : 2 * IMAGES]
+    labels = sorted({path.parent.name for path in photos})[:CLASSES]
+    for network in NETWORKS:
+        for task in ("multiclass", "multilabel"):
+            yield f"{network}, {task}", fitted(network, task, seen, labels), asked_of
+
+
+def fitted(network: str, task: str, photos: list[Path], labels: list[str]) -> Classifier:
+    """A frozen body with the head of a ridge regression: not good, but not indifferent."""
+    recipe = Recipe(SIZE)
+    model = Network(network, len(labels), SIZE)
+    weights = os.environ.get("LINNAEA_WEIGHTS", "")
+    if network in weights:
+        from safetensors.torch import load_file
+
+        model.body.load_state_dict(load_file(weights), strict=False)
+    decoded = decode_files(photos, recipe).kept()
+    features = embed(model, decoded.images)
+    places = np.array([labels.index(path.parent.name) if path.parent.name in labels else 0 for path in photos])
+    targets = places[: len(features)]
+    onto = np.eye(len(labels))[targets]
+    centred = features - features.mean(axis=0)
+    solved = np.linalg.solve(centred.T @ centred + 100 * np.eye(features.shape[1]), centred.T @ (onto - onto.mean(0)))
+    weight = torch.from_numpy(8 * solved.T).float()
+    bias = torch.from_numpy(-8 * (features.mean(axis=0) @ solved)).float()
+    model = model.with_head(weight, bias)
+    classifier = Classifier(TorchScorer(model), tuple(labels), task, recipe)
+    classifier = classifier.with_(familiarity=fit_familiarity(model, features, targets))
+    truth: Any = targets if task == "multiclass" else onto
+    return calibrate(classifier, classifier.score(decoded.images), truth)
+
+
+def row(name: str, classifier: Classifier, images: list[Path], to: str, precision: str, folder: Path) -> dict[str, Any]:
+    """What the check of one export found."""
+    shutil.rmtree(folder, ignore_errors=True)
+    told = {"classifier": name, "format": to, "precision": precision}
+    try:
+        parity = export(classifier, to, folder, images, Order(precision)).parity
+    except ParityError as error:
+        parity = error.finding
+    except LinnaeaError as error:
+        return told | {"same labels": "-", "largest difference": "-", "tolerated": "-", "outcome": str(error)}
+    if parity.figure is None:
+        return told | {"same labels": "-", "largest difference": "-", "tolerated": "-", "outcome": "not run here"}
+    same = parity.count - len(parity.images)
+    return told | {
+        "same labels": f"{same} of {parity.count}",
+        "largest difference": "not a number" if parity.figure.value is None else f"{parity.figure.value:.1e}",
+        "tolerated": f"{PRECISIONS[precision].tolerance:g}",
+        "outcome": "failed" if parity.severity == "error" else "passed",
+    }
+
+
+if __name__ == "__main__":
+    main()

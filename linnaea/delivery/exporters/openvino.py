@@ -1,0 +1,55 @@
+"""OpenVINO's representation: `model.xml` and `model.bin`, fast on processors of Intel and others."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.openvino import OpenvinoScorer
+from linnaea.classifier.sessions.openvino import FILES, PRECISION
+from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order
+from linnaea.delivery.exporters.graphs import converting, facts_of, onnx_of, outputs_of
+from linnaea.delivery.exporters.precisions import PLAIN
+
+
+def write(classifier: Classifier, folder: Path, order: Order) -> Path:
+    """Write `model.xml` and `model.bin` into `folder`; what is known of the classifier lies in the runtime information.
+
+    In 16 bits weights are stored as float16. OpenVINO computes in bfloat16 where that is the precision and the
+    processor can, else in float32.
+    """
+    import openvino
+
+    model = openvino_of(classifier)
+    model.set_rt_info(order.precision, PRECISION)
+    openvino.save_model(model, folder / FILES[0], compress_to_fp16=order.precision != PLAIN)
+    return folder / FILES[0]
+
+
+def openvino_of(classifier: Classifier) -> Any:
+    """The classifier as an OpenVINO model, by way of ONNX; raises UnfitError where either cannot express it."""
+    import onnx
+    import openvino
+
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "model.onnx"
+        onnx.save_model(onnx_of(classifier), file)
+        with converting("OpenVINO"):
+            model = openvino.convert_model(file, share_weights=False)  # the file is gone afterwards
+    for output, name in zip(model.outputs, outputs_of(classifier), strict=True):
+        output.get_tensor().set_names({name})
+    for key, value in facts_of(classifier).items():
+        model.set_rt_info(value, ["linnaea", key])
+    return model
+
+
+EXPORTERS.register(
+    "openvino",
+    title="OpenVINO",
+    meaning="OpenVINO's two files with a script that needs only openvino, numpy and Pillow.",
+    order=20,
+    runtime="OpenVINO",
+    precisions=("fp32", "bf16", "fp16"),
+    needs=("openvino", "onnx", "onnxscript"),
+    extra="export",
+)(Exporter(write, OpenvinoScorer))

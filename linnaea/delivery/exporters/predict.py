@@ -1,0 +1,112 @@
+"""Answer for image files with an exported classifier: needs the runtime that it was exported for, numpy and Pillow.
+
+    python predict.py photo.jpg another.png
+
+Prints one JSON object per image: label, confidence, prediction set, OOD score, of a model with several members the
+parts of its uncertainty in nats, and a reason, which is `ok`, `unsure`,
+`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. Where the classifier has
+thresholds for groups, `detail` says that the common one decided: no group is known here. The files that came with this
+one must lie beside it.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+try:
+    import numpy as np
+    import numpy.typing as npt
+    import PIL  # noqa: F401  what decodes
+except ImportError as error:
+    sys.exit(f"Error: {error}. This file needs numpy and Pillow: pip install numpy pillow")
+
+from linnaea.classifier.sessions.onnx import NEEDS, Session
+from linnaea.data.images.decoding import Bounds, decode
+from linnaea.data.images.opening import UnreadableError
+from linnaea.decisions import UNDEFINED, Outputs, Policy, answer, by_common_threshold
+
+UNCERTAINTY = ("total_uncertainty", "aleatoric_uncertainty", "epistemic_uncertainty")
+NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
+
+
+class Predictor:
+    """Loads an exported folder once and answers for image files.
+
+    `description` is what its `classifier.json` says, where that was read already; `threads` 0 is as many as the runtime
+    takes by itself.
+    """
+
+    def __init__(self, folder: str | Path, description: Mapping[str, Any] | None = None, threads: int = 0) -> None:
+        place = Path(folder)
+        facts = description or json.loads((place / "classifier.json").read_text(encoding="utf-8"))
+        self.task, self.classes, self.recipe = facts["task"], facts["classes"], facts["recipe"]
+        self.bounds = Bounds(self.recipe["max_pixels"], self.recipe["white"], self.recipe.get("channels", 3))
+        self.policy = Policy.from_json(facts["policy"])
+        self.has_ood_score = facts["scorer"]["arguments"]["ood_score"] is not None
+        self.session = Session(place, threads)
+
+    def outputs(self, image: str | Path | bytes) -> Outputs:
+        """What the model says of one image file, or its bytes, each with one row; raises UnreadableError."""
+        pixels = decode(image, self.recipe["size"], self.recipe["fit"], self.bounds)
+        raw, logits, probabilities, scores, *parts = self.session.run(pixels[None])
+        strange = scores if self.has_ood_score else None
+        return Outputs(raw, logits, probabilities, strange, parts[0] if parts else None)
+
+    def score(self, image: str | Path | bytes) -> tuple[npt.NDArray[Any], float]:
+        """Probabilities (K,) and the OOD score, 0 where there is none, of one image file, or its bytes.
+
+        Raises UnreadableError.
+        """
+        outputs = self.outputs(image)
+        return outputs.probabilities[0], 0.0 if outputs.ood_scores is None else float(outputs.ood_scores[0])
+
+    def predict(self, image: str | Path) -> dict[str, Any]:
+        """The answer for one image file, as a dictionary."""
+        try:
+            outputs = self.outputs(image)
+        except UnreadableError as error:
+            return {**NOTHING, "id": str(image), "reason": "unreadable", "detail": str(error)}
+        decided, (reason,) = answer(self.task, self.classes, outputs, self.policy)
+        if reason == UNDEFINED:
+            detail = "the model's output for it is not a number"
+            return {**NOTHING, "id": str(image), "reason": reason, "detail": detail}
+        return {
+            **NOTHING,
+            "id": str(image),
+            "label": decided.labels[0],
+            "confidence": round(float(decided.confidence[0]), 6),
+            "prediction_set": decided.sets[0],
+            "ood_score": None if outputs.ood_scores is None else round(float(outputs.ood_scores[0]), 6),
+            **_named(outputs.uncertainty),
+            "reason": reason,
+            "detail": by_common_threshold(self.policy) or None,
+        }
+
+
+def _named(uncertainty: npt.NDArray[Any] | None) -> dict[str, float]:
+    """The parts of uncertainty by their names; none where there are none."""
+    if uncertainty is None:
+        return {}
+    return {name: round(float(np.float64(value)), 6) for name, value in zip(UNCERTAINTY, uncertainty[0], strict=True)}
+
+
+def main(images: list[str]) -> None:
+    """Print the answers for image files."""
+    if not images:
+        sys.exit(__doc__)
+    try:
+        predictor = Predictor(Path(__file__).resolve().parent)
+    except ImportError as error:
+        sys.exit(f"Error: {error}. This file needs other packages: pip install {' '.join(NEEDS)} numpy pillow")
+    except FileNotFoundError as error:
+        sys.exit(f"Error: {error.filename} is missing: copy the exported folder whole, or export again.")
+    if said := by_common_threshold(predictor.policy):
+        print(f"Warning: {said}.", file=sys.stderr)
+    for name in images:
+        print(json.dumps(predictor.predict(name)))  # in ASCII, which every terminal and pipe can take
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

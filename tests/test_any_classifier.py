@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from linnaea.data.images.pixels import decode_files
 from linnaea.delivery.exporters import EXPORTERS
 from linnaea.finding import Finding
 from linnaea.run import Run
+from tests.material import run as command
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +107,55 @@ def test_two_formats_in_one_run_keep_both_parities(run):
         for name in ("onnx", "again", "again"):
             ln.export(run, name)
     findings = json.loads((run / "findings" / "export.json").read_text())
-    assert [each["name"] for each in findings] == ["export_parity_onnx", "export_parity_again"]
+    assert {"export_parity_onnx", "export_parity_again"} <= {each["name"] for each in findings}
     assert {"parity.json", "classifier.json"} <= {path.name for path in (run / "export" / "again").iterdir()}
+
+
+def test_several_formats_go_each_into_its_own_folder(run, tmp_path, monkeypatch, capsys):
+    words = ["export", run, "--to", "onnx,openvino", "--precision", "bf16", "--out", tmp_path / "out", "--json"]
+    assert command(words, monkeypatch) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(each["format"], each["precision"], each["ran_here"]) for each in told] == [
+        ("onnx", "bf16", True),
+        ("openvino", "bf16", True),
+    ]
+    names = ("onnx-bf16", "openvino-bf16")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(names)
+    assert all(ln.load(tmp_path / "out" / name).scorer.precision == "bf16" for name in names)
+    findings = json.loads((run / "findings" / "export.json").read_text())
+    assert {"export_parity_onnx_bf16", "export_parity_openvino_bf16"} <= {each["name"] for each in findings}
+
+
+@pytest.mark.parametrize(
+    ("to", "precision", "message"),
+    [
+        ("onnx,onnx", "fp32", "expected formats, each once"),
+        ("onnx,opnvino", "fp32", "Did you mean 'openvino'"),
+        ("onnx,pt2", "fp16", "pt2 cannot be in fp16: expected one of fp32, bf16, or one of onnx, openvino"),
+        ("onnx", "half", "precision is 'half'; expected one of fp32, bf16, fp16, int8"),
+    ],
+)
+def test_formats_that_cannot_be_are_refused_before_any_is_written(run, tmp_path, to, precision, message):
+    with pytest.raises(ln.LinnaeaError, match=message):
+        ln.export(run, to, precision=precision, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_one_of_several_formats_answers_otherwise_the_others_stay_and_the_run_knows(run, tmp_path):
+    def lie(folder, description):
+        answer = EXPORTERS["onnx"].open(folder, description)
+        return lambda image: replace(answer(image), probabilities=answer(image).probabilities[:, ::-1])
+
+    with EXPORTERS.restored():
+        EXPORTERS.register("liar", runtime="onnxruntime")(replace(EXPORTERS["onnx"], open=lie))
+        with pytest.raises(ln.LinnaeaError, match="the liar file and the classifier differ by at most"):
+            ln.export(run, ["liar", "onnx"], out=tmp_path)
+    assert {path.name for path in (tmp_path / "liar").iterdir()} == {"parity.json"}
+    assert ln.load(tmp_path / "onnx").task == "binary"
+    kept = {each["name"]: each["severity"] for each in json.loads((run / "findings" / "export.json").read_text())}
+    assert kept["export_parity_liar"] == "error"
+    assert kept["export_parity_onnx"] == "info"
+    Run.open(run).add_findings("export", [Finding("export_parity_liar", "taken back")])
 
 
 def test_an_exported_folder_answers_without_torch(exported, photos):

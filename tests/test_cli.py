@@ -29,6 +29,7 @@ VERBS = (
         "grow",
         "ensemble",
         "export",
+        "bench",
         "report",
         "check",
         "dossier",
@@ -46,6 +47,8 @@ ONLY_ON_THE_COMMAND_LINE = {
     "compare": {"as_json"},
     "explain": {"as_json"},
     "calibrate": {"as_json"},
+    "export": {"as_json"},
+    "bench": {"as_json"},
     "check": {"write_rules", "as_json"},
     "dossier": {"write_statements"},
 }

@@ -27,7 +27,6 @@ from linnaea.runtime.machine import available_threads
 ROUNDS = 5
 LATENCIES = 32  # images that are answered one by one in a round
 MOST_IMAGES = 128
-PERCENTILES = {"latency_p50": 50, "latency_p95": 95}
 HEAD = ("what", "kind", "p50 ms", "p95 ms", "files/s", "tensors/s", "MB on disk", "MB in memory", "first answer s")
 
 
@@ -99,7 +98,7 @@ def bench(
         if 0 in readable:
             raise DataError("none of the images can be read: give others with --images.")
         for turn in range(rounds):
-            for worker in workers if turn % 2 == 0 else reversed(workers):
+            for worker in workers[:: 1 if turn % 2 == 0 else -1]:
                 worker.round(turn)
         return Bench(tuple(worker.measured() for worker in workers), max(readable), threads, rounds)
 
@@ -120,7 +119,7 @@ class Worker:
             text=True,
             encoding="utf-8",
         )
-        self._kind, self._first = "", math.nan
+        self._kind, self._first, self._images = "", math.nan, 0
         self._latencies: list[list[float]] = []
         self._rates: dict[str, list[float]] = {"files": [], "tensors": []}
 
@@ -136,7 +135,8 @@ class Worker:
         """Have one answered, which is timed from the start, and all decoded; how many of them can be read."""
         self._kind = self._ask("first", path=paths[0])["kind"]
         self._first = time.perf_counter() - self._started
-        return int(self._ask("prepare", paths=list(paths))["readable"])
+        self._images = int(self._ask("prepare", paths=list(paths))["readable"])
+        return self._images
 
     def round(self, turn: int) -> None:
         """Time it once, in all ways."""
@@ -151,8 +151,10 @@ class Worker:
         return Measured(
             str(self.folder),
             self._kind,
-            **{name: over_rounds(self._percentiles(rank), LATENCIES) for name, rank in PERCENTILES.items()},
-            **{f"{name}_per_second": over_rounds(seen, len(seen)) for name, seen in self._rates.items()},
+            latency_p50=over_rounds(self._percentiles(50), LATENCIES),
+            latency_p95=over_rounds(self._percentiles(95), LATENCIES),
+            files_per_second=over_rounds(self._rates["files"], self._images),
+            tensors_per_second=over_rounds(self._rates["tensors"], self._images),
             megabytes=size_of(self.folder),
             memory=None if memory is None else memory / 1e6,
             first_answer=self._first,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     "bench",
     title="Bench",
     meaning="Measure latency, throughput, size and memory of runs and exported folders.",
-    order=62,
+    order=61,
 )
 def bench(
     folders: Annotated[

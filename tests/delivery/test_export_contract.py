@@ -93,7 +93,7 @@ def test_it_says_what_it_is_before_anything_is_imported(to):
     assert isinstance(told["needs"], tuple)
 
 
-@pytest.mark.parametrize("to", formats())
+@pytest.mark.parametrize("to", list(formats()))
 def test_it_answers_the_same_from_files_or_says_that_it_was_not_run(exported, to):
     made = exported(to)
     told = json.loads((made.folder / "parity.json").read_text())
@@ -109,7 +109,7 @@ def test_it_answers_the_same_from_files_or_says_that_it_was_not_run(exported, to
     assert made.megabytes == pytest.approx(sum(f.stat().st_size for f in made.folder.rglob("*") if f.is_file()) / 1e6)
 
 
-@pytest.mark.parametrize("to", formats())
+@pytest.mark.parametrize("to", list(formats()))
 def test_its_folder_is_a_classifier_again_with_batches_of_any_size(classifier, exported, photos, to):
     if EXPORTERS[to].scorer is None or EXPORTERS[to].elsewhere():
         pytest.skip("it does not answer here")
@@ -125,7 +125,7 @@ def test_its_folder_is_a_classifier_again_with_batches_of_any_size(classifier, e
         np.testing.assert_allclose(theirs.column("ood_score"), ours.column("ood_score")[:count], atol=1e-4)
 
 
-@pytest.mark.parametrize("to", formats())
+@pytest.mark.parametrize("to", list(formats()))
 def test_its_script_answers_alone(classifier, exported, photos, to):
     if EXPORTERS[to].scorer is None or EXPORTERS[to].elsewhere():
         pytest.skip("it does not answer here")
@@ -148,7 +148,7 @@ def test_a_precision_that_it_cannot_have_is_refused_with_those_it_has(classifier
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("to", formats())
+@pytest.mark.parametrize("to", list(formats()))
 def test_reduced_precisions_keep_the_labels_and_are_half_the_size(exported, to, precision):
     if precision not in precisions_of(to):
         pytest.skip(f"{to} has no {precision}")

@@ -43,7 +43,8 @@ def program_of(classifier: Classifier, graph: nn.Module | None = None) -> Export
     """
     module = classifier.to("cpu").graph() if graph is None else graph
     with converting("torch.export"), torch.no_grad():
-        return torch.export.export(module, (_example(classifier),), dynamic_shapes=_free())
+        program = torch.export.export(module, (_example(classifier),), dynamic_shapes=_free())
+    return program  # noqa: RET504  mypy takes contexts for ones that swallow errors
 
 
 def onnx_of(classifier: Classifier) -> Any:

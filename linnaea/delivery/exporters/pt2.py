@@ -46,13 +46,15 @@ class InBfloat16(nn.Module):
 
 def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     """Write `model.pt2` into `folder`: it takes images (N, S, S, C) of uint8, of any N."""
+    from torch._inductor import aoti_compile_and_package
+
     graph: nn.Module = folded(classifier.to("cpu")).graph()
     if order.precision != PLAIN:
         graph = InBfloat16(graph).eval()  # type: ignore[arg-type]  what `graph` gives
     program, file = program_of(classifier, graph), folder / FILES[0]
     with torch.no_grad(), converting("AOTInductor"):
         if has_compiler():
-            torch._inductor.aoti_compile_and_package(program, package_path=str(file), inductor_configs=dict(SETTINGS))
+            aoti_compile_and_package(program, package_path=str(file), inductor_configs=dict(SETTINGS))
         else:
             logger.warning(
                 "There is no C++ compiler on this machine: model.pt2 is a program that torch interprets, not machine "

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from material import run as command
 from PIL import Image
 
 import linnaea as ln
@@ -17,7 +18,6 @@ from linnaea.data.images.pixels import decode_files
 from linnaea.delivery.exporters import EXPORTERS
 from linnaea.finding import Finding
 from linnaea.run import Run
-from tests.material import run as command
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from material import run
 from PIL import Image
 
 import linnaea as ln
@@ -12,7 +13,6 @@ from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.experiments.benching import over_rounds, size_of
 from linnaea.models import build
-from tests.material import run
 
 SIZE = 16
 

@@ -1,5 +1,8 @@
 """A whole classifier as an ONNX file, run by onnxruntime."""
 
+from types import ModuleType
+from typing import ClassVar
+
 from linnaea.classifier.scorers.contract import SCORERS
 from linnaea.classifier.scorers.whole import WholeScorer
 from linnaea.classifier.sessions import onnx
@@ -10,5 +13,5 @@ class OnnxScorer(WholeScorer):
     """What `linnaea export --to onnx` wrote."""
 
     kind = "onnx"
-    session = onnx
+    session: ClassVar[ModuleType] = onnx
     together = True

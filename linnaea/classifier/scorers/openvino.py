@@ -1,5 +1,8 @@
 """A whole classifier as OpenVINO's representation, run by OpenVINO."""
 
+from types import ModuleType
+from typing import ClassVar
+
 from linnaea.classifier.scorers.contract import SCORERS
 from linnaea.classifier.scorers.whole import WholeScorer
 from linnaea.classifier.sessions import openvino
@@ -10,4 +13,4 @@ class OpenvinoScorer(WholeScorer):
     """What `linnaea export --to openvino` wrote."""
 
     kind = "openvino"
-    session = openvino
+    session: ClassVar[ModuleType] = openvino

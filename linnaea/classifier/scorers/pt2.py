@@ -1,5 +1,8 @@
 """A whole classifier as a package of torch, run by torch without any of our code."""
 
+from types import ModuleType
+from typing import ClassVar
+
 from linnaea.classifier.scorers.contract import SCORERS
 from linnaea.classifier.scorers.whole import WholeScorer
 from linnaea.classifier.sessions import pt2
@@ -10,5 +13,5 @@ class Pt2Scorer(WholeScorer):
     """What `linnaea export --to pt2` wrote; how many threads there are, torch knows already."""
 
     kind = "pt2"
-    session = pt2
+    session: ClassVar[ModuleType] = pt2
     threads = 0

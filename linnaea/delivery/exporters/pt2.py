@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from linnaea.classifier import Classifier
 from linnaea.classifier.graph import Answering
 from linnaea.classifier.scorers.pt2 import Pt2Scorer
+from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.classifier.sessions.pt2 import FILES, is_compiled
 from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order
 from linnaea.delivery.exporters.graphs import converting, program_of
@@ -48,9 +49,8 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     """Write `model.pt2` into `folder`: it takes images (N, S, S, C) of uint8, of any N."""
     from torch._inductor import aoti_compile_and_package
 
-    graph: nn.Module = folded(classifier.to("cpu")).graph()
-    if order.precision != PLAIN:
-        graph = InBfloat16(graph).eval()  # type: ignore[arg-type]  what `graph` gives
+    answering = folded(classifier.to("cpu")).graph()
+    graph = answering if order.precision == PLAIN else InBfloat16(answering).eval()
     program, file = program_of(classifier, graph), folder / FILES[0]
     with torch.no_grad(), converting("AOTInductor"):
         if has_compiler():
@@ -80,7 +80,7 @@ def has_compiler() -> bool:
 def folded(classifier: Classifier) -> Classifier:
     """The same with fewer passes over memory, laid out as its convolutions like it."""
     model: Model = fold(classifier.model, classifier.recipe.size).to(memory_format=torch.channels_last)
-    return classifier.with_(scorer=type(classifier.scorer)(model))  # type: ignore[call-arg]  one that holds a model
+    return classifier.with_(scorer=scorer_of(model))
 
 
 EXPORTERS.register(

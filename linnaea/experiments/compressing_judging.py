@@ -31,11 +31,11 @@ class Worth:
     classifier: Classifier
     material: Material
 
-    def of_logits(self, logits: Float32) -> float:
-        """Of raw scores (N, K), 0 to 1."""
+    def of_logits(self, logits: Float32, rows: Sequence[int] | None = None) -> float:
+        """Of raw scores (N, K) for all val images, or those at the positions `rows`."""
         task = TASKS[self.classifier.task]
         probabilities = task.activation(torch.from_numpy(logits)).numpy()
-        return self._of(Outputs(logits, logits, probabilities))
+        return self._of(Outputs(logits, logits, probabilities), rows)
 
     def __call__(self, model: Model) -> float:
         """Of a model."""
@@ -51,10 +51,12 @@ class Worth:
             policy=Policy(parents=self.classifier.policy.parents),
         )
 
-    def _of(self, outputs: Outputs) -> float:
+    def _of(self, outputs: Outputs, rows: Sequence[int] | None = None) -> float:
         plain = self.classifier.with_(policy=Policy(parents=self.classifier.policy.parents))
         columns = dict(self.material.columns)
-        answers = plain.answer(outputs, columns, [None] * len(self.material.val))
+        if rows is not None:
+            columns = {name: [values[row] for row in rows] for name, values in columns.items()}
+        answers = plain.answer(outputs, columns, [None] * len(outputs.raw))
         value = value_of(metrics_for(answers.task)[answers.rules.metric], scores_of(answers))
         return float("nan") if value is None else value
 

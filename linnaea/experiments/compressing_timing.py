@@ -39,10 +39,12 @@ def speeds(classifiers: Sequence[Classifier], images: Sequence[Images]) -> list[
     single = _in_turns([(one, given[:1]) for one, given in zip(classifiers, images, strict=True)], ROUNDS)
     batches = [(one, _repeated(given)) for one, given in zip(classifiers, images, strict=True)]
     many = _in_turns(batches, max(5, ROUNDS // 6))
-    return [
-        Speed(*(1000 * np.quantile(alone, (0.25, 0.1, 0.5))), TOGETHER / float(np.quantile(together, 0.25)), len(alone))
-        for alone, together in zip(single, many, strict=True)
-    ]
+    return [_speed(alone, together) for alone, together in zip(single, many, strict=True)]
+
+
+def _speed(alone: Floats, together: Floats) -> Speed:
+    usual, lower, upper = (float(value) for value in 1000 * np.quantile(alone, (0.25, 0.1, 0.5)))
+    return Speed(usual, lower, upper, TOGETHER / float(np.quantile(together, 0.25)), len(alone))
 
 
 def _repeated(images: Images) -> Images:

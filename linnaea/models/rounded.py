@@ -44,7 +44,7 @@ class Rounded(Model):
             module = self.inner.get_submodule(place)
             delattr(module, own)
             module.register_buffer(own, torch.zeros(shape), persistent=False)
-        self.register_load_state_dict_post_hook(_restore)
+        self.register_load_state_dict_post_hook(_restore)  # type: ignore[no-untyped-call]  # torch has no type for it
 
     @classmethod
     def of(cls, model: Model, bits: str, rounded: Mapping[str, Mapping[str, Tensor]]) -> "Rounded":

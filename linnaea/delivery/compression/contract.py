@@ -27,13 +27,23 @@ class Wanted:
     target: Target | None = None
 
 
+class ValMetric(Protocol):
+    """The task's metric, 0 to 1, of raw scores for the val images, or for those at the positions `rows`."""
+
+    def __call__(self, logits: Float32, rows: Sequence[int] | None = None) -> float:
+        """Raw scores (N, K) to the metric."""
+
+
 class Tune(Protocol):
     """Trains a model on, in place, as the run was trained, at a share of its rate; returns notes on how that went.
 
-    The weights that are left are the best on val, those it came with among them. `epochs` None are a few.
+    The weights that are left are the best on val, those it came with among them. `epochs` None are a few; `precision`
+    is a number format, or "auto" for the fastest here.
     """
 
-    def __call__(self, model: Model, *, epochs: int | None = None, rate: float = 0.1) -> Sequence[str]:
+    def __call__(
+        self, model: Model, *, epochs: int | None = None, rate: float = 0.1, precision: str = "auto"
+    ) -> Sequence[str]:
         """Train the model on."""
 
 
@@ -42,14 +52,14 @@ class Workshop:
     """What a compressor may use beside the classifier.
 
     `train` and `val` are decoded images (N, S, S, C), `targets` the classes of the former. `worth` is the task's metric
-    of logits (N, K) for the val images, 0 to 1; `judge` that of a model, `reference` that of the model before any
+    of raw scores (N, K) for val images, `judge` that of a model, `reference` that of the model before any
     method. `tune` trains on.
     """
 
     train: Images
     targets: Targets
     val: Images
-    worth: Callable[[Float32], float]
+    worth: ValMetric
     judge: Callable[[Model], float]
     tune: Tune
     reference: float

@@ -110,8 +110,8 @@ def _reason_rows(first: Predictions, second: Predictions) -> Iterator[dict[str, 
     shares = [_share(hit, given) for hit, given in zip(right, answered, strict=True)]
     statistic = Statistic(lambda weights: shares[1](weights) - shares[0](weights), len(first), bounds=(-1.0, 1.0))
     whole = np.ones((1, len(first)))
-    values = tuple(_or_none(float(share(whole)[0])) for share in shares)
-    yield _row("answered_accuracy", "rejection", values, _estimated(statistic, sample), "interval only")
+    rates = tuple(_or_none(float(share(whole)[0])) for share in shares)
+    yield _row("answered_accuracy", "rejection", rates, _estimated(statistic, sample), "interval only")
 
 
 def _share(hits: Any, given: Any) -> Any:

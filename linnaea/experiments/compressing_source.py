@@ -9,6 +9,7 @@ from linnaea.classifier import Classifier, load
 from linnaea.delivery.compression import COMPRESSORS, Wanted
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
+from linnaea.models import MODELS
 from linnaea.options import Compressing
 from linnaea.registry.index import family
 from linnaea.run import Run
@@ -68,15 +69,14 @@ def _require_order(methods: Sequence[str]) -> None:
 
 
 def _require_takes(name: str, classifier: Classifier, run: Run) -> None:
-    kind = classifier.scorer.kind
-    if kind in _takes(name):
-        return
-    able = [other for other in COMPRESSORS if kind in _takes(other)]
-    mend = f"expected one of {', '.join(able)}" if able else "compress a run with a network"
-    origin = run.record()["arguments"].get(COMPRESSED)
-    if origin is not None:
-        mend = f"it was compressed already; compress the run that it came from, {origin}"
-    raise UsageError(f"{name} cannot compress a classifier of the kind {kind}: {mend}.")
+    kind, origin = classifier.scorer.kind, run.record()["arguments"].get(COMPRESSED)
+    if MODELS.about(classifier.model.kind).capabilities.get("quantised"):
+        mend = "a run with its network as it was trained" if origin is None else f"the run that it came from, {origin}"
+        raise UsageError(f"{name} cannot compress a network that is kept in few bits already: compress {mend}.")
+    if kind not in _takes(name):
+        able = [other for other in COMPRESSORS if kind in _takes(other)]
+        mend = f"expected one of {', '.join(able)}" if able else "compress a run with a network, such as one of frozen"
+        raise UsageError(f"{name} cannot compress a classifier of the kind {kind}: {mend}.")
 
 
 def _takes(name: str) -> tuple[str, ...]:

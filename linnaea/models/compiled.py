@@ -25,7 +25,9 @@ class _Opened:
         return type(self), ()
 
 
-@MODELS.register("compiled", title="Compiled network", meaning="A network that onnxruntime or OpenVINO computes.")
+@MODELS.register(
+    "compiled", title="Compiled network", meaning="A network that onnxruntime or OpenVINO computes.", quantised=True
+)
 class Compiled(Model):
     """Features by a network in the format of `backend`, and logits by a linear layer, in float32.
 

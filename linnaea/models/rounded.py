@@ -17,7 +17,9 @@ FORMATS = (*INTEGERS, *HALF)
 GROUP = 32  # weights that share a scale, of four bits
 
 
-@MODELS.register("rounded", title="Rounded weights", meaning="Any network, its weights kept as integers and scales.")
+@MODELS.register(
+    "rounded", title="Rounded weights", meaning="Any network, its weights kept as integers and scales.", quantised=True
+)
 class Rounded(Model):
     """The model that `of` describes, whose matrices and filters are kept in a format of few bits.
 

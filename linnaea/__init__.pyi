@@ -48,6 +48,7 @@ __all__ = [
     "check",
     "check_split",
     "compare",
+    "compress",
     "convert",
     "datasheet",
     "demo",
@@ -156,6 +157,19 @@ def compare(
     out: Path | None = None,
 ) -> Comparison | Comparisons | DatasetComparisons:
     """Compare two or more classifiers on the images that all of them have; see `linnaea.evidence.compare`."""
+
+def compress(
+    run: str | Path | Run,
+    *,
+    out: str | Path | None = None,
+    method: Sequence[str] = ('quantize',),
+    max_drop: float = 0.5,
+    target: str | None = None,
+    bits: int = 8,
+    backend: str | None = None,
+    device: str = 'auto',
+) -> Classifier:
+    """Make the classifier of a finished run smaller or faster by one method or several, as a new run in `out`."""
 
 def convert(
     data: str | Path | Dataset,

@@ -148,6 +148,8 @@ class Run:
             return "Growing cannot be continued: remove the folder and start again."
         if "members" in record["arguments"]:
             return "Combining runs cannot be continued: remove the folder and start again."
+        if "compressed_from" in record["arguments"]:
+            return "Compressing cannot be continued: remove the folder and start again."
         if not command.startswith(TRAINS):
             return "Continue it with linnaea.train, the same arguments and resume=True."
         return f"Continue it with: {command} --resume"

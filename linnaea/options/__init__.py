@@ -4,6 +4,7 @@ They come in groups, frozen dataclasses that verbs take as arguments. In Python 
 verb, on the command line flags, in a recipe the keys of a table named as the group.
 """
 
+from linnaea.options.compressing import Compressing
 from linnaea.options.decision import Decision, Redecision
 from linnaea.options.explaining import Explaining
 from linnaea.options.learning import Learning
@@ -15,6 +16,7 @@ from linnaea.options.searching import Searching
 from linnaea.options.things import ImageFiles, Labelled, Loggers, RunFolder, UnknownImages
 
 __all__ = [
+    "Compressing",
     "Decision",
     "Explaining",
     "ImageFiles",

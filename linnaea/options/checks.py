@@ -20,6 +20,16 @@ def one_of(*known: str) -> Check:
     return lambda name, given: require_one_of(known, name, given)
 
 
+def one_of_numbers(*known: int) -> Check:
+    """Whole numbers that are known."""
+
+    def check(name: str, given: Any) -> None:
+        if given not in known or isinstance(given, bool):
+            raise UsageError(f"{name} is {given}; expected one of {', '.join(map(str, known))}.")
+
+    return check
+
+
 def share(usual: float) -> Check:
     """A number between 0 and 1; `usual` is an example."""
     return lambda name, given: require_share(name, given, usual)

@@ -1,0 +1,101 @@
+"""The contract of a compressor: a maker, from a classifier to one that is smaller or faster.
+
+A member is registered with `takes`, the kinds of scorers it can work on, `trains`, whether it needs training, and
+`last`, whether nothing can follow it. It changes the network alone: calibration, familiarity and policy are fitted anew
+by whoever called it, and nothing here knows how good the outcome is but by the workshop's own judge.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from linnaea.arrays import Float32, Images, Targets
+from linnaea.classifier import Classifier
+from linnaea.models import Model
+from linnaea.registry import Registry
+from linnaea.runtime.target import Target
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: `bits` of a number, the `backend` that computes with them (None: what suits the bits), a
+    `target` (None: none), and how much of the task's metric may be lost on val, a share."""
+
+    bits: int = 8
+    backend: str | None = None
+    drop: float = 0.005
+    target: Target | None = None
+
+
+class ValMetric(Protocol):
+    """The task's metric, 0 to 1, of raw scores for the val images, or for those at the positions `rows`."""
+
+    def __call__(self, logits: Float32, rows: Sequence[int] | None = None) -> float:
+        """Raw scores (N, K) to the metric."""
+
+
+class Tune(Protocol):
+    """Trains a model on, in place, as the run was trained, at a share of its rate; returns notes on how that went.
+
+    The weights that are left are the best on val, those it came with among them. `epochs` None are a few; `precision`
+    is a number format, or "auto" for the fastest here.
+    """
+
+    def __call__(
+        self, model: Model, *, epochs: int | None = None, rate: float = 0.1, precision: str = "auto"
+    ) -> Sequence[str]:
+        """Train the model on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """What a compressor may use beside the classifier.
+
+    `train` and `val` are decoded images (N, S, S, C), `targets` the classes of the former. `worth` is the task's metric
+    of raw scores (N, K) for val images, `judge` that of a model, `reference` that of the model before any
+    method. `tune` trains on.
+    """
+
+    train: Images
+    targets: Targets
+    val: Images
+    worth: ValMetric
+    judge: Callable[[Model], float]
+    tune: Tune
+    reference: float
+    wanted: Wanted = Wanted()
+    seed: int = 0
+
+    @property
+    def least(self) -> float:
+        """What a model must be worth for no more to be lost than may be."""
+        return self.reference - self.wanted.drop
+
+
+@dataclass(frozen=True, eq=False)
+class Compressed:
+    """What came of it: a classifier with another model, and perhaps another recipe, and notes on what was done.
+
+    `facts` are figures of the method, of JSON types, kept with the run. `warnings` are notes not to be missed.
+    """
+
+    classifier: Classifier
+    notes: Sequence[str] = ()
+    facts: dict[str, Any] | None = None
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Compressor:
+    """`make` compresses; `require` raises UsageError or MissingExtraError, before any work, where that cannot be."""
+
+    make: Callable[[Classifier, Workshop], Compressed]
+    require: Callable[[Classifier, Wanted], None]
+
+
+COMPRESSORS: Registry[Compressor] = Registry(
+    "compressor",
+    "linnaea.delivery.compression",
+    title="Compressors",
+    use="Chosen with `linnaea compress --method`.",
+)

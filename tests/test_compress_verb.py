@@ -1,0 +1,85 @@
+"""Runs made smaller or faster: `linnaea compress`, by verbs alone."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from material import run as command
+from material import striped
+
+import linnaea
+from linnaea.classifier import load
+from linnaea.errors import CheckFailedError, RunError, UsageError
+from linnaea.run import Run
+
+
+@pytest.fixture(scope="module")
+def lenet(tmp_path_factory):
+    """A small network that tells stripes that lie from stripes that stand."""
+    folder = tmp_path_factory.mktemp("compressed")
+    stripes = striped(folder / "data", 30, splits=("train", "val", "test"))
+    linnaea.train(stripes, model="lenet5", img_size=16, epochs=2, batch_size=8, out=folder / "run")
+    return folder / "run"
+
+
+def test_integers_and_their_scales_are_a_run_as_any_other(lenet, tmp_path):
+    out = tmp_path / "small"
+    made = linnaea.compress(lenet, backend="torch", max_drop=10, out=out)
+    run, before = Run.open(out), Run.open(lenet)
+    found = {row["measure"]: row for row in run.findings("compression")[0].rows}
+    assert found["megabytes"]["times"] < 0.3
+    assert found["accuracy"]["before"] == json.loads((lenet / "metrics.json").read_text())["test"]["accuracy"]["value"]
+    assert found["accuracy"]["lo"] <= found["accuracy"]["difference"] <= found["accuracy"]["hi"]
+    for name in ("nll", "ece", "worst_class_recall", "ok_rate", "unfamiliar_rate", "answered_accuracy"):
+        assert found[name]["after"] is not None
+    assert run.record()["origin"] == {"run": str(lenet.resolve()), "methods": ["quantize"]}
+    assert run.record()["test_opened"]
+    assert before.record()["test_opened"][-1]["by"] == "compress into small"
+    assert (out / "report.html").is_file()
+    images = before.dataset().split("test")
+    again = load(out).predict(images)
+    assert again.table == made.predict(images).table
+    assert np.abs(again.scores("raw_scores") - load(lenet).predict(images).scores("raw_scores")).max() < 0.05
+    assert str(linnaea.compare(lenet, out))
+    assert linnaea.evaluate(out)
+
+
+def test_too_great_a_loss_leaves_nothing(lenet, tmp_path, monkeypatch, capsys):
+    opened = len(Run.open(lenet).record()["test_opened"])
+    with pytest.raises(CheckFailedError, match=r"the target is 1kB\. The nearest point was quantize: accuracy"):
+        linnaea.compress(lenet, backend="torch", max_drop=100, target="1kB", out=tmp_path / "small")
+    assert not (tmp_path / "small").exists()
+    assert len(Run.open(lenet).record()["test_opened"]) == opened
+    words = ["compress", lenet, "--backend", "torch", "--max-drop", "100", "--target", "1us", "--out", tmp_path / "x"]
+    assert command(words, monkeypatch) == 1
+    assert "the target is 1us" in capsys.readouterr().err
+
+
+def test_what_cannot_be_is_refused_before_any_work(lenet, tmp_path, monkeypatch, capsys):
+    for words, said in {
+        ("--method", "quantise"): "Did you mean 'quantize'?",
+        ("--target", "small"): "expected a time for one image, such as 5ms, or a size, such as 2MB",
+        ("--target", "0MB"): "expected a time for one image",
+        ("--bits", "3"): "expected one of 4, 8, 16",
+        ("--max-drop", "-1"): "expected a number from 0 to 100",
+        ("--backend", "onyx"): "Did you mean 'onnx'?",
+    }.items():
+        assert command(["compress", lenet, *words], monkeypatch) == 2
+        assert said in capsys.readouterr().err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").touch()
+    with pytest.raises(RunError, match="already exists"):
+        linnaea.compress(lenet, backend="torch", out=tmp_path / "full")
+    assert (tmp_path / "full" / "notes.txt").exists()
+    with pytest.raises(UsageError, match="quantize is given twice"):
+        linnaea.compress(lenet, method=["quantize", "quantize"])
+    with pytest.raises(UsageError, match="method is empty"):
+        linnaea.compress(lenet, method=[])
+
+
+def test_a_compressed_run_is_not_compressed_again(lenet, tmp_path):
+    shutil.copytree(lenet, tmp_path / "run")
+    linnaea.compress(tmp_path / "run", backend="torch", bits=4, max_drop=100, out=tmp_path / "small")
+    with pytest.raises(UsageError, match=r"compress the run that it came from, .*run"):
+        linnaea.compress(tmp_path / "small", backend="torch")

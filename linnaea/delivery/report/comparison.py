@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from linnaea.delivery.report.charts.standing import Standing, ranks_chart, standing_chart
 from linnaea.delivery.report.page import environment
-from linnaea.delivery.report.standing import Standing, ranks_chart, standing_chart
 from linnaea.delivery.report.words import metric_named
 
 

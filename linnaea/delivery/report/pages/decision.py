@@ -3,7 +3,7 @@
 from typing import Any
 
 from linnaea.delivery.report import origins
-from linnaea.delivery.report.charts import BandPoint, band_chart
+from linnaea.delivery.report.charts.band import BandPoint, band_chart
 from linnaea.delivery.report.folder import Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.tables import Evaluation

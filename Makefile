@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -rs # what a file's tests share is made once
 
 .PHONY: install demo test slow ray lint bench clean
 
@@ -23,10 +24,10 @@ lint: install
 	$(BIN)/lint-imports
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m 'not slow and not ray'
+	$(TESTS) -m 'not slow and not ray'
 
 slow: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -rs -m 'slow and not ray'
+	$(TESTS) -m 'slow and not ray'
 
 ray: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'

@@ -10,7 +10,7 @@ from typing import Any
 import linnaea
 from benchmarks.table import keep, photo_sets
 from linnaea.evidence.explanation import EXPLAINERS, fitting_explainers
-from linnaea.experiments.explaining import subject_of
+from linnaea.experiments.explanation.methods import subject_of
 
 SET, SIDE, IMAGES = "hymenoptera", 128, 16
 SAMPLES = {"occlusion": 100, "rise": 300, "lime": 200, "kernel_shap": 200}  # answers per image, so that minutes suffice

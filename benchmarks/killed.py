@@ -56,7 +56,7 @@ class Tally:
 
 def main() -> None:
     """Kill trainings on scikit-learn's digits, each recipe at half of the moments."""
-    importlib.import_module("linnaea.experiments.training")  # children need not import it again
+    importlib.import_module("linnaea.experiments.training_run")  # children need not import it again
     began, chance = time.monotonic(), random.Random(0)
     rows = []
     with tempfile.TemporaryDirectory() as place:

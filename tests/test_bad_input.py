@@ -516,7 +516,7 @@ def test_there_must_be_images(refused, linnaea, finished, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".hidden.png").touch()
     refused("predict", finished, "empty", words=["empty has no images", ".png"])
-    refused("predict", finished, "gone.png", words=["1 of the paths do not exist: gone.png", "expected image files"])
+    refused("predict", finished, "gone.png", words=["1 path does not exist: gone.png", "expected image files"])
     outcome = linnaea("predict", finished)
     assert outcome.code == USAGE
     assert "IMAGES" in outcome.err

@@ -436,7 +436,7 @@ def test_the_file_of_an_export_is_answered_with_the_folder(cli_run, colour_photo
 def test_files_that_are_not_there_are_refused_before_torch_is_loaded(cli_run, without_torch):
     code, said = without_torch("predict", cli_run, "nowhere.jpg")
     assert code == 2
-    assert "1 of the paths do not exist: nowhere.jpg" in said
+    assert "1 path does not exist: nowhere.jpg" in said
 
 
 def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_path, without_torch):
@@ -476,7 +476,7 @@ def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_p
         ("doctor", "--batch-size", "0", "--batch-size is 0; expected auto or a whole number above 0"),
         ("doctor", "--img-size", "4096", "--img-size is 4096; expected 8 to 2048 pixels"),
         ("evaluate", "--prevalence", "1", "--prevalence is 1.0; expected a share between 0 and 1, such as 0.01."),
-        ("evaluate", "--unknown", "nowhere", "1 of the paths do not exist: nowhere"),
+        ("evaluate", "--unknown", "nowhere", "1 path does not exist: nowhere"),
         ("evaluate", "--data", "nowhere", "nowhere does not exist"),
         ("predict", "--precision", "half", "--precision is 'half'; expected one of auto, float32"),
     ],

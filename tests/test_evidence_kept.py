@@ -118,13 +118,13 @@ def test_resume_without_a_folder_finds_the_unfinished_run(photos, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ln.LinnaeaError, match="no unfinished run"):
         ln.train(photos, model="majority,hog", weights="none", resume=True)
-    from linnaea.experiments import training
+    from linnaea.experiments import training_run
 
     def stop(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "climb", stop)
+        patched.setattr(training_run, "climb", stop)
         with pytest.raises(KeyboardInterrupt):
             ln.train(photos, model="majority,hog", weights="none")
     classifier = ln.train(photos, model="majority,hog", weights="none", resume=True)
@@ -133,13 +133,13 @@ def test_resume_without_a_folder_finds_the_unfinished_run(photos, tmp_path, monk
 
 
 def test_a_run_is_not_resumed_with_other_weights_or_sizes(photos, tmp_path, monkeypatch):
-    from linnaea.experiments import training
+    from linnaea.experiments import training, training_run
 
     def stop(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "climb", stop)
+        patched.setattr(training_run, "climb", stop)
         with pytest.raises(KeyboardInterrupt):
             learn(photos, tmp_path / "run")
     monkeypatch.setattr(training, "picture_size", lambda *_: 64)

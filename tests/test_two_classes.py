@@ -78,7 +78,7 @@ def test_the_report_shows_both_curves_and_the_threshold(run):
     assert 'id="decision"' in page
     for words in (
         "ROC: share of positives found",
-        "Precision: share of positive answers",
+        "Precision: positive answers that are right",
         "“ill” is answered at a probability of",
     ):
         assert words in page

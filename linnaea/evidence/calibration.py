@@ -118,30 +118,35 @@ def fit_policy(
         policy = replace(policy, thresholds=fitted.thresholds, aim=fitted.aim)
         findings += fitted.findings
     of_images = None if weights is None else weights[targets]
-    unsure_rate = aims.unsure_rate
-    if task.hierarchical:
-        risk = RISK if aims.risk is None else aims.risk
-        rolled = fit_roll_up(probabilities, targets, classifier.taxonomy, risk, of_images)
-        policy = replace(policy, thresholds=(rolled.threshold,), risk=risk)
-        confidence_threshold, unsure_rate = rolled.threshold, rolled.declined
-        findings.append(rolled.finding)
-    else:
-        confidence = decide(classifier.task, classifier.classes, probabilities, policy).confidence
-        confidence_threshold = least_confidence(confidence, aims.unsure_rate, of_images)
+    policy, told = _unsure_below(classifier, policy, probabilities, targets, aims, of_images)
     strange = None
     if scores is not None:
         strange = rejection_threshold(scores, aims.unfamiliar_rate, of_images)
         strange += MARGIN * abs(strange)
-    policy = replace(
-        policy,
-        coverage=aims.coverage,
-        unsure_rate=unsure_rate,
-        confidence_threshold=confidence_threshold,
-        unfamiliar_rate=aims.unfamiliar_rate,
-        ood_threshold=strange,
-        n=len(targets),
-    )
-    return policy, findings
+    policy = replace(policy, unfamiliar_rate=aims.unfamiliar_rate, ood_threshold=strange, n=len(targets))
+    return policy, [*findings, *told]
+
+
+def _unsure_below(
+    classifier: "Classifier",
+    policy: Policy,
+    probabilities: Floats,
+    targets: Targets,
+    aims: Aims,
+    of_images: Floats | None,
+) -> tuple[Policy, list[Finding]]:
+    """The policy with the confidence below which an answer is unsure or, in a tree, gives way to a group.
+
+    `of_images` (N,) are what images count.
+    """
+    if not TASKS[classifier.task].hierarchical:
+        confidence = decide(classifier.task, classifier.classes, probabilities, policy).confidence
+        least = least_confidence(confidence, aims.unsure_rate, of_images)
+        return replace(policy, unsure_rate=aims.unsure_rate, confidence_threshold=least), []
+    risk = RISK if aims.risk is None else aims.risk
+    rolled = fit_roll_up(probabilities, targets, classifier.taxonomy, risk, of_images)
+    policy = replace(policy, thresholds=(rolled.threshold,), risk=risk)
+    return replace(policy, confidence_threshold=rolled.threshold, unsure_rate=rolled.declined), [rolled.finding]
 
 
 def without_groups(policy: Policy, images: int) -> tuple[Policy, list[Finding]]:

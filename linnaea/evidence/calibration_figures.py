@@ -7,7 +7,8 @@ import numpy as np
 from linnaea.arrays import Floats
 from linnaea.evidence.contract import FIGURES
 from linnaea.evidence.metrics import Judged
-from linnaea.evidence.metrics.binned import Binned, ByClass, decisions_of
+from linnaea.evidence.metrics.binned import Binned, decisions_of
+from linnaea.evidence.metrics.by_class import ByClass
 from linnaea.statistics.intervals import Statistic
 from linnaea.statistics.spread import Sample
 

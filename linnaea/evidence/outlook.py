@@ -1,10 +1,13 @@
 """What more images would show: the interval that a share would then have, and how many would decide a question."""
 
+import math
+
 from linnaea.finding import Estimate
 from linnaea.statistics.shares import limits_of_share
 from linnaea.statistics.spread import Z
 
 TIMES = {"twice": 2, "four_times": 4}
+HOPELESS = 100  # times as many images as there are
 
 
 def independent_images(share: Estimate) -> float:
@@ -26,7 +29,7 @@ def with_more_images(share: Estimate, times: float) -> tuple[float, float]:
     return limits_of_share(share.value * images, images)
 
 
-def images_to_decide(figure: Estimate, bound: float, *, is_share: bool = True) -> float | None:
+def images_to_clear(figure: Estimate, bound: float, *, is_share: bool = True) -> float | None:
     """About how many images would put the whole interval on one side of a bound, should the value stay where it is.
 
     None where no number would, since the value lies on the bound or the bound on the edge of what a share can be.
@@ -40,3 +43,12 @@ def images_to_decide(figure: Estimate, bound: float, *, is_share: bool = True) -
     if not 0 < bound < 1:
         return None
     return Z**2 * bound * (1 - bound) / distance**2 * figure.n / independent_images(figure)
+
+
+def images_to_aim_for(figure: Estimate, bound: float, *, is_share: bool = True) -> int | None:
+    """The same in two digits, more than there are; None also where it is more than a hundred times as many."""
+    needed = images_to_clear(figure, bound, is_share=is_share)
+    if needed is None or needed > HOPELESS * max(figure.n, 1):
+        return None
+    step = 10.0 ** max(0, math.floor(math.log10(max(needed, 1.0))) - 1)
+    return max(int(step * math.ceil(needed / step)), figure.n + 1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from linnaea.evidence.outlook import images_to_decide
+from linnaea.evidence.outlook import images_to_aim_for
 from linnaea.evidence.tables import percent
 from linnaea.finding import PROMISE, Estimate, Finding
 from linnaea.runtime.words import counted, in_number
@@ -13,7 +13,6 @@ from linnaea.runtime.words import counted, in_number
 MISSED, UNDECIDED, KEPT, UNTESTED = "missed", "undecided", "kept", "not tested"
 GRAVEST_FIRST = (MISSED, UNDECIDED, KEPT)
 AT_LEAST, AT_MOST, MORE_THAN = "at least", "at most", "more than"
-HOPELESS = 100  # times as many images as there are
 MANY_LABELS = 20
 BY_CHANCE = 0.025  # of what is just kept lies wholly below its bound by 95 % intervals
 
@@ -49,11 +48,7 @@ class Promise:
         """About how many images would decide it, in two digits; None where it is decided or no number would."""
         if self.outcome != UNDECIDED:
             return None
-        needed = images_to_decide(self.figure, self.bound, is_share=self.is_share)
-        if needed is None or needed > HOPELESS * self.figure.n:
-            return None
-        step = max(1.0, 10.0 ** (math.floor(math.log10(max(needed, 1.0))) - 1))
-        return max(int(step * math.ceil(needed / step)), self.figure.n + 1)
+        return images_to_aim_for(self.figure, self.bound, is_share=self.is_share)
 
     @property
     def distance(self) -> float:

@@ -17,7 +17,8 @@ from linnaea.experiments.preparation import prepare
 from linnaea.experiments.recipe_file import FILE as RECIPE_FILE
 from linnaea.experiments.recipe_file import recipe_of
 from linnaea.experiments.run_life import begun, free_folder, freeze, timed
-from linnaea.experiments.training import Training, attempted_and_concluded, finish
+from linnaea.experiments.training import Training
+from linnaea.experiments.training_run import attempted_and_concluded, finish
 from linnaea.learning.job import Fitted, Options
 from linnaea.learning.rungs import Rung, Step
 from linnaea.models.ensembles.ensemble import Ensemble

@@ -22,7 +22,8 @@ from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.recipe_file import FILE as RECIPE_FILE
 from linnaea.experiments.recipe_file import recipe_of
 from linnaea.experiments.run_life import begun, free_folder, freeze, timed
-from linnaea.experiments.training import Training, attempted_and_concluded, finish
+from linnaea.experiments.training import Training
+from linnaea.experiments.training_run import attempted_and_concluded, finish
 from linnaea.finding import Finding
 from linnaea.learning.heads import choose, fit_path
 from linnaea.learning.losses import is_for

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from linnaea.models import MODELS, Model, torchvision_bodies
 from linnaea.models.bodies import create_body, of_timm, standard
 from linnaea.models.network import ON_ODD_SIZES
+from linnaea.models.timm_import import import_timm
 from linnaea.models.weights_hub import file_of_torchvision, in_cache_of_timm
 from linnaea.registry.index import family_in
 from linnaea.runtime.cache import PLANS, cache_folder
@@ -76,7 +77,7 @@ def _body(name: str, size: int) -> torch.nn.Module:
 def _cached(name: str) -> list[str]:
     """The weights that `--weights auto` would take from a cache."""
     if of_timm(name):
-        import timm
+        timm = import_timm()
 
         config = timm.get_pretrained_cfg(name)
         if config is None or not config.has_weights or not in_cache_of_timm(config):

@@ -29,7 +29,8 @@ from linnaea.experiments.search.outcome import because, optimism_finding, record
 from linnaea.experiments.search.space import Space, given_in, read_space
 from linnaea.experiments.search.table import in_words, row_of
 from linnaea.experiments.search.trying import Field, Way
-from linnaea.experiments.training import Training, concluded, settle, way_to_learn
+from linnaea.experiments.training import Training, settle, way_to_learn
+from linnaea.experiments.training_run import concluded
 from linnaea.learning.recipe import OF_LOOP, OF_TRAINING, OF_TRANSFER
 from linnaea.learning.rungs import Step, steps_for
 from linnaea.options import Decision, Learning, Machine, Options, Preparation, Repetition, Searching

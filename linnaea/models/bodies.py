@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from linnaea.errors import UsageError, suggest
 from linnaea.models import torchvision_bodies
+from linnaea.models.timm_import import import_timm
 
 REFUSED = torchvision_bodies.REFUSED | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
 STRIDE = 32  # of networks that do not say it
@@ -37,9 +38,7 @@ class Standard:
 
 def of_timm(name: str) -> bool:
     """Whether timm has a network of this name (a pretraining tag such as `.a1_in1k` may follow)."""
-    import timm
-
-    return bool(timm.is_model(name.split(".")[0]))
+    return bool(import_timm().is_model(name.split(".")[0]))
 
 
 def known_network(name: str) -> bool:
@@ -49,7 +48,7 @@ def known_network(name: str) -> bool:
 
 def require_network(name: str) -> None:
     """Raise UsageError with a suggestion unless timm or torchvision knows the network."""
-    import timm
+    timm = import_timm()
 
     if not known_network(name):
         hint = suggest(name, [*timm.list_models(), *torchvision_bodies.networks()])
@@ -88,7 +87,7 @@ def both_tokens(body: nn.Module, pixels: Tensor) -> Tensor:
 
 
 def _of_timm(name: str, size: int, extra: Mapping[str, Any]) -> nn.Module:
-    import timm
+    timm = import_timm()
 
     body: nn.Module
     try:
@@ -115,7 +114,7 @@ def standard(name: str) -> Standard:
 
 
 def _standard_of_timm(name: str) -> Standard:
-    import timm
+    timm = import_timm()
 
     found = timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()
     heads = found.classifier or ()

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from linnaea.models import torchvision_bodies
+from linnaea.models.timm_import import import_timm
 from linnaea.models.weights_files import Content, read_content
 
 CONNECT_SECONDS = 3
@@ -14,7 +15,7 @@ CONNECT_SECONDS = 3
 
 def from_timm(name: str) -> tuple[Content | None, str]:
     """The weights that timm offers and their tag, or None and why there are none."""
-    import timm
+    timm = import_timm()
 
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:

@@ -83,7 +83,7 @@ def member(noun: str, package: str, also: Sequence[str] = ()) -> Check:
         for one in [given] if isinstance(given, str) else given:
             plain = re.split("[:=]", one)[0] if isinstance(one, str) else one
             if plain not in also:
-                _require(name, family_in(noun, package), plain)
+                _require(name, family_in(noun, package), plain, also)
 
     return check
 
@@ -135,13 +135,14 @@ def uncertainty(name: str, given: Any) -> None:
     member_with_number("uncertainty", "linnaea.learning.uncertainty")(name, named)
 
 
-def _require(name: str, family: "Family", given: Any) -> None:
+def _require(name: str, family: "Family", given: Any, also: Sequence[str]) -> None:
+    from linnaea.registry.about import unknown
+
+    known = [*family.known, *also]
     if not isinstance(given, str):
-        raise UsageError(f"{name} is {given!r}; expected one of {', '.join(family.known)}.")
-    try:
-        family.about(given)
-    except UsageError as error:
-        raise UsageError(f"{name}: {error}") from None
+        raise UsageError(f"{name} is {given!r}; expected one of {', '.join(known)}.")
+    if given not in known:
+        raise UsageError(f"{name}: {unknown(family.noun, given, known)}")
 
 
 def installed(noun: str, package: str) -> Check:

@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from linnaea.errors import DataError, UsageError, suggest
+from linnaea.runtime.words import counted
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -80,8 +81,8 @@ def require_there(paths: Sequence[Path]) -> None:
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise DataError(
-            f"{len(missing)} of the paths do not exist: {', '.join(missing[:3])}; expected image files or folders of "
-            "them."
+            f"{counted(len(missing), 'path does', 'paths do')} not exist: {', '.join(missing[:3])}; expected image "
+            "files or folders of them."
         )
 
 

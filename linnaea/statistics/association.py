@@ -53,6 +53,15 @@ def p_of_dependence(values: Sequence[object], figures: Floats, seed: int = 0) ->
     return float((1 + (between(groups, shuffled) >= own - 1e-9).sum()) / (1 + PERMUTATIONS))
 
 
+def p_of_largest(own: Floats, largest: Floats) -> Floats:
+    """The p-values (G,) of statistics, corrected for there being G: how often the largest of all is as large by chance.
+
+    `largest` (B,) is that in each of B draws (Westfall and Young 1993, single step).
+    """
+    beyond = len(largest) - np.searchsorted(np.sort(largest), own - 1e-9, side="left")
+    return np.asarray((1 + beyond) / (1 + len(largest)))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values adjusted for there being several, so that one by chance is as rare as with one (Holm 1979)."""
     order = np.argsort(p_values, kind="stable")

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
 from linnaea.arrays import Flags, Floats, Integers
+from linnaea.statistics.association import p_of_largest
 from linnaea.statistics.shares import shares
 from linnaea.statistics.spread import Z
 
@@ -123,9 +124,9 @@ def p_of_groups(
         return found
     number = np.cumsum(there) - 1
     case = _Case(values.astype(np.float64), number[places], images[there], units, above)
-    p, beyond = case.p(DRAWS, seed)
-    if beyond.min() < FEW_BEYOND:
-        p, _ = case.p(MORE_DRAWS if is_shares(values) else MORE_SHUFFLES, seed + 1)
+    p = case.p(DRAWS, seed)
+    if p.min() * (DRAWS + 1) < FEW_BEYOND + 0.5:
+        p = case.p(MORE_DRAWS if is_shares(values) else MORE_SHUFFLES, seed + 1)
     found[there] = p
     return found
 
@@ -140,12 +141,9 @@ class _Case:
     units: Integers | None
     above: bool
 
-    def p(self, draws: int, seed: int) -> tuple[Floats, Floats]:
-        """The p-value of each group, and how many draws lay as far (G,)."""
-        random = np.random.default_rng(seed)
-        own, most = self._own(), np.sort(self._drawn(draws, random))
-        beyond = draws - np.searchsorted(most, own - 1e-9, side="left")
-        return (beyond + 1) / (draws + 1), beyond.astype(np.float64)
+    def p(self, draws: int, seed: int) -> Floats:
+        """The p-value of each group (G,)."""
+        return p_of_largest(self._own(), self._drawn(draws, np.random.default_rng(seed)))
 
     def _far(self, scores: Floats) -> Floats:
         return scores if self.above else np.abs(scores)

@@ -12,7 +12,7 @@ from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.dataset import Dataset
-    from linnaea.experiments.explaining import Explanation
+    from linnaea.experiments.explanation.explanation import Explanation
 
 
 def tell(answer: Callable[[], "Explanation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -73,8 +73,8 @@ def explain(
     not exist, and for a method that cannot explain the classifier, DataError where no image can be read, and for boxes
     that are none.
     """
-    from linnaea.experiments.explained import explain_into
-    from linnaea.experiments.explaining import subject_of
+    from linnaea.experiments.explanation.folder import explain_into
+    from linnaea.experiments.explanation.methods import subject_of
 
     subject = subject_of(classifier, preparation.max_pixels, machine.device)
     place = Path(out) if out is not None else (subject.run.folder if subject.run else Path()) / "explanations"

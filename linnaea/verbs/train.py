@@ -44,7 +44,8 @@ def train(
     from linnaea.experiments.recipe_file import FILE, recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.several import processes
-    from linnaea.experiments.training import carry_out, settle
+    from linnaea.experiments.training import settle
+    from linnaea.experiments.training_run import carry_out
     from linnaea.learning.rungs import require_use_of_training
 
     with processes(machine):

@@ -54,7 +54,7 @@ def tune(
     from linnaea.experiments.recipe_file import SEARCH_FILE, recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.several import require_alone
-    from linnaea.experiments.training import carry_out
+    from linnaea.experiments.training_run import carry_out
     from linnaea.experiments.tuning import searched_and_concluded, settle_tuning
     from linnaea.options.option import changed
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from linnaea.delivery.explanations import Explained, Sheet
+from linnaea.delivery.explanations import ExplainedImage, Sheet
 from linnaea.finding import Finding
 
 
 def test_the_images_of_a_finding_are_shown_wherever_their_files_lie():
     photo = np.full((32, 32, 1), 200, dtype=np.uint8)
     names = [f"bees/{number}.jpg" for number in range(10)]
-    explained = [Explained(name, photo, "ants", 0.9, "ok", "bees", "ants", ()) for name in names]
+    explained = [ExplainedImage(name, photo, "ants", 0.9, "ok", "bees", "ants", ()) for name in names]
     finding = Finding("explanation_mistakes", "Mistakes look elsewhere.", count=10, images=names)
     page = Sheet("photos", explained, (), {}, findings=[finding]).page()
     assert "image not found" not in page

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from linnaea.delivery.report import write_report
-from linnaea.delivery.report.charts import Rung, ladder_chart
+from linnaea.delivery.report.charts.ladder import Rung, ladder_chart
 from linnaea.delivery.report.folder import Folder, Part
 from linnaea.delivery.report.found import listed
 from linnaea.delivery.report.pages import PAGES

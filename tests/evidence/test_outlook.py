@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from linnaea.evidence.outlook import images_to_decide, independent_images, with_more_images
+from linnaea.evidence.outlook import images_to_clear, independent_images, with_more_images
 from linnaea.finding import Estimate
 from linnaea.statistics.shares import limits_of_share
 
@@ -30,19 +30,19 @@ def test_images_in_groups_count_as_fewer_ones_and_never_as_more():
 
 @pytest.mark.parametrize(("count", "n", "bound"), [(46, 50, 0.9), (30, 30, 0.9), (4, 50, 0.1), (70, 80, 0.9)])
 def test_as_many_images_as_are_said_to_decide_it_do_and_fewer_do_not(count, n, bound):
-    needed = images_to_decide(share(count, n), bound)
+    needed = images_to_clear(share(count, n), bound)
     for images, decides in ((math.ceil(needed) + 1, True), (0.9 * needed, False)):
         lo, hi = limits_of_share(count / n * images, images)
         assert (lo > bound or hi < bound) == decides
 
 
 def test_no_number_decides_what_lies_on_the_bound_or_at_the_edge_of_shares():
-    assert images_to_decide(share(9, 10), 0.9) is None
-    assert images_to_decide(share(10, 10), 1.0) is None
-    assert images_to_decide(Estimate(0.8, None, None, 10, "no interval"), 0.9) is None
-    assert images_to_decide(Estimate(None, None, None, 0, "not defined"), 0.9) is None
+    assert images_to_clear(share(9, 10), 0.9) is None
+    assert images_to_clear(share(10, 10), 1.0) is None
+    assert images_to_clear(Estimate(0.8, None, None, 10, "no interval"), 0.9) is None
+    assert images_to_clear(Estimate(None, None, None, 0, "not defined"), 0.9) is None
 
 
 def test_a_mean_needs_as_many_images_as_shrink_its_interval_to_the_distance():
     mean = Estimate(0.2, -0.2, 0.6, 50, "bootstrap")
-    assert images_to_decide(mean, 0.0, is_share=False) == pytest.approx(200)
+    assert images_to_clear(mean, 0.0, is_share=False) == pytest.approx(200)

@@ -38,7 +38,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Explained:
+class ExplainedImage:
     """An image (S, S, C) with its answer, its truth where that is known, the class explained, and its pictures."""
 
     name: str
@@ -64,7 +64,7 @@ class Sheet:
     """
 
     title: str
-    explained: Sequence[Explained]
+    explained: Sequence[ExplainedImage]
     methods: Sequence[tuple[str, str, str, str]]
     arrays: Mapping[str, Array]
     notes: Sequence[str] = ()

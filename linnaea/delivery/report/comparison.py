@@ -1,10 +1,11 @@
 """The page of a comparison, from what `comparison.json` holds."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from linnaea.delivery.report.charts.standing import Standing, ranks_chart, standing_chart
 from linnaea.delivery.report.page import environment
-from linnaea.delivery.report.standing import Standing, ranks_chart, standing_chart
 from linnaea.delivery.report.words import metric_named
 
 
@@ -13,11 +14,13 @@ def render_comparison(content: Mapping[str, Any]) -> str:
     over = "ranks" in content
     chart = _ranks(content) if over else _values(content)
     names = list(content["ranks"] if over else content["values"])
+    first, *rest = re.split(r"(?<=\.) (?=[A-Z])", content["sentence"])
     return (
         environment()
         .get_template("comparison.html")
         .render(
             content=content,
+            verdict=(first, " ".join(rest)),
             name=" and ".join(names) if len(names) == 2 else f"{len(names)} classifiers",
             metric=metric_named(content["metric"]),
             over=over,

@@ -1,17 +1,15 @@
 """Figures held to a bound by their interval: shown to keep it, shown to miss it, or too few images to tell."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linnaea.evidence.gate.contract import FAIL, PASS, TOO_FEW, Evidence, Judgement
-from linnaea.evidence.outlook import images_to_decide
+from linnaea.evidence.outlook import images_to_aim_for
 from linnaea.finding import Estimate
 from linnaea.runtime.words import counted
 
 AT_LEAST, AT_MOST = "at least", "at most"
 WORST_FIRST = (FAIL, TOO_FEW, PASS)
-HOPELESS = 1000  # times as many images as there are
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,8 @@ class Held:
         """About how many further images would decide it, should it stay where it is; None where it is or none would."""
         if self.outcome != TOO_FEW:
             return None
-        total = images_to_decide(self.figure, self.bound, is_share=self.is_share)
-        if total is None or total > HOPELESS * max(self.figure.n, 1):
-            return None
-        step = 10.0 ** max(0, math.floor(math.log10(max(total, 1.0))) - 1)
-        return max(int(step * math.ceil(total / step)) - self.figure.n, 1)
+        total = images_to_aim_for(self.figure, self.bound, is_share=self.is_share)
+        return None if total is None else total - self.figure.n
 
     @property
     def distance(self) -> float:

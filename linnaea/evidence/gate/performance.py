@@ -16,7 +16,7 @@ from linnaea.evidence.gate.contract import (
 )
 from linnaea.evidence.gate.held import AT_LEAST, Held, held
 from linnaea.evidence.gate.parameters import Parameter
-from linnaea.evidence.outlook import images_to_decide
+from linnaea.evidence.outlook import images_to_clear
 from linnaea.runtime.words import counted
 
 GUESSING = "guessing"
@@ -37,7 +37,7 @@ def guessing(
     figure = told.figure
     lost = figure.hi is not None and figure.hi < worthwhile
     outcome = PASS if told.severity == "info" else FAIL if lost else TOO_FEW
-    total = images_to_decide(figure, 0.0, is_share=False) if outcome == TOO_FEW else None
+    total = images_to_clear(figure, 0.0, is_share=False) if outcome == TOO_FEW else None
     needed = None if total is None else max(1, math.ceil(total) - figure.n)
     file = f"findings/{GUESSING}.json"
     facts = [Evidence("difference to the guess", file, outcome, figure, "more than 0", needed)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.special import ndtr
 
 from linnaea.arrays import Floats, Integers
 
@@ -64,3 +65,46 @@ def first_of(above: Callable[[float], float], share: float) -> float:
         middle = (lo + hi) / 2
         lo, hi = (lo, middle) if above(middle) >= share else (middle, hi)
     return hi
+
+
+def folded(means: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    """The mean and the variance of the size of normal variables (C,)."""
+    error = np.maximum(errors, 1e-300)
+    ratio = means / error
+    mean = error * np.sqrt(2 / np.pi) * np.exp(-np.square(ratio) / 2) + means * (1 - 2 * ndtr(-ratio))
+    return mean, np.maximum(np.square(means) + np.square(errors) - np.square(mean), 0)
+
+
+def squared(means: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    """The mean and the variance of the squares of normal variables (C,)."""
+    variance = np.square(errors)
+    return np.square(means) + variance, 2 * np.square(variance) + 4 * np.square(means) * variance
+
+
+def limits_of_many(
+    means: Floats, errors: Floats, moments: Callable[[Floats, Floats], tuple[Floats, Floats]]
+) -> tuple[float, float]:
+    """The 95 % limits of a sum of sizes or squares of gaps, as `interval_of_gaps` has them, for very many bins.
+
+    The sum over many bins is about normal; what is asked is at which true sum the one seen is no surprise.
+    """
+    power = 1.0 if moments is folded else 0.5
+
+    def size(shape: Floats) -> float:
+        return float((np.abs(shape) if moments is folded else np.square(shape)).sum())
+
+    seen = size(means)
+    freed = np.sqrt(np.maximum(np.square(means) - np.square(errors), 0)) * np.sign(means)
+    narrow = freed if freed.any() else means
+    wide = np.hypot(means, errors) * np.where(means < 0, -1, 1)
+
+    def above(shape: Floats) -> Callable[[float], float]:
+        direction = shape / max(size(shape), 1e-300) ** power
+
+        def share(true: float) -> float:
+            mean, variance = moments(direction * true**power, errors)
+            return float(ndtr((mean.sum() - seen) / max(np.sqrt(variance.sum()), 1e-300)))
+
+        return share
+
+    return first_of(above(narrow), 0.025), first_of(above(wide), 0.975)

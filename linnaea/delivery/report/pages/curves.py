@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from linnaea.delivery.report.charts import Curve, curves_chart
+from linnaea.delivery.report.charts.curves import Curve, curves_chart
 from linnaea.delivery.report.folder import CURVES, Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.pictures import Picture, picture

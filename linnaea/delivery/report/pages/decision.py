@@ -3,7 +3,7 @@
 from typing import Any
 
 from linnaea.delivery.report import origins
-from linnaea.delivery.report.charts import BandPoint, band_chart
+from linnaea.delivery.report.charts.band import BandPoint, band_chart
 from linnaea.delivery.report.folder import Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.tables import Evaluation
@@ -59,7 +59,7 @@ def _charts(evaluation: Evaluation, classes: list[str]) -> list[str]:
     if not precision_recall.missing:
         points, own = _points(precision_recall.content, "recall", "precision")
         share = _share_of_positives(evaluation, classes)
-        titles = ("Precision: share of positive answers that are correct", "recall: share of positives found")
+        titles = ("Precision: positive answers that are right", "recall: share of positives found")
         charts.append(band_chart("precision-recall", titles, points, own, None if share is None else (share, share)))
     return charts
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from linnaea.delivery.report.dots import Dot, dots_chart
+from linnaea.delivery.report.charts.dots import Dot, dots_chart
 from linnaea.delivery.report.folder import GROUPS, Folder, Part
 from linnaea.delivery.report.found import root_of
 from linnaea.delivery.report.found import shown as listed

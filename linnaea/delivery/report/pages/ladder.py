@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from linnaea.delivery.report.charts import Rung, ladder_chart
+from linnaea.delivery.report.charts.ladder import Rung, ladder_chart
 from linnaea.delivery.report.folder import Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import interval, metric_named, number

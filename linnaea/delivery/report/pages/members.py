@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from linnaea.delivery.report.charts import Heap, heaps_chart
+from linnaea.delivery.report.charts.heaps import Heap, heaps_chart
 from linnaea.delivery.report.folder import OPENSET, Folder, Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import number

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from linnaea.delivery.report.charts import Bin, reliability_chart
+from linnaea.delivery.report.charts.reliability import Bin, reliability_chart
 from linnaea.delivery.report.folder import Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import SPACE, interval, number

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from linnaea.delivery.report.bars import Bar, bars_chart
-from linnaea.delivery.report.charts import Curve, curves_chart
+from linnaea.delivery.report.charts.bars import Bar, bars_chart
+from linnaea.delivery.report.charts.curves import Curve, curves_chart
 from linnaea.delivery.report.folder import SEARCH, Part, mapping
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import number

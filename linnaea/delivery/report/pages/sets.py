@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from linnaea.delivery.report.dots import Dot, dots_chart
+from linnaea.delivery.report.charts.dots import Dot, dots_chart
 from linnaea.delivery.report.folder import Part, mapping
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import NOTHING, SHARE, bounds, cell, decimal, interval, number, percent, whole

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from linnaea.delivery.report.charts import Heap, heaps_chart
+from linnaea.delivery.report.charts.heaps import Heap, heaps_chart
 from linnaea.delivery.report.folder import OPENSET, Folder, Part, mapping
 from linnaea.delivery.report.found import illustrated
 from linnaea.delivery.report.pages.contract import PAGES, Material

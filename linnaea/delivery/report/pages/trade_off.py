@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from linnaea.delivery.report.dots import Dot, dots_chart
+from linnaea.delivery.report.charts.dots import Dot, dots_chart
 from linnaea.delivery.report.folder import FAIRNESS, Part
 from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import SHARE, cell, interval, number, percent, whole

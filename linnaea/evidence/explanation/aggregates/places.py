@@ -7,6 +7,7 @@ import numpy as np
 
 from linnaea.arrays import Flags, Floats
 from linnaea.evidence.explanation.black_box.regions import squares
+from linnaea.statistics.association import p_of_largest
 
 ALONG = 3
 PLACES = (
@@ -91,8 +92,7 @@ def focus_of(
     spread = np.maximum(drawn.std(axis=0), 1e-12)
     scaled = own / spread
     best = int(scaled.argmax())
-    highest = (drawn / spread).max(axis=1)
-    p = float((1 + (highest >= scaled[best] - 1e-9).sum()) / (1 + permutations))
+    p = float(p_of_largest(scaled[best], (drawn / spread).max(axis=1)))
     place, most = places[best], mass.argmax(axis=1)
     there = most == place
     return Focus(

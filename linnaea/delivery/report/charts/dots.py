@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from linnaea.delivery.report.charts import ACCENT, INK, MUTED, PAPER, RULE, STEPS, STYLE, as_svg
+from linnaea.delivery.report.charts.style import ACCENT, INK, MUTED, PAPER, RULE, STEPS, STYLE, as_svg
 
 HEIGHT = 0.32  # inches of a row
 LONGEST = 34  # letters of a name

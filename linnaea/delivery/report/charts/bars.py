@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from linnaea.delivery.report.charts import ACCENT, INK, MUTED, RULE, STEPS, STYLE, as_svg
+from linnaea.delivery.report.charts.style import ACCENT, INK, MUTED, RULE, STEPS, STYLE, as_svg
 
 HEIGHT = 0.34  # inches of a bar and its distance from the next
 

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from linnaea.evidence.explanation import Settings, Subject
-from linnaea.experiments.boxes_file import read_boxes
-from linnaea.experiments.explained_images import Given, chosen_images, none_given
-from linnaea.experiments.explaining import (
-    Explanation,
+from linnaea.experiments.explanation.boxes import read_boxes
+from linnaea.experiments.explanation.checks import AskedChecks, checked
+from linnaea.experiments.explanation.explanation import Explanation
+from linnaea.experiments.explanation.images import Given, chosen_images, none_given
+from linnaea.experiments.explanation.methods import (
     explain_classes,
     explain_images,
     picture_classes_alone,
     require_possible,
     usual_methods,
 )
-from linnaea.experiments.explanation_checks import Asked, checked
 from linnaea.experiments.image_files import image_files
 from linnaea.options import Explaining
 from linnaea.options.words import names_in
@@ -29,7 +29,7 @@ def explain_into(
     """
     methods = names_in(explaining.method or ()) or usual_methods(subject)
     checks = None if explaining.check is None else names_in(explaining.check)
-    asked = Asked(checks, None if explaining.boxes is None else read_boxes(Path(explaining.boxes)))
+    asked = AskedChecks(checks, None if explaining.boxes is None else read_boxes(Path(explaining.boxes)))
     settings = _settings(explaining, seed)
     require_possible(subject, methods, explaining.target, settings)
     with whole_folder(place) as folder:

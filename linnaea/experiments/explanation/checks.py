@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,23 +9,21 @@ from linnaea.arrays import Flags, Images, Integers
 from linnaea.data.images.boxes import Box
 from linnaea.data.images.headers import read_facts
 from linnaea.data.images.pixels import Recipe, read_content
-from linnaea.evidence.explanation import Settings
+from linnaea.evidence.explanation import EXPLAINERS, Settings
 from linnaea.evidence.explanation.aggregates import Answered, where_classes_look, where_mistakes_look
 from linnaea.evidence.explanation.checks import EXPLANATION_CHECKS
 from linnaea.evidence.explanation.checks.running import CheckReport, check_maps, seen_of, usual_checks
-from linnaea.experiments.boxes_file import objects_in
-from linnaea.experiments.explained_images import Chosen
+from linnaea.experiments.explanation.boxes import objects_in
+from linnaea.experiments.explanation.explanation import Explanation
+from linnaea.experiments.explanation.images import Chosen
 from linnaea.finding import Finding
 from linnaea.task import TASKS
-
-if TYPE_CHECKING:
-    from linnaea.experiments.explaining import Explanation
 
 EVERY, NONE = "all", "none"
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedChecks:
     """Which checks are asked for, None for the usual ones, and boxes by the path of their image.
 
     `objects` (N, S, S) are the pixels in boxes once the images are known, and `note` says of how many.
@@ -37,7 +34,7 @@ class Asked:
     objects: Flags | None = None
     note: str = ""
 
-    def of(self, chosen: Chosen, recipe: Recipe) -> "Asked":
+    def of(self, chosen: Chosen, recipe: Recipe) -> "AskedChecks":
         """The same with the objects on these images; raises DataError where none of them has a box."""
         if self.boxes is None:
             return self
@@ -55,7 +52,7 @@ class Asked:
         return dict.fromkeys(EXPLANATION_CHECKS if EVERY in self.checks else self.checks, images)
 
 
-def checked(explanation: "Explanation", settings: Settings, asked: Asked) -> "Explanation":
+def checked(explanation: Explanation, settings: Settings, asked: AskedChecks) -> Explanation:
     """The same with what checks found, and the flaws of methods that fail their sanity check."""
     counts = asked.counts(len(explanation.pixels))
     if not explanation.maps or not counts:
@@ -73,7 +70,7 @@ def checked(explanation: "Explanation", settings: Settings, asked: Asked) -> "Ex
     )
 
 
-def _in_common(explanation: "Explanation", report: CheckReport, seed: int) -> Iterator[Finding]:
+def _in_common(explanation: Explanation, report: CheckReport, seed: int) -> Iterator[Finding]:
     """What the maps of the first method that did not fail have in common, where the truth of images is known."""
     sound = [method for method in explanation.maps if method not in report.flaws]
     truth = truth_of(explanation)
@@ -89,11 +86,12 @@ def _in_common(explanation: "Explanation", report: CheckReport, seed: int) -> It
         seed,
     )
     pixels: Images = explanation.pixels[rows]
+    by = EXPLAINERS.about(sound[0]).title
     found = where_mistakes_look(answered), where_classes_look(answered, pixels, explanation.subject.answer)
-    yield from (replace(one, summary=f"By {sound[0]}: {one.summary}") for one in found if one is not None)
+    yield from (replace(one, summary=f"{one.summary} Told by the maps of {by}.") for one in found if one is not None)
 
 
-def answers_of(explanation: "Explanation") -> Integers:
+def answers_of(explanation: Explanation) -> Integers:
     """The class (N,) that each image was answered as; of several labels the class explained, where it is among them."""
     subject = explanation.subject
     labels = list(explanation.answers.column("label"))
@@ -105,7 +103,7 @@ def answers_of(explanation: "Explanation") -> Integers:
     return np.where(named, explanation.targets, -1)
 
 
-def truth_of(explanation: "Explanation") -> Integers:
+def truth_of(explanation: Explanation) -> Integers:
     """The true class (N,) of each image, -1 where it is not known.
 
     Of several labels it is the class explained where that is one of them, else K, which is none.

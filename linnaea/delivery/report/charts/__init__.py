@@ -1,0 +1,1 @@
+"""Charts of the report; what all are drawn in is in `style`."""

@@ -12,7 +12,7 @@ from linnaea.evidence.evaluation import Evaluation
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.benching import Bench
 from linnaea.experiments.discovery import Discovery
-from linnaea.experiments.explaining import Explanation
+from linnaea.experiments.explanation.explanation import Explanation
 from linnaea.experiments.exporting import Exports
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview

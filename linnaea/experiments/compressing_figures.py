@@ -15,6 +15,7 @@ from linnaea.experiments.compressing_judging import Point
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.statistics.intervals import Statistic, estimate
+from linnaea.statistics.shares import unvaried
 from linnaea.statistics.spread import Sample
 
 NAME = "compression"
@@ -73,8 +74,14 @@ def _worst_class(first: Predictions, second: Predictions) -> dict[str, Any]:
     hits = [(side.answers == side.targets).astype(np.float64) for side in (first, second)]
     worst = [_lowest(targets, right, len(first.classes)) for right in hits]
     of_class = [_class_at(targets, right, first.classes) for right in hits]
+    same = bool((hits[0] == hits[1]).all())
+    slack = unvaried(np.ones(1), np.array([float(min(filter(None, np.bincount(targets))))]), 1) if same else 0.0
     statistic = Statistic(
-        lambda weights: worst[1](weights) - worst[0](weights), len(targets), smooth=False, bounds=(-1.0, 1.0)
+        lambda weights: worst[1](weights) - worst[0](weights),
+        len(targets),
+        smooth=False,
+        slack=(slack, slack),
+        bounds=(-1.0, 1.0),
     )
     everything = np.ones((1, len(targets)))
     values = tuple(_or_none(float(one(everything)[0])) for one in worst)

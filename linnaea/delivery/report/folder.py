@@ -44,6 +44,7 @@ EXPLANATION = "explanation"  # what was found where images were explained
 REPEATED = ("folds", "seeds")  # what was seen where a training was done again
 OPENSET = "openset"  # what was seen of unknown images
 FAIRNESS = "fairness"  # what a fairness method costs and gains
+COMPRESSION = "compression"  # what making it smaller cost
 GROUPS = "groups"  # what was seen of groups of images
 
 
@@ -137,7 +138,7 @@ class Folder:
     def other_findings(self) -> list[str]:
         """The names of finding files that this report has no own section for, such as a stress report."""
         known = {"audit", "test", "val", "export", CURVES, CALIBRATION, SEARCH, GUESSING, *REPEATED}
-        known |= {EXPLANATION, FAIRNESS}
+        known |= {EXPLANATION, FAIRNESS, COMPRESSION}
         known |= {stem for name in (OPENSET, GROUPS) for stem in self.named_findings(name)}
         return sorted(path.stem for path in (self.path / "findings").glob("*.json") if path.stem not in known)
 

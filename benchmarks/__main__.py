@@ -36,6 +36,7 @@ from benchmarks import (
     openset,
     photos,
     profiling,
+    quantized,
     reporting,
     startup,
     streaming,
@@ -84,6 +85,7 @@ ALL = {
     "killed": killed,
     "explaining": explaining,
     "ensembles": ensembles,
+    "quantized": quantized,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

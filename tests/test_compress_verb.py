@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -83,3 +84,37 @@ def test_a_compressed_run_is_not_compressed_again(lenet, tmp_path):
     linnaea.compress(tmp_path / "run", backend="torch", bits=4, max_drop=100, out=tmp_path / "small")
     with pytest.raises(UsageError, match=r"compress the run that it came from, .*run"):
         linnaea.compress(tmp_path / "small", backend="torch")
+
+
+def test_classical_pipelines_are_refused(tmp_path):
+    stripes = striped(tmp_path / "data", 12, splits=("train", "val", "test"))
+    linnaea.train(stripes, model="hog+svm", img_size=16, out=tmp_path / "run")
+    with pytest.raises(UsageError, match=r"quantize cannot compress a classifier of the kind classical"):
+        linnaea.compress(tmp_path / "run", backend="torch")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "backend"), [("quantize", "openvino"), ("qat", "onnx")])
+def test_a_network_in_integers_is_a_run_as_any_other(lenet, tmp_path, method, backend):
+    out = tmp_path / "small"
+    made = linnaea.compress(lenet, method=[method], backend=backend, max_drop=40, out=out)
+    run = Run.open(out)
+    images = run.dataset().split("test")
+    again = load(out).predict(images)
+    assert again.table == made.predict(images).table
+    assert made.model.backend == backend
+    assert {row["measure"]: row for row in run.findings("compression")[0].rows}["megabytes"]["times"] < 0.6
+    with pytest.raises(UsageError, match="in few bits already"):
+        linnaea.compress(out)
+    if method == "qat":
+        assert any("Integers without training lose" in note for note in made.provenance["notes"])
+
+
+@pytest.mark.slow
+def test_too_much_lost_brings_layers_back_to_float(lenet, tmp_path):
+    """Whatever integers lose, what is kept has lost no more than may be, or nothing is kept."""
+    with suppress(CheckFailedError):
+        linnaea.compress(lenet, backend="onnx", max_drop=0, out=tmp_path / "small")
+    if (tmp_path / "small").exists():
+        rows = Run.open(tmp_path / "small").findings("compression")[1].rows
+        assert rows[-1]["value"] >= rows[0]["value"]

@@ -115,7 +115,11 @@ def _reason_rows(first: Predictions, second: Predictions) -> Iterator[dict[str, 
     answered = [side.answered("ok") for side in (first, second)]
     right = [side.answers == side.targets for side in (first, second)]
     shares = [_share(hit, given) for hit, given in zip(right, answered, strict=True)]
-    statistic = Statistic(lambda weights: shares[1](weights) - shares[0](weights), len(first), bounds=(-1.0, 1.0))
+    same = all(bool((one[0] == one[1]).all()) for one in (answered, right))
+    slack = unvaried(np.ones(1), np.array([float(max(answered[0].sum(), 1))]), 1) if same else 0.0
+    statistic = Statistic(
+        lambda weights: shares[1](weights) - shares[0](weights), len(first), slack=(slack, slack), bounds=(-1.0, 1.0)
+    )
     whole = np.ones((1, len(first)))
     rates = tuple(_or_none(float(share(whole)[0])) for share in shares)
     yield _row("answered_accuracy", "rejection", rates, _estimated(statistic, sample), "interval only")

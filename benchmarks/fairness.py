@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from benchmarks.table import keep
 from linnaea.evidence.fairness import judge_groups, slices_of
+from linnaea.evidence.fairness.changing import Case
 from linnaea.evidence.fairness.discovery import find_slices
 from linnaea.learning.examples import Examples
 from linnaea.learning.fairness.balance import GroupBalance
@@ -77,23 +78,59 @@ def evaluations(name: str, accuracy: Sequence[float], patients: int = 0) -> dict
     }
 
 
-def slices(name: str, bad: float) -> dict[str, Any]:
-    """How often a slice is accused where one of eight heaps of features is answered worse, or none is."""
-    said = named = 0
+def slices(name: str, bad: float, subjects: int = 0) -> dict[str, Any]:
+    """How often a slice is accused where one of eight heaps of features is answered worse, or none is.
+
+    With `subjects` the images of one share a look and most of their luck, and whole subjects are in a heap. The limits
+    are those of the worst slice found, and the truth the mean share of its images.
+    """
+    said = named = held = 0
     for seed in range(SIMULATIONS):
         random = np.random.default_rng(seed)
-        heap = random.integers(0, 8, IMAGES)
-        features = random.normal(size=(8, 40))[heap] * 2 + random.normal(size=(IMAGES, 40))
-        wrong = random.random(IMAGES) < np.where(heap == 0, bad, 0.1)
-        found = find_slices(features, wrong, [], seed=seed)
+        heap, luck, own, unit = random.integers(0, 8, IMAGES), random.random(IMAGES), 0.0, None
+        if subjects:
+            unit = random.integers(0, subjects, IMAGES)
+            heap, own = random.integers(0, 8, subjects)[unit], random.normal(size=(subjects, 40))[unit]
+            luck = np.where(random.random(IMAGES) < 0.7, random.random(subjects)[unit], luck)
+        features = random.normal(size=(8, 40))[heap] * 2 + own + random.normal(size=(IMAGES, 40))
+        share = np.where(heap == 0, bad, 0.1)
+        found = find_slices(features, luck < share, [], unit, seed=seed)
         said += bool(found)
         named += bool(found) and float((heap[found[0].rows] == 0).mean()) > 0.5
+        held += bool(found) and found[0].limits[0] <= float(share[found[0].rows].mean()) <= found[0].limits[1]
     return {
         "what": name,
         "of": SIMULATIONS,
         "something said": said,
         "planted one named": named if bad > 0.1 else "",
-        "interval holds the truth": "",
+        "interval holds the truth": f"{held} of {said}" if said else "",
+    }
+
+
+def trade_offs(name: str, gain: float, subjects: int = 0) -> dict[str, Any]:
+    """How often a change is claimed between two ways to answer, of which the second is better in one of four groups."""
+    said = named = held = 0
+    for seed in range(SIMULATIONS):
+        random = np.random.default_rng(seed)
+        places, luck, unit = random.integers(0, 4, IMAGES), random.random((2, IMAGES)), None
+        if subjects:
+            unit = random.integers(0, subjects, IMAGES)
+            places, luck = random.integers(0, 4, subjects)[unit], random.random((2, subjects))[:, unit]
+        share = np.where(places == 0, 0.6, 0.75)
+        before, after = luck[0] < share, luck[1] < share + gain * (places == 0)
+        case = Case(places, ("planted", "b", "c", "d"), unit)
+        changes = case.changes(after.astype(np.float64) - before)
+        worst = changes[case.worth("without", before.astype(np.float64))["group"]]
+        said += any(change.shown for change in changes.values())
+        named += changes["planted"].shown
+        truth = gain if worst is changes["planted"] else 0.0
+        held += worst.lo is not None and worst.hi is not None and worst.lo <= truth <= worst.hi
+    return {
+        "what": name,
+        "of": SIMULATIONS,
+        "something said": said,
+        "planted one named": named if gain else "",
+        "interval holds the truth": held,
     }
 
 
@@ -133,10 +170,15 @@ def main() -> None:
         evaluations("one of 3 sites 20 points worse", (0.9, 0.9, 0.7)),
         slices("no bad slice", 0.1),
         slices("one of 8 slices 40 points worse", 0.5),
+        slices("no bad slice, 200 subjects", 0.1, 200),
+        slices("one of 8 slices 60 points worse, 200 subjects", 0.7, 200),
+        trade_offs("two ways alike, 4 groups", 0.0),
+        trade_offs("two ways alike, 4 groups of 60 subjects", 0.0, 60),
+        trade_offs("one way 30 points better in one group", 0.3),
     ]
     remarks = (
         f"{IMAGES} images each, judged by two columns and their pair, seven gaps, at an error of 5 % for all together; "
-        "the interval is that of the accuracy gap."
+        "the interval is that of the accuracy gap, of the worst slice found, and of what changes in the worst group."
     )
     keep("fairness", "Sub-groups: false alarms, planted gaps and planted slices", rows, remarks)
     methods = [

@@ -26,12 +26,16 @@ NO_METADATA = (*MANIFEST, *LISTS, "excluded")
 
 @dataclass(frozen=True)
 class Excluded:
-    """A file that is not used, and why; several labels stand in `label` as one cell of a table does."""
+    """A file that is not used, and why; several labels stand in `label` as one cell of a table does.
+
+    `facts` are what else is known of it, the names of columns and its values.
+    """
 
     path: str
     reason: str
     label: str | None = None
     split: str | None = None
+    facts: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,13 +171,18 @@ class Dataset:
         return self.take(row for row, value in enumerate(self.column("split")) if value == name)
 
     def without(self, excluded: Sequence[Excluded]) -> "Dataset":
-        """The dataset less these files, each remembered with its label, split and reason."""
+        """The dataset less these files, each remembered with its label, split, metadata and reason."""
         gone = {entry.path: entry for entry in excluded}
-        splits = self.column("split") if self.has("split") else [None] * len(self)
+        rows = [row for row, path in enumerate(self.ids) if path in gone]
+        lost = self.take(rows)
+        splits = lost.column("split") if self.has("split") else [None] * len(rows)
+        names = [*self.metadata, *(["group"] if self.has("group") else [])]
+        facts = [tuple((name, fact[name]) for name in names) for fact in lost.table.select(names).to_pylist()]
         remembered = tuple(
-            Excluded(path, gone[path].reason, join_cell(label) if isinstance(label, list) else label, split)
-            for path, label, split in zip(self.ids, self.labels, splits, strict=True)
-            if path in gone
+            Excluded(path, gone[path].reason, join_cell(label) if isinstance(label, list) else label, split, known)
+            for path, label, split, known in zip(
+                lost.ids, lost.labels, splits, facts if names else [()] * len(rows), strict=True
+            )
         )
         kept = self.take(row for row, path in enumerate(self.ids) if path not in gone)
         return replace(kept, excluded=self.excluded + remembered)
@@ -184,14 +193,15 @@ class Dataset:
         They are part of what a classifier is judged on, which can then only be wrong about them.
         """
         rows = [
-            {"path": entry.path, "label": label, "split": split}
+            dict(entry.facts) | {"path": entry.path, "label": label, "split": split}
             for entry in self.excluded
             if entry.split == split and (label := self._label_of(entry)) is not None
         ]
         if not rows:
             return self
         columns = {
-            field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in self.table.schema
+            field.name: pa.array([_as(row.get(field.name), field.type) for row in rows], field.type)
+            for field in self.table.schema
         }
         return replace(self, table=pa.concat_tables([self.table, pa.table(columns)]))
 
@@ -228,8 +238,14 @@ class Dataset:
         for entry in self.excluded:
             label = entry.label or ""
             left = [entry.path, label if self.multilabel else escape(label), entry.split or ""]
-            rows.append([*left, *[""] * (len(names) - 3), entry.reason])
+            facts = dict(entry.facts)
+            rows.append([*left, *(_cell(facts.get(name)) for name in names[3:]), entry.reason])
         return as_csv(rows, guard_formulas=guard_formulas)
+
+
+def _as(value: Any, kind: pa.DataType) -> Any:
+    """A value as a column of this kind takes it: as text where others of the table made it one of texts."""
+    return str(value) if value is not None and pa.types.is_string(kind) else value
 
 
 def _is_binary(kind: pa.DataType) -> bool:

@@ -28,6 +28,12 @@ from linnaea.task import TASKS
 RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
 logger = logging.getLogger("linnaea")
 TRAINS = ("linnaea train ", "python -m linnaea train ", "linnaea tune ", "python -m linnaea tune ")
+NO_FACTS = ("path", "label", "split", "sha256", *LISTS)  # of a file that was left out
+WITHOUT_RESUME = {  # by an argument that only theirs have
+    "grown_from": "Growing",
+    "members": "Combining runs",
+    "compressed_from": "Compressing",
+}
 RECORD = {"status": str, "arguments": dict, "started": str, "timings": dict, "notes": list, "test_opened": list}
 NO_TEST = "There is no test split: the figures are on val, which also chose the model, and are too optimistic."
 
@@ -42,7 +48,8 @@ class Run:
     def create(cls, folder: Path, arguments: Mapping[str, Any], command: str) -> "Run":
         """Start a run in an empty or absent folder; raises RunError where there is one already."""
         if not is_vacant(folder):
-            raise RunError(f"{folder} already exists: choose another --out, or continue it with --resume.")
+            goes_on = "" if _without_resume(arguments) else ", or continue it with --resume"
+            raise RunError(f"{folder} already exists: choose another --out{goes_on}.")
         run = cls(folder)
         content = {
             "linnaea": version("linnaea"),
@@ -144,12 +151,9 @@ class Run:
         """The command that continues a run that was stopped, in a sentence."""
         record = self.record()
         command = str(record.get("command", "")).removesuffix(" --resume")
-        if "grown_from" in record["arguments"]:
-            return "Growing cannot be continued: remove the folder and start again."
-        if "members" in record["arguments"]:
-            return "Combining runs cannot be continued: remove the folder and start again."
-        if "compressed_from" in record["arguments"]:
-            return "Compressing cannot be continued: remove the folder and start again."
+        never = _without_resume(record["arguments"])
+        if never:
+            return f"{never} cannot be continued: remove the folder and start again."
         if not command.startswith(TRAINS):
             return "Continue it with linnaea.train, the same arguments and resume=True."
         return f"Continue it with: {command} --resume"
@@ -203,6 +207,7 @@ class Run:
                 row["excluded"],
                 (row["label"] if several else unescape(row["label"])) or None,
                 row["split"] or None,
+                tuple((name, row[name]) for name in written if name not in NO_FACTS and row[name]),
             )
             for row in rows
             if row["excluded"]
@@ -243,6 +248,11 @@ class Run:
         if not path.exists():
             return []
         return list(records_in(decoded(path.read_bytes(), str(path))))
+
+
+def _without_resume(arguments: Mapping[str, Any]) -> str:
+    """What makes runs of such arguments, where it cannot be continued; "" where it can."""
+    return next((said for name, said in WITHOUT_RESUME.items() if name in arguments), "")
 
 
 def now() -> str:

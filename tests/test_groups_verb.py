@@ -83,6 +83,25 @@ def test_slices_that_look_alike_are_found_named_and_drawn(sites):
         linnaea.evaluate(sites / "predictions" / "test.parquet", find_slices=True)
 
 
+def test_what_was_not_asked_for_this_time_stays(sites):
+    linnaea.evaluate(sites, by="site")
+    linnaea.evaluate(sites, find_slices=True)
+    names = [finding["name"] for finding in read_json(sites / "findings" / "groups.json")]
+    assert {"worst_group", "gaps", "groups", "bad_slices"} <= set(names)
+    assert "worst_group_by_site" in read_json(sites / "metrics.json")["groups"]
+    linnaea.evaluate(sites, by="light")
+    found = read_json(sites / "findings" / "groups.json")
+    assert "bad_slices" in [finding["name"] for finding in found]
+    assert {row["by"] for finding in found for row in finding["rows"] if "by" in row} == {"light"}
+
+
+def test_many_figures_that_are_not_defined_take_one_line(sites):
+    told = str(linnaea.evaluate(sites / "predictions" / "test.parquet", by="site,light", smallest=1000))
+    assert len([line for line in told.splitlines() if "not defined" in line]) == 1
+    assert "figures are not defined: accuracy_difference_by_site" in told
+    assert "fewer than two groups have 1000 images" in told
+
+
 def test_metadata_of_a_name_that_predictions_use_stays_with_the_images():
     import pyarrow as pa
 

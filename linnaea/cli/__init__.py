@@ -81,5 +81,6 @@ def _stopped_alike() -> Iterator[list[int]]:
 def _what_the_system_said(error: OSError) -> str:
     named = f": {error.filename}" if error.filename else ""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    mend = f"Make room. {GOES_ON}" if full else "Check the path and its permissions."
+    goes_on = f" {GOES_ON}" if sys.argv[1:2] in (["train"], ["tune"]) else ""
+    mend = f"Make room.{goes_on}" if full else "Check the path and its permissions."
     return f"{error.strerror or error}{named}. Nothing half-written was left behind. {mend}"

@@ -52,7 +52,7 @@ def choose_calibrator(
     wanted = known if by == "auto" else [name for name in known if name in ("none", USUAL, by)]
     tried: list[_Tried] = []
     if not lack:
-        folds = _folds(targets, drawn, seed)
+        folds = dealt_folds(targets, drawn, seed)
         tried = [_try(name, raw, targets, folds, asked=name == by) for name in wanted]
     chosen = by if by != "auto" else _chosen(tried, drawn) if tried else USUAL
     return CALIBRATORS[chosen].fit(raw, targets), _finding(tried, chosen, by, lack, drawn)
@@ -70,7 +70,7 @@ def as_of_new_images(
     drawn = np.arange(len(raw)) if units is None else units
     if calibrator.kind in ("none", USUAL) or len(np.unique(drawn)) < FOLDS:
         return _logits(calibrator, raw)
-    folds, logits = _folds(targets, drawn, seed), np.empty(raw.shape)
+    folds, logits = dealt_folds(targets, drawn, seed), np.empty(raw.shape)
     for fold in range(FOLDS):
         left = folds == fold
         logits[left] = _logits(type(calibrator).fit(raw[~left], targets[~left]), raw[left])
@@ -94,7 +94,7 @@ def _lack(targets: Targets, classes: int, units: Integers) -> str:
     return ""
 
 
-def _folds(targets: Targets, units: Integers, seed: int) -> Integers:
+def dealt_folds(targets: Targets, units: Integers, seed: int) -> Integers:
     """The fold of each image (n,), dealt out by class, whole units together."""
     _, first, unit = np.unique(units, return_index=True, return_inverse=True)
     random = np.random.default_rng(seed)

@@ -32,6 +32,7 @@ from linnaea.runtime.neutral import neutral
 from linnaea.statistics.intervals import REPLICATES, Statistic, estimate
 from linnaea.statistics.spread import Sample
 
+MOST_UNDEFINED = 3  # figures that get a line of their own
 __all__ = ["Evaluation", "figure_of", "figures", "findings", "judge", "write_evaluation"]
 
 
@@ -49,10 +50,23 @@ class Evaluation:
 
     def __str__(self) -> str:
         first, later = ([neutral(finding.summary) for finding in told] for told in promises_in(self.findings))
-        rows = [(name, str(figure), f"n = {figure.n}", figure.method) for name, figure in self.figures.items()]
-        name, figure, images = (max(len(row[column]) for row in rows) for column in range(3))
+        undefined = {name: figure.method for name, figure in self.figures.items() if figure.value is None}
+        few = len(undefined) <= MOST_UNDEFINED
+        told = {name: figure for name, figure in self.figures.items() if few or figure.value is not None}
+        rows = [(name, str(figure), f"n = {figure.n}", figure.method) for name, figure in told.items()]
+        name, figure, images = (max((len(row[column]) for row in rows), default=0) for column in range(3))
         lines = (f"{row[0]:<{name}}  {row[1]:<{figure}}  {row[2]:<{images}}  {row[3]}" for row in rows)
-        return "\n".join([*first, *lines, *later])
+        return "\n".join([*first, *lines, *([] if few else [_not_defined(undefined)]), *later])
+
+
+def _not_defined(methods: Mapping[str, str]) -> str:
+    """The names of many figures that are not defined, in one line, with the reason of the first."""
+    first, method = next(iter(methods.items()))
+    shown = ", ".join(list(methods)[:MOST_UNDEFINED])
+    same = len(set(methods.values())) == 1
+    why = method.removeprefix("not defined: ")
+    reason = why if same else f"{first}: {why}; of the others see metrics.json or `--json`"
+    return f"{len(methods)} figures are not defined: {shown} and {len(methods) - MOST_UNDEFINED} more ({reason})."
 
 
 def figures(

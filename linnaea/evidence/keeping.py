@@ -14,3 +14,10 @@ def keep_figures(folder: Path, name: str, figures: Mapping[str, Estimate], findi
     known = read_json(path) if path.exists() else {}
     write_json(folder / "findings" / f"{name}.json", [finding.to_json() for finding in findings])
     write_json(path, known | {name: {key: asdict(figure) for key, figure in figures.items()}})
+
+
+def figures_in(folder: Path, name: str) -> dict[str, Estimate]:
+    """The entry `name` of `metrics.json`; nothing where there is none."""
+    path = folder / "metrics.json"
+    known = read_json(path) if path.exists() else {}
+    return {key: Estimate(**figure) for key, figure in known.get(name, {}).items()}

@@ -1,37 +1,38 @@
 """Finished runs of the same classes as one classifier, calibrated and judged on images that none of them trained on."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from linnaea.classifier import Classifier, load
+from linnaea.classifier.bundle import WEIGHTS
 from linnaea.classifier.calibrators.temperature import Temperature
 from linnaea.data.images.pixels import Recipe
 from linnaea.dataset import Dataset
 from linnaea.delivery.report import write_report
-from linnaea.errors import DataError, UsageError
+from linnaea.errors import UsageError
 from linnaea.evidence.calibration import Aims
 from linnaea.experiments.preparation import prepare
 from linnaea.experiments.recipe_file import FILE as RECIPE_FILE
 from linnaea.experiments.recipe_file import recipe_of
 from linnaea.experiments.run_life import begun, free_folder, freeze, timed
+from linnaea.experiments.seen_by_members import left_of
 from linnaea.experiments.training import Training
 from linnaea.experiments.training_run import attempted_and_concluded, finish
 from linnaea.learning.job import Fitted, Options
 from linnaea.learning.rungs import Rung, Step
 from linnaea.models.ensembles.ensemble import Ensemble
 from linnaea.options import Preparation
+from linnaea.options.checks import require_different_runs
 from linnaea.run import Run
+from linnaea.runtime.files import sha256_of
 from linnaea.runtime.plan import Plan
 from linnaea.task import TASKS
 
 NAME = "ensemble"
 AIMS = tuple(field.name for field in fields(Aims))
 ALIKE = ("fit", "white", "channels")  # of how images are decoded, what members must agree in
-SEEN = ("train", "val", "test")  # the most first
-logger = logging.getLogger("linnaea")
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,19 @@ class Together:
     @classmethod
     def of(cls, given: Sequence[str | Path]) -> "Together":
         """Of the folders of finished runs; raises RunError, BundleError, UsageError or DataError where it cannot be."""
-        if len({Path(folder).resolve() for folder in given}) < 2:
-            raise UsageError(
-                f"an ensemble is of two different runs or more, and {', '.join(map(str, given))} is one: name others."
-            )
+        require_different_runs(given)
         runs = [Run.open(folder) for folder in given]
         for run in runs:
             run.require_finished()
+        _require_no_copy(runs)
         classifiers = [load(run.model_folder) for run in runs]
         for run, classifier in zip(runs[1:], classifiers[1:], strict=True):
             _require_alike(runs[0], classifiers[0], run, classifier)
         recipe = max((one.recipe for one in classifiers), key=lambda one: one.size)
         arguments = runs[0].record()["arguments"]
         kept = {name: arguments.get(name) for name in (*AIMS, "ood", "duplicates")}
-        return cls(runs, classifiers, recipe, _left(runs), kept)
+        left = left_of(runs, recipe, kept["duplicates"] or "near")
+        return cls(runs, classifiers, recipe, left, kept)
 
     def fitted(self) -> Fitted:
         """The ensemble, which there is nothing left to learn for."""
@@ -139,6 +139,22 @@ def combined(given: Sequence[str | Path], out: str | Path | None, started: float
     return made
 
 
+def _require_no_copy(runs: Sequence[Run]) -> None:
+    """Raise UsageError where two runs hold the same weights, to the last bit, before any is loaded."""
+    known: dict[str, Path] = {}
+    for run in runs:
+        file = run.model_folder / WEIGHTS
+        if not file.is_file():
+            continue  # loading it says what is amiss
+        digest = sha256_of(file)
+        if digest in known:
+            raise UsageError(
+                f"{known[digest]} and {run.folder} hold the same weights, to the last bit, and would count twice: name "
+                "runs that were trained apart, for instance with another --seed."
+            )
+        known[digest] = run.folder
+
+
 def _require_alike(first: Run, one: Classifier, second: Run, other: Classifier) -> None:
     """Raise UsageError, with the difference, where two classifiers cannot answer together."""
     names = f"{first.folder} and {second.folder} cannot answer together"
@@ -164,29 +180,3 @@ def _difference(one: Sequence[str], other: Sequence[str]) -> str:
         f"only the {place} knows {', '.join(own)}" for place, own in zip(("first", "second"), alone, strict=True) if own
     ]
     return " and ".join(told)
-
-
-def _left(runs: Sequence[Run]) -> Dataset:
-    """The images of the first run, each in the split of those it is in of all runs that has seen most of it.
-
-    What any member trained on is train, what any was calibrated on val. Raises DataError where that leaves no val.
-    """
-    splits: dict[str, str] = {}
-    for run in runs:
-        dataset = run.dataset()
-        for content, split in zip(dataset.column("sha256"), dataset.column("split"), strict=True):
-            splits[content] = min(splits.get(content, split), split, key=SEEN.index)
-    own = runs[0].dataset()
-    left = own.with_column("split", [splits[content] for content in own.column("sha256")])
-    moved = sum(before != now for before, now in zip(own.column("split"), left.column("split"), strict=True))
-    if not len(left.split("val")):
-        raise DataError(
-            "no image is left to calibrate on that no member trained on: the runs split the same images differently. "
-            "Train them with the same --split-seed."
-        )
-    if moved:
-        logger.warning(
-            f"{moved} of {len(own)} images of {runs[0].folder.name} were seen by another member in a split that counts "
-            f"for more; {len(left.split('val'))} are left to calibrate on and {len(left.split('test'))} to judge by."
-        )
-    return left

@@ -1,20 +1,23 @@
-"""Thresholds of groups, fitted on val after calibration, and the same answers without them."""
+"""Thresholds of groups, fitted on val after calibration, and what they do for images that they were not fitted to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from linnaea.arrays import Float64, Integers, Targets
+from linnaea.arrays import Flags, Float64, Floats, Integers, Targets
 from linnaea.classifier import load
 from linnaea.dataset import Dataset
-from linnaea.decisions import decide, in_groups
+from linnaea.decisions import Policy, decide, in_groups
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import least_confidence
-from linnaea.evidence.calibrator_choice import as_of_new_images
+from linnaea.evidence.calibrator_choice import FOLDS, as_of_new_images, dealt_folds
+from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.attempt import Material
 from linnaea.experiments.conclusion import Calibrated
+from linnaea.experiments.fair_groups import FAIR_GROUP
 from linnaea.finding import Finding
 from linnaea.learning.amounts import look_up
 from linnaea.learning.fairness import FAIRNESS
@@ -95,13 +98,63 @@ def _as_of_new(ready: Calibrated, targets: Targets, units: Integers) -> Float64:
     return np.asarray(TASKS["binary"].probabilities(logits), dtype=np.float64)
 
 
-def without_thresholds(run: Run) -> Predictions:
-    """What the run's classifier said of the val images, decided by the common threshold."""
-    known, policy = run.predictions("val"), load(run.model_folder).policy
+def judged_apart(run: Run, fair: str, by: str) -> tuple[Predictions, Predictions] | None:
+    """The val images as the common threshold decides them, and as thresholds for groups do that do not know them.
+
+    The latter are fitted to four fifths of the val images and decide the rest, in turn, whole groups of images
+    together: thresholds would look too good on the images that they were fitted to. None where the images come from
+    too few groups for that.
+    """
+    known, classifier = run.predictions("val"), load(run.model_folder)
     read = np.flatnonzero(known.readable)
-    labels = known.column("label")
-    decided = decide(known.task, known.classes, known.scores()[read], replace(policy, group_thresholds=()))
-    for row, label in zip(read.tolist(), decided.labels, strict=True):
-        labels[row] = label
+    units, targets = sample_of(known).unit_of[read], known.targets[read]
+    if len(np.unique(units)) < FOLDS:
+        return None
+    assert classifier.calibrator is not None, "it was calibrated"
+    logits = as_of_new_images(classifier.calibrator, known.scores("raw_scores")[read], targets, units)
+    probabilities = np.asarray(TASKS["binary"].probabilities(logits), dtype=np.float64)
+    told = known.column(by if known.has(by) else FAIR_GROUP)
+    values = [None if told[row] is None else str(told[row]) for row in read.tolist()]
+    policy = replace(classifier.policy, group_by="", group_thresholds=())
+    plain = decide(known.task, known.classes, probabilities, policy)
+    act = look_up(FAIRNESS, fair)[0].act
+    fair_labels = cross_fitted(act, policy, known.classes, probabilities, targets, values, units)
+    return _answering(known, read, plain.labels), _answering(known, read, fair_labels)
+
+
+def cross_fitted(
+    act: Callable[[Floats, Flags, Integers], Floats],
+    policy: Policy,
+    classes: Sequence[str],
+    probabilities: Floats,
+    targets: Targets,
+    values: Sequence[str | None],
+    units: Integers,
+) -> list[Any]:
+    """The answers to images (n,) by thresholds of groups that were fitted to the other folds, whole `units` together.
+
+    `act` fits the thresholds to the probabilities (m,) of the second class, whether it is true (m,), and groups (m,).
+    Images without a group among the `values` (n,) are decided by the common threshold of the `policy`.
+    """
+    known = np.array([value is not None for value in values])
+    names, codes = np.unique([value or "" for value in values], return_inverse=True)
+    labels: list[Any] = [None] * len(values)
+    folds = dealt_folds(codes * 2 + targets, units, 0)
+    for fold in range(FOLDS):
+        own, others = np.flatnonzero(folds == fold), np.flatnonzero((folds != fold) & known)
+        fitted = act(probabilities[others, 1], targets[others] == 1, codes[others])
+        pairs = tuple((str(names[code]), float(value)) for code, value in enumerate(fitted) if np.isfinite(value))
+        there = replace(policy, group_thresholds=pairs)
+        decided = in_groups("binary", classes, probabilities[own], there, [values[row] for row in own.tolist()])
+        for row, label in zip(own.tolist(), decided.labels, strict=True):
+            labels[row] = label
+    return labels
+
+
+def _answering(known: Predictions, read: Integers, labels: Sequence[Any]) -> Predictions:
+    """The same predictions with other labels of the images that were `read`."""
+    answers = known.column("label")
+    for row, label in zip(read.tolist(), labels, strict=True):
+        answers[row] = label
     place = known.table.column_names.index("label")
-    return known.with_table(known.table.set_column(place, "label", pa.array(labels, pa.string())))
+    return known.with_table(known.table.set_column(place, "label", pa.array(answers, pa.string())))

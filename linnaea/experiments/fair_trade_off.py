@@ -6,17 +6,20 @@ from dataclasses import replace
 import numpy as np
 
 from linnaea.evidence.fairness import judge_groups, slices_of
+from linnaea.evidence.fairness.changing import ALL, Case
 from linnaea.evidence.keeping import keep_figures
+from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.attempt import Attempted, Material, attempt
-from linnaea.experiments.fair_groups import FAIR_GROUP, FEWEST
+from linnaea.experiments.fair_groups import FAIR_GROUP
+from linnaea.experiments.fair_thresholds import judged_apart
 from linnaea.experiments.group_evaluation import NAME
 from linnaea.finding import Finding
 from linnaea.learning.rungs import Job, Step
 from linnaea.predictions import Predictions
 from linnaea.run import Run
-from linnaea.statistics.between_groups import largest_difference, means_of
 
 TRADE_OFF = "fairness"
+CHOSEN_BY_VAL = "Val chose the model: the figures of the test images stand beside."
 logger = logging.getLogger("linnaea")
 
 
@@ -54,37 +57,42 @@ def measured_trade_off(run: Run, step: Step, chosen: Attempted, material: Materi
     return trade_off(str(job.options.fair), plain.predictions, chosen.predictions)
 
 
-def trade_off(method: str, plain: Predictions, fair: Predictions) -> Finding:
-    """The accuracy over all images and in the worst group, without a fairness method and with it."""
-    rows = [_worth(way, answers) for way, answers in (("without", plain), (method, fair))]
-    before, after = rows
+def threshold_trade_off(run: Run, fair: str, by: str) -> Finding:
+    """What thresholds for groups are worth on val images that they were not fitted to."""
+    answers = judged_apart(run, fair, by)
+    if answers is None:
+        summary = (
+            f"What {fair} gains and costs cannot be told on val: its images come from too few groups to fit the "
+            "thresholds to some and judge them on others. The figures of the test images stand beside."
+        )
+        return Finding(TRADE_OFF, summary, "warning")
+    apart = "The thresholds were fitted to four fifths of the val images and judged on the rest, in turn."
+    return trade_off(fair, *answers, remark=apart)
+
+
+def trade_off(method: str, plain: Predictions, fair: Predictions, *, remark: str = CHOSEN_BY_VAL) -> Finding:
+    """The accuracy over all images and in the worst group, without a fairness method and with it, and what changed.
+
+    Whole groups of images vary where the predictions have a `group`. The limits of what changed hold for all images and
+    every group at once, because the worst group is picked by the same images; a change is only shown where flipping the
+    signs of what changed hardly makes as much, corrected for their number.
+    """
+    names, places = np.unique([str(name) for name in plain.column(FAIR_GROUP)], return_inverse=True)
+    case = Case(places.astype(np.int64), tuple(map(str, names)), sample_of(plain).groups)
+    right = [(answers.answers == answers.targets).astype(np.float64) for answers in (plain, fair)]
+    before, after = (case.worth(way, own) for way, own in zip(("without", method), right, strict=True))
+    changes = case.changes(right[1] - right[0])
+    everywhere, there, lowest = changes[ALL], changes[before["group"]], before["group"]
     summary = (
         f"With {method} the worst group of val has an accuracy of {_percent(after['worst'])} ({after['group']}), "
         f"without {_percent(before['worst'])} ({before['group']}); over all images it is {_percent(after['accuracy'])} "
-        f"in place of {_percent(before['accuracy'])}. Val chose the model: the figures of the test images stand beside."
+        f"in place of {_percent(before['accuracy'])}. "
+        f"{there.told(f'in {lowest}, the worst group without it,')} {everywhere.told('over all images')} {remark}"
     )
-    return Finding(TRADE_OFF, summary, count=len(plain), rows=rows)
-
-
-def _worth(way: str, answers: Predictions) -> dict[str, object]:
-    names, places = np.unique([str(name) for name in answers.column(FAIR_GROUP)], return_inverse=True)
-    right = (answers.answers == answers.targets).astype(np.float64)
-    every = means_of(right, np.zeros(len(right), dtype=np.int64), 1)
-    groups = means_of(right, places.astype(np.int64), len(names))
-    large = np.where(groups.images >= min(FEWEST, groups.images.max()), groups.value, np.nan)
-    worst = int(np.nanargmin(large))
-    return {
-        "way": way,
-        "accuracy": float(every.value[0]),
-        "accuracy_lo": float(every.lo[0]),
-        "accuracy_hi": float(every.hi[0]),
-        "worst": float(groups.value[worst]),
-        "worst_lo": float(groups.lo[worst]),
-        "worst_hi": float(groups.hi[worst]),
-        "group": str(names[worst]),
-        "gap": largest_difference(groups)[0],
-        "n": len(right),
-    }
+    after |= {f"change_{key}": value for key, value in everywhere.to_json().items()}
+    after |= {f"change_there_{key}": value for key, value in there.to_json().items()}
+    loses = there.shown and there.value < 0
+    return Finding(TRADE_OFF, summary, "warning" if loses else "info", len(plain), rows=[before, after])
 
 
 def _percent(share: object) -> str:

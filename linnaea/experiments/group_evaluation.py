@@ -7,8 +7,9 @@ from typing import Any
 from linnaea.dataset import Dataset
 from linnaea.evidence.evaluation import Evaluation, judge
 from linnaea.evidence.fairness import Slices, judge_groups, require_columns, slices_of
+from linnaea.evidence.fairness.discovery import NAME as BAD_SLICES
 from linnaea.evidence.fairness.slicing import SMALLEST, columns_in
-from linnaea.evidence.keeping import keep_figures
+from linnaea.evidence.keeping import figures_in, keep_figures
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 
@@ -57,10 +58,18 @@ def judge_with_groups(predictions: Predictions, asked: Asked, prevalence: float 
     return with_groups(judge(predictions, prevalence=prevalence), slicings, asked.smallest)
 
 
-def keep_groups(run: Run, name: str, evaluation: Evaluation, found: Evaluation) -> Evaluation:
-    """What was `found` beyond the evaluation, in `findings/groups.json`, `groups-NAME.json` for others' images."""
+def keep_groups(run: Run, name: str, evaluation: Evaluation, found: Evaluation, asked: Asked) -> Evaluation:
+    """What was `found` beyond the evaluation, in `findings/groups.json`, `groups-NAME.json` for others' images.
+
+    What was not asked for this time, groups by columns or slices that no column names, stays as it was found before.
+    """
     figures = {key: figure for key, figure in found.figures.items() if key not in evaluation.figures}
     findings = found.findings[len(evaluation.findings) :]
-    if findings:
-        keep_figures(run.folder, NAME if name in ("test", "val") else f"{NAME}-{name}", figures, findings)
+    if not findings:
+        return found
+    place = NAME if name in ("test", "val") else f"{NAME}-{name}"
+    before = [one for one in run.findings(place) if not (asked.find if one.name == BAD_SLICES else asked.by)]
+    if not asked.by:
+        figures = figures_in(run.folder, place)
+    keep_figures(run.folder, place, figures, [*before, *findings])
     return found

@@ -103,7 +103,7 @@ def _evaluated(
     judged = with_groups(evaluation, slicings, groups.smallest)
     if groups.find:
         judged = judged.with_more({}, discovered(loaded, dataset, answers, run.folder / SHEET))
-    evaluation = keep_groups(run, name, evaluation, judged)
+    evaluation = keep_groups(run, name, evaluation, judged, groups)
     if data is None and name == "val":
         logger.warning(NO_TEST)
     if name == "test":

@@ -46,8 +46,10 @@ def discovered(
         "mostly truth": list(map(label_text, part.labels)),
         "mostly answered": [label_text(answers.column("label")[row]) for row in rows.tolist()],
     }
-    if found and sheet is not None:
-        _draw(classifier, part, found, sheet)
+    if sheet is not None:
+        sheet.unlink(missing_ok=True)  # of an earlier look
+        if found:
+            _draw(classifier, part, found, sheet)
     return slices_finding(found, part.ids, told)
 
 

@@ -17,9 +17,8 @@ from linnaea.experiments.conclusion import conclude
 from linnaea.experiments.fair_thresholds import (
     sets_thresholds,
     thresholds_for,
-    without_thresholds,
 )
-from linnaea.experiments.fair_trade_off import measured_trade_off, trade_off, write_groups, write_trade_off
+from linnaea.experiments.fair_trade_off import measured_trade_off, threshold_trade_off, write_groups, write_trade_off
 from linnaea.experiments.guessing import against_guessing, guessed
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import Choice, climb
@@ -108,7 +107,7 @@ def _write_fairness(training: Training, choice: Choice, material: Material, job:
     with timed(run, "fairness"):
         write_groups(run)
         if sets_thresholds(training.options.fair):
-            write_trade_off(run, trade_off(str(training.options.fair), without_thresholds(run), run.predictions("val")))
+            write_trade_off(run, threshold_trade_off(run, str(training.options.fair), str(training.fair_by)))
             return
         step = next(step for step in training.steps if step.name == choice.result.name)
         if training.limit is not None or step.rung.baseline:

@@ -201,8 +201,21 @@ def runs(name: str, given: Any) -> None:
         raise UsageError(
             f"{name} is {' '.join(map(str, named)) or 'empty'}; expected the folders of two finished runs or more."
         )
+    require_different_runs(named)
     for folder in named:
         run(name, folder)
+
+
+def require_different_runs(given: Sequence[str | Path]) -> None:
+    """Raise UsageError for fewer than two different folders, or one that is given twice."""
+    places = [Path(folder).resolve() for folder in given]
+    if len(set(places)) < 2:
+        raise UsageError(
+            f"an ensemble is of two different runs or more, and {', '.join(map(str, given))} is one: name others."
+        )
+    twice = next((folder for folder, place in zip(given, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is given twice, and would count twice: name each run once.")
 
 
 def each_run(name: str, given: Any) -> None:

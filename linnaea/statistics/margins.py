@@ -9,7 +9,10 @@ from scipy.special import ndtr, stdtr
 
 from linnaea.statistics.spread import Z
 
-POWER = 0.8
+POWER, LEVEL = 0.8, 0.05
+EQUIVALENT, NOT_WORSE, NOT_BETTER, UNDECIDED = "equivalent", "not worse", "not better", "undecided"
+WORSE, BETTER = "worse by more", "better by more"
+VERDICTS = (EQUIVALENT, NOT_WORSE, NOT_BETTER, WORSE, BETTER, UNDECIDED)
 _Z_POWER, _Z_ONE_SIDED = 0.8416212335729143, 1.6448536269514722
 _MOST = 10_000_000
 
@@ -31,6 +34,29 @@ class WithinMargin:
         if self.second_worse is None or self.first_worse is None:
             return None
         return max(self.second_worse, self.first_worse)
+
+    @property
+    def swapped(self) -> "WithinMargin":
+        """The same with the two in the other order."""
+        return WithinMargin(self.margin, self.first_worse, self.second_worse)
+
+    @property
+    def verdict(self) -> str | None:
+        """What is shown of the second, at a level of 5 % for each one-sided test, one of `VERDICTS`; None untested.
+
+        That is what the 90 % interval of its gain allows: all of it within the margin on both sides, above minus the
+        margin, below the margin, beyond one of them, or none of it.
+        """
+        if self.second_worse is None or self.first_worse is None:
+            return None
+        if 1 - self.second_worse < LEVEL:
+            return WORSE
+        if 1 - self.first_worse < LEVEL:
+            return BETTER
+        not_worse, not_better = self.second_worse < LEVEL, self.first_worse < LEVEL
+        if not_worse and not_better:
+            return EQUIVALENT
+        return NOT_WORSE if not_worse else NOT_BETTER if not_better else UNDECIDED
 
 
 def tango(only_second: int, only_first: int, n: int, margin: float) -> float:

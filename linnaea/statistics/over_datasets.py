@@ -11,6 +11,8 @@ from linnaea.statistics.association import holm_of_known
 
 LEVEL = 0.05
 FEWEST = 6  # of fewer data sets no signed-rank test can be below 0.05
+MOST_EXACT = 500  # data sets whose signs are counted out
+TINY, DIGITS = 1e-12, 10
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,38 @@ def _quantile(count: int) -> float:
 
 
 def signed_ranks(differences: Floats) -> float | None:
-    """The p-value that differences (N,) are as likely to be above as below 0 (Wilcoxon 1945); None of all zeros."""
-    from scipy.stats import wilcoxon
+    """The p-value that differences (N,) are as likely to be above as below 0 (Wilcoxon 1945); None of all zeros.
 
-    moved = differences[np.abs(differences) > 1e-12]
+    Exact, ties included: of all ways to give the ranks a sign, the share whose sum lies as far from its mean. Of more
+    than 500 differences it is the normal approximation with ties. Those of 0 are left out, and what differs by less
+    than arithmetic is exact counts as tied.
+    """
+    from scipy.stats import rankdata, wilcoxon
+
+    moved = _rounded(differences)
+    moved = moved[moved != 0]
     if not len(moved):
         return None
-    return float(wilcoxon(moved, method="exact" if len(moved) <= 25 else "approx").pvalue)
+    if len(moved) > MOST_EXACT:
+        return float(wilcoxon(moved, method="approx").pvalue)
+    twice = np.rint(2 * rankdata(np.abs(moved))).astype(np.int64)  # ties share a rank that may be a half
+    ways = np.zeros(twice.sum() + 1)
+    ways[0] = 1.0
+    for rank in twice.tolist():  # the distribution of the sum of the ranks above 0, rank by rank
+        shifted = np.zeros_like(ways)
+        shifted[rank:] = ways[: len(ways) - rank]
+        ways = (ways + shifted) / 2
+    sums = np.arange(len(ways))
+    far = np.abs(2 * sums - twice.sum()) >= abs(2 * twice[moved > 0].sum() - twice.sum())
+    return min(1.0, float(ways[far].sum()))
+
+
+def _rounded(differences: Floats) -> Floats:
+    """To so many digits of the largest that figures of the same counts have the same difference."""
+    largest = float(np.abs(differences).max(initial=0.0))
+    if largest <= TINY:
+        return np.zeros_like(differences)
+    return np.round(differences, DIGITS - int(np.floor(np.log10(largest))))
 
 
 def all_signed_ranks(values: Floats) -> list[tuple[int, int, float | None, float | None]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from scipy.special import ndtri
 
 from linnaea.arrays import Floats
 from linnaea.statistics.spread import Z
@@ -31,10 +32,12 @@ def sign_flips(differences: Floats, seed: int = 0, draws: int = FLIPS) -> float:
     return float((beyond.sum() + 1) / (draws + 1))
 
 
-def bonett_price(only_first: int, only_second: int, n: int) -> tuple[float, float]:
-    """The 95 % limits of the difference of two paired shares, second less first (Bonett and Price 2012)."""
+def bonett_price(only_first: int, only_second: int, n: int, *, error: float = 0.05) -> tuple[float, float]:
+    """The limits of the difference of two paired shares, second less first, 95 % by default (Bonett and Price 2012)."""
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
-    half = Z * np.sqrt((first + second - (second - first) ** 2) / (n + 2))
+    half = (Z if error == 0.05 else float(-ndtri(error / 2))) * np.sqrt(
+        (first + second - (second - first) ** 2) / (n + 2)
+    )
     return float(max(second - first - half, -1.0)), float(min(second - first + half, 1.0))
 
 

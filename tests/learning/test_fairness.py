@@ -220,6 +220,8 @@ def test_a_training_sets_thresholds_for_groups_and_says_where_they_cannot_be_use
     classifier = linnaea.train(dataset, model="hog", weights="none", fair="equalized_odds", fair_by="kind", out=run)
     assert {name for name, _ in classifier.policy.group_thresholds} == {"odd", "usual"}
     assert linnaea.load(run).policy == classifier.policy
+    (told,) = read_json(run / "findings" / "fairness.json")
+    assert "fitted to four fifths of the val images and judged on the rest" in told["summary"]
     linnaea.evaluate(run, by="kind")
     assert "come without that column" not in caplog.text
     classifier.predict(dataset.paths[:2])

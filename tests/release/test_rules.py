@@ -319,3 +319,17 @@ def test_clean_runs_are_not_failed_by_chance():
 def test_mistakes_in_rules_are_refused(tables, said):
     with pytest.raises(UsageError, match=said):
         checked(tables, "check.toml")
+
+
+def test_findings_without_groups_by_a_column_say_what_to_run(copy):
+    copy.write_findings("groups", [Finding("bad_slices", "No group of images that look alike is worse.", count=0)])
+    told = verdicts(copy)["worst_group"]
+    assert told.outcome == NOT_DONE
+    assert told.sentence.startswith("No column was named that makes groups")
+    assert f"linnaea evaluate {copy.folder} --by" in told.mend or "--by COLUMN" in told.mend
+
+
+def test_groups_that_are_all_small_are_named(copy):
+    small = Finding("small_groups", "2 groups have fewer than 10 images: n (3), s (4).", "warning", 2)
+    copy.write_findings("groups", [Finding("groups", "2 groups by site."), small])
+    assert "n (3), s (4)" in verdicts(copy)["worst_group"].sentence

@@ -97,7 +97,10 @@ def _rows(tree: Tree, file: str, split: str | None) -> tuple[pa.Table, list[Excl
     reasons = _reasons(tree, below, texts, labels, given)
     used = np.array([reason == "" for reason in reasons], dtype=bool)
     lost = np.flatnonzero(~used).tolist()
-    remembered = {row: _remembered(records, labels, row) for row in lost if given and given[row]}
+    known = (path_column, LEFT_OUT, *labels.used, *labels.columns)
+    left = [row for row in lost if given and given[row]]
+    facts = _facts(records.take(left), (*known, "split", "sha256"), where) if left else []
+    remembered = {row: (*_remembered(records, labels, row), told) for row, told in zip(left, facts, strict=True)}
     excluded = [
         Excluded(tree.id(under(below, name)) if name else f"row {row + 2}", reasons[row], *remembered.get(row, ()))
         for row, name in zip(lost, texts[lost].tolist(), strict=True)
@@ -106,7 +109,7 @@ def _rows(tree: Tree, file: str, split: str | None) -> tuple[pa.Table, list[Excl
     kept = records.filter(pa.array(used))
     columns = {"path": pa.array(paths, pa.string())}
     columns |= {name: values.filter(pa.array(used)) for name, values in labels.columns.items()}
-    columns |= _metadata(kept, (path_column, LEFT_OUT, *labels.used, *labels.columns), where)
+    columns |= _metadata(kept, known, where)
     numbers = np.flatnonzero(used) + 2
     if split is not None:
         columns["split"] = pa.array([split] * len(kept), pa.string())
@@ -137,6 +140,13 @@ def _remembered(records: pa.Table, labels: Labels, row: int) -> tuple[str | None
     label = labels.columns["label"][row].as_py() if labels.given[row] else None
     split = str(records.column("split")[row].as_py()) if "split" in records.column_names else ""
     return join_cell(label) if isinstance(label, list) else label, split if split in SPLITS else None
+
+
+def _facts(records: pa.Table, without: Sequence[str], where: str) -> list[tuple[tuple[str, Any], ...]]:
+    """What else is known of each image."""
+    columns = {name: column.to_pylist() for name, column in _metadata(records, without, where).items()}
+    rows = range(len(records))
+    return [tuple((name, values[row]) for name, values in columns.items() if values[row] is not None) for row in rows]
 
 
 def _reasons(tree: Tree, below: str, names: Texts, labels: Labels, given: list[str] | None) -> Texts:

@@ -59,7 +59,9 @@ class PairTest:
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types."""
         return asdict(self) | {
-            "within": None if self.within is None else asdict(self.within) | {"either": self.within.either}
+            "within": None
+            if self.within is None
+            else asdict(self.within) | {"either": self.within.either, "verdict": self.within.verdict}
         }
 
 

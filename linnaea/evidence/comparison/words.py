@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from linnaea.evidence.comparison.pair_test import LEVEL, PairTest
 from linnaea.finding import Estimate
 from linnaea.runtime.neutral import neutral
+from linnaea.statistics.margins import BETTER, EQUIVALENT, NOT_BETTER, NOT_WORSE, WORSE
 
 if TYPE_CHECKING:
     from linnaea.evidence.comparison.many import Comparisons
@@ -71,29 +72,45 @@ def rarely(p: float) -> str:
 
 
 def margins(found: "Comparisons") -> list[str]:
-    """Whether those that are not the best are shown to be no worse than by the margin, a sentence each."""
+    """What is shown of the others against the best where differences below the margin do not matter, one by one."""
     if found.margin is None:
         return []
     best, *others = found.values
-    by = f"by {_size(found, found.margin)} or more"
-    said = []
-    for name in others:
-        pair = _pair(found, best, name)
-        within = pair.within
-        p = None if within is None else (within.second_worse if pair.second == name else within.first_worse)
-        if within is None or p is None:
-            said.append(f"Whether {name} is worse than {best} {by} cannot be said: {pair.difference.method}.")
-            continue
-        both = (
-            " Nor is it better by as much: they are equivalent."
-            if within.either is not None and within.either < LEVEL
-            else ""
-        )
-        told = f"That {name} is worse than {best} {by} is ruled out{_p(p)}.{both}"
-        said.append(told if p < LEVEL else f"That {name} is worse than {best} {by} is not ruled out{_p(p)}.")
+    said = [_within(found, _pair(found, best, name), best, name) for name in others]
     if len(others) > 1:
         said.append("These tests of a margin are made one by one: they are not corrected for their number.")
     return said
+
+
+def _within(found: "Comparisons", pair: PairTest, best: str, name: str) -> str:
+    """Equivalent, not worse, not better, worse by more, or nothing: what the intervals allow, in words."""
+    assert found.margin is not None, "it was asked for"
+    by = f"by {_size(found, found.margin)} or more"
+    within = None if pair.within is None else pair.within if pair.second == name else pair.within.swapped
+    if within is None or within.second_worse is None or within.first_worse is None:
+        return f"Whether {name} and {best} differ {by} cannot be said: {pair.difference.method}."
+    worse, better = _p(within.second_worse), _p(within.first_worse)
+    if within.verdict == EQUIVALENT:
+        either = _p(max(within.second_worse, within.first_worse))
+        return f"{name} and {best} are equivalent: that either is worse than the other {by} is ruled out{either}."
+    if within.verdict == NOT_WORSE:
+        return (
+            f"{name} is not worse than {best} {by}{worse}; that it is better by as much is not ruled out{better}, so "
+            "they are not shown to be equivalent."
+        )
+    if within.verdict == NOT_BETTER:
+        return (
+            f"{name} is not better than {best} {by}{better}; that it is worse by as much is not ruled out{worse}, so "
+            "they are not shown to be equivalent."
+        )
+    if within.verdict in (WORSE, BETTER):
+        shown = 1 - (within.second_worse if within.verdict == WORSE else within.first_worse)
+        way = "worse" if within.verdict == WORSE else "better"
+        return f"{name} is shown to be {way} than {best} by more than {_size(found, found.margin)}{_p(shown)}."
+    return (
+        f"Nothing is shown of {name} and {best} within {_size(found, found.margin)}: neither that {name} is worse "
+        f"{by}{worse} nor that it is better by as much{better} is ruled out."
+    )
 
 
 def outlook(found: "Comparisons") -> list[str]:

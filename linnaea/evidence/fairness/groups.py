@@ -8,14 +8,14 @@ import numpy as np
 
 from linnaea.errors import DataError
 from linnaea.evidence.fairness.gaps import GAPS, Facts
-from linnaea.evidence.fairness.measuring import Compared, Measured, adjusted, measured
+from linnaea.evidence.fairness.measuring import Compared, Measured, corrected, measured
 from linnaea.evidence.fairness.slicing import PAIRED, SMALLEST, Slices
-from linnaea.evidence.fairness.telling import gap_finding, small_finding, worst_finding
+from linnaea.evidence.fairness.telling import RIGHT_LABELS, gap_finding, small_finding, worst_finding
+from linnaea.evidence.fairness.worst import WorseTest, by_gap, by_metric, worst_of
 from linnaea.evidence.metrics import Judged, metrics_of, scores_of
 from linnaea.evidence.uncertainty import of_metric, sample_of
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
-from linnaea.statistics.between_groups import widened
 from linnaea.statistics.intervals import REPLICATES, estimate
 from linnaea.statistics.spread import Sample
 
@@ -47,10 +47,10 @@ def judge_groups(
     """The figures of every group, with intervals, and what differs between groups more than by chance.
 
     Groups of fewer than `smallest` images are shown and not judged: among many small groups some look bad by chance.
-    Each gap is tested by shuffling the groups among the images, corrected for the number of groups, of rates, of gaps
-    and of slicings, so that where nothing differs anything is said in 5 of 100 cases at the most. The findings are
-    `groups`, `worst_group`, `gaps` and, where there are any, `small_groups`. Raises DataError where an image has no
-    truth, or a slicing is not of these images.
+    Each gap, and the metric of the worst group, is tested by shuffling the groups among the images, corrected for the
+    number of groups, of rates, of gaps and of slicings, so that where nothing differs anything is said in 5 of 100
+    cases at the most. The findings are `groups`, `worst_group`, `gaps` and, where there are any, `small_groups`. Raises
+    DataError where an image has no truth, or a slicing is not of these images.
     """
     for slices in slicings:
         if len(slices.places) != len(predictions):
@@ -59,40 +59,65 @@ def judge_groups(
                 "expected a value for each."
             )
     scores, sample = scores_of(predictions), sample_of(predictions)
-    facts = Facts(predictions, scores)
-    gaps = adjusted(
-        [
-            measured(name, gap(facts), slices, sample, smallest, seed)
-            for slices in slicings
-            for name, gap in GAPS.items()
-            if _is_for(name, predictions.task)
-        ]
-    )
-    metric = predictions.rules.metric
+    looked = _tested(predictions, scores, sample, slicings, smallest, seed)
     figures: dict[str, Estimate] = {}
     rows: list[dict[str, Any]] = []
     worst = []
-    for slices in slicings:
-        own = [gap for gap in gaps if gap.slices is slices]
+    name = predictions.rules.metric
+    for slices, own, test in looked:
         told = [
             _figures(scores, sample, np.flatnonzero(slices.places == group), predictions.task, seed, replicates)
             for group in range(len(slices))
         ]
-        rows += [_row(slices, group, told[group], own, smallest) for group in range(len(slices))]
-        lowest = _worst(slices, [one[metric] for one in told], smallest)
+        rows += [_row(slices, group, told[group], own, test, smallest) for group in range(len(slices))]
+        better = metrics_of(scores)[name].higher_is_better
+        lowest = worst_of(slices, [one[name] for one in told], smallest, higher_is_better=better)
         if lowest is not None:
             figures[_named("worst_group", slices)] = lowest[1]
-        worst.append(worst_finding(slices, metric, lowest, next(gap for gap in own if gap.gap == RIGHT)))
+        worst.append(worst_finding(slices, name, lowest, test))
         figures |= {_named(gap.gap, slices): gap.estimate for gap in own if gap.compared}
     notes = " ".join(filter(None, (slices.note for slices in slicings)))
     summary = f"{len(rows):,} groups by {', '.join(slices.by for slices in slicings)}. {notes}".strip()
     findings = [
         *worst,
-        gap_finding([gap for gap in gaps if gap.compared]),
+        gap_finding([gap for _, own, _ in looked for gap in own if gap.compared]),
         *small_finding(slicings, smallest),
         Finding("groups", summary, count=len(predictions), rows=rows),
     ]
     return Groups(figures, findings)
+
+
+def _tested(
+    predictions: Predictions, scores: Judged, sample: Sample, slicings: Sequence[Slices], smallest: int, seed: int
+) -> list[tuple[Slices, list[Measured], WorseTest]]:
+    """The gaps of each slicing and the test of its worst group, all corrected for one another.
+
+    Right answers are one of the gaps: where the metric of the task is their share, or cannot be tested itself, their
+    test is that of the worst group.
+    """
+    facts, name = Facts(predictions, scores), predictions.rules.metric
+    gaps = [
+        measured(gap, make(facts), slices, sample, smallest, seed)
+        for slices in slicings
+        for gap, make in GAPS.items()
+        if _is_for(gap, predictions.task)
+    ]
+    metric = metrics_of(scores)[name]
+    own = [
+        None if name == "accuracy" else by_metric(metric, name, scores, slices, sample, smallest=smallest, seed=seed)
+        for slices in slicings
+    ]
+    tests = [test for test in own if test is not None]
+    told = corrected([*(gap.p for gap in gaps), *(test.least for test in tests)])
+    gaps = [gap.corrected(*one) for gap, one in zip(gaps, told, strict=False)]
+    fixed = iter([test.corrected(*one) for test, one in zip(tests, told[len(gaps) :], strict=True)])
+    looked = []
+    for slices, test in zip(slicings, own, strict=True):
+        here = [gap for gap in gaps if gap.slices is slices]
+        right = next(gap for gap in here if gap.gap == RIGHT)
+        by_right = by_gap("accuracy" if name == "accuracy" else RIGHT_LABELS, right)
+        looked.append((slices, here, by_right if test is None else next(fixed)))
+    return looked
 
 
 def _is_for(gap: str, task: str) -> bool:
@@ -115,7 +140,12 @@ def _figures(scores: Judged, sample: Sample, rows: Any, task: str, seed: int, re
 
 
 def _row(
-    slices: Slices, group: int, figures: Mapping[str, Estimate], gaps: Sequence[Measured], smallest: int
+    slices: Slices,
+    group: int,
+    figures: Mapping[str, Estimate],
+    gaps: Sequence[Measured],
+    test: WorseTest,
+    smallest: int,
 ) -> dict[str, Any]:
     images = int(slices.images[group])
     row: dict[str, Any] = {"by": slices.by, "group": slices.names[group], "n": images}
@@ -124,8 +154,7 @@ def _row(
     for gap in gaps:
         if len(gap.compared) == 1 and gap.gap != RIGHT:
             row[gap.gap.removesuffix("_difference")] = _mean(gap.compared[0], slices, group)
-    right = next(gap for gap in gaps if gap.gap == RIGHT)
-    row["p"] = right.p_of_group(right.compared[0], group) if images >= smallest else None
+    row["p"] = test.p_of(group) if images >= smallest else None
     undefined = [f"{name} {figure.method}" for name, figure in figures.items() if figure.value is None]
     notes = [f"fewer than {smallest} images: not judged"] if images < smallest else []
     return row | {"note": "; ".join([*notes, *undefined])}
@@ -134,27 +163,3 @@ def _row(
 def _mean(compared: Compared, slices: Slices, group: int) -> float | None:
     rows = compared.rate.used & (slices.places == group)
     return float(compared.rate.values[rows].mean()) if rows.any() else None
-
-
-def _worst(slices: Slices, told: Sequence[Estimate], smallest: int) -> tuple[int, Estimate] | None:
-    """The judged group with the lowest figure, with limits for the lowest true one; None where none is judged."""
-    judged = [
-        (group, figure)
-        for group, figure in enumerate(told)
-        if figure.value is not None and slices.images[group] >= smallest
-    ]
-    if not judged:
-        return None
-    wider = widened(len(judged))
-    group, lowest = min(judged, key=lambda pair: (pair[1].value or 0.0, pair[0]))
-    limits = [
-        (max(0.0, value - wider * (value - lo)), min(1.0, value + wider * (hi - value)))
-        for value, lo, hi in ((figure.value, figure.lo, figure.hi) for _, figure in judged)
-        if value is not None and lo is not None and hi is not None
-    ]
-    value, n = lowest.value, int(slices.images[group])
-    if len(limits) < len(judged):
-        return group, Estimate(value, None, None, n, "no interval: some groups have none")
-    lo, hi = (min(ends) for ends in zip(*limits, strict=True))
-    wide = f", widened for {len(judged)} groups" if len(judged) > 1 else ""
-    return group, Estimate(value, lo, hi, n, f"{lowest.method}{wide}")

@@ -1,5 +1,6 @@
 """A gap between the groups of one slicing: its size, its limits, and whether chance explains it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,10 +80,9 @@ class Measured:
         """Whether chance alone would hardly make such a gap."""
         return self.estimate.value is not None and self.adjusted <= ERROR
 
-    def p_of_group(self, compared: Compared, group: int) -> float:
-        """The p-value of one group differing from the others, corrected for groups, rates, gaps and slicings."""
-        own = float(compared.p[group])
-        return 1.0 if np.isnan(own) else min(1.0, max(self.adjusted, own * len(self.compared) * self.factor))
+    def corrected(self, adjusted: float, factor: float) -> "Measured":
+        """The same with what the correction for all gaps and slicings makes of it."""
+        return replace(self, adjusted=adjusted, factor=factor)
 
 
 def measured(gap: str, rates: list[Rate], slices: Slices, sample: Sample, smallest: int, seed: int) -> Measured:
@@ -141,13 +141,8 @@ def _method(known: list[Compared], sample: Sample) -> str:
     return f"{kind}{over}{together}"
 
 
-def adjusted(gaps: list[Measured]) -> list[Measured]:
-    """The same with p-values corrected for there being several gaps and slicings (Holm 1979)."""
-    own = [one.p for one in gaps]
-    told = holm(own)
-    order = np.argsort(own, kind="stable").tolist()
-    factors = {place: len(own) - rank for rank, place in enumerate(order)}
-    return [
-        replace(one, adjusted=p, factor=float(factors[place]))
-        for place, (one, p) in enumerate(zip(gaps, told, strict=True))
-    ]
+def corrected(p: Sequence[float]) -> list[tuple[float, float]]:
+    """Each p-value corrected for there being several (Holm 1979), and what that is in terms of the first."""
+    order = np.argsort(p, kind="stable").tolist()
+    factors = {place: float(len(p) - rank) for rank, place in enumerate(order)}
+    return [(value, factors[place]) for place, value in enumerate(holm(p))]

@@ -3,42 +3,44 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from linnaea.evidence.fairness.gaps import GAPS
 from linnaea.evidence.fairness.measuring import Measured
 from linnaea.evidence.fairness.slicing import Slices
+from linnaea.evidence.fairness.worst import WorseTest
 from linnaea.finding import Estimate, Finding
 from linnaea.runtime.words import counted, in_number
 
 MOST_NAMED, MOST_TOLD = 5, 3
+RIGHT_LABELS = "right decisions about labels"
 
 
-def worst_finding(slices: Slices, metric: str, worst: tuple[int, Estimate] | None, right: Measured) -> Finding:
+def worst_finding(slices: Slices, metric: str, worst: tuple[int, Estimate] | None, test: WorseTest) -> Finding:
     """The finding `worst_group` of a slicing: which group is worst, and whether chance explains it."""
     if worst is None:
         return Finding(
             "worst_group", f"No group by {slices.by} is large enough to be judged, or its {metric} is not defined."
         )
     group, figure = worst
-    compared = right.compared[0]
-    p = right.p_of_group(compared, group)
-    others = [place for place in compared.judged if place != group]
+    p, below = test.p_of(group), float(test.behind[group])
     row: dict[str, Any] = {"by": slices.by, "group": slices.names[group], "p": p, "below_the_others": None}
+    row |= {"metric": metric, "tested": test.of}
     told = f"{slices.names[group]}, {metric} {_shown(figure)} on {counted(figure.n, 'image')}"
-    if not others or group not in compared.judged:
+    if np.isnan(below):
         return Finding("worst_group", f"By {slices.by} one group is judged: {told}.", figure=figure, rows=[row])
-    images, mean = compared.means.images[others], compared.means.value[others]
-    below = float((images * mean).sum() / images.sum() - compared.means.value[group])
     row["below_the_others"] = below
+    of = "" if test.of == metric else f", tested by {test.of}, as {metric} itself cannot be"
     if p > 0.05 or below <= 0:
         summary = (
-            f"By {slices.by} no group is worse than the others by more than chance makes (p = {p:.2g}); the lowest is "
-            f"{told}."
+            f"By {slices.by} no group is worse than the others by more than chance makes (p = {p:.2g}{of}); the worst "
+            f"is {told}."
         )
         return Finding("worst_group", summary, figure=figure, count=figure.n, rows=[row | {"found": False}])
-    what = "right answers" if metric == "accuracy" else "right decisions about labels"
+    what = "fewer right answers" if test.of == "accuracy" else f"worse in {test.of}"
     summary = (
-        f"By {slices.by} the worst group is {told}: {100 * below:.1f} points fewer {what} than in the others, which "
-        f"chance does not explain (p = {p:.2g}, corrected for all that was looked at)."
+        f"By {slices.by} the worst group is {told}: {100 * below:.1f} points {what} than the others, which chance does "
+        f"not explain (p = {p:.2g}, corrected for all that was looked at{of})."
     )
     return Finding("worst_group", summary, "warning", figure.n, figure, rows=[row | {"found": True}])
 

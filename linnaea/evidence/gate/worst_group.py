@@ -24,6 +24,8 @@ def worst_group(
     case.require_test()
     found = case.findings(NAME, _command(case))
     facts = [*_worst(found, case.metric, least), *_gaps(found, most_gap)]
+    if not facts and not any(finding.name == NAME for finding in found):
+        raise NotDoneError(f"no column was named that makes groups; {FILE} holds other findings.", _command(case))
     if not facts:
         raise NotDoneError(f"{NONE}: {_why(found)}", "Add images of these groups to the test split.")
     mend = "Add training images of it, or train with `--fair`; if it stays so, say in the limits for whom it is not."
@@ -48,8 +50,8 @@ def _gaps(found: Sequence[Finding], most: float) -> Iterator[Held]:
 
 
 def _why(found: Sequence[Finding]) -> str:
-    told = [finding.summary for finding in found if finding.name in ("small_groups", "worst_group")]
-    return told[0] if told else f"{FILE} names none."
+    told = {finding.name: finding.summary for finding in found}
+    return told.get("small_groups") or told.get("worst_group") or told[NAME]
 
 
 def _by(found: Sequence[Finding]) -> str:

@@ -87,7 +87,8 @@ def slices(name: str, bad: float, subjects: int = 0) -> dict[str, Any]:
     said = named = held = 0
     for seed in range(SIMULATIONS):
         random = np.random.default_rng(seed)
-        heap, luck, own, unit = random.integers(0, 8, IMAGES), random.random(IMAGES), 0.0, None
+        heap, luck, unit = random.integers(0, 8, IMAGES), random.random(IMAGES), None
+        own = np.zeros((IMAGES, 40))
         if subjects:
             unit = random.integers(0, subjects, IMAGES)
             heap, own = random.integers(0, 8, subjects)[unit], random.normal(size=(subjects, 40))[unit]

@@ -177,12 +177,14 @@ class Dataset:
         lost = self.take(rows)
         splits = lost.column("split") if self.has("split") else [None] * len(rows)
         names = [*self.metadata, *(["group"] if self.has("group") else [])]
-        facts = [tuple((name, fact[name]) for name in names) for fact in lost.table.select(names).to_pylist()]
+        columns = {name: lost.column(name) for name in names}
+        facts = [
+            tuple((name, values[row]) for name, values in columns.items() if values[row] is not None)
+            for row in range(len(rows))
+        ]
         remembered = tuple(
             Excluded(path, gone[path].reason, join_cell(label) if isinstance(label, list) else label, split, known)
-            for path, label, split, known in zip(
-                lost.ids, lost.labels, splits, facts if names else [()] * len(rows), strict=True
-            )
+            for path, label, split, known in zip(lost.ids, lost.labels, splits, facts, strict=True)
         )
         kept = self.take(row for row, path in enumerate(self.ids) if path not in gone)
         return replace(kept, excluded=self.excluded + remembered)

@@ -73,7 +73,7 @@ def test_a_run_without_a_manifest_says_so(tmp_path):
 def test_what_is_taken_out_is_remembered():
     dataset = dataset_of().without([Excluded("a/1.png", "truncated")])
     assert len(dataset) == 3
-    assert dataset.excluded == (Excluded("a/1.png", "truncated", "a", "train"),)
+    assert dataset.excluded == (Excluded("a/1.png", "truncated", "a", "train", (("group", "p1"),)),)
     assert "truncated" in dataset.manifest()
 
 

@@ -131,7 +131,7 @@ def _val_images(contenders: Sequence[Contender]) -> int:
 
 def _kept(contender: Contender, contenders: Sequence[Contender]) -> dict[str, Predictions]:
     """The finished predictions of a contender or, of a bundle beside runs, new ones on the images of the first run."""
-    from linnaea.experiments.run_evaluation import own_images
+    from linnaea.experiments.finished_run import own_images
 
     runs = [run for one in contenders for run in one.runs]
     lacking = [side for side in contender.sides.values() if side.run is None and side.given.suffix != ".parquet"]

@@ -88,7 +88,7 @@ def _kept_or_new(sides: tuple[Side, Side], runs: list[Run]) -> tuple[Predictions
 
 
 def _new(side: Side, runs: list[Run]) -> Predictions:
-    from linnaea.experiments.run_evaluation import own_images
+    from linnaea.experiments.finished_run import own_images
 
     if not runs:
         raise UsageError(f"{side.given} has no images of its own: give labelled ones with --data.")

@@ -20,7 +20,7 @@ from linnaea.errors import DataError, LinnaeaError
 from linnaea.evidence import compare
 from linnaea.evidence.gate import NotDoneError
 from linnaea.evidence.gate.changes import CHANGES, STRANGERS
-from linnaea.experiments.run_evaluation import own_images
+from linnaea.experiments.finished_run import own_images
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.run import Run

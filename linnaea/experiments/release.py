@@ -17,8 +17,8 @@ from linnaea.errors import DataError, UsageError
 from linnaea.evidence.gate import Case, Verdict, judge_rules
 from linnaea.evidence.gate.contract import FAIL, NOT_DONE, OUTCOMES, PASS, TOO_FEW
 from linnaea.evidence.gate.parameters import checked
+from linnaea.experiments.finished_run import placed
 from linnaea.experiments.quick_trials import Trials
-from linnaea.experiments.run_evaluation import placed
 from linnaea.run import RECORDED_LIBRARIES, Run, now
 from linnaea.runtime.boundary import parsing
 from linnaea.runtime.files import read_json

@@ -11,32 +11,16 @@ from linnaea.errors import DataError
 from linnaea.evidence.evaluation import Evaluation, judge, write_evaluation
 from linnaea.evidence.prevalence import require_prevalence
 from linnaea.experiments.evaluation_images import known_images
+from linnaea.experiments.finished_run import own_images, placed
 from linnaea.experiments.group_evaluation import NOTHING, Asked, keep_groups, with_groups
 from linnaea.experiments.image_files import image_files
 from linnaea.experiments.slice_discovery import SHEET, discovered, require_features
 from linnaea.experiments.unknown_images import evaluate_unknown_folder, evaluate_unknown_images
 from linnaea.run import NO_TEST, Run
-from linnaea.runtime.plan import pick_device
 
 logger = logging.getLogger("linnaea")
 Data = str | Path | Dataset
 Unknown = str | Path | Sequence[str | Path]
-
-
-def placed(classifier: Classifier, max_pixels: int | None, device: str) -> Classifier:
-    """The same for images of up to so many pixels, on a device: "auto" is the best there is that it can go to."""
-    here = device == "auto" and not classifier.scorer.gradients  # such as a file of another runtime
-    return classifier.allowing(max_pixels).to(classifier.scorer.device if here else pick_device(device))
-
-
-def finished_classifier(given: Classifier | Run | str | Path) -> Classifier:
-    """The classifier itself, or that of a bundle, or of a run that came to its end."""
-    if isinstance(given, Classifier):
-        return given
-    folder = given.folder if isinstance(given, Run) else Path(given)
-    if Run.is_in(folder):
-        Run.open(folder).require_finished()
-    return load(folder)
 
 
 def evaluate_classifier(
@@ -134,18 +118,3 @@ def apart(run: Run, dataset: Dataset) -> Dataset:
     if "test" in seen:
         run.count_test(f"evaluate on {dataset.root}")
     return dataset.with_column("sha256", hashes).take(rows)
-
-
-def own_images(run: Run) -> tuple[str, Dataset]:
-    """The run's own test split, or val where there is none; DataError unless every image is what it was."""
-    dataset = run.dataset()
-    name = "test" if len(dataset.split("test")) else "val"
-    part = dataset.split(name)
-    hashes = zip(part.ids, hash_files(part.paths), part.column("sha256"), strict=True)
-    changed = [path for path, digest, recorded in hashes if digest != recorded]
-    if changed:
-        raise DataError(
-            f"{len(changed)} of the run's {len(part)} {name} images have changed or are missing from {dataset.root} "
-            f"(first {changed[0]}): put them back, or judge the run on other data."
-        )
-    return name, part.with_unreadable(name)

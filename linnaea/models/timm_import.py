@@ -43,9 +43,17 @@ def _is_compile_supported(device_type: str) -> Any:
     return importlib.import_module(ASKED).is_compile_supported(device_type)
 
 
-def _disable(function: Callable[..., Any], *given: Any, **more: Any) -> Callable[..., Any]:
+def _disable(function: Callable[..., Any] | None = None, *given: Any, **more: Any) -> Callable[..., Any]:
+    if function is None:
+        return functools.partial(_disable_later, given=given, more=more)
+    return _disable_later(function, given, more)
+
+
+def _disable_later(function: Callable[..., Any], given: tuple[Any, ...], more: dict[str, Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def disabled(*arguments: Any, **named: Any) -> Any:
+        if COMPILER not in sys.modules:  # nothing is being compiled
+            return function(*arguments, **named)
         return importlib.import_module(COMPILER).disable(function, *given, **more)(*arguments, **named)
 
     return disabled

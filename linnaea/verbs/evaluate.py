@@ -102,7 +102,8 @@ def evaluate(
         return judge_with_groups(known, groups, prevalence)
     from linnaea.classifier import Classifier, load
     from linnaea.classifier.bundle import is_bundle
-    from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run, placed
+    from linnaea.experiments.finished_run import placed
+    from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run
     from linnaea.run import Run
 
     pixels, device = preparation.max_pixels, machine.device

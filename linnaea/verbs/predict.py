@@ -72,8 +72,8 @@ def predict(
     without images.
     """
     from linnaea.dataset import Dataset
+    from linnaea.experiments.finished_run import finished_classifier, placed
     from linnaea.experiments.image_files import image_files
-    from linnaea.experiments.run_evaluation import finished_classifier, placed
 
     paths = images if isinstance(images, Dataset) else image_files(images)
     answering = placed(finished_classifier(classifier), preparation.max_pixels, machine.device)

@@ -14,8 +14,8 @@ from linnaea.data.sources import read
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.evidence.explanation import Subject
+from linnaea.experiments.finished_run import own_images
 from linnaea.experiments.image_files import image_files
-from linnaea.experiments.run_evaluation import own_images
 from linnaea.run import Run
 from linnaea.runtime.containers import Located
 from linnaea.runtime.words import counted

@@ -14,7 +14,7 @@ from linnaea.evidence.explanation import EXPLAINERS, Examples, Maps, Settings, S
 from linnaea.evidence.explanation.running import fitting_explainers, is_flat, kind_of, require_told
 from linnaea.experiments.explanation.explanation import Explanation
 from linnaea.experiments.explanation.images import Chosen
-from linnaea.experiments.run_evaluation import finished_classifier, placed
+from linnaea.experiments.finished_run import finished_classifier, placed
 from linnaea.run import Run
 
 USUAL = "gradcam"

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from linnaea.arrays import Floats
-from linnaea.evidence.explanation.checks.contract import EXPLANATION_CHECKS, Checked, Explained, Rows, rounded
+from linnaea.evidence.explanation.checks.contract import EXPLANATION_CHECKS, Checked, Explained, Rows, rounded, title_of
 from linnaea.evidence.explanation.checks.means import BOTH_SIGNS, above, mean_of
 from linnaea.evidence.explanation.checks.similarity import rank_correlation
 from linnaea.finding import Finding
@@ -31,9 +31,9 @@ def agreement(explained: Explained) -> Checked | None:
         told = mean_of(alike, BOTH_SIGNS)
         measured[f"agreement/{one}/{other}"] = alike
         if told.value is None:
-            flat.append(f"{one} and {other}")
+            flat.append(f"{title_of(one)} and {title_of(other)}")
         elif above(told, 0) is not True:
-            apart.append(f"{one} and {other}")
+            apart.append(f"{title_of(one)} and {title_of(other)}")
         row = {"method": one, "other": other, "rank_correlation": rounded(told.value)}
         rows.append(row | {"lo": rounded(told.lo), "hi": rounded(told.hi), "n": told.n})
     values = [float(row["rank_correlation"]) for row in rows if row["rank_correlation"] is not None]

@@ -9,6 +9,7 @@ import numpy as np
 from linnaea.arrays import Array, Flags, Floats, Images, Integers
 from linnaea.errors import UsageError
 from linnaea.evidence.explanation.black_box.covering import Answer
+from linnaea.evidence.explanation.contract import EXPLAINERS
 from linnaea.finding import Finding
 from linnaea.registry import Registry
 
@@ -104,12 +105,17 @@ def judged(
     """
     parts = []
     for outcome, said in words.items():
-        methods = [method for method, verdict in verdicts.items() if verdict.outcome == outcome]
+        methods = [title_of(method) for method, verdict in verdicts.items() if verdict.outcome == outcome]
         if methods:
             parts.append(f"{', '.join(methods)}: {said}")
     severity = "warning" if any(verdict.outcome == FAILED for verdict in verdicts.values()) else "info"
     summary = f"{lead} {'; '.join(parts)}."
     return Finding(f"explanation_{name}", summary, severity=severity, count=images, rows=rows)
+
+
+def title_of(method: str) -> str:
+    """The title of a method, or its name where none is registered so."""
+    return EXPLAINERS.about(method).title if method in EXPLAINERS else method
 
 
 def nothing_flat(maps: Floats, values: Floats) -> Floats:

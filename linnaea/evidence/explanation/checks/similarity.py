@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.ndimage import uniform_filter
-from scipy.stats import rankdata
 
 from linnaea.arrays import Floats
 
@@ -26,11 +25,17 @@ def rank_correlation(first: Floats, second: Floats) -> Floats:
 
 
 def _spearman(one: Floats, other: Floats) -> float:
-    ranks = np.stack([rankdata(values.ravel()) for values in (one, other)])
+    ranks = np.stack([_ranks(values) for values in (one, other)])
     flat = [bool(is_flat(values[None])[0]) for values in (one, other)]
     if any(flat):
         return float("nan") if flat[0] else 0.0
     return float(np.asarray(np.corrcoef(ranks))[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    """The ranks of pixels, equal ones sharing theirs, without the half second that importing `scipy.stats` takes."""
+    _, place, count = np.unique(values.ravel(), return_inverse=True, return_counts=True)
+    return np.asarray((count.cumsum() - (count - 1) / 2)[place])
 
 
 def structure(first: Floats, second: Floats) -> Floats:

@@ -35,7 +35,7 @@ class Worker:
     """One classifier and the images that it is asked about."""
 
     def __init__(self, folder: Path) -> None:
-        from linnaea.experiments.run_evaluation import finished_classifier
+        from linnaea.experiments.finished_run import finished_classifier
 
         self.classifier = finished_classifier(folder)
         self.paths: list[Path] = []

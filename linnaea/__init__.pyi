@@ -167,6 +167,9 @@ def compress(
     target: str | None = None,
     bits: int = 8,
     backend: str | None = None,
+    student: str | None = None,
+    match: str = 'logits',
+    trials: int = 12,
     device: str = 'auto',
 ) -> Classifier:
     """Make the classifier of a finished run smaller or faster by one method or several, as a new run in `out`."""

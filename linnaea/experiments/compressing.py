@@ -3,20 +3,22 @@
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from linnaea.arrays import Images
 from linnaea.classifier import Classifier
-from linnaea.delivery.compression import COMPRESSORS, Compressed, Workshop
+from linnaea.delivery.compression import COMPRESSORS, Compressed, UnmetError, Workshop
 from linnaea.delivery.report import write_report
 from linnaea.evidence.calibration import Aims
 from linnaea.experiments.attempt import Material
 from linnaea.experiments.compressing_figures import NAME as FINDING
 from linnaea.experiments.compressing_figures import before_and_after, points_finding
-from linnaea.experiments.compressing_judging import MissedError, Point, Worth, require_met
+from linnaea.experiments.compressing_judging import Point, Worth, require_met
 from linnaea.experiments.compressing_source import AIMS, COMPRESSED, Source
-from linnaea.experiments.compressing_timing import TOGETHER, speeds
+from linnaea.experiments.compressing_teaching import Teaching
+from linnaea.experiments.compressing_timing import TOGETHER, joules_per_image, speeds
 from linnaea.experiments.compressing_training import Tuning, options_of
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.recipe_file import FILE as RECIPE_FILE
@@ -24,6 +26,7 @@ from linnaea.experiments.recipe_file import recipe_of
 from linnaea.experiments.run_life import begun, free_folder, freeze, timed
 from linnaea.experiments.training import Training
 from linnaea.experiments.training_run import attempted_and_concluded, finish
+from linnaea.finding import Estimate, Finding
 from linnaea.learning.job import Fitted, Options
 from linnaea.learning.rungs import Rung, Step
 from linnaea.options import Compressing, Preparation
@@ -53,7 +56,7 @@ def compressed(
             new.update(seed=source.seed)
             made = _Work(source, new, started, pick_device(device)).done()
             finish(new, started)
-    except MissedError:
+    except UnmetError:
         shutil.rmtree(folder)
         raise
     write_report(new.folder)
@@ -62,13 +65,22 @@ def compressed(
 
 @dataclass(frozen=True, eq=False)
 class _Stage:
-    """What there was before any method, or after one: a classifier, its worth on val, and images as it sees them."""
+    """What there was before any method, or after one: a classifier, its worth on val, and images as it sees them.
+
+    `plain` is it without what is fitted to the answers of a model, which is timed.
+    """
 
     name: str
     classifier: Classifier
-    value: float
+    plain: Classifier
+    figure: Estimate
     images: Images
     made: Compressed
+
+    @property
+    def value(self) -> float:
+        """The metric on val."""
+        return float("nan") if self.figure.value is None else self.figure.value
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +91,7 @@ class _Work:
     new: Run
     started: float
     device: str
+    workshops: dict[tuple[int, int], Workshop] = field(default_factory=dict)
 
     def done(self) -> Classifier:
         """Compress, then conclude as every training is concluded, and say what it cost."""
@@ -96,7 +109,7 @@ class _Work:
             chosen_because=f"{source.run.folder.name} was compressed by {', then '.join(source.methods)}.",
             origin={"run": str(source.run.folder.resolve()), "methods": list(source.methods)},
         )
-        self._tell(points)
+        self._tell(points, stages)
         return made
 
     def _prepared(self, classifier: Classifier) -> Prepared:
@@ -129,22 +142,46 @@ class _Work:
     def _workshop(self, worth: Worth, reference: float) -> Workshop:
         material, seed = worth.material, self.source.seed
         options = options_of(self.source.run.record()["arguments"], seed, self.device)
+        teacher = self.source.run.folder
         return Workshop(
             material.train.images,
             material.train.targets,
             material.val.images,
             worth.of_logits,
             worth,
-            Tuning(material, options),
+            worth.figure,
+            Tuning(material, options, teacher),
+            Teaching(material, options, teacher),
+            worth.milliseconds,
+            partial(self._at, worth, reference),
+            self.source.classifier,
             reference,
             self.source.wanted,
             seed,
         )
 
+    def _at(self, worth: Worth, reference: float, size: int) -> Workshop:
+        """The workshop for images of another size, decoded anew."""
+        if size == worth.classifier.recipe.size:
+            return self._workshop(worth, reference)
+        if (known := self.workshops.get((id(worth), size))) is not None:
+            return known
+        classifier = worth.classifier.with_(recipe=replace(worth.classifier.recipe, size=size))
+        material = Material.of(self._prepared(classifier), classifier.recipe)
+        found = self.workshops[id(worth), size] = self._workshop(Worth(classifier, material), reference)
+        return found
+
     def _points(self, stages: Sequence[_Stage]) -> list[Point]:
-        measured = speeds([one.classifier for one in stages], [one.images for one in stages])
+        measured = speeds([one.plain for one in stages], [one.images for one in stages])
         return [
-            Point(one.name, one.value, one.classifier.model.megabytes, speed)
+            Point(
+                one.name,
+                one.value,
+                one.classifier.model.megabytes,
+                speed,
+                (one.figure.lo, one.figure.hi),
+                joules_per_image(one.plain, one.images),
+            )
             for one, speed in zip(stages, measured, strict=True)
         ]
 
@@ -171,13 +208,19 @@ class _Work:
             None,
         )
 
-    def _tell(self, points: Sequence[Point]) -> None:
+    def _searched(self, stages: Sequence[_Stage]) -> list[Finding]:
+        """The finding of a search, where there was one: a row for each network that it looked at."""
+        rows = [row for one in stages for row in (one.made.facts or {}).get("seen", ())]
+        told = next((one.made.notes[0] for one in stages if "seen" in (one.made.facts or {})), "")
+        return [Finding(f"{FINDING}_search", told, rows=rows)] if rows else []
+
+    def _tell(self, points: Sequence[Point], stages: Sequence[_Stage]) -> None:
         """Write down what was lost and won, on the split that both runs were judged on, and count the look at it."""
         old, new = self.source.run, self.new
         split = new.judged_on
         names = (old.folder.resolve().name, new.folder.resolve().name)
         found = before_and_after(old.predictions(split), new.predictions(split), names, points)
-        new.write_findings(FINDING, [found, points_finding(points)])
+        new.write_findings(FINDING, [found, points_finding(points), *self._searched(stages)])
         logger.info(found.summary)
         if split == "test":
             with old.locked():
@@ -185,5 +228,5 @@ class _Work:
 
 
 def _stage(name: str, made: Compressed, worth: Worth) -> _Stage:
-    images = worth.material.val.images[:TOGETHER]
-    return _Stage(name, made.classifier, worth(made.classifier.model), images, made)
+    images, model = worth.material.val.images[:TOGETHER], made.classifier.model
+    return _Stage(name, made.classifier, worth.plain(model), worth.figure(model), images, made)

@@ -10,17 +10,18 @@ from linnaea.arrays import Float32
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.decisions import Outputs, Policy
-from linnaea.delivery.compression import Wanted
-from linnaea.errors import CheckFailedError
+from linnaea.delivery.compression import UnmetError, Wanted
+from linnaea.evidence import figure_of
 from linnaea.evidence.comparison.differences import value_of
 from linnaea.evidence.metrics import metrics_for, scores_of
 from linnaea.experiments.attempt import Material
-from linnaea.experiments.compressing_timing import Speed
+from linnaea.experiments.compressing_timing import Speed, milliseconds_of
+from linnaea.finding import Estimate
 from linnaea.models import Model
 from linnaea.task import TASKS
 
 
-class MissedError(CheckFailedError):
+class MissedError(UnmetError):
     """Too much was lost, or the target was not met."""
 
 
@@ -39,10 +40,21 @@ class Worth:
 
     def __call__(self, model: Model) -> float:
         """Of a model."""
-        plain = self._plain(model)
+        plain = self.plain(model)
         return self._of(plain.score(self.material.val.images))
 
-    def _plain(self, model: Model) -> Classifier:
+    def figure(self, model: Model) -> Estimate:
+        """Of a model, with its interval."""
+        images, columns = self.material.val.images, dict(self.material.columns)
+        plain = self.plain(model)
+        return figure_of(plain.answer(plain.score(images), columns, [None] * len(images)))
+
+    def milliseconds(self, model: Model) -> float:
+        """What an image takes, decoded, here and now."""
+        return milliseconds_of(self.plain(model), self.material.val.images)
+
+    def plain(self, model: Model) -> Classifier:
+        """A classifier of the model alone, without what is fitted to its answers."""
         return self.classifier.with_(
             scorer=scorer_of(model),
             calibrator=None,
@@ -63,18 +75,26 @@ class Worth:
 
 @dataclass(frozen=True)
 class Point:
-    """What was reached after a method, or before any: the metric on val, 0 to 1, size in 10^6 bytes, and speed."""
+    """What was reached after a method, or before any: the metric on val, 0 to 1, size in 10^6 bytes, and speed.
+
+    `limits` are those of the metric, `joules` what an image takes, None where that is not known.
+    """
 
     name: str
     value: float
     megabytes: float
     speed: Speed
+    limits: tuple[float | None, float | None] = (None, None)
+    joules: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types."""
         return {
             "name": self.name,
             "value": self.value,
+            "lo": self.limits[0],
+            "hi": self.limits[1],
+            "joules": self.joules,
             "megabytes": self.megabytes,
             **self.speed.to_json(),
         }

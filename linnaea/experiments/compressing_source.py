@@ -39,12 +39,18 @@ class Source:
             asked.backend,
             asked.max_drop / 100,
             None if asked.target is None else parse_target(asked.target),
+            asked.student,
+            asked.match,
+            asked.trials,
         )
         methods = list(asked.method)
         _require_order(methods)
         for name in methods:
             _require_takes(name, classifier, run)
             COMPRESSORS[name].require(classifier, wanted)
+            if COMPRESSORS.about(name).capabilities.get("replaces"):
+                break  # what follows works on another network
+        _require_used(asked, methods)
         arguments = run.record()["arguments"]
         kept = {name: arguments.get(name) for name in (*AIMS, "ood", "duplicates")}
         return cls(run, classifier, methods, wanted, kept)
@@ -66,6 +72,14 @@ def _require_order(methods: Sequence[str]) -> None:
             raise UsageError(
                 f"method is {','.join(methods)}, but {following} cannot change what {name} leaves: put {name} last."
             )
+
+
+def _require_used(asked: Compressing, methods: Sequence[str]) -> None:
+    """Raise UsageError for an option that none of the methods has a use for."""
+    own = {"student": "distill", "match": "distill", "trials": "search"}
+    for name, method in own.items():
+        if getattr(asked, name) != getattr(Compressing(), name) and method not in methods:
+            raise UsageError(f"{name} is {getattr(asked, name)}, and it is for --method {method} alone: leave it out.")
 
 
 def _require_takes(name: str, classifier: Classifier, run: Run) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 
 from linnaea.arrays import Floats, Images
 from linnaea.classifier import Classifier
+from linnaea.runtime.energy import joules_of
 
-ROUNDS, FIRST = 30, 3
+ROUNDS, FIRST, QUICK = 30, 3, 15
+FED = 10  # batches, by which energy is told
 SECONDS = 6.0  # for all rounds of all classifiers together, after which no further begins
 TOGETHER = 16  # images
 
@@ -45,6 +47,18 @@ def speeds(classifiers: Sequence[Classifier], images: Sequence[Images]) -> list[
 def _speed(alone: Floats, together: Floats) -> Speed:
     usual, lower, upper = (float(value) for value in 1000 * np.quantile(alone, (0.25, 0.1, 0.5)))
     return Speed(usual, lower, upper, TOGETHER / float(np.quantile(together, 0.25)), len(alone))
+
+
+def joules_per_image(classifier: Classifier, images: Images) -> float | None:
+    """What an image takes in batches, with whatever else runs here; None where the machine does not tell."""
+    batch = _repeated(images)
+    taken = joules_of(lambda: [classifier.score(batch) for _ in range(FED)])
+    return None if taken is None else taken / (FED * len(batch))
+
+
+def milliseconds_of(classifier: Classifier, images: Images) -> float:
+    """The median time from one decoded image to its answer, of a few rounds: for choosing, not for telling."""
+    return 1000 * float(np.median(_in_turns([(classifier, images[:1])], QUICK)[0]))
 
 
 def _repeated(images: Images) -> Images:

@@ -1,22 +1,27 @@
 """Training on what a compressor changed: the run's own recipe, at a low rate, for a few epochs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from linnaea.experiments.attempt import Material
 from linnaea.learning.job import Job, Options
+from linnaea.learning.normalisation import IMAGES, renew_statistics
 from linnaea.learning.optimizers import make_optimizer, usual_rate
 from linnaea.learning.recipe import TrainingRecipe
 from linnaea.learning.rungs.finetune import BATCH_SIZE, LABEL_SMOOTHING, PATIENCE, USUAL, WEIGHT_DECAY
 from linnaea.learning.rungs.guard import choose_augmentations
 from linnaea.learning.rungs.planned import plan_training
 from linnaea.learning.supervised import Trained, train_network
+from linnaea.learning.trials import Trial
+from linnaea.learning.zeros import ZerosKept
 from linnaea.models import Model
 from linnaea.models.network import Network
 from linnaea.runtime.plan import Plan
+from linnaea.task import TASKS
 
 EXAMPLES_SEEN = 6_000
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 8
@@ -29,14 +34,30 @@ class Tuning:
 
     material: Material
     options: Options
+    teacher: Path
+    trials: dict[str, Trial] = field(default_factory=dict)
 
     def __call__(
-        self, model: Model, *, epochs: int | None = None, rate: float = 0.1, precision: str = "auto"
+        self,
+        model: Model,
+        *,
+        epochs: int | None = None,
+        rate: float = 0.1,
+        precision: str = "auto",
+        taught: bool = False,
+        renewed: bool = False,
+        zeros: bool = False,
     ) -> list[str]:
         """Train the model on, in place; its best weights on val are left, and notes returned."""
-        job, recipe = self.material.job(self.options, float("inf")), self.options.recipe
+        options = self.options
+        if taught and not TASKS[self.material.task].multilabel:
+            options = replace(options, recipe=taught_by(options.recipe, self.teacher))
+        job, recipe = self.material.job(options, float("inf")), options.recipe
+        job = replace(job, hooks=[ZerosKept()] if zeros else [], trials=self.trials)
         number = epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EXAMPLES_SEEN / len(job.train))))
         augmentations, notes = choose_augmentations(job, USUAL)
+        if renewed and isinstance(model, Network) and model.has_statistics:
+            renew_statistics(model.to(options.device), job.subset(IMAGES), BATCH_SIZE, Plan(options.device))
         if isinstance(model, Network):
             notes += filter(None, [model.keep_statistics()])
         plan = self._plan(job, model, number, precision)
@@ -62,6 +83,11 @@ class Tuning:
         asked = self.options.batch_size
         size = asked if isinstance(asked, int) else BATCH_SIZE
         return Plan(self.options.device, precision, torch.get_num_threads(), batch_size=min(size, len(job.train)))
+
+
+def taught_by(recipe: TrainingRecipe, teacher: Path, objective: str = "distillation") -> TrainingRecipe:
+    """The recipe with a run as the teacher of the network."""
+    return replace(recipe, objective=objective, teacher=teacher)
 
 
 def options_of(arguments: Mapping[str, Any], seed: int, device: str) -> Options:

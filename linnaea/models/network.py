@@ -12,6 +12,7 @@ from linnaea.errors import UsageError
 from linnaea.models.bodies import both_tokens, create_body, distilled, require_network, standard
 from linnaea.models.channels import first_convolution, spread, widen
 from linnaea.models.model import MODELS, Model, said
+from linnaea.models.surgery import Operation, operate
 from linnaea.runtime.arguments import COLOUR
 
 LARGEST_SPREAD = 255.0
@@ -28,7 +29,8 @@ ON_ODD_SIZES = (RuntimeError, AssertionError, TypeError, ValueError, IndexError,
 class Network(Model):
     """A body, pooled to features, and a linear classifier; `mean` and `std` normalise per channel.
 
-    `arguments_of_body` goes to the library that makes it (`{"pad_type": "same"}`); `size` is the side of the images,
+    `arguments_of_body` goes to the library that makes it (`{"pad_type": "same"}`), and `operations` are what was done
+    to it afterwards, as `linnaea.models.surgery` has it; `size` is the side of the images,
     `seen` that to which they are enlarged within the network (None: they are not). Where `tokens` is 2, a distillation
     token is read beside the class token: features are those of both, one head learns from each, and the answer is their
     mean (Touvron et al. 2021). The heads share their bias, of which the answer knows the mean alone. Images of one of
@@ -50,19 +52,23 @@ class Network(Model):
         seen: int | None = None,
         tokens: int = 1,
         channels: int = COLOUR,
+        operations: Sequence[Operation] = (),
     ) -> None:
         if not all(0 < value <= LARGEST_SPREAD for value in std):
             raise UsageError(f"std is {list(std)}; expected numbers above 0, in terms of pixels from 0 to 1.")
         if tokens not in (1, 2) or (tokens == 2 and not distilled(name)):
             raise UsageError(f"tokens is {tokens}, and {name} is no distilled transformer of two: expected 1.")
-        extra, unusual = dict(arguments_of_body or {}), said(channels) | ({} if seen is None else {"seen": seen})
+        extra = dict(arguments_of_body or {})
+        unusual: dict[str, Any] = said(channels) | ({} if seen is None else {"seen": seen})
         unusual |= {} if tokens == 1 else {"tokens": tokens}
+        unusual |= {"operations": [dict(one) for one in operations]} if operations else {}
         super().__init__(
             name=name, classes=classes, size=size, mean=list(mean), std=list(std), arguments_of_body=extra, **unusual
         )
         self.side, self.tokens = seen or size, tokens
         self.pixels_per_batch = max(1, Model.pixels_per_batch * size**2 // self.side**2)
         self.body = create_body(name, self.side, extra)
+        operate(self.body, operations)
         length = _feature_length(self.body, self.side)
         if channels not in (GREY, COLOUR):
             self.body = widen(self.body, channels, name, self.side)
@@ -113,6 +119,12 @@ class Network(Model):
             f"Images of {size} pixels are enlarged to {self.side} within the network: {self.arguments['name']} makes "
             f"one cell of {standard(self.arguments['name']).stride} pixels, which leaves too little of smaller images."
         ]
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether batch normalisation normalises: there is some in the body, and it was not folded away."""
+        norms = [part for part in self.body.modules() if isinstance(part, _BatchNorm)]
+        return bool(norms) and not all(_is_identity(part) for part in norms)
 
     def keep_statistics(self) -> str:
         """Let batch normalisation in the body answer in training as it does now; says so, or "" where there is none.

@@ -63,6 +63,7 @@ def _facts(bundle: Path, network: Mapping[str, Any], provenance: Mapping[str, An
         "source": f"run {provenance.get('run') or run.name}",
         "run": str(run),
         **({"licence": licence} if licence else {}),
+        **({"operations": json.dumps(network["operations"])} if "operations" in network else {}),
     }
 
 

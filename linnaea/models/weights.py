@@ -1,6 +1,6 @@
 """Pretrained weights: from a file, from the local cache, or downloaded by name; and why there are none, if so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from linnaea.models.bodies import create_body, of_timm, require_network, standar
 from linnaea.models.channels import widen
 from linnaea.models.network import GREY, Network
 from linnaea.models.run_weights import bundle_at, read_bundle_weights, weights_in
+from linnaea.models.surgery import Operation, operate
 from linnaea.models.weights_files import Content, read_content
 from linnaea.models.weights_hub import from_timm, from_torchvision
 from linnaea.runtime.arguments import COLOUR
@@ -27,7 +28,8 @@ class Weights:
     """Pretrained weights of a body with what the network needs to know about its images.
 
     `source` names the file, the run or the tag; `sha256` is the hash of the file where there is one, `run` the folder
-    of a run that they are from, `channels` those of the images that the first layer reads.
+    of a run that they are from, `channels` those of the images that the first layer reads, `operations` what was done
+    to the body before.
     """
 
     network: str
@@ -41,11 +43,13 @@ class Weights:
     licence: str | None = None
     channels: int = COLOUR
     run: Path | None = None
+    operations: Sequence[Operation] = ()
 
     def build(self, classes: int, size: int, channels: int = COLOUR) -> Network:
         """A network with these weights in its body and a fresh head; raises UsageError where they do not fit it."""
         state = self.fitting()[0]
-        own = {"mean": self.mean, "std": self.std, "arguments_of_body": self.arguments}
+        own: dict[str, Any] = {"mean": self.mean, "std": self.std, "arguments_of_body": self.arguments}
+        own["operations"] = self.operations
         self.require_channels(channels)
         network = Network.fitting(self.network, classes, size, trained_on=self.size, **own)
         network = network.seeing(channels) if self.banded else network
@@ -67,6 +71,7 @@ class Weights:
 
     def _body(self) -> nn.Module:
         body = create_body(self.network, self.size, self.arguments)
+        operate(body, self.operations)
         return widen(body, self.channels, self.network, self.size) if self.banded else body
 
     def fitting(self) -> tuple[dict[str, Tensor], str]:
@@ -185,6 +190,7 @@ def _weights(name: str, content: Content, source: str, sha256: str | None = None
         licence=facts.get("licence") or facts.get("license"),
         channels=int(content.numbers("channels", (COLOUR,))[0]),
         run=Path(facts["run"]) if "run" in facts else None,
+        operations=content.operations,
     )
 
 

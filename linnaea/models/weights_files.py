@@ -39,6 +39,17 @@ class Content:
             raise UsageError(f"the weights have the model_args {self.facts['model_args']!r}; expected a JSON object.")
         return given
 
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        """What was done to the network after it was made; raises UsageError where that is no JSON list."""
+        try:
+            given = json.loads(self.facts.get("operations", "[]"))
+        except ValueError:
+            given = None
+        if not isinstance(given, list):
+            raise UsageError(f"the weights have the operations {self.facts['operations']!r}; expected a JSON list.")
+        return given
+
     def numbers(self, name: str, usual: tuple[float, ...]) -> tuple[float, ...]:
         """Numbers written as "0.5,0.5,0.5", "[0.5, 0.5, 0.5]" or "224"; `usual` where the file says nothing."""
         if name not in self.facts:

@@ -7,10 +7,12 @@ from typing import Annotated
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
 from linnaea.options.words import names_in
+from linnaea.runtime.arguments import require_count
 from linnaea.runtime.target import parse_target
 
 BITS = (4, 8, 16)
 BACKENDS = ("openvino", "onnx", "torch")
+MATCHES = ("logits", "features")
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups
@@ -20,7 +22,9 @@ class Compressing(Options):
     `method` names the methods, in the order in which they are applied. `max_drop` is what the task's metric may lose on
     val, in points; `target` what must come of it, a time for one image ("5ms") or a size ("2MB"). `bits` are those of
     a number after quantisation, `backend` the runtime that computes with them ("torch": weights are kept small and
-    computed with as ever; None: openvino of eight bits, torch of others).
+    computed with as ever; None: openvino of eight bits, torch of others). `student` is the network that is taught, by
+    its name or a file of its weights, and `match` what of its teacher it learns; `trials` are the networks that a
+    search looks at.
     """
 
     title = "Compressing"
@@ -53,3 +57,14 @@ class Compressing(Options):
             checks.one_of(*BACKENDS),
         ),
     ] = None
+    student: Annotated[
+        str | None,
+        Option(
+            "Network that is taught by distill: its name, or a file of pretrained weights. Default: one of about a "
+            "fifth of the size."
+        ),
+    ] = None
+    match: Annotated[
+        str, Option("What a student learns of its teacher: logits or features.", checks.one_of(*MATCHES))
+    ] = "logits"
+    trials: Annotated[int, Option("Networks that a search looks at.", require_count)] = 12

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from linnaea.arrays import Float32, Images, Targets
 from linnaea.classifier import Classifier
+from linnaea.errors import CheckFailedError
+from linnaea.finding import Estimate
 from linnaea.models import Model
 from linnaea.registry import Registry
 from linnaea.runtime.target import Target
@@ -19,12 +21,23 @@ from linnaea.runtime.target import Target
 @dataclass(frozen=True)
 class Wanted:
     """What is asked for: `bits` of a number, the `backend` that computes with them (None: what suits the bits), a
-    `target` (None: none), and how much of the task's metric may be lost on val, a share."""
+    `target` (None: none), and how much of the task's metric may be lost on val, a share.
+
+    `student` names the network that is taught, or a file of its weights (None: one of about a fifth of the size), and
+    `match` what of its teacher it learns, logits or features; `trials` are the networks of a search.
+    """
 
     bits: int = 8
     backend: str | None = None
     drop: float = 0.005
     target: Target | None = None
+    student: str | None = None
+    match: str = "logits"
+    trials: int = 12
+
+
+class UnmetError(CheckFailedError):
+    """A target that cannot be met; the nearest point is told."""
 
 
 class ValMetric(Protocol):
@@ -38,13 +51,29 @@ class Tune(Protocol):
     """Trains a model on, in place, as the run was trained, at a share of its rate; returns notes on how that went.
 
     The weights that are left are the best on val, those it came with among them. `epochs` None are a few; `precision`
-    is a number format, or "auto" for the fastest here.
+    is a number format, or "auto" for the fastest here. One that is `taught` learns from what the run answers as well,
+    where the task allows it; `renewed` are statistics of batch normalisation, before it learns; `zeros` stay zero.
     """
 
     def __call__(
-        self, model: Model, *, epochs: int | None = None, rate: float = 0.1, precision: str = "auto"
+        self,
+        model: Model,
+        *,
+        epochs: int | None = None,
+        rate: float = 0.1,
+        precision: str = "auto",
+        taught: bool = False,
+        renewed: bool = False,
+        zeros: bool = False,
     ) -> Sequence[str]:
         """Train the model on."""
+
+
+class Teach(Protocol):
+    """Trains a student from the beginning, with the run as its teacher; returns it and notes on how that went."""
+
+    def __call__(self, student: str, match: str) -> tuple[Model, Sequence[str]]:
+        """Teach a network of this name, or of this file of weights, the run's logits or features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +81,10 @@ class Workshop:
     """What a compressor may use beside the classifier.
 
     `train` and `val` are decoded images (N, S, S, C), `targets` the classes of the former. `worth` is the task's metric
-    of raw scores (N, K) for val images, `judge` that of a model, `reference` that of the model before any
-    method. `tune` trains on.
+    of raw scores (N, K) for val images, `judge` that of a model, `figure` the same with its interval,
+    `reference` that of the model before any method. `tune` trains on, `teach` trains a student. `speed` tells the
+    milliseconds that an image takes here, `at` makes the workshop for images of another size; `source` is the
+    classifier of the run.
     """
 
     train: Images
@@ -61,7 +92,12 @@ class Workshop:
     val: Images
     worth: ValMetric
     judge: Callable[[Model], float]
+    figure: Callable[[Model], Estimate]
     tune: Tune
+    teach: Teach
+    speed: Callable[[Model], float]
+    at: "Callable[[int], Workshop]"
+    source: Classifier
     reference: float
     wanted: Wanted = Wanted()
     seed: int = 0

@@ -95,7 +95,7 @@ def of_random(place: Path, timed: int, backends: Sequence[str]) -> list[dict[str
     images = decode_files(some.paths, known.recipe).images
     files = [str(path) for path in dataset.split("test").paths[:timed]]
     ways = {"eager": eager(network, files), "linnaea": lambda: classifier.predict(files)}
-    made = {one: in_integers(classifier, one, images, np.arange(len(images)) % 2) for one in backends}
+    made = {one: in_integers(classifier, one, images) for one in backends}
     speed = by_turns(ways | {name: answering(one, files) for name, one in made.items()}, len(files))
     return [
         {

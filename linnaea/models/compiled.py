@@ -13,6 +13,7 @@ from linnaea.models.model import MODELS, Model, said
 from linnaea.runtime.arguments import COLOUR
 
 BLOCK = 4096  # bytes
+HALF = 16  # bits
 
 
 class _Opened:
@@ -32,7 +33,8 @@ class Compiled(Model):
     """Features by a network in the format of `backend`, and logits by a linear layer, in float32.
 
     The file is kept as bytes among the weights, in `blocks` of 4,096 of which the last `padding` bytes are not part of
-    it; of OpenVINO the first `graph` bytes describe the network. `length` is the number of features.
+    it; of OpenVINO the first `graph` bytes describe the network. `length` is the number of features, `bits` are those
+    of the numbers that it computes with.
     """
 
     kind = scorer = "compiled"
@@ -47,6 +49,7 @@ class Compiled(Model):
         blocks: int,
         padding: int,
         graph: int = 0,
+        bits: int = 8,
         channels: int = COLOUR,
     ) -> None:
         if backend not in BACKENDS:
@@ -59,6 +62,7 @@ class Compiled(Model):
             blocks=blocks,
             padding=padding,
             graph=graph,
+            bits=bits,
             **said(channels),
         )
         self.backend = backend
@@ -67,7 +71,7 @@ class Compiled(Model):
         self._opened = _Opened()
 
     @classmethod
-    def of(cls, model: Model, backend: str, content: bytes, graph: int = 0) -> "Compiled":
+    def of(cls, model: Model, backend: str, content: bytes, graph: int = 0, bits: int = 8) -> "Compiled":
         """The features of a model as the bytes of a file, with the head of the model."""
         weight, bias = head_of(model)
         padding = -len(content) % BLOCK
@@ -79,6 +83,7 @@ class Compiled(Model):
             (len(content) + padding) // BLOCK,
             padding,
             graph,
+            bits,
             model.channels,
         )
         whole = np.frombuffer(content + bytes(padding), dtype=np.uint8).reshape(-1, BLOCK)
@@ -99,7 +104,8 @@ class Compiled(Model):
     @property
     def _engine(self) -> Engine:
         if self._opened.engine is None:
-            self._opened.engine = open_engine(self.backend, self.content, int(self.arguments["graph"]))
+            graph, half = int(self.arguments["graph"]), self.arguments["bits"] == HALF
+            self._opened.engine = open_engine(self.backend, self.content, graph, half=half)
         return self._opened.engine
 
     def head(self, features: Tensor) -> Tensor:

@@ -24,25 +24,27 @@ def require_engine(backend: str) -> None:
             raise MissingExtraError(library, "export")
 
 
-def open_engine(backend: str, content: bytes, graph: int) -> Engine:
+def open_engine(backend: str, content: bytes, graph: int, *, half: bool = False) -> Engine:
     """What maps pixels (N, S, S, C) in [0, 1] to features (N, D); it may be called from several threads at once.
 
     `content` are the bytes of the file, of OpenVINO those of its description, of which there are `graph`, and then
-    those of its weights. Raises BundleError where it is none.
+    those of its weights. What is not in integers is computed in float32 or, with `half`, in the format of 16 bits that
+    the processor has. Raises BundleError where it is none.
     """
     require_engine(backend)
     try:
-        return _onnx(content) if backend == ONNX else _openvino(content[:graph], content[graph:])
+        return _onnx(content) if backend == ONNX else _openvino(content[:graph], content[graph:], half=half)
     except RuntimeError as error:
         raise BundleError(f"the network cannot be opened by {backend} ({error}): take the original bundle.") from None
 
 
-def _openvino(description: bytes, weights: bytes) -> Engine:
+def _openvino(description: bytes, weights: bytes, *, half: bool) -> Engine:
     import openvino
 
     core = openvino.Core()
     model = core.read_model(description, weights)
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    settings |= {} if half else {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = core.compile_model(model, "CPU", settings)
     own = threading.local()
 

@@ -15,6 +15,7 @@ from linnaea.classifier import Classifier, load
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.decisions import Policy
+from linnaea.delivery.compression.wholes import in_integers
 from linnaea.delivery.exporters import EXPORTERS, PRECISIONS, Order, UnfitError, export, require_export
 from linnaea.delivery.exporters.contract import precisions_of
 from linnaea.errors import UsageError
@@ -164,6 +165,25 @@ def test_reduced_precisions_keep_the_labels_and_are_half_the_size(exported, to, 
         weights = {"onnx": "model.onnx", "openvino": "model.bin"}[to]
         sizes = [(exported(to, each).folder / weights).stat().st_size for each in (precision, "fp32")]
         assert sizes[0] < 0.7 * sizes[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_in_integers_the_network_alone_is_rounded(classifier, photos, tmp_path, to):
+    images = decode_files(photos, classifier.recipe).images
+    with pytest.raises(UsageError, match="integers need images that tell ranges"):
+        export(classifier, to, tmp_path / "none", photos, Order("int8"))
+    made = export(classifier, to, tmp_path / "int8", photos, Order("int8", lambda: images))
+    ours, theirs = classifier.score(images), load(made.folder).score(images)
+    assert 0 < np.abs(ours.probabilities - theirs.probabilities).max() < 0.5
+    small = in_integers(classifier, to, images)
+    again = export(small, to, tmp_path / "again", photos, Order("int8"))
+    theirs = load(again.folder).score(images)  # runtimes may round a value that lies between two integers either way
+    np.testing.assert_allclose(small.score(images).probabilities, theirs.probabilities, atol=0.02)
+    with pytest.raises(UsageError, match=r"computes with 8 bits, and precision is fp32: expected int8"):
+        export(small, to, tmp_path / "plain", photos)
+    with pytest.raises(UnfitError, match=f"in the format of {to}"):
+        require_export(small, "pt2", "fp32", tmp_path / "other")
 
 
 TREE = (("ant", "wingless"), ("bee", "winged"), ("größte Wespe", "winged"))

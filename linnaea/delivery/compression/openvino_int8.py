@@ -17,7 +17,7 @@ from linnaea.arrays import Float32, Images
 from linnaea.delivery.compression.contract import Workshop
 from linnaea.errors import MissingExtraError
 from linnaea.models import Model
-from linnaea.models.compiled import Compiled, FromRows, as_float, head_of
+from linnaea.models.compiled import HALF, Compiled, FromRows, as_float, head_of
 from linnaea.models.engines import OPENVINO, require_engine
 
 AT_ONCE = 32
@@ -60,7 +60,7 @@ def as_compiled(model: Model, network: Any, *, half: bool = False) -> Compiled:
         file = Path(place) / "network.xml"
         openvino.save_model(network, file, compress_to_fp16=half)
         description, weights = file.read_bytes(), file.with_suffix(".bin").read_bytes()
-    return Compiled.of(model, OPENVINO, description + weights, len(description))
+    return Compiled.of(model, OPENVINO, description + weights, len(description), HALF if half else 8)
 
 
 def quantized(model: Model, images: Images, *, bias: bool = False) -> Any:

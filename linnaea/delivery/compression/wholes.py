@@ -5,7 +5,7 @@ The head, calibration and familiarity stay in float, as they are in the classifi
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from linnaea.arrays import Images, Targets
+from linnaea.arrays import Images
 from linnaea.classifier import Classifier
 from linnaea.classifier.graph import Judging
 from linnaea.classifier.scorers.torch_model import scorer_of
-from linnaea.delivery.compression.calibration_images import calibration_images
 from linnaea.delivery.compression.onnx_int8 import OPSET
 from linnaea.delivery.compression.quantize import in_eight_bits
 from linnaea.errors import UsageError
@@ -27,6 +26,8 @@ from linnaea.models.engines import ONNX, OPENVINO
 
 IMAGES, PIXELS, FEATURES = "images", "pixels", "features"
 LARGEST = 255.0
+INTEGERS = "int8"
+PRECISIONS = {8: (INTEGERS,), 16: ("bf16", "fp16")}  # of bits, as exports name them
 
 
 class AfterFeatures(nn.Module):
@@ -42,13 +43,30 @@ class AfterFeatures(nn.Module):
         return answers
 
 
-def in_integers(classifier: Classifier, backend: str, images: Images, targets: Targets) -> Classifier:
-    """The classifier with its network in integers, calibration and policy as they are.
-
-    Ranges are told by the images (N, S, S, C), of which the `targets` say what they show; see `calibration_images`.
-    """
-    made, _ = in_eight_bits(classifier.model, backend, calibration_images(images, targets))
+def in_integers(classifier: Classifier, backend: str, images: Images) -> Classifier:
+    """The classifier with its network in integers, ranges told by the images (N, S, S, C); all else as it is."""
+    made, _ = in_eight_bits(classifier.model, backend, images)
     return classifier.with_(scorer=scorer_of(made))
+
+
+def in_precision(
+    classifier: Classifier, backend: str, precision: str, images: Callable[[], Images] | None
+) -> Classifier:
+    """The same, of one whose network is in integers already that itself.
+
+    Raises UsageError where a network was made for another precision, or there are no images to tell ranges by.
+    """
+    if is_of(classifier, backend):
+        bits = int(classifier.model.arguments["bits"])
+        if precision not in PRECISIONS[bits]:
+            raise UsageError(
+                f"the network of this classifier computes with {bits} bits, and precision is {precision}: expected "
+                f"{' or '.join(PRECISIONS[bits])}."
+            )
+        return classifier
+    if images is None:
+        raise UsageError("integers need images that tell ranges of activations: give some of the training images.")
+    return in_integers(classifier, backend, images())
 
 
 def is_of(classifier: Classifier, backend: str) -> bool:

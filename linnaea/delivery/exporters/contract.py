@@ -47,6 +47,9 @@ def needs_a_network(classifier: Classifier) -> str:
     kind = classifier.scorer.kind
     if classifier.scorer.whole:
         return f"a classifier of the kind {kind} cannot be exported: give the run it came from."
+    if kind == "compiled":
+        runtime = classifier.model.arguments["backend"]
+        return f"its network is in the format of {runtime}: export the run that it was compressed from."
     return f"a classifier of the kind {kind} cannot be exported: its features are computed by libraries of images."
 
 

@@ -63,10 +63,15 @@ def onnx_of(classifier: Classifier) -> Any:
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
+    model = described(program.model_proto, classifier)
+    onnx.checker.check_model(model)
+    return model
+
+
+def described(model: Any, classifier: Classifier) -> Any:
+    """An ONNX model with what is known of the classifier in its metadata."""
     for key, value in facts_of(classifier).items():
         model.metadata_props.add(key=f"linnaea.{key}", value=value)
-    onnx.checker.check_model(model)
     return model
 
 

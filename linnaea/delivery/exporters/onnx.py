@@ -5,9 +5,11 @@ from typing import Any
 
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.onnx import OnnxScorer
-from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order
-from linnaea.delivery.exporters.graphs import onnx_of
+from linnaea.delivery.compression.wholes import INTEGERS, in_precision, is_of, whole_onnx
+from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, needs_a_network
+from linnaea.delivery.exporters.graphs import converting, described, onnx_of, outputs_of
 from linnaea.delivery.exporters.precisions import PLAIN
+from linnaea.models.engines import ONNX
 from linnaea.runtime.files import write_atomically
 
 FILE = "model.onnx"
@@ -18,14 +20,25 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     """Write `model.onnx` into `folder`.
 
     Input `images` (N, S, S, C) of uint8; outputs `raw_scores`, `logits`, `probabilities` (N, K), `ood_score` (N,)
-    and, of several members, `uncertainty` (N, 3). In 16 bits weights are stored so, and computed with in 32.
+    and, of several members, `uncertainty` (N, 3). In 16 bits weights are stored so, and computed with in 32; in eight
+    the network alone is in integers.
     """
     import onnx
 
+    if order.precision == INTEGERS or is_of(classifier, ONNX):
+        made = in_precision(classifier, ONNX, order.precision, order.calibration)
+        with converting("ONNX"):
+            model = described(whole_onnx(made, outputs_of(classifier)), classifier)
+        return write_atomically(folder / FILE, lambda partial: onnx.save_model(model, partial))
     model = onnx_of(classifier)
     if order.precision != PLAIN:
         store_in_16_bits(model, order.precision)
     return write_atomically(folder / FILE, lambda partial: onnx.save_model(model, partial))
+
+
+def unfit(classifier: Classifier) -> str:
+    """Why ONNX cannot have a classifier: one that onnxruntime computes itself it can."""
+    return "" if is_of(classifier, ONNX) else needs_a_network(classifier)
 
 
 def store_in_16_bits(model: Any, precision: str) -> None:
@@ -55,7 +68,7 @@ EXPORTERS.register(
     meaning="One ONNX file with a script that needs only onnxruntime, numpy and Pillow.",
     order=10,
     runtime="onnxruntime",
-    precisions=("fp32", "bf16", "fp16"),
+    precisions=("fp32", "bf16", "fp16", "int8"),
     needs=("onnx", "onnxscript", "onnxruntime"),
     extra="export",
-)(Exporter(write, OnnxScorer))
+)(Exporter(write, OnnxScorer, unfit))

@@ -22,7 +22,7 @@ from linnaea.data.images.pixels import Recipe, rows_of
 from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError, RunError
 from linnaea.evidence import figure_of
-from linnaea.experiments.fair_groups import groups_in
+from linnaea.experiments.groups.membership import groups_in
 from linnaea.experiments.preparation import Prepared
 from linnaea.finding import Estimate
 from linnaea.learning.batches.crops import Photos

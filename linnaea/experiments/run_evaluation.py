@@ -12,9 +12,9 @@ from linnaea.evidence.evaluation import Evaluation, judge, write_evaluation
 from linnaea.evidence.prevalence import require_prevalence
 from linnaea.experiments.evaluation_images import known_images
 from linnaea.experiments.finished_run import own_images, placed
-from linnaea.experiments.group_evaluation import NOTHING, Asked, keep_groups, with_groups
+from linnaea.experiments.groups.evaluation import NOTHING, AskedGroups, keep_groups, with_groups
+from linnaea.experiments.groups.slices import SHEET, discovered, require_features
 from linnaea.experiments.image_files import image_files
-from linnaea.experiments.slice_discovery import SHEET, discovered, require_features
 from linnaea.experiments.unknown_images import evaluate_unknown_folder, evaluate_unknown_images
 from linnaea.run import NO_TEST, Run
 
@@ -28,7 +28,7 @@ def evaluate_classifier(
     data: Data | None,
     prevalence: float | None = None,
     unknown: Unknown | None = None,
-    groups: Asked = NOTHING,
+    groups: AskedGroups = NOTHING,
 ) -> Evaluation:
     """Judge a classifier on labelled images; see `linnaea.evaluate`."""
     if data is None:
@@ -56,7 +56,7 @@ def evaluate_run(
     prevalence: float | None = None,
     unknown: Unknown | None = None,
     *,
-    groups: Asked = NOTHING,
+    groups: AskedGroups = NOTHING,
     max_pixels: int | None = None,
     device: str = "auto",
 ) -> Evaluation:
@@ -67,7 +67,12 @@ def evaluate_run(
 
 
 def _evaluated(
-    run: Run, data: Data | None, prevalence: float | None, unknown: Unknown | None, loaded: Classifier, groups: Asked
+    run: Run,
+    data: Data | None,
+    prevalence: float | None,
+    unknown: Unknown | None,
+    loaded: Classifier,
+    groups: AskedGroups,
 ) -> Evaluation:
     require_prevalence(loaded.task, prevalence)
     if groups.find:

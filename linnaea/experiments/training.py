@@ -20,8 +20,8 @@ from linnaea.evidence.roll_up import require_taxonomy
 from linnaea.evidence.thresholds import require_thresholds
 from linnaea.experiments.asked_classes import hold_out, with_positive
 from linnaea.experiments.cross_validation import require_enough
-from linnaea.experiments.fair_groups import require_fair_steps, with_fair_groups
-from linnaea.experiments.fair_thresholds import (
+from linnaea.experiments.groups.membership import require_fair_steps, with_fair_groups
+from linnaea.experiments.groups.thresholds import (
     require_thresholds_for_groups,
 )
 from linnaea.experiments.image_size import picture_size

@@ -14,11 +14,11 @@ from linnaea.delivery.report import write_report
 from linnaea.experiments.attempt import Attempted, Material
 from linnaea.experiments.balancing import balanced
 from linnaea.experiments.conclusion import conclude
-from linnaea.experiments.fair_thresholds import (
+from linnaea.experiments.groups.thresholds import (
     sets_thresholds,
     thresholds_for,
 )
-from linnaea.experiments.fair_trade_off import measured_trade_off, threshold_trade_off, write_groups, write_trade_off
+from linnaea.experiments.groups.trade_off import measured_trade_off, threshold_trade_off, write_groups, write_trade_off
 from linnaea.experiments.guessing import against_guessing, guessed
 from linnaea.experiments.inspection import closer_look
 from linnaea.experiments.ladder import Choice, climb

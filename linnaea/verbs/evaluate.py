@@ -85,10 +85,10 @@ def evaluate(
     where it computes ("auto": the best there is that the classifier can go to). Raises DataError when no image carries
     a known class, UsageError for a prevalence that is not a share, and for a column that the images have not.
     """
-    from linnaea.experiments.group_evaluation import Asked, judge_with_groups
+    from linnaea.experiments.groups.evaluation import AskedGroups, judge_with_groups
     from linnaea.predictions import Predictions
 
-    groups = Asked(names_in(by), smallest, find_slices)
+    groups = AskedGroups(names_in(by), smallest, find_slices)
     if isinstance(classifier, Predictions) or (
         isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet"
     ):

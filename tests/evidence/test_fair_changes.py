@@ -5,8 +5,8 @@ import pytest
 
 from linnaea.decisions import Policy
 from linnaea.evidence.fairness.changing import ALL, Case
-from linnaea.experiments.fair_thresholds import cross_fitted
-from linnaea.experiments.fair_trade_off import trade_off
+from linnaea.experiments.groups.thresholds import cross_fitted
+from linnaea.experiments.groups.trade_off import trade_off
 from linnaea.learning.fairness.thresholds import equalized_odds
 from linnaea.predictions import Predictions
 

@@ -16,8 +16,8 @@ from linnaea.dataset import Dataset
 from linnaea.decisions import Outputs, Policy, answer
 from linnaea.errors import UsageError
 from linnaea.experiments.conclusion import Calibrated
-from linnaea.experiments.fair_groups import FAIR_GROUP, groups_in, with_fair_groups
-from linnaea.experiments.fair_thresholds import require_thresholds_for_groups, thresholds_for
+from linnaea.experiments.groups.membership import FAIR_GROUP, groups_in, with_fair_groups
+from linnaea.experiments.groups.thresholds import require_thresholds_for_groups, thresholds_for
 from linnaea.learning.examples import Examples
 from linnaea.learning.fairness.balance import GroupBalance, drawn_by
 from linnaea.learning.fairness.group_dro import group_dro

@@ -17,7 +17,7 @@ from linnaea.evidence.calibrator_choice import FOLDS, as_of_new_images, dealt_fo
 from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.attempt import Material
 from linnaea.experiments.conclusion import Calibrated
-from linnaea.experiments.fair_groups import FAIR_GROUP
+from linnaea.experiments.groups.membership import FAIR_GROUP
 from linnaea.finding import Finding
 from linnaea.learning.amounts import look_up
 from linnaea.learning.fairness import FAIRNESS

@@ -17,7 +17,7 @@ NAME = "groups"
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedGroups:
     """What is asked about groups: the columns `by` which images are sliced, and the `smallest` group to judge.
 
     `find` asks for slices that no column names.
@@ -37,7 +37,7 @@ class Asked:
         return slices_of(columns, self.by, self.smallest)
 
 
-NOTHING = Asked()
+NOTHING = AskedGroups()
 
 
 def with_groups(evaluation: Evaluation, slicings: Sequence[Slices], smallest: int) -> Evaluation:
@@ -48,7 +48,7 @@ def with_groups(evaluation: Evaluation, slicings: Sequence[Slices], smallest: in
     return evaluation.with_more(told.figures, told.findings)
 
 
-def judge_with_groups(predictions: Predictions, asked: Asked, prevalence: float | None) -> Evaluation:
+def judge_with_groups(predictions: Predictions, asked: AskedGroups, prevalence: float | None) -> Evaluation:
     """Finished predictions judged, with their groups where columns are named; a wrong column is refused before."""
     slicings: list[Slices] = []
     if asked.by:
@@ -58,7 +58,7 @@ def judge_with_groups(predictions: Predictions, asked: Asked, prevalence: float 
     return with_groups(judge(predictions, prevalence=prevalence), slicings, asked.smallest)
 
 
-def keep_groups(run: Run, name: str, evaluation: Evaluation, found: Evaluation, asked: Asked) -> Evaluation:
+def keep_groups(run: Run, name: str, evaluation: Evaluation, found: Evaluation, asked: AskedGroups) -> Evaluation:
     """What was `found` beyond the evaluation, in `findings/groups.json`, `groups-NAME.json` for others' images.
 
     What was not asked for this time, groups by columns or slices that no column names, stays as it was found before.

@@ -10,9 +10,9 @@ from linnaea.evidence.fairness.changing import ALL, Case
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.uncertainty import sample_of
 from linnaea.experiments.attempt import Attempted, Material, attempt
-from linnaea.experiments.fair_groups import FAIR_GROUP
-from linnaea.experiments.fair_thresholds import judged_apart
-from linnaea.experiments.group_evaluation import NAME
+from linnaea.experiments.groups.evaluation import NAME
+from linnaea.experiments.groups.membership import FAIR_GROUP
+from linnaea.experiments.groups.thresholds import judged_apart
 from linnaea.finding import Finding
 from linnaea.learning.rungs import Job, Step
 from linnaea.predictions import Predictions

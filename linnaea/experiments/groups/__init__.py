@@ -1,0 +1,1 @@
+"""Groups of images: what is learnt, decided and judged by them."""

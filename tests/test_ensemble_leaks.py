@@ -82,16 +82,6 @@ def test_a_run_given_twice_is_refused_before_any_is_read(tmp_path, monkeypatch, 
     assert "is given twice" in capsys.readouterr().err
 
 
-def test_a_copy_of_a_run_is_refused(tmp_path):
-    for name in "ab":
-        run = Run.create(tmp_path / name, {}, "linnaea train")
-        run.update(status="finished")
-        run.model_folder.mkdir()
-        (run.model_folder / "weights.safetensors").write_bytes(b"the same")
-    with pytest.raises(UsageError, match="hold the same weights, to the last bit"):
-        linnaea.ensemble([tmp_path / "a", tmp_path / "b"])
-
-
 def test_what_cannot_be_resumed_is_not_offered_it(tmp_path):
     Run.create(tmp_path / "run", {"members": ["a", "b"]}, "linnaea ensemble a b")
     with pytest.raises(RunError, match="already exists: choose another --out") as told:

@@ -92,6 +92,14 @@ def test_other_classes_are_refused_with_the_difference(runs):
 
 
 @pytest.mark.slow
+def test_a_copy_of_a_run_is_refused(runs, tmp_path):
+    shutil.copytree(runs / "hog", tmp_path / "copy")
+    with pytest.raises(UsageError, match="hold the same weights, to the last bit"):
+        linnaea.ensemble([runs / "hog", runs / "lenet", tmp_path / "copy"], out=tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.slow
 def test_a_run_whose_bundle_is_gone_is_refused(runs, tmp_path):
     shutil.copytree(runs / "lenet", tmp_path / "lenet")
     shutil.rmtree(tmp_path / "lenet" / "model")

@@ -52,10 +52,10 @@ class Together:
         runs = [Run.open(folder) for folder in given]
         for run in runs:
             run.require_finished()
-        _require_no_copy(runs)
         classifiers = [load(run.model_folder) for run in runs]
         for run, classifier in zip(runs[1:], classifiers[1:], strict=True):
             _require_alike(runs[0], classifiers[0], run, classifier)
+        _require_no_copy(runs)
         recipe = max((one.recipe for one in classifiers), key=lambda one: one.size)
         arguments = runs[0].record()["arguments"]
         kept = {name: arguments.get(name) for name in (*AIMS, "ood", "duplicates")}
@@ -140,13 +140,10 @@ def combined(given: Sequence[str | Path], out: str | Path | None, started: float
 
 
 def _require_no_copy(runs: Sequence[Run]) -> None:
-    """Raise UsageError where two runs hold the same weights, to the last bit, before any is loaded."""
+    """Raise UsageError where two runs hold the same weights, to the last bit."""
     known: dict[str, Path] = {}
     for run in runs:
-        file = run.model_folder / WEIGHTS
-        if not file.is_file():
-            continue  # loading it says what is amiss
-        digest = sha256_of(file)
+        digest = sha256_of(run.model_folder / WEIGHTS)
         if digest in known:
             raise UsageError(
                 f"{known[digest]} and {run.folder} hold the same weights, to the last bit, and would count twice: name "

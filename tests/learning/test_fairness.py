@@ -111,6 +111,29 @@ def test_the_loss_of_a_batch_is_that_of_its_groups_by_their_weights():
     assert balance.adversary.weights == pytest.approx(weights.numpy(), rel=1e-5)
 
 
+def test_parts_of_a_batch_in_two_processes_add_up_to_the_loss_of_the_batch(monkeypatch):
+    random = np.random.default_rng(0)
+    targets, groups = random.integers(0, 2, 11), np.array([0] * 9 + [1] * 2)
+    logits = torch.from_numpy(random.normal(size=(11, 2)).astype(np.float32))
+    criterion = criterion_for(TASKS["binary"])
+    losses = torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets), reduction="none")
+
+    def of(rows):
+        balance = balance_of("group_dro:1", targets, groups)
+        shown = balance.shown(Examples(np.zeros((11, 4, 4, 3), dtype=np.uint8), targets, groups))
+        return balance.loss(criterion, logits[rows], torch.from_numpy(shown.targets[rows])).item()
+
+    whole = of(np.arange(11))
+    together = {True: losses, False: torch.from_numpy(groups)}
+    monkeypatch.setattr(
+        "linnaea.learning.fairness.balance.whole_batch", lambda part: together[part.is_floating_point()]
+    )
+    parts = np.arange(0, 11, 2), np.arange(1, 11, 2)  # each process has every other row, one of the rare group each
+    assert sum(of(rows) * len(rows) / 11 for rows in parts) == pytest.approx(whole, rel=1e-5)
+    alone = np.arange(9), np.array([9, 10])  # the rare group is with one process alone
+    assert sum(of(rows) * len(rows) / 11 for rows in alone) == pytest.approx(whole, rel=1e-5)
+
+
 def scored(n, seed):
     """Probabilities that are lower in the second group, whether the class is true, and the groups."""
     random = np.random.default_rng(seed)

@@ -89,12 +89,14 @@ class GroupBalance(Balance):
         classes, groups = self.plain(targets), targets // len(self.counts)
         wanted = smoothed(as_weights(classes, logits.shape[1]), label_smoothing) if label_smoothing else classes
         losses = criterion.losses(logits.float(), wanted)
-        means, there = _means(whole_batch(losses.detach()), whole_batch(groups), len(self.images))
+        together = whole_batch(groups)
+        means, there = _means(whole_batch(losses.detach()), together, len(self.images))
         self.adversary.weights = self._act(self.adversary.weights, means, self.amount)
         weights = torch.from_numpy(self.adversary.weights).to(losses)
-        own = torch.bincount(groups, minlength=len(self.images)).clamp(min=1)
+        images = torch.bincount(together, minlength=len(self.images)).clamp(min=1)
         shares = weights / weights[torch.from_numpy(there).to(weights.device)].sum().clamp(min=1e-6)
-        return (losses * (shares / own)[groups]).sum()
+        # Of several processes each counts by its share of the batch, and a group may be with one of them alone.
+        return (losses * (shares / images)[groups]).sum() * (len(together) / max(len(groups), 1))
 
     def for_head(
         self, features: Float32, targets: Integers, seed: int, groups: Integers | None = None

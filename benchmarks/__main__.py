@@ -12,6 +12,7 @@ from benchmarks import (
     cifar10_half_hour,
     classical_speed,
     compiling,
+    compressed,
     concepts,
     conformal,
     coverage,
@@ -86,6 +87,7 @@ ALL = {
     "explaining": explaining,
     "ensembles": ensembles,
     "quantized": quantized,
+    "compressed": compressed,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

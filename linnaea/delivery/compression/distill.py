@@ -6,6 +6,7 @@ from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.delivery.compression.contract import COMPRESSORS, Compressed, Compressor, UnmetError, Wanted, Workshop
 from linnaea.delivery.compression.prune import WHOLE_RATE
+from linnaea.delivery.compression.stepping import whole_training
 from linnaea.delivery.compression.students import body_megabytes, name_of, require_smaller, student_for
 from linnaea.errors import UsageError
 from linnaea.models.model import said
@@ -32,7 +33,7 @@ def distill(classifier: Classifier, workshop: Workshop) -> Compressed:
     student = workshop.wanted.student
     if student is None and classifier is not workshop.source:
         model = copy.deepcopy(classifier.model)
-        notes = workshop.tune(model, rate=WHOLE_RATE, taught=True)
+        notes = workshop.tune(model, epochs=whole_training(workshop), rate=WHOLE_RATE, taught=True)
         return Compressed(classifier.with_(scorer=scorer_of(model)), ["The run taught what was left.", *notes])
     chosen = student_for(classifier.model) if student is None else student
     if isinstance(chosen, str):
@@ -41,7 +42,7 @@ def distill(classifier: Classifier, workshop: Workshop) -> Compressed:
         model, notes = workshop.teach(chosen, workshop.wanted.match)
     else:
         name, model = f"a member ({chosen.arguments['name']})", copy.deepcopy(chosen)
-        notes = workshop.tune(model, rate=WHOLE_RATE, taught=True)
+        notes = workshop.tune(model, epochs=whole_training(workshop), rate=WHOLE_RATE, taught=True)
     share = model.megabytes / classifier.model.megabytes
     told = f"The student is {name}, of {share:.0%} of its teacher's size: {model.megabytes:.2f} MB."
     facts = {"student": name, "share": share, "match": workshop.wanted.match}

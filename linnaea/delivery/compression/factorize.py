@@ -10,7 +10,7 @@ from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.delivery.compression.contract import COMPRESSORS, Compressed, Compressor, Wanted, Workshop
 from linnaea.delivery.compression.factors import factored, require_factorable, responses_of
 from linnaea.delivery.compression.prune import WHOLE_RATE, rows_of
-from linnaea.delivery.compression.stepping import stepped
+from linnaea.delivery.compression.stepping import stepped, whole_training
 from linnaea.errors import UsageError
 from linnaea.models import Model
 from linnaea.models.model import to_pixels
@@ -46,7 +46,7 @@ def factorize(classifier: Classifier, workshop: Workshop) -> Compressed:
             "--method prune, or allow more with --max-drop."
         )
     ranks = step.model.arguments["operations"][-1]["ranks"]
-    notes = workshop.tune(step.model, **training)
+    notes = workshop.tune(step.model, epochs=whole_training(workshop), **training)
     told = (
         f"{len(ranks)} layers became thin ones that keep {1 - LOST_AT_MOST * step.strength**2:.1%} of the squares of "
         "what they answer."

@@ -15,7 +15,7 @@ from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.delivery.compression.contract import COMPRESSORS, Compressed, Compressor, Wanted, Workshop
 from linnaea.delivery.compression.pruning import cut, require_prunable, traced
 from linnaea.delivery.compression.saliency import Loss, saliency_of
-from linnaea.delivery.compression.stepping import stepped
+from linnaea.delivery.compression.stepping import stepped, whole_training
 from linnaea.delivery.compression.zeros import compressed_megabytes, set_smallest_to_zero, share_of_zeros, weights_of
 from linnaea.errors import MissingExtraError, UsageError
 from linnaea.models import Model
@@ -48,7 +48,7 @@ def prune(classifier: Classifier, workshop: Workshop) -> Compressed:
             f"no channel of {network.arguments['name']} can go without losing more than may be: allow more with "
             "--max-drop, or use --method quantize."
         )
-    notes = workshop.tune(step.model, **training)
+    notes = workshop.tune(step.model, epochs=whole_training(workshop), **training)
     before, after = (sum(one.numel() for one in model.parameters()) for model in (network, step.model))
     told = (
         f"Channels that take {step.strength:.0%} of the work were taken out, by their first-order Taylor terms on "
@@ -79,7 +79,7 @@ def sparsify(classifier: Classifier, workshop: Workshop) -> Compressed:
 
     training: dict[str, Any] = {"rate": WHOLE_RATE, "taught": True, "zeros": True}
     step, tried = stepped(make, workshop, "sparsify", **training)
-    notes = workshop.tune(step.model, **training)
+    notes = workshop.tune(step.model, epochs=whole_training(workshop), **training)
     zeros, packed = share_of_zeros(step.model), compressed_megabytes(step.model)
     told = (
         f"{zeros:.0%} of the weights are zero. The network is not faster and its file not smaller; compressed by zip "

@@ -29,6 +29,7 @@ from linnaea.delivery.compression.prune import WHOLE_RATE, batches_of, loss_of, 
 from linnaea.delivery.compression.prune import require as require_prune
 from linnaea.delivery.compression.pruning import Traced, cut, require_prunable, traced
 from linnaea.delivery.compression.saliency import saliency_of
+from linnaea.delivery.compression.stepping import whole_training
 from linnaea.errors import MissingExtraError
 from linnaea.models.model import to_pixels
 from linnaea.models.network import Network
@@ -97,7 +98,8 @@ def search(classifier: Classifier, workshop: Workshop) -> Compressed:
             "--trials."
         )
     model = space.make(chosen.width, chosen.skipped, chosen.size)
-    notes = workshop.at(chosen.size).tune(model, rate=WHOLE_RATE, taught=True, renewed=True)
+    own, epochs = workshop.at(chosen.size), whole_training(workshop)
+    notes = own.tune(model, epochs=epochs, rate=WHOLE_RATE, taught=True, renewed=True)
     rows = [replace(one, chosen=one is chosen).to_json() for one in seen]
     front = sum(one.on_front for one in seen)
     trained = sum(one.figure is not None for one in seen)

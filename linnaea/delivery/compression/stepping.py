@@ -12,6 +12,8 @@ HALVINGS = 6  # of the range of strengths, to meet a target
 TRIES = 3  # trainings by which it is seen how far one may go
 MILDEST, STRONGEST = 0.05, 0.9
 BRIEF = 1  # epochs of a try
+EXAMPLES_SEEN = 18_000  # in the training of what is kept, as in fine-tuning
+FEWEST_EPOCHS, MOST_EPOCHS = 4, 12
 logger = logging.getLogger("linnaea")
 
 
@@ -106,3 +108,8 @@ def _as_far_as_allowed(
             high = strength
     good = [step for step in tried if step.value is not None and step.value >= workshop.least]
     return (max(good, key=lambda step: step.strength) if good else min(tried, key=lambda step: step.strength)), tried
+
+
+def whole_training(workshop: Workshop) -> int:
+    """The epochs by which what lost much is trained on."""
+    return max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(EXAMPLES_SEEN / len(workshop.train))))

@@ -43,7 +43,7 @@ def ladder_chart(rungs: Sequence[Rung], metric: str, as_percent: bool) -> str:
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
         figure.draw_without_rendering()
-        _name_rungs(axes, rungs, times)
+        name_rungs(axes, rungs, times)
         return as_svg(figure, "ladder", f"{metric} with its interval against training time, for {len(rungs)} rungs")
 
 
@@ -69,7 +69,7 @@ def _short(seconds: float) -> str:
     return f"{seconds / size:g} {unit}"
 
 
-def _name_rungs(axes: Axes, rungs: Sequence[Rung], times: Sequence[float]) -> None:
+def name_rungs(axes: Axes, rungs: Sequence[Rung], times: Sequence[float]) -> None:
     """Write each name at the nearest place to its point where it covers nothing, with a thin line to it if far."""
     taken = [_stem(axes, seconds, rung) for rung, seconds in zip(rungs, times, strict=True)]
     inside: Box = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1, axes.bbox.y1 + LINE)

@@ -9,8 +9,9 @@ from linnaea.delivery.report.pages.contract import PAGES, Material
 from linnaea.delivery.report.words import Metric, cell, interval, metric_named, number
 
 POINTS, SEARCH = "compression_points", "compression_search"
+TIME = "milliseconds"  # by which the front of a search is told
 COSTS = (
-    ("milliseconds", "ms for one image on this machine"),
+    (TIME, "ms for one image on this machine"),
     ("megabytes", "MB of weights"),
     ("joules", "J for one image in batches"),
 )
@@ -47,7 +48,7 @@ def _reached(key: str, points: Sequence[Mapping[str, Any]]) -> Iterator[Spot]:
         value, cost = number(row.get("value")), number(row.get(key))
         if value is not None and cost is not None:
             kept = place == len(points)
-            yield Spot(cell(row.get("name")), value, interval(row, "lo", "hi"), cost, accented=kept)
+            yield Spot(cell(row.get("name")), value, interval(row, "lo", "hi"), cost, accented=kept, reached=True)
 
 
 def _searched(key: str, seen: Sequence[Mapping[str, Any]]) -> Iterator[Spot]:
@@ -55,4 +56,10 @@ def _searched(key: str, seen: Sequence[Mapping[str, Any]]) -> Iterator[Spot]:
     for row in seen:
         value, cost = number(row.get("value")), number(row.get(key))
         if value is not None and cost is not None:
-            yield Spot(cell(row.get("name")), value, interval(row, "lo", "hi"), cost, front=bool(row.get("front")))
+            yield Spot(
+                cell(row.get("name")),
+                value,
+                interval(row, "lo", "hi"),
+                cost,
+                front=key == TIME and bool(row.get("front")),
+            )

@@ -154,6 +154,14 @@ def test_of_an_animation_the_first_frame_counts(form):
     assert_quarters(pixels)
 
 
+def test_a_gif_with_a_transparent_colour_keeps_the_others():
+    palette = quarters().quantize(8)
+    content = encode(palette, "GIF", transparency=palette.getpixel((0, 0)))
+    expected = np.asarray(quarters()).copy()
+    expected[:16, :16] = 255
+    np.testing.assert_array_equal(decode(content, 32), expected)
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_truncated_file_says_so(form, share):

@@ -129,8 +129,8 @@ def _scaled(image: ImageFile.ImageFile, size: int) -> ImageFile.ImageFile:
 
 def _load(image: ImageFile.ImageFile, ground: tuple[int, ...]) -> str:
     """Decode onto a ground of one colour, which shows where nothing was decoded; returns what stopped the decoder."""
-    if image.format in COVERED or (image.format == "GIF" and image.tile[0][1] != (0, 0, *image.size)):
-        ground = BLACK  # as it is anyway; a GIF's first frame may cover a part by design
+    if image.format in COVERED or (image.format == "GIF" and _has_own_ground(image)):
+        ground = BLACK  # as it is anyway
     else:
         image.im = Image.new(image.mode, image.size, _colour(image.mode, ground)).im
     try:
@@ -141,6 +141,11 @@ def _load(image: ImageFile.ImageFile, ground: tuple[int, ...]) -> str:
             raise
         return reason_of(error)
     return ""
+
+
+def _has_own_ground(image: ImageFile.ImageFile) -> bool:
+    """Whether a GIF begins on a ground of its own: transparent, or where its first frame covers a part by design."""
+    return "transparency" in image.info or image.tile[0][1] != (0, 0, *image.size)
 
 
 @lru_cache

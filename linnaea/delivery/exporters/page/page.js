@@ -1,0 +1,103 @@
+// The page: pictures come in, answers come out. The work is done in worker.js.
+
+import { shown } from "./showing.js";
+
+const part = (id) => document.getElementById(id);
+const answers = new Map();
+const places = new Map();
+let facts = null;
+let next = 0;
+
+part("unserved").remove(); // what a reader sees where scripts do not run
+const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+worker.onmessage = ({ data }) => ({ loading, ready, failed, answer })[data.kind](data);
+worker.onerror = () => failed({ message: "a script of it does not run in this browser: take a newer one" });
+
+function loading({ loaded, total }) {
+  part("progress").hidden = false;
+  if (total) part("progress").value = loaded / total;
+}
+
+function ready(data) {
+  facts = data.facts;
+  part("progress").hidden = true;
+  part("state").textContent = "Ready. Your pictures stay on this device.";
+  part("classes").textContent = facts.classes.join(", ");
+  part("count").textContent = `${facts.classes.length} classes`;
+  part("about").hidden = false;
+  document.body.dataset.state = "ready";
+}
+
+function failed({ message }) {
+  part("progress").hidden = true;
+  part("state").textContent = `This page cannot answer: ${message}.`;
+  document.body.dataset.state = "failed";
+}
+
+function answer({ id, answer: given, probabilities }) {
+  answers.set(id, given);
+  places.get(id)?.replaceChildren(...shown(given, probabilities, facts, places.get(id).picture));
+  const open = answers.size < places.size;
+  part("state").textContent = open ? `${answers.size} of ${places.size} answered.` : `${told(answers.size)} answered.`;
+  document.body.dataset.state = open ? "working" : "ready";
+}
+
+function add(files) {
+  for (const file of files) {
+    const id = next++;
+    const place = document.createElement("li");
+    place.picture = file;
+    place.append(`${file.name}: waiting`);
+    part("answers").prepend(place);
+    places.set(id, place);
+    document.body.dataset.state = "working";
+    worker.postMessage({ id, name: file.name, file });
+  }
+  part("tools").hidden = places.size === 0;
+}
+
+function told(count) {
+  return count === 1 ? "1 picture" : `${count} pictures`;
+}
+
+function clear() {
+  for (const id of [...answers.keys()]) {
+    places.get(id).remove();
+    places.delete(id);
+    answers.delete(id);
+  }
+  part("tools").hidden = places.size === 0;
+  part("state").textContent = "Cleared.";
+  part("choose").focus();
+}
+
+function save() {
+  const lines = [...answers.values()].map((one) => `${JSON.stringify(one)}\n`);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
+  link.download = "answers.jsonl";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+for (const id of ["choose", "photograph"]) {
+  part(id).addEventListener("change", ({ target }) => {
+    add([...target.files]);
+    target.value = ""; // the same file may be chosen again
+  });
+}
+part("clear").addEventListener("click", clear);
+part("save").addEventListener("click", save);
+document.addEventListener("paste", ({ clipboardData }) => add([...clipboardData.files]));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dragged");
+});
+document.addEventListener("dragleave", ({ relatedTarget }) => {
+  if (!relatedTarget) document.body.classList.remove("dragged");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dragged");
+  add([...event.dataTransfer.files]);
+});

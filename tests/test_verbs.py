@@ -330,10 +330,10 @@ def test_a_plugin_brings_a_verb(tmp_path):
 
 
 def test_answers_and_figures_are_made_on_the_device_that_is_asked_for(finished, tones, monkeypatch):
-    from linnaea.experiments import finished_run
+    from linnaea.runtime import plan
 
     asked, went, moved = [], [], linnaea.Classifier.to
-    monkeypatch.setattr(finished_run, "pick_device", lambda name: asked.append(name) or "cpu")
+    monkeypatch.setattr(plan, "pick_device", lambda name: asked.append(name) or "cpu")
     monkeypatch.setattr(linnaea.Classifier, "to", lambda self, device: went.append(device) or moved(self, device))
     linnaea.predict(finished, tones / "dark", device="mps")
     linnaea.evaluate(finished, device="cuda")

@@ -7,13 +7,16 @@ from linnaea.data.hashing import hash_files
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
 from linnaea.run import Run
-from linnaea.runtime.plan import pick_device
 
 
 def placed(classifier: Classifier, max_pixels: int | None, device: str) -> Classifier:
     """The same for images of up to so many pixels, on a device: "auto" is the best there is that it can go to."""
-    here = device == "auto" and not classifier.scorer.gradients  # such as a file of another runtime
-    return classifier.allowing(max_pixels).to(classifier.scorer.device if here else pick_device(device))
+    able = classifier.allowing(max_pixels)
+    if device == "auto" and not classifier.scorer.gradients:  # such as a file of another runtime
+        return able
+    from linnaea.runtime.plan import pick_device  # and with it torch, which such a file does without
+
+    return able.to(pick_device(device))
 
 
 def finished_classifier(given: Classifier | Run | str | Path) -> Classifier:

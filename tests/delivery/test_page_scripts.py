@@ -7,8 +7,8 @@ from dataclasses import asdict
 import numpy as np
 import PIL
 import pytest
-from PIL import Image
 from pictures import bad_files, coded_files, encode, exact_files, large_files, photo, served
+from PIL import Image
 
 from linnaea.data.images.decoding import Bounds, decode
 from linnaea.data.images.opening import UnreadableError
@@ -157,7 +157,10 @@ def compare(scripts, task, classes, policy):
     rows[20:40, 1] = np.float32(policy.thresholds[0]) if policy.thresholds else 0.5  # at a threshold
     scores = random.random(300).astype(np.float32)
     decided, reasons = answer(task, classes, Outputs(rows, rows, rows, scores), policy)
-    given = [[[None if np.isnan(value) else float(value) for value in row], float(score)] for row, score in zip(rows, scores, strict=True)]
+    given = [
+        [[None if np.isnan(value) else float(value) for value in row], float(score)]
+        for row, score in zip(rows, scores, strict=True)
+    ]
     facts = {"task": task, "classes": list(classes), "policy": asdict(policy)}
     told = scripts.evaluate(DECIDE, [facts, given])
     assert [one["label"] for one in told] == decided.labels

@@ -1,8 +1,9 @@
 """The files of the npm package onnxruntime-web that a page needs: in this package, in the cache, or fetched by npm.
 
-Which version, what it must hash to and what is taken of it stands in `onnxruntime_web.json`. A wheel that was built where
-npm is holds them; else they are fetched once and kept. `python -m linnaea.delivery.exporters.onnxruntime_web` does that
-now, for a machine that has no network later. This file imports nothing but the standard library, because the build does.
+Which version, what it must hash to and what is taken of it stands in `onnxruntime_web.json`. A wheel that was built
+where npm is holds them; else they are fetched once and kept. `python -m linnaea.delivery.exporters.onnxruntime_web`
+does that now, for a machine that has no network later. This file needs only the standard library, because the build
+runs it.
 """
 
 import base64
@@ -30,7 +31,7 @@ class FetchError(OSError):
 
 
 def found(cache: Path | None) -> Path | None:
-    """The folder that holds the files under the names that a page asks for, here or in a cache; None where none does."""
+    """The folder, here or in a cache, that holds the files under the names by which a page asks for them, or None."""
     names = (*TOLD["files"].values(), LICENCE)
     folders = (INSIDE, *([_kept(cache)] if cache else []))
     return next((folder for folder in folders if all((folder / name).is_file() for name in names)), None)
@@ -72,9 +73,13 @@ def _kept(cache: Path) -> Path:
 
 def _packed_by_npm(folder: Path, otherwise: Path | None) -> Path:
     npm = shutil.which("npm")
-    place = f", or put {ARCHIVE} from https://www.npmjs.com/package/{TOLD['package']} at {otherwise}" if otherwise else ""
+    place = (
+        f", or put {ARCHIVE} from https://www.npmjs.com/package/{TOLD['package']} at {otherwise}" if otherwise else ""
+    )
     if npm is None:
-        raise FetchError(f"a page needs {NAMED}, which is not here, and npm, which fetches it, is missing: install npm{place}.")
+        raise FetchError(
+            f"a page needs {NAMED}, which is not here, and npm, which fetches it, is missing: install npm{place}."
+        )
     command = [npm, "pack", "--silent", "--pack-destination", str(folder), f"{TOLD['package']}@{TOLD['version']}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
@@ -92,7 +97,9 @@ def _require_integrity(archive: Path) -> None:
     kind, _, expected = TOLD["integrity"].partition("-")
     found = base64.b64encode(hashlib.new(kind, archive.read_bytes()).digest()).decode()
     if found != expected:
-        raise FetchError(f"{archive} is not {NAMED}: its {kind} is {found}, expected {expected}. Remove it and try again.")
+        raise FetchError(
+            f"{archive} is not {NAMED}: its {kind} is {found}, expected {expected}. Remove it and try again."
+        )
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -110,6 +117,6 @@ if __name__ == "__main__":
     from linnaea.runtime.cache import cache_folder
 
     try:
-        print(runtime_files(cache_folder()))
+        sys.stdout.write(f"{runtime_files(cache_folder())}\n")
     except FetchError as error:
         sys.exit(f"Error: {error}")

@@ -1,6 +1,5 @@
 """A page that answers in the browser: the ONNX file, onnxruntime-web, and the decoding and decisions in JavaScript."""
 
-import json
 import logging
 import shutil
 from pathlib import Path
@@ -14,7 +13,7 @@ from linnaea.classifier.scorers.onnx import OnnxScorer
 from linnaea.data.images.decoding import COLOUR, GREY, WITH_ALPHA
 from linnaea.decisions import by_common_threshold
 from linnaea.delivery.exporters import onnx
-from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, UnfitError, needs_a_network
+from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, needs_a_network
 from linnaea.delivery.exporters.onnxruntime_web import FetchError, runtime_files
 from linnaea.errors import UsageError
 from linnaea.runtime.cache import cache_folder
@@ -22,8 +21,8 @@ from linnaea.runtime.files import write_json
 
 logger = logging.getLogger("linnaea")
 PAGE = Path(__file__).with_name("page")
-INDEX, RUNTIME, CHECK, CHECK_IMAGE = "index.html", "onnxruntime", "check.json", "check.webp"
-CHECK_SIZE = (160, 120)
+INDEX, RUNTIME, EXPECTED, PICTURE = "index.html", "onnxruntime", "expected.json", "expected.webp"
+PICTURE_SIZE = (160, 120)
 TALL_FIRST = 13  # the version of Pillow that began to shrink the height of tall images first
 
 
@@ -39,25 +38,25 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     onnx.write(classifier, folder, order)
     page = Path(shutil.copytree(PAGE, folder / PAGE.name))
     shutil.copytree(runtime, page / RUNTIME)
-    picture().save(page / CHECK_IMAGE, lossless=True)
-    write_json(page / CHECK, check(classifier, folder, order.precision))
+    picture().save(page / PICTURE, lossless=True)
+    write_json(page / EXPECTED, expected(classifier, folder, order.precision))
     return (page / INDEX).replace(folder / INDEX)
 
 
 def picture() -> Image.Image:
     """A picture of waves in three colours, without noise, that any decoder reads alike."""
-    columns, rows = np.meshgrid(np.arange(CHECK_SIZE[0]), np.arange(CHECK_SIZE[1]))
+    columns, rows = np.meshgrid(np.arange(PICTURE_SIZE[0]), np.arange(PICTURE_SIZE[1]))
     waves = [np.sin(columns / 9 + shift) * np.cos(rows / (7 + shift)) for shift in range(3)]
     return Image.fromarray((127.5 + 120 * np.stack(waves, axis=2)).astype(np.uint8))
 
 
-def check(classifier: Classifier, folder: Path, precision: str) -> dict[str, object]:
+def expected(classifier: Classifier, folder: Path, precision: str) -> dict[str, object]:
     """What the file itself answers for the test picture, what is said with every answer, and how Pillow resizes."""
     scorer = OnnxScorer(folder, classifier.ood_score, precision)
-    pixels, _ = classifier.recipe.decode((folder / PAGE.name / CHECK_IMAGE).read_bytes())
+    pixels, _ = classifier.recipe.decode((folder / PAGE.name / PICTURE).read_bytes())
     probabilities = scorer.outputs(pixels[None]).probabilities[0]
     return {
-        "image": CHECK_IMAGE,
+        "image": PICTURE,
         "probabilities": [float(value) for value in probabilities],
         "said": by_common_threshold(classifier.policy),
         "tall_first": int(PIL.__version__.partition(".")[0]) >= TALL_FIRST,

@@ -25,6 +25,8 @@ function ready(data) {
   part("classes").textContent = facts.classes.join(", ");
   part("count").textContent = `${facts.classes.length} classes`;
   part("about").hidden = false;
+  part("said").hidden = !data.said;
+  part("said").textContent = data.said ? `${data.said[0].toUpperCase()}${data.said.slice(1)}.` : "";
   document.body.dataset.state = "ready";
 }
 

@@ -22,7 +22,7 @@ export function inWords(answer, facts) {
   }
   if (reason === "unsure") return { headline: `Not sure: perhaps ${share}`, more };
   if (!several && !facts.classes.includes(label)) more.unshift("That is a group of its classes: it would not say more.");
-  return { headline: `Probably ${share}`, more };
+  return { headline: `${answer.confidence < 0.5 ? "Most likely" : "Probably"} ${share}`, more };
 }
 
 function alternatives({ label, prediction_set: set }, several) {

@@ -10,7 +10,7 @@ const TOLERANCE = 1e-3;
 const NOTHING = { label: null, confidence: null, prediction_set: null, ood_score: null, reason: "unreadable", detail: null };
 const beside = (name) => new URL(name, import.meta.url).href;
 let facts = null;
-let check = null;
+let expected = null;
 let session = null;
 let queue = start();
 
@@ -22,15 +22,15 @@ self.onmessage = ({ data: { id, name, file } }) => {
 
 async function start() {
   try {
-    const told = ["../classifier.json", "check.json"].map(async (name) => (await fetched(name)).json());
-    [facts, check] = await Promise.all(told);
+    const told = ["../classifier.json", "expected.json"].map(async (name) => (await fetched(name)).json());
+    [facts, expected] = await Promise.all(told);
     if (!decides(facts)) throw new Error(`this page does not know how a classifier of the task ${facts.task} decides`);
     const model = await withProgress(await fetched("../model.onnx"));
     ort.env.wasm.numThreads = 1;
     ort.env.wasm.wasmPaths = { mjs: beside("onnxruntime/ort-wasm.js"), wasm: beside("onnxruntime/ort-wasm.wasm") };
     session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
-    const gap = await checked();
-    postMessage({ kind: "ready", facts, said: check.said, gap });
+    const gap = await compared();
+    postMessage({ kind: "ready", facts, said: expected.said, gap });
   } catch (error) {
     session = null;
     postMessage({ kind: "failed", message: error.message });
@@ -59,8 +59,8 @@ async function withProgress(response) {
 }
 
 /** The greatest difference, over the picture that was exported for it, from what the exported model answered there. */
-async function checked() {
-  const { image, probabilities } = check;
+async function compared() {
+  const { image, probabilities } = expected;
   const bytes = new Uint8Array(await (await fetched(image)).arrayBuffer());
   const own = (await run(bytes)).probabilities;
   const gap = Math.max(...own.map((value, k) => Math.abs(value - probabilities[k])));
@@ -74,7 +74,7 @@ async function checked() {
 /** Probabilities (K,), the OOD score and, of several members, the parts of the uncertainty of one file. */
 async function run(bytes) {
   const { size, channels = 3 } = facts.recipe;
-  const pixels = new Uint8Array((await decode(bytes, facts.recipe, check.tall_first)).buffer);
+  const pixels = new Uint8Array((await decode(bytes, facts.recipe, expected.tall_first)).buffer);
   const outputs = await session.run({ images: new ort.Tensor("uint8", pixels, [1, size, size, channels]) });
   return {
     probabilities: outputs.probabilities.data,
@@ -90,7 +90,7 @@ async function answered(name, file) {
     const { probabilities, score, parts } = await run(bytes);
     const decided = answer(facts, probabilities, score);
     const uncertainty = parts ? Object.fromEntries(PARTS.map((part, place) => [part, rounded(parts[place])])) : {};
-    const detail = decided.reason === "undefined" ? "the model's output for it is not a number" : check.said || null;
+    const detail = decided.reason === "undefined" ? "the model's output for it is not a number" : expected.said || null;
     const told = { ...decided, confidence: rounded(decided.confidence), ood_score: rounded(score), detail };
     return { answer: { id: name, ...NOTHING, ...told, ...uncertainty }, probabilities: Array.from(probabilities) };
   } catch (error) {

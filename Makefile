@@ -11,6 +11,7 @@ install: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	-$(BIN)/python -m linnaea.delivery.exporters.onnxruntime_web
 	touch $@
 
 demo: install

@@ -24,6 +24,7 @@ from benchmarks import (
     fairness,
     fashion,
     finetuning,
+    first_prediction,
     frozen,
     growth,
     hierarchical,
@@ -49,6 +50,7 @@ from benchmarks.table import RESULTS
 
 ALL = {
     "startup": startup,
+    "first_prediction": first_prediction,
     "execution_plan": execution_plan,
     "finetuning": finetuning,
     "profiling": profiling,

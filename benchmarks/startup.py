@@ -158,8 +158,7 @@ def prepared(folder: Path) -> tuple[Path, Path, Path]:
     torch.manual_seed(0)
     model = Network(NETWORK, CLASSES, SIZE)
     names = tuple(f"class {number}" for number in range(CLASSES))
-    photo = folder / "photo.jpg"
-    shutil.copyfile(next((photo_sets() / "hymenoptera" / "train").rglob("*.jpg")), photo)
+    photo = prepared_photo(folder)
     export(Classifier(TorchScorer(model), names, "multiclass", Recipe(SIZE)), "onnx", folder / "export", [photo])
     head = {name: value for name, value in model.state_dict().items() if name.startswith("classifier.")}
     whole = {name: value.contiguous() for name, value in (model.body.state_dict() | head).items()}
@@ -170,6 +169,13 @@ def prepared(folder: Path) -> tuple[Path, Path, Path]:
 
     ultralytics.YOLO("yolo11n-cls.yaml").save(folder / "yolo.pt")
     return script, folder / "export", photo
+
+
+def prepared_photo(folder: Path) -> Path:
+    """A photo in that folder."""
+    photo = folder / "photo.jpg"
+    shutil.copyfile(next((photo_sets() / "hymenoptera" / "train").rglob("*.jpg")), photo)
+    return photo
 
 
 def autogluon(folder: Path, photo: Path) -> Command:

@@ -101,6 +101,20 @@ def test_what_is_no_classifier_is_refused(run, tmp_path):
         ln.compare(run, tmp_path)
 
 
+def test_predict_imports_nothing_heavy_for_an_exported_folder(exported, photos):
+    heavy = ("torch", "torchvision", "timm", "scipy", "sklearn", "matplotlib", "jinja2")
+    code = (
+        "import atexit, sys; from linnaea.cli import main;"
+        f"atexit.register(lambda: print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)); main()"
+    )
+    photo = next(photos.rglob("*.png"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", exported, photo], capture_output=True, text=True, check=True
+    )
+    assert photo.name in done.stdout
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
 def test_two_formats_in_one_run_keep_both_parities(run):
     with EXPORTERS.restored():
         EXPORTERS.register("again")(EXPORTERS["onnx"])

@@ -65,6 +65,8 @@ class Exported:
     @property
     def next(self) -> str:
         """What comes next."""
+        if self.file.suffix == ".html":
+            return f"python -m http.server -d {self.folder}"
         script = self.folder / PREDICT
         return f"python {script} PHOTO.jpg" if script.exists() else f"look into {self.folder}"
 

@@ -7,6 +7,7 @@ from benchmarks import (
     all_pairs,
     audit_speed,
     balance,
+    browser,
     calibrators,
     cifar10,
     cifar10_half_hour,
@@ -51,6 +52,7 @@ from benchmarks.table import RESULTS
 ALL = {
     "startup": startup,
     "first_prediction": first_prediction,
+    "browser": browser,
     "execution_plan": execution_plan,
     "finetuning": finetuning,
     "profiling": profiling,

@@ -146,6 +146,35 @@ def test_decisions_are_the_same(scripts, task, sets):
     compare(scripts, task, classes, policy)
 
 
+SAID = [
+    ({"label": "bee"}, "Probably “bee”, 93 %", ["Could be “ant” or “wasp”."]),
+    ({"label": "bee", "confidence": 0.4}, "Most likely “bee”, 40 %", ["Could be “ant” or “wasp”."]),
+    ({"label": "bee", "prediction_set": ["bee"], "confidence": 0.9999}, "Probably “bee”, over 99 %", []),
+    ({"label": "bee", "reason": "unsure"}, "Not sure: perhaps “bee”, 93 %", ["Could be “ant” or “wasp”."]),
+    (
+        {"label": "bee", "reason": "unfamiliar", "prediction_set": ["bee"]},
+        "Unlike what it was trained on",
+        ["If it has to be one of its classes: “bee”, 93 %."],
+    ),
+    ({"label": ["bee", "ant"]}, "Probably “bee” and “ant”, 93 %", ["Could also be “wasp”."]),
+    ({"label": [], "prediction_set": []}, "Probably none of the labels, 93 %", []),
+    (
+        {"label": "insects", "prediction_set": ["bee"]},
+        "Probably “insects”, 93 %",
+        ["That is a group of its classes: it would not say more.", "Could be “bee”."],
+    ),
+    ({"reason": "unreadable", "detail": "file of words"}, "It cannot be read", ["File of words."]),
+    ({"reason": "undefined"}, "No answer", ["The model's output for it is not a number."]),
+]
+
+
+@pytest.mark.parametrize(("answered", "headline", "more"), SAID, ids=lambda value: str(value)[:24])
+def test_answers_are_said_in_words(scripts, answered, headline, more):
+    usual = {"confidence": 0.93, "prediction_set": ["bee", "ant", "wasp"], "reason": "ok", "detail": None}
+    code = "async ([one, facts]) => (await import('./words.js')).inWords(one, facts)"
+    assert scripts.evaluate(code, [usual | answered, {"classes": CLASSES}]) == {"headline": headline, "more": more}
+
+
 def compare(scripts, task, classes, policy):
     """Both decide about many rows, some with ties, some that are no numbers."""
     random = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
+from linnaea.delivery.exporters.onnxruntime_web import ARCHIVE
 
 SCRIPT = "<script>alert(1)</script>"
 LONG = "Größere Moosjungfer (Leucorrhinia pectoralis) — 大きな 白顔蜻蛉, adult female, wings spread"
@@ -23,6 +26,15 @@ COUNTS = np.array(
         [0, 0, 1, 0, 1, 6],
     ]
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def page_runtime(own_cache) -> None:
+    """The files of onnxruntime-web that the user's cache keeps are in that of the tests, which fetch nothing."""
+    kept = Path("~/.cache/linnaea").expanduser() / ARCHIVE.removesuffix(".tgz")
+    place = Path(os.environ["LINNAEA_CACHE"]) / kept.name
+    if kept.is_dir() and not place.exists():
+        place.symlink_to(kept)
 
 
 @pytest.fixture

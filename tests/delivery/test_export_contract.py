@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,15 @@ from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe, decode_files
 from linnaea.decisions import Policy
 from linnaea.delivery.compression.wholes import in_integers
-from linnaea.delivery.exporters import EXPORTERS, PRECISIONS, Order, UnfitError, export, require_export
+from linnaea.delivery.exporters import (
+    EXPORTERS,
+    PRECISIONS,
+    Order,
+    UnfitError,
+    export,
+    onnxruntime_web,
+    require_export,
+)
 from linnaea.delivery.exporters.contract import precisions_of
 from linnaea.errors import UsageError
 from linnaea.models import build
@@ -38,6 +47,10 @@ def formats():
     for to in EXPORTERS:
         marks = [pytest.mark.slow] if EXPORTERS.about(to).cost == "minutes" else []
         marks += [pytest.mark.skip(f"{missing(to)} not installed")] if missing(to) else []
+        if to == "web" and onnxruntime_web.found(Path("~/.cache/linnaea").expanduser()) is None:
+            marks.append(
+                pytest.mark.skip("needs onnxruntime-web: python -m linnaea.delivery.exporters.onnxruntime_web")
+            )
         yield pytest.param(to, marks=marks)
 
 

@@ -16,7 +16,7 @@ import linnaea
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe, decode_files
-from linnaea.delivery.exporters import export, onnxruntime_web, web
+from linnaea.delivery.exporters import export, onnxruntime_web
 from linnaea.errors import UsageError
 from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity
@@ -24,7 +24,7 @@ from linnaea.models import build
 from linnaea.models.embedding import embed
 
 CHROMIUM = shutil.which("chromium")
-CACHE = Path("~/.cache/linnaea").expanduser()  # of the user, not of the tests, which have none of the package in theirs
+CACHE = Path("~/.cache/linnaea").expanduser()  # of the user; the tests fetch nothing
 browsing = pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium browser on the PATH")
 shipping = pytest.mark.skipif(
     onnxruntime_web.found(CACHE) is None,
@@ -80,9 +80,7 @@ def between(values, share):
 @pytest.fixture(scope="module")
 def exported(classifier, pictures, tmp_path_factory):
     """What `export --to web` made of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(web, "cache_folder", lambda: CACHE)
-        return export(classifier, "web", tmp_path_factory.mktemp("page") / "web", pictures)
+    return export(classifier, "web", tmp_path_factory.mktemp("page") / "web", pictures)
 
 
 @pytest.fixture(scope="module")

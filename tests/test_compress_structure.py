@@ -15,6 +15,7 @@ from linnaea.delivery.compression.students import student_for
 from linnaea.delivery.compression.zeros import share_of_zeros
 from linnaea.errors import CheckFailedError, UsageError
 from linnaea.finding import Estimate
+from linnaea.models.ensembles.ensemble import Ensemble
 from linnaea.models.network import Network
 from linnaea.run import Run
 from linnaea.runtime.energy import joules_of
@@ -61,6 +62,7 @@ def test_a_target_that_cannot_be_met_tells_the_nearest_point_before_it_trains(ru
     assert not (tmp_path / "small").exists()
 
 
+@pytest.mark.slow
 def test_zeros_make_nothing_smaller_but_a_zipped_file_and_that_is_said(run, tmp_path):
     made = linnaea.compress(run, method=["sparsify"], max_drop=100, out=tmp_path / "zeros")
     assert share_of_zeros(made.model) == pytest.approx(0.875, abs=0.01)
@@ -72,6 +74,7 @@ def test_zeros_make_nothing_smaller_but_a_zipped_file_and_that_is_said(run, tmp_
         linnaea.compress(run, method=["sparsify"], target="1MB")
 
 
+@pytest.mark.slow
 def test_a_student_is_taught_by_the_run(run, stripes, tmp_path):
     out = tmp_path / "student"
     made = linnaea.compress(run, method=["distill"], student="test_convnext", max_drop=100, out=out)
@@ -85,10 +88,22 @@ def test_a_student_is_taught_by_the_run(run, stripes, tmp_path):
         linnaea.compress(run, method=["prune"], student="test_convnext")
     with pytest.raises(UsageError, match="no known student a fifth of that"):
         student_for(made.model)
+    hinted = linnaea.compress(
+        run, method=["distill"], student="test_convnext", match="features", max_drop=100, out=tmp_path / "hinted"
+    )
+    assert hinted.provenance["rung"] == "distill"
+    assert "feature_distillation" in (tmp_path / "hinted" / "ladder.csv").read_text()
+
+
+def test_a_student_of_a_fifth_of_the_size_is_a_known_network_or_a_member_of_an_ensemble():
     torch.manual_seed(0)
     assert student_for(Network("resnet18", 2, 64)) == "mobilenetv2_100"
+    members = [Network("test_resnet", 2, 32) for _ in range(5)]
+    together = Ensemble.of(members, 2, 32, several=False, channels=3)
+    assert student_for(together) in members
 
 
+@pytest.mark.slow
 def test_a_search_keeps_to_the_target_and_shows_all_that_it_looked_at(run, tmp_path):
     out = tmp_path / "found"
     made = linnaea.compress(run, method=["search"], trials=3, max_drop=100, target="1MB", out=out)

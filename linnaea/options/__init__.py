@@ -7,6 +7,7 @@ verb, on the command line flags, in a recipe the keys of a table named as the gr
 from linnaea.options.compressing import Compressing
 from linnaea.options.decision import Decision, Redecision
 from linnaea.options.explaining import Explaining
+from linnaea.options.grouping import Grouping
 from linnaea.options.learning import Learning
 from linnaea.options.machine import Machine
 from linnaea.options.option import Keyword, Only, Option, Options
@@ -19,6 +20,7 @@ __all__ = [
     "Compressing",
     "Decision",
     "Explaining",
+    "Grouping",
     "ImageFiles",
     "Keyword",
     "Labelled",

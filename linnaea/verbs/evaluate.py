@@ -1,12 +1,12 @@
 """`evaluate`: a file of predictions, which needs no torch, a classifier, or a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.errors import UsageError
-from linnaea.options import Machine, Only, Option, Preparation, UnknownImages
-from linnaea.options.checks import at_least, share
+from linnaea.options import Grouping, Machine, Only, Option, Preparation, UnknownImages
+from linnaea.options.checks import share
 from linnaea.options.things import AsJson, Judged, OtherLabelled
 from linnaea.options.words import names_in
 from linnaea.runtime.saying import say, say_json, say_text
@@ -14,6 +14,8 @@ from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.evidence.evaluation import Evaluation
+    from linnaea.experiments.groups.evaluation import AskedGroups
+    from linnaea.predictions import Predictions
 
 OF_GROUPS = ("worst_group", "gaps", "small_groups", "bad_slices")
 
@@ -54,19 +56,7 @@ def evaluate(
         ),
     ] = None,
     unknown: UnknownImages = None,
-    by: Annotated[
-        Sequence[str],
-        Option(
-            "Columns of metadata, separated by commas, whose values make groups to compare. Default: none.",
-            read=names_in,
-        ),
-    ] = (),
-    smallest: Annotated[
-        int, Option("Smallest number of images in a group that is judged.", at_least(2, "images", 10))
-    ] = 10,
-    find_slices: Annotated[
-        bool, Option("Look for images that look alike and are answered worse than the others, whatever columns say.")
-    ] = False,
+    grouping: Grouping = Grouping(),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("device")] = Machine(),
 ) -> "Evaluation":
@@ -85,21 +75,18 @@ def evaluate(
     where it computes ("auto": the best there is that the classifier can go to). Raises DataError when no image carries
     a known class, UsageError for a prevalence that is not a share, and for a column that the images have not.
     """
-    from linnaea.experiments.groups.evaluation import AskedGroups, judge_with_groups
+    from linnaea.experiments.groups.evaluation import AskedGroups
     from linnaea.predictions import Predictions
 
-    groups = AskedGroups(names_in(by), smallest, find_slices)
+    groups = AskedGroups(names_in(grouping.by), grouping.smallest, grouping.find_slices)
     if isinstance(classifier, Predictions) or (
         isinstance(classifier, str | Path) and Path(classifier).suffix == ".parquet"
     ):
         if data is not None or unknown is not None:
             where = "the first argument" if isinstance(classifier, Predictions) else classifier
             raise UsageError(f"{where} holds finished predictions: leave the data out, or give a run or a classifier.")
-        if find_slices:
-            raise UsageError("slices are found in the features of images, which predictions have not: give a run.")
         known = classifier if isinstance(classifier, Predictions) else Predictions.open(Path(classifier))
-        known.require_once()
-        return judge_with_groups(known, groups, prevalence)
+        return _of_predictions(known, groups, prevalence)
     from linnaea.classifier import Classifier, load
     from linnaea.classifier.bundle import is_bundle
     from linnaea.experiments.finished_run import placed
@@ -113,3 +100,12 @@ def evaluate(
         return evaluate_classifier(placed(classifier, pixels, device), data, prevalence, unknown, groups)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
     return evaluate_run(run, data, prevalence, unknown, groups=groups, max_pixels=pixels, device=device)
+
+
+def _of_predictions(known: "Predictions", groups: "AskedGroups", prevalence: float | None) -> "Evaluation":
+    from linnaea.experiments.groups.evaluation import judge_with_groups
+
+    if groups.find:
+        raise UsageError("slices are found in the features of images, which predictions have not: give a run.")
+    known.require_once()
+    return judge_with_groups(known, groups, prevalence)

@@ -19,6 +19,14 @@ def own_cache(tmp_path_factory):
     os.environ["LINNAEA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk():
+    """No test cuts the power: what is written need not have reached the disk before the test goes on."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture
 def photo_sets() -> Path:
     """The folder of real photo sets; the test is skipped, with the reason, where there is none."""

@@ -36,6 +36,10 @@ class RunError(LinnaeaError):
         return cls(f"{folder} {fault}: expected the folder of a run, such as runs/birds.")
 
 
+class RegistryError(LinnaeaError):
+    """A model registry cannot be reached, refuses what is asked, or holds no such version."""
+
+
 class MissingExtraError(LinnaeaError, ImportError):
     """An optional library is not installed."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from linnaea.classifier import Classifier, load
 from linnaea.classifier.calibrators import CALIBRATORS, Calibrator
+from linnaea.classifier.migrations import MIGRATIONS
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.errors import BundleError
@@ -30,6 +31,8 @@ def rewritten(folder, **changes):
 
 def test_there_are_samples():
     assert {sample.name for sample in SAMPLES} >= {"early", "hog", "labels", "majority", "shifted", "compact", "tree"}
+    assert {sample.parent.name for sample in SAMPLES} == {"format-1", "format-2.0"}
+    assert len(MIGRATIONS) == 2, "a further step needs samples of the format before it"
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample.parent.name} {sample.name}")
@@ -66,7 +69,7 @@ def test_a_later_major_version_is_refused_and_a_minor_one_is_read_with_a_warning
         load(rewritten(bundle, version="two"))
 
 
-@pytest.mark.parametrize("name", ["../weights.safetensors", "", "a/b", ".."])
+@pytest.mark.parametrize("name", ["../weights.safetensors", "", "/etc/passwd", "..", "a/../../b", "a\\b", "c:b", ".hidden"])
 def test_files_outside_of_the_bundle_are_refused(bundle, name):
     with pytest.raises(BundleError, match="expected the SHA-256"):
         load(rewritten(bundle, files={name: "0"}))

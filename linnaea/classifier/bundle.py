@@ -3,26 +3,34 @@
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linnaea.classifier.content import Content, content_of, is_inner_name, require_names
+from linnaea.classifier.forbidden import require_harmless
 from linnaea.classifier.migrations import migrated
 from linnaea.classifier.schema import ENTRIES
+from linnaea.classifier.signature import require_signed
 from linnaea.errors import BundleError, RunError
 from linnaea.runtime.files import read_json, sha256_of, write_atomically, write_json, write_tensors
+from linnaea.runtime.reading import open_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from linnaea.classifier.keys import PublicKey
 
 FORMAT, MAJOR, MINOR = "linnaea classifier", 2, 1
 EARLIER = re.compile(rf"{FORMAT} (\d+)")  # before there were minor versions
 VERSION = re.compile(r"(\d+)\.(\d+)")
 DESCRIPTION, WEIGHTS = "classifier.json", "weights.safetensors"
+LONGEST_DESCRIPTION = 1 << 25  # bytes
 logger = logging.getLogger("linnaea")
 
 
@@ -46,11 +54,16 @@ def write_bundle(
 
 @dataclass(frozen=True)
 class Bundle:
-    """The content of a bundle: its `description`, as today's format has it, its `tensors`, and the described file."""
+    """What a bundle holds: its `description`, as today's format has it, its `tensors`, and all files, as `content`."""
 
     description: dict[str, Any]
     tensors: "dict[str, Tensor]"
-    file: Path
+    content: Content
+
+    @property
+    def file(self) -> Path:
+        """The description."""
+        return self.content.folder / DESCRIPTION
 
 
 def is_bundle(folder: Path) -> bool:
@@ -58,35 +71,53 @@ def is_bundle(folder: Path) -> bool:
     return (folder / DESCRIPTION).is_file()
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path, trusted: "Sequence[PublicKey]" = ()) -> Bundle:
     """The description and the tensors of a bundle, or of the run folder around it.
 
-    Raises BundleError when a file is missing or differs from what was written, when a weight is not a number, and for a
-    format of a later version. Nothing in a bundle is executed.
+    Raises BundleError when a file is missing or differs from what was written, leads out of the folder or holds what
+    could be run, when a weight is not a number, for a format of a later version, and where keys are `trusted` and none
+    of them has signed all of it. Nothing in a bundle is executed.
     """
+    content, description, version = read_files(folder)
+    if trusted:
+        require_signed(content, trusted)
+    weights = content.folder / WEIGHTS
+    tensors = _tensors(weights) if WEIGHTS in description.pop("files") else {}
+    return Bundle(*migrated(description, tensors, version), content)
+
+
+def read_files(folder: Path) -> tuple[Content, dict[str, Any], tuple[int, int]]:
+    """The files of a bundle, what its description says, as it was written, and the version of its format.
+
+    Raises BundleError as `read_bundle` does, but for what the weights hold.
+    """
+    root = bundle_folder(folder)
+    description, version = _description(root)
+    hashes = description.get("files")
+    if not isinstance(hashes, dict) or not hashes or not all(map(is_inner_name, hashes)):
+        raise BundleError(f"{root / DESCRIPTION}: files is {hashes!r}; expected the SHA-256 of {WEIGHTS}.")
+    require_names(hashes, str(root / DESCRIPTION))
+    content = content_of(root)
+    for name, expected in hashes.items():
+        if name not in content.files:
+            raise BundleError(f"{root / name} is missing: the bundle is incomplete; copy it whole or train again.")
+        if content.files[name] != expected:
+            raise BundleError(
+                f"{root / name} has changed since it was saved (its SHA-256 differs): take the original bundle."
+            )
+    require_harmless(root, content.files)
+    return content, description, version
+
+
+def bundle_folder(folder: Path) -> Path:
+    """The folder of a bundle itself: what is given, or `model` in the folder of a run."""
     if folder.is_file():
         raise BundleError(f"{folder} is a file: expected the folder that it lies in, of a run, a bundle or an export.")
-    root = folder if (folder / DESCRIPTION).exists() or not (folder / "model").is_dir() else folder / "model"
-    content, version = _description(root)
-    hashes = content.pop("files", None)
-    if not isinstance(hashes, dict) or not hashes or not all(_is_file_name(name) for name in hashes):
-        raise BundleError(f"{root / DESCRIPTION}: files is {hashes!r}; expected the SHA-256 of {WEIGHTS}.")
-    for name, expected in hashes.items():
-        file = root / name
-        if not file.is_file():
-            raise BundleError(f"{file} is missing: the bundle is incomplete; copy it whole or train again.")
-        if sha256_of(file) != expected:
-            raise BundleError(f"{file} has changed since it was saved (its SHA-256 differs): take the original bundle.")
-    tensors = _tensors(root / WEIGHTS) if WEIGHTS in hashes else {}
-    return Bundle(*migrated(content, tensors, version), root / DESCRIPTION)
+    return folder if (folder / DESCRIPTION).exists() or not (folder / "model").is_dir() else folder / "model"
 
 
 def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
-
-
-def _is_file_name(name: str) -> bool:
-    return name not in ("", ".", "..") and Path(name).name == name and "\\" not in name
 
 
 def _tensors(weights: Path) -> "dict[str, Tensor]":
@@ -112,8 +143,9 @@ def _tensors(weights: Path) -> "dict[str, Tensor]":
 def _description(root: Path) -> tuple[dict[str, Any], tuple[int, int]]:
     """What the description says, without its own hash and format, and the version of its format."""
     try:
+        _require_short(root / DESCRIPTION)
         content = read_json(root / DESCRIPTION)
-    except RunError as error:
+    except (RunError, OSError) as error:
         raise BundleError(f"{root} does not hold a readable classifier: {error}") from None
     major, minor = _version_of(content, root / DESCRIPTION)
     if content.pop("sha256", None) != _digest(content):
@@ -125,6 +157,17 @@ def _description(root: Path) -> tuple[dict[str, Any], tuple[int, int]]:
         logger.warning(f"{told}: what is new in it is not used.")
         content = {name: value for name, value in content.items() if name in ENTRIES or name == "files"}
     return {name: value for name, value in content.items() if name not in ("format", "version")}, (major, minor)
+
+
+def _require_short(file: Path) -> None:
+    if not file.exists():
+        return
+    with open_regular(file) as stream:
+        size = stream.seek(0, os.SEEK_END)
+    if size > LONGEST_DESCRIPTION:
+        raise BundleError(
+            f"{file} has {size:,} bytes, where {LONGEST_DESCRIPTION:,} are the most: take the original bundle."
+        )
 
 
 def _version_of(content: Any, file: Path) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from linnaea.classifier.classifier import Classifier
 from linnaea.classifier.schema import require_schema
 from linnaea.classifier.scorers import SCORERS
 from linnaea.classifier.sign_off import warn_of_void
+from linnaea.classifier.signature import Trust, trusted_keys, warn_of_void_signature
 from linnaea.data.images.pixels import Recipe
 from linnaea.decisions import Policy
 from linnaea.errors import BundleError, LinnaeaError
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 PARTS = ("scorer", "calibrator", "familiarity")
 
 
-def load(folder: str | Path) -> Classifier:
+def load(folder: str | Path, *, trust: Trust = None) -> Classifier:
     """Load a classifier from its bundle, the run folder around it, or a folder that `export` wrote.
 
-    Raises BundleError when a file is missing or differs from what was saved, when what it says is not a classifier's,
-    and when its parts do not fit each other. Nothing in a bundle is executed. Warns where the record of a check lies
-    beside it that was made of another bundle.
+    `trust` are files of public keys, of which one must have signed every file of the bundle; None: those that the
+    environment variable LINNAEA_TRUST names, if any. Raises BundleError when a file is missing or differs from what was
+    saved, when what it says is not a classifier's, when its parts do not fit each other, and when it is not signed as
+    asked. Nothing in a bundle is executed. Warns where the record of a check, or a signature, lies beside it that was
+    made of another bundle.
     """
-    bundle = read_bundle(Path(folder))
+    bundle = read_bundle(Path(folder), trusted_keys(trust))
     require_schema(bundle.description, bundle.file)
     try:
         classifier = _built(bundle.description, bundle.tensors, bundle.file.parent)
@@ -37,6 +40,7 @@ def load(folder: str | Path) -> Classifier:
     except LinnaeaError as error:
         raise BundleError(f"{bundle.file}: {error} Take the original bundle.") from error
     warn_of_void(bundle.file.parent)
+    warn_of_void_signature(bundle.content)
     return classifier
 
 

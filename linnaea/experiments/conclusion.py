@@ -129,6 +129,7 @@ def _facts(classifier: Classifier, run: Run) -> dict[str, Any]:
     record = run.record()
     facts = {
         "linnaea": record["linnaea"],
+        "versions": record["versions"],
         "dataset": record["dataset"]["fingerprint"],
         "trained": record["started"],
         "run": run.folder.name,

@@ -71,4 +71,13 @@ Loggers = Annotated[
         read=names_in,
     ),
 ]
+Trusted = Annotated[
+    Sequence[str | Path],
+    Option(
+        "File of a public key, .pub, that must have signed the classifier. May be repeated. Default: those that "
+        "LINNAEA_TRUST names, if any.",
+        read=Path,
+        repeated=True,
+    ),
+]
 AsJson = Annotated[bool, Option("Print JSON instead of text.", flags=("--json",))]

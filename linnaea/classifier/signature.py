@@ -1,0 +1,162 @@
+"""The signature of a bundle, `signature.json`: whose keys stand for every byte of it.
+
+It signs the address of the content, so that no file can be changed, added or taken away without voiding it. What
+`linnaea check` writes is another thing, the sign-off: a person's word for a model, not a proof of where it comes from.
+"""
+
+import base64
+import binascii
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linnaea.classifier.content import MEND, SIGNATURE, Content
+from linnaea.errors import BundleError, RunError, UsageError
+from linnaea.runtime.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from linnaea.classifier.keys import PublicKey
+
+FORMAT = "linnaea signature 1"
+VARIABLE = "LINNAEA_TRUST"
+MOST_SIGNATURES, LONGEST = 64, 1 << 20  # bytes of the file
+Trust = str | Path | Sequence[str | Path] | None
+Entry = Mapping[str, str]
+logger = logging.getLogger("linnaea")
+
+
+def trusted_keys(trust: Trust = None) -> "tuple[PublicKey, ...]":
+    """The public keys in these files; None: in those that LINNAEA_TRUST names, if any."""
+    if trust is None:
+        named = os.environ.get(VARIABLE, "")
+        files = [Path(part) for part in named.split(os.pathsep) if part]
+        if named and not files:
+            raise UsageError(f"{VARIABLE} is {named!r}; expected files of public keys, or no such variable.")
+    else:
+        files = [Path(trust)] if isinstance(trust, str | Path) else [Path(one) for one in trust]
+    if not files:
+        return ()
+    from linnaea.classifier.keys import read_public
+
+    return tuple(read_public(file) for file in files)
+
+
+def sign(content: Content, file: Path, *, passphrase: str = "", signed_by: str = "", when: str) -> "PublicKey":
+    """Sign a content with the private key in a file, beside the valid signatures of other keys; returns its public one.
+
+    `signed_by` and `when` are signed with it.
+    """
+    from linnaea.classifier.keys import PublicKey, read_private
+
+    private = read_private(file, passphrase)
+    key = PublicKey(private.public_key().public_bytes_raw())
+    entry = {"key": _in_text(key.raw), "signed_by": signed_by, "signed": when}
+    entry["signature"] = _in_text(private.sign(_message(content.address, entry)))
+    known = [other for other in _entries(content) if other["key"] != entry["key"]] if not void(content) else []
+    write_json(
+        content.folder / SIGNATURE, {"format": FORMAT, "address": content.address, "signatures": [*known, entry]}
+    )
+    return key
+
+
+def signers(content: Content) -> "list[tuple[PublicKey, Entry]]":
+    """The keys that have signed this very content, with what they signed beside it; none where there is no signature.
+
+    Raises BundleError where the file is damaged, or one of its signatures is not that of its key.
+    """
+    if not (content.folder / SIGNATURE).exists():
+        return []
+    from linnaea.classifier.keys import PublicKey
+
+    if told := void(content):
+        raise BundleError(told)
+    found = []
+    for entry in _entries(content):
+        key = PublicKey(_bytes_of(entry["key"]))
+        if not key.has_signed(_message(content.address, entry), _bytes_of(entry["signature"])):
+            raise BundleError(f"{content.folder / SIGNATURE}: a signature is not that of its key: {MEND}.")
+        found.append((key, entry))
+    return found
+
+
+def require_signed(content: Content, trusted: "Sequence[PublicKey]") -> "PublicKey":
+    """The first trusted key that has signed this content; raises BundleError where none has."""
+    names = ", ".join(key.name for key in trusted)
+    if not (content.folder / SIGNATURE).exists():
+        raise BundleError(f"{content.folder} is not signed: expected the signature of {names}; see `linnaea sign`.")
+    by = [key.raw for key, _ in signers(content)]
+    for key in trusted:
+        if key.raw in by:
+            return key
+    raise BundleError(f"{content.folder} is signed by none of the trusted keys: expected the signature of {names}.")
+
+
+def void(content: Content) -> str:
+    """Why the signature beside a content does not speak of it; nothing where it does, or there is none."""
+    file = content.folder / SIGNATURE
+    if not file.exists():
+        return ""
+    told = _read(file)
+    if told["address"] == content.address:
+        return ""
+    return (
+        f"{file} is the signature of another content, {str(told['address'])[:100]!r}: a file was changed, added or "
+        "taken away since. Take the original bundle, or sign this one."
+    )
+
+
+def signature_text(content: Content) -> str | None:
+    """The signature beside a content as it is written; None where there is none."""
+    file = content.folder / SIGNATURE
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def warn_of_void_signature(content: Content) -> None:
+    """Say so where the signature beside a bundle speaks of another one, or is damaged."""
+    try:
+        told = void(content)
+    except BundleError as error:
+        told = str(error)
+    if told:
+        logger.warning(told)
+
+
+def _entries(content: Content) -> list[Entry]:
+    file = content.folder / SIGNATURE
+    return list(_read(file)["signatures"]) if file.exists() else []
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        told = read_json(file) if file.is_file() and file.stat().st_size <= LONGEST else None
+    except RunError as error:
+        raise BundleError(str(error)) from None
+    if not isinstance(told, dict) or told.get("format") != FORMAT or set(told) != {"format", "address", "signatures"}:
+        raise BundleError(f"{file} is not of the format {FORMAT!r}: {MEND}, or sign it again.")
+    entries, names = told["signatures"], {"key", "signed_by", "signed", "signature"}
+    whole = isinstance(entries, list) and 0 < len(entries) <= MOST_SIGNATURES
+    if not whole or not all(isinstance(one, dict) and set(one) == names for one in entries):
+        raise BundleError(f"{file} holds no list of signatures: {MEND}, or sign it again.")
+    if not all(isinstance(value, str) for one in entries for value in one.values()):
+        raise BundleError(f"{file} holds what is no text: {MEND}, or sign it again.")
+    return told
+
+
+def _message(address: str, entry: Entry) -> bytes:
+    """What is signed: the address, by which key, by whom and when."""
+    told = {"format": FORMAT, "address": address, **{name: entry[name] for name in ("key", "signed_by", "signed")}}
+    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _in_text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,49 @@
+"""`pull`: a classifier out of a model registry."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from linnaea.options import Option
+from linnaea.options.things import AsJson, Trusted
+from linnaea.runtime.saying import say, say_json, say_text
+from linnaea.verbs.contract import VERBS, told_by
+
+if TYPE_CHECKING:
+    from linnaea.delivery.model_registries import Pulled
+
+
+def tell(answer: Callable[[], "Pulled"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
+    """Say which version it is, where it lies, and what comes next."""
+    pulled = answer()
+    if as_json:
+        say_json(pulled.to_json())
+        return
+    say_text(str(pulled))
+    say(f"Next: linnaea predict {pulled.folder} PHOTO.jpg")
+
+
+@VERBS.register(
+    "pull",
+    title="Pull",
+    meaning="Fetch a version of a classifier from a model registry into a new folder, checked before it appears there.",
+    order=69,
+)
+@told_by(tell)
+def pull(
+    source: Annotated[
+        str, Option("Where from: models/birds@3, mlflow:birds@production, hf:user/birds. Default version: the latest.")
+    ],
+    folder: Annotated[str | Path, Option("Folder to write to, which is not there yet or is empty.", read=Path)],
+    *,
+    trust: Trusted = (),
+) -> "Pulled":
+    """Fetch a version of a bundle, check all of it, and only then let it appear in a folder.
+
+    A version is a number, `sha256-` with digits of its address, a tag, or `latest`. Raises BundleError where what came
+    is not what was pushed, could harm, or is not signed as asked; RegistryError where there is no such version;
+    UsageError where the folder holds anything.
+    """
+    from linnaea.delivery.model_registries import pull as pull_bundle
+
+    return pull_bundle(source, Path(folder), trust=trust or None)

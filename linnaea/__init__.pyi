@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from linnaea.classifier.signed import Signed
 from linnaea.data.versions.changes import Diff
 from linnaea.delivery.exporters import Exported
+from linnaea.delivery.model_registries import Pulled
+from linnaea.delivery.model_registries import Pushed
 from linnaea.evidence.comparison.many import Comparisons
 from linnaea.evidence.comparison.over_datasets import DatasetComparisons
 from linnaea.evidence.comparison.two import Comparison
@@ -67,11 +70,15 @@ __all__ = [
     "methods",
     "predict",
     "preview",
+    "pull",
+    "push",
     "read",
     "report",
+    "sign",
     "split",
     "train",
     "tune",
+    "verify",
 ]
 __version__: str
 
@@ -339,6 +346,22 @@ def preview(
 ) -> Preview:
     """Draw one training image of each class, at most 12, as decoded and as seven draws of the augmentations."""
 
+def pull(
+    source: str,
+    folder: str | Path,
+    *,
+    trust: Sequence[str | Path] = (),
+) -> Pulled:
+    """Fetch a version of a bundle, check all of it, and only then let it appear in a folder."""
+
+def push(
+    run: str | Path | Run,
+    target: str,
+    *,
+    tag: Sequence[str] = (),
+) -> Pushed:
+    """Keep the bundle of a run, or a bundle or an export, as a version in a registry, which numbers it."""
+
 def read(
     source: Any,
     *,
@@ -350,6 +373,14 @@ def report(
     run: str | Path | Run,
 ) -> Path:
     """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
+
+def sign(
+    run: str | Path | Run | None = None,
+    *,
+    key: str | Path | None = None,
+    signed_by: str = '',
+) -> Signed:
+    """Sign the bundle of a run, or a bundle or an export, with the private key in a file."""
 
 def split(
     data: str | Path | Dataset,
@@ -504,3 +535,10 @@ def tune(
     seeds: int | None = None,
 ) -> Classifier:
     """Search for the options that a model learns best by, and leave the run of the best trial in the folder `out`."""
+
+def verify(
+    run: str | Path | Run,
+    *,
+    trust: Sequence[str | Path] = (),
+) -> Signed:
+    """Read every file of a bundle and say its address and its signatures; nothing in it is executed."""

@@ -69,7 +69,9 @@ def test_a_later_major_version_is_refused_and_a_minor_one_is_read_with_a_warning
         load(rewritten(bundle, version="two"))
 
 
-@pytest.mark.parametrize("name", ["../weights.safetensors", "", "/etc/passwd", "..", "a/../../b", "a\\b", "c:b", ".hidden"])
+@pytest.mark.parametrize(
+    "name", ["../weights.safetensors", "", "/etc/passwd", "..", "a/../../b", "a\\b", "c:b", ".hidden"]
+)
 def test_files_outside_of_the_bundle_are_refused(bundle, name):
     with pytest.raises(BundleError, match="expected the SHA-256"):
         load(rewritten(bundle, files={name: "0"}))

@@ -1,4 +1,4 @@
-"""What could harm is refused before it is opened, whatever it is called; any flipped byte is refused or changes nothing."""
+"""What could harm is refused before it is opened, whatever its name; a flipped byte is refused or changes nothing."""
 
 import bz2
 import gzip
@@ -155,7 +155,9 @@ def onnx_file(path, *, outside=False, place="initializer"):
         inner = helper.make_graph([helper.make_node("Constant", [], ["c"], value=tensor)], "inner", [], [])
         nodes.append(helper.make_node("If", ["x"], ["z"], then_branch=inner, else_branch=inner))
     about = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])
-    graph = helper.make_graph(nodes, "graph", [about], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])], kept)
+    graph = helper.make_graph(
+        nodes, "graph", [about], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])], kept
+    )
     model = helper.make_model(graph)
     if place == "function":
         inner = [helper.make_node("Constant", [], ["c"], value=tensor)]
@@ -173,7 +175,9 @@ def test_onnx_data_in_other_files_is_refused_wherever_it_is_named(bundle, place)
         load(bundle)
 
 
-@pytest.mark.parametrize("content", [b"", b"no onnx", bytes([58]) * 3000, b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no onnx", bytes([58]) * 3000, b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"]
+)
 def test_what_is_no_onnx_file_is_refused(bundle, content):
     (bundle / "graph.onnx").write_bytes(content)
     with pytest.raises(BundleError, match=r"graph\.onnx is no ONNX file"):
@@ -195,7 +199,10 @@ def test_graphs_nested_without_end_are_refused(bundle):
 
 def test_a_header_beyond_measure_is_refused_before_it_is_read(bundle):
     weights = bundle / "weights.safetensors"
-    for claimed, said in ((2**62, "is no whole safetensors file"), (LONGEST_HEADER + 1, "where 16,777,216 are the most")):
+    for claimed, said in (
+        (2**62, "is no whole safetensors file"),
+        (LONGEST_HEADER + 1, "where 16,777,216 are the most"),
+    ):
         with weights.open("wb") as stream:
             stream.write(claimed.to_bytes(8, "little"))
             stream.truncate(LONGEST_HEADER + 100)
@@ -215,7 +222,7 @@ def test_links_out_of_the_folder_are_refused(bundle, tmp_path):
     (tmp_path / "secret").write_text("secret")
     for target in (tmp_path / "secret", "/etc/passwd", "../../secret", tmp_path):
         (bundle / "more" / "link").symlink_to(target)
-        with pytest.raises(BundleError, match="link is a link to .*expected the file itself"):
+        with pytest.raises(BundleError, match=r"link is a link to .*expected the file itself"):
             load(bundle)
         (bundle / "more" / "link").unlink()
     (bundle / "more" / "loop").symlink_to(bundle)
@@ -270,7 +277,6 @@ def test_folders_in_folders_without_end_are_refused(bundle):
 @given(st.text(alphabet="ab./\\:~ \x00\n\u00e9", max_size=40))
 def test_an_inner_name_never_leads_out(name):
     if is_inner_name(name):
-        assert not os.path.isabs(name)
         assert os.path.normpath(f"/bundle/{name}") == f"/bundle/{name}"
     assert not is_inner_name(f"../{name}")
     assert not is_inner_name(f"/{name}")
@@ -338,7 +344,9 @@ def test_a_flipped_byte_of_what_is_signed_is_always_refused(signed, tmp_path_fac
 
 
 @SMALL
-@given(content=st.binary(max_size=200), name=st.sampled_from(["classifier.json", "weights.safetensors", "signature.json"]))
+@given(
+    content=st.binary(max_size=200), name=st.sampled_from(["classifier.json", "weights.safetensors", "signature.json"])
+)
 def test_whatever_lies_in_a_file_nothing_but_a_bundle_error_comes(signed, tmp_path_factory, content, name):
     original, key = signed
     folder = shutil.copytree(original, tmp_path_factory.mktemp("any") / "bundle")
@@ -373,7 +381,10 @@ def test_whatever_a_description_says_nothing_but_a_bundle_error_comes(original, 
 
 
 @SMALL
-@given(content=st.binary(max_size=300), head=st.sampled_from([b"", b"\x80\x04", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"\x1f\x8b"]))
+@given(
+    content=st.binary(max_size=300),
+    head=st.sampled_from([b"", b"\x80\x04", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"\x1f\x8b"]),
+)
 def test_no_file_makes_the_look_for_pickles_fail(tmp_path_factory, content, head):
     folder = tmp_path_factory.mktemp("any")
     (folder / "file").write_bytes(head + content)

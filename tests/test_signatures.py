@@ -4,8 +4,10 @@ import json
 import shutil
 import stat
 from base64 import b64decode, b64encode
+from typing import ClassVar
 
 import pytest
+import torch
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -15,6 +17,7 @@ import linnaea
 from linnaea.classifier import Classifier, load
 from linnaea.classifier.content import content_of
 from linnaea.classifier.keys import make_key, read_private, read_public
+from linnaea.classifier.scorers import SCORERS, Scorer
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.errors import BundleError, UsageError
@@ -50,7 +53,7 @@ def test_a_key_is_for_its_owner_alone_and_never_written_over(key):
 
 def test_a_private_key_that_others_may_read_is_refused(bundle, key):
     key.chmod(0o644)
-    with pytest.raises(UsageError, match="may be read by others.*chmod 600"):
+    with pytest.raises(UsageError, match=r"may be read by others.*chmod 600"):
         linnaea.sign(bundle, key=key)
 
 
@@ -173,7 +176,11 @@ def test_files_that_are_no_keys_are_refused(bundle, key, tmp_path):
             read_public(tmp_path / file)
     with pytest.raises(UsageError, match="is a private key: trust its public one"):
         read_public(key)
-    for file, said in (("noise", "as a private key"), ("curve", "another kind than Ed25519"), ("gone", "cannot be read")):
+    for file, said in (
+        ("noise", "as a private key"),
+        ("curve", "another kind than Ed25519"),
+        ("gone", "cannot be read"),
+    ):
         with pytest.raises(UsageError, match=said):
             read_private(tmp_path / file)
     with pytest.raises(UsageError, match="sign needs a run and a key"):
@@ -203,3 +210,51 @@ def test_the_commands_say_what_is_signed_and_fail_where_it_is_not(bundle, tmp_pa
     assert "That is the key in lab.pub." in said
     assert run(["verify", "bundle", "--json"], monkeypatch) == 0
     assert json.loads(capsys.readouterr().out)["files"] == content_of(bundle).files
+
+
+class Compiled(Scorer):
+    """A scorer whose file is code of the processor."""
+
+    kind = "compiled"
+    machine_code = True
+    run: ClassVar = []
+
+    def __init__(self, file):
+        self.file = file
+
+    @property
+    def arguments(self):
+        return {}
+
+    def files(self):
+        return {"code.so": self.file}
+
+    def batches(self, images, plan=None):
+        self.run.append(self.file)
+        yield None, torch.zeros(len(images), 2)
+
+    @classmethod
+    def build(cls, arguments, tensors, folder):
+        return cls(folder / "code.so")
+
+
+def test_machine_code_is_run_where_it_was_made_and_where_a_trusted_key_has_signed_it(tmp_path, key, monkeypatch):
+    (tmp_path / "code").write_bytes(b"\x7fELF")
+    with SCORERS.restored():
+        SCORERS.register("compiled", title="Compiled")(Compiled)
+        folder = Classifier(Compiled(tmp_path / "code"), ("ant", "bee"), "binary", Recipe(16)).save(tmp_path / "own")
+        load(folder)
+        load(shutil.move(folder, tmp_path / "moved"))
+        monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "another machine"))
+        Compiled.run.clear()
+        for cache in (str(tmp_path / "another machine"), "none"):
+            monkeypatch.setenv("LINNAEA_CACHE", cache)
+            with pytest.raises(BundleError, match=r"holds machine code \(Compiled\) that was not made here"):
+                load(tmp_path / "moved")
+        linnaea.sign(tmp_path / "moved", key=key)
+        with pytest.raises(BundleError, match="holds machine code"):
+            load(tmp_path / "moved")
+        linnaea.verify(tmp_path / "moved", trust=[f"{key}.pub"])
+        assert Compiled.run == []
+        load(tmp_path / "moved", trust=f"{key}.pub")
+        assert Compiled.run == [tmp_path / "moved" / "code.so"]

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnaea.classifier.content import Content, content_of, is_inner_name, require_names
+from linnaea.classifier.content import DESCRIPTION, Content, content_of, is_inner_name, require_names
 from linnaea.classifier.forbidden import require_harmless
 from linnaea.classifier.migrations import migrated
 from linnaea.classifier.schema import ENTRIES
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FORMAT, MAJOR, MINOR = "linnaea classifier", 2, 1
 EARLIER = re.compile(rf"{FORMAT} (\d+)")  # before there were minor versions
 VERSION = re.compile(r"(\d+)\.(\d+)")
-DESCRIPTION, WEIGHTS = "classifier.json", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 LONGEST_DESCRIPTION = 1 << 25  # bytes
 logger = logging.getLogger("linnaea")
 

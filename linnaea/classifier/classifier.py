@@ -12,6 +12,8 @@ import numpy as np
 from linnaea import decisions
 from linnaea.arrays import Flags, Float32, Float64, Floats, Images
 from linnaea.classifier.bundle import write_bundle
+from linnaea.classifier.content import content_of
+from linnaea.classifier.made_here import remember
 from linnaea.classifier.scorers.contract import Scorer
 from linnaea.data.images.pixels import Recipe, decode_in_batches
 from linnaea.dataset import Dataset
@@ -246,7 +248,10 @@ class Classifier:
         for name, part in {"calibrator": self.calibrator, "familiarity": self.familiarity}.items():
             parts[name] = {} if part is None else part.state_dict()
         tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.items()}
-        return write_bundle(Path(folder), self.describe(), tensors, self.scorer.files())
+        written = write_bundle(Path(folder), self.describe(), tensors, self.scorer.files())
+        if self.scorer.machine_code:
+            remember(content_of(written))
+        return written
 
     def describe(self) -> dict[str, Any]:
         """What `classifier.json` holds, apart from the hashes."""

@@ -18,6 +18,7 @@ MOST_FILES = 4096
 LONGEST_NAME = 255  # letters
 DEEPEST = 32  # folders
 SCHEME = "linnaea:sha256-"
+DESCRIPTION = "classifier.json"
 SIGNATURE = "signature.json"  # lies beside the content that it signs
 COMPILED = "__pycache__"  # what Python leaves where a script was run
 MEND = "take the original bundle"

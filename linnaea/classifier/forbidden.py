@@ -1,5 +1,6 @@
-"""What no bundle may hold, found by what is in a file: pickles, which are programs, data that lies elsewhere, and headers
-so long that reading them is an attack.
+"""What no bundle may hold, found by what is in a file.
+
+Pickles, which are programs; data that lies elsewhere; headers so long that reading them is an attack.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Ed25519 keys (RFC 8032) in PEM files: the private one signs, offline, and the public one says whose signature it is."""
+"""Ed25519 keys (RFC 8032) in PEM files: the private one signs, offline; the public one says whose signature it is."""
 
 import hashlib
 import os
@@ -70,7 +70,9 @@ def read_private(file: Path, passphrase: str = "") -> "Ed25519PrivateKey":
         key = load_pem_private_key(content, passphrase.encode() or None)
     except TypeError:
         told = "is protected by a passphrase: put it into LINNAEA_PASSPHRASE, or type it when asked"
-        raise UsageError(f"{file} {told if not passphrase else 'is protected by no passphrase: leave it out'}.") from None
+        raise UsageError(
+            f"{file} {told if not passphrase else 'is protected by no passphrase: leave it out'}."
+        ) from None
     except ValueError as error:
         wrong = "the passphrase is wrong, or the file is damaged" if passphrase else str(error).partition("\n")[0]
         raise UsageError(f"{file} cannot be read as a private key ({wrong}): make one with --new-key.") from None
@@ -90,12 +92,16 @@ def read_public(file: Path) -> PublicKey:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     if b"PRIVATE KEY" in content:
-        raise UsageError(f"{file} is a private key: trust its public one, {public_file(file)}, and keep this to yourself.")
+        raise UsageError(
+            f"{file} is a private key: trust its public one, {public_file(file)}, and keep this to yourself."
+        )
     try:
         key = load_pem_public_key(content)
     except ValueError as error:
         told = str(error).partition("\n")[0]
-        raise UsageError(f"{file} cannot be read as a public key ({told}): expected a .pub file of --new-key.") from None
+        raise UsageError(
+            f"{file} cannot be read as a public key ({told}): expected a .pub file of --new-key."
+        ) from None
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise UsageError(f"{file} is a key of another kind than Ed25519: expected a .pub file of --new-key.")
     return PublicKey(key.public_bytes_raw(), str(file))

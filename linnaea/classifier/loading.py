@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linnaea.classifier.bundle import read_bundle
+from linnaea.classifier.bundle import Bundle, read_bundle
 from linnaea.classifier.classifier import Classifier
+from linnaea.classifier.made_here import is_made_here
 from linnaea.classifier.schema import require_schema
 from linnaea.classifier.scorers import SCORERS
 from linnaea.classifier.sign_off import warn_of_void
@@ -29,11 +30,15 @@ def load(folder: str | Path, *, trust: Trust = None) -> Classifier:
     `trust` are files of public keys, of which one must have signed every file of the bundle; None: those that the
     environment variable LINNAEA_TRUST names, if any. Raises BundleError when a file is missing or differs from what was
     saved, when what it says is not a classifier's, when its parts do not fit each other, and when it is not signed as
-    asked. Nothing in a bundle is executed. Warns where the record of a check, or a signature, lies beside it that was
-    made of another bundle.
+    asked. Nothing in a bundle is executed but what is made of machine code, such as torch's packages, and that is
+    refused unless a trusted key has signed it or it was written on this machine. Warns where the record of a check, or a
+    signature, lies beside it that was made of another bundle.
     """
-    bundle = read_bundle(Path(folder), trusted_keys(trust))
+    keys = trusted_keys(trust)
+    bundle = read_bundle(Path(folder), keys)
     require_schema(bundle.description, bundle.file)
+    if not keys:
+        _require_no_foreign_code(bundle)
     try:
         classifier = _built(bundle.description, bundle.tensors, bundle.file.parent)
         _try(classifier)
@@ -42,6 +47,17 @@ def load(folder: str | Path, *, trust: Trust = None) -> Classifier:
     warn_of_void(bundle.file.parent)
     warn_of_void_signature(bundle.content)
     return classifier
+
+
+def _require_no_foreign_code(bundle: Bundle) -> None:
+    """Raise BundleError for machine code that nobody signed and that was not made here."""
+    kind = bundle.description["scorer"]["kind"]
+    if kind in SCORERS and SCORERS[kind].machine_code and not is_made_here(bundle.content):
+        raise BundleError(
+            f"{bundle.content.folder} holds machine code ({SCORERS.about(kind).title}) that was not made here and may "
+            "do anything to this machine: load it with the signature of a key that you trust (--trust, LINNAEA_TRUST), or "
+            "export the run here."
+        )
 
 
 def _built(content: Mapping[str, Any], tensors: "Mapping[str, Tensor]", folder: Path) -> Classifier:

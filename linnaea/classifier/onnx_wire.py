@@ -1,4 +1,4 @@
-"""An ONNX file read just far enough to see whether all of its data lies inside, without the library that makes such files.
+"""An ONNX file read just far enough to see whether all of its data lies inside, without the library that makes them.
 
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto has the numbers of the fields,
 https://protobuf.dev/programming-guides/encoding how they are written.

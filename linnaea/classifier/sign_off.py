@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from linnaea.classifier.bundle import DESCRIPTION
+from linnaea.classifier.content import DESCRIPTION
 from linnaea.errors import RunError
 from linnaea.runtime.files import read_json, sha256_of, write_json
 

@@ -40,7 +40,9 @@ class Signed:
         if not self.signatures:
             lines.append("It is not signed.")
         elif self.trusted:
-            lines.append(f"That is the key in {self.trusted}." if len(self.signatures) == 1 else f"One is {self.trusted}.")
+            lines.append(
+                f"That is the key in {self.trusted}." if len(self.signatures) == 1 else f"One is {self.trusted}."
+            )
         else:
             lines.append("No key was given to trust (--trust): anybody may have signed it.")
         return "\n".join(lines)
@@ -54,7 +56,10 @@ class Signed:
 def signed_content(content: Content, trust: Trust = None) -> Signed:
     """Who has signed a content; raises BundleError where the signature is damaged or void, or of no trusted key."""
     keys = trusted_keys(trust)
-    told = [{"key": key.fingerprint, "signed_by": one["signed_by"], "signed": one["signed"]} for key, one in signers(content)]
+    told = [
+        {"key": key.fingerprint, "signed_by": one["signed_by"], "signed": one["signed"]}
+        for key, one in signers(content)
+    ]
     return Signed(content, tuple(told), require_signed(content, keys).name if keys else "")
 
 
@@ -66,5 +71,7 @@ def verified(folder: Path, trust: Trust = None) -> Signed:
     bundle = read_bundle(folder)
     require_schema(bundle.description, bundle.file)
     for compiled in bundle.content.folder.rglob(COMPILED):
-        logger.warning(f"{compiled} does not belong to the bundle: what Python compiled of its scripts; no hash covers it.")
+        logger.warning(
+            f"{compiled} does not belong to the bundle: what Python compiled of its scripts; no hash covers it."
+        )
     return signed_content(bundle.content, trust)

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnaea.classifier.bundle import DESCRIPTION, bundle_folder, read_files
-from linnaea.classifier.content import Content
+from linnaea.classifier.bundle import bundle_folder, read_files
+from linnaea.classifier.content import DESCRIPTION, Content
 from linnaea.errors import MissingExtraError, RunError
 from linnaea.runtime.files import read_json, write_text
 
@@ -126,7 +126,9 @@ def _licence(name: str, version: str) -> "License | None":
         return None
     if facts["Version"] != version:
         return None
-    classifiers = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or () if line.startswith("License ::")]
+    classifiers = [
+        line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or () if line.startswith("License ::")
+    ]
     written = facts["License-Expression"] or (classifiers[0] if classifiers else facts["License"])
     first = str(written).strip().partition("\n")[0] if written else ""
     return LicenseFactory().make_from_string(first) if first else None

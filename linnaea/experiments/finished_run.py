@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from linnaea.classifier import Classifier, load
+from linnaea.classifier.signature import Trust
 from linnaea.data.hashing import hash_files
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError
@@ -19,14 +20,14 @@ def placed(classifier: Classifier, max_pixels: int | None, device: str) -> Class
     return able.to(pick_device(device))
 
 
-def finished_classifier(given: Classifier | Run | str | Path) -> Classifier:
-    """The classifier itself, or that of a bundle, or of a run that came to its end."""
+def finished_classifier(given: Classifier | Run | str | Path, trust: Trust = None) -> Classifier:
+    """The classifier itself, or that of a bundle, or of a run that came to its end, signed by a key in `trust`."""
     if isinstance(given, Classifier):
         return given
     folder = given.folder if isinstance(given, Run) else Path(given)
     if Run.is_in(folder):
         Run.open(folder).require_finished()
-    return load(folder)
+    return load(folder, trust=trust)
 
 
 def own_images(run: Run) -> tuple[str, Dataset]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from linnaea.arrays import Images
 from linnaea.classifier import Classifier, known_columns
-from linnaea.classifier.bundle import DESCRIPTION
+from linnaea.classifier.content import DESCRIPTION
 from linnaea.data.images.pixels import decode_files
 from linnaea.dataset import Dataset
 from linnaea.delivery.exporters import compare_again

@@ -1,4 +1,4 @@
-"""The bundle that is signed or pushed: that of a finished run, or a folder, with its bill of materials; and passphrases."""
+"""The bundle that is signed or pushed: that of a finished run, or a folder, with its bill of materials."""
 
 import os
 import sys
@@ -16,7 +16,10 @@ PASSPHRASE = "LINNAEA_PASSPHRASE"  # noqa: S105  the name of a variable
 
 @contextmanager
 def bundle_held(given: str | Path | Run) -> Iterator[Path]:
-    """The folder of a bundle, while nobody else writes into the run around it; raises RunError for an unfinished one."""
+    """The folder of a bundle, while no other process writes into the run around it.
+
+    Raises RunError where that run has not come to its end.
+    """
     folder = given.folder if isinstance(given, Run) else Path(given)
     if not Run.is_in(folder):
         yield bundle_folder(folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.options import ImageFiles, Machine, Only, Option, Preparation, checks
 from linnaea.options.checks import one_of
-from linnaea.options.things import Answering, GuardFormulas
+from linnaea.options.things import Answering, GuardFormulas, Trusted
 from linnaea.runtime.arguments import DAMAGED
 from linnaea.runtime.saying import say, say_data
 from linnaea.runtime.words import counted
@@ -61,6 +61,7 @@ def predict(
         str,
         Option("What to do with damaged images: refuse them, or answer from what is left.", one_of(*DAMAGED)),
     ] = "refuse",
+    trust: Trusted = (),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("precision", "device")] = Machine(precision="float32"),
 ) -> "Predictions":
@@ -68,7 +69,8 @@ def predict(
 
     What else lies there is counted, with the reason. `precision` and `damaged` are as for `Classifier.predict`,
     `device` is where it computes ("auto": the best there is that the classifier can go to); images of more than
-    `max_pixels` (None: as in training) are not decoded. Raises DataError for a path that does not exist and a folder
+    `max_pixels` (None: as in training) are not decoded. Where keys are to `trust`, one of them must have signed the
+    classifier. Raises DataError for a path that does not exist and a folder
     without images.
     """
     from linnaea.dataset import Dataset
@@ -76,5 +78,5 @@ def predict(
     from linnaea.experiments.image_files import image_files
 
     paths = images if isinstance(images, Dataset) else image_files(images)
-    answering = placed(finished_classifier(classifier), preparation.max_pixels, machine.device)
+    answering = placed(finished_classifier(classifier, trust or None), preparation.max_pixels, machine.device)
     return answering.predict(paths, precision=machine.precision, damaged=damaged)

@@ -40,7 +40,9 @@ def push(
     *,
     tag: Annotated[
         Sequence[str],
-        Option("Name for this version, such as production, which moves from another one. May be repeated.", repeated=True),
+        Option(
+            "Name for this version, such as production, which moves from another one. May be repeated.", repeated=True
+        ),
     ] = (),
 ) -> "Pushed":
     """Keep the bundle of a run, or a bundle or an export, as a version in a registry, which numbers it.

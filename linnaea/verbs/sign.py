@@ -45,7 +45,7 @@ def tell(
 @VERBS.register(
     "sign",
     title="Sign",
-    meaning="Sign every file of a classifier with an Ed25519 key, so that whoever trusts the key knows it is unchanged.",
+    meaning="Sign every file of a classifier with an Ed25519 key: who trusts the key knows that nothing was changed.",
     order=66,
 )
 @told_by(tell)

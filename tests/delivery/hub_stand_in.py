@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub: its interface, as far as a push and a pull need it, on the loopback interface."""
+"""A stand-in for the Hugging Face Hub on the loopback interface, as far as a push and a pull need it."""
 
 import base64
 import hashlib
@@ -112,7 +112,9 @@ def make_handler(hub):
             oid = hub.find(repository, revision)
             files = commits[oid]
             if rest[:1] == ["tree"]:
-                told = [{"type": "file", "path": name, "size": len(data), "oid": sha1(data)} for name, data in files.items()]
+                told = [
+                    {"type": "file", "path": name, "size": len(data), "oid": sha1(data)} for name, data in files.items()
+                ]
                 return 200, told, {}
             siblings = [{"rfilename": name} for name in files]
             told = {"id": repository, "_id": "0", "sha": oid, "siblings": siblings, "private": True}

@@ -1,4 +1,4 @@
-"""The bill of materials is CycloneDX by its own schema, says what made the model, and is the same for the same bundle."""
+"""The bill of materials is valid CycloneDX, says what made the model, and is the same for the same bundle."""
 
 import json
 import shutil
@@ -77,9 +77,9 @@ def test_another_classifier_in_the_same_folder_gets_another_bill(bundle):
     with_bill(bundle)
     after = bill(bundle)
     assert before["serialNumber"] != after["serialNumber"]
-    assert [one["value"] for one in after["metadata"]["component"]["properties"] if one["name"] == "linnaea:versions"] == [
-        NOT_RECORDED
-    ]
+    assert [
+        one["value"] for one in after["metadata"]["component"]["properties"] if one["name"] == "linnaea:versions"
+    ] == [NOT_RECORDED]
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(after)) is None
 
 

@@ -23,9 +23,13 @@ class Scorer(ABC):
     gives them; `linear_head`, raw scores are linear in them; `gradients`, torch can differentiate it; `exportable`,
     it becomes a file of another runtime. One that is `whole` was made of a whole classifier: it gives calibrated
     probabilities and OOD scores itself, by `outputs`, and there is no calibrator beside it.
+
+    The files of one with `machine_code` are code of the processor, which may do anything: it is loaded where it was
+    made, or where a trusted key has signed it.
     """
 
     kind: ClassVar[str]
+    machine_code: ClassVar[bool] = False
     features: ClassVar[bool] = False
     linear_head: ClassVar[bool] = False
     gradients: ClassVar[bool] = False

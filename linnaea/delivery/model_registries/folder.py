@@ -1,8 +1,8 @@
 """A folder as a model registry: files by their SHA-256, each once, and versions and tags that point to them.
 
-    /models/blobs/ab/ab12...           every file, and the listing of every content, under its own hash
-    /models/birds/versions/3.json      which content it is, and its signature
-    /models/birds/tags/production.json
+/models/blobs/ab/ab12...           every file, and the listing of every content, under its own hash
+/models/birds/versions/3.json      which content it is, and its signature
+/models/birds/tags/production.json
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class FolderRegistry(ModelRegistry):
         folder = Path(place)
         if not NAME.fullmatch(folder.name) or folder.name == BLOBS:
             raise UsageError(
-                f"{place!r} is no place in a folder of models: expected a path whose last part is the name, of letters, "
+                f"{place!r} is no place for a model: expected a path whose last part is the name, of letters, "
                 "digits, dots and dashes, such as models/birds."
             )
         self.folder, self.blobs = folder, folder.parent / BLOBS
@@ -62,7 +62,9 @@ class FolderRegistry(ModelRegistry):
         """By number, with their tags."""
         tags = {file.stem: _read_hashed(file)["version"] for file in sorted((self.folder / TAGS).glob("*.json"))}
         return [
-            Version(number, self._record(number)["address"], tuple(tag for tag, meant in tags.items() if meant == number))
+            Version(
+                number, self._record(number)["address"], tuple(tag for tag, meant in tags.items() if meant == number)
+            )
             for number in self._numbers()
         ]
 
@@ -82,7 +84,7 @@ class FolderRegistry(ModelRegistry):
             (folder / SIGNATURE).write_text(record["signature"], encoding="utf-8")
 
     def _require_mine(self) -> None:
-        """Raise UsageError where the place holds other things, so that a folder of something else is not written into."""
+        """Raise UsageError where the place holds other things, into which nothing is written."""
         if self.folder.is_dir() and not (self.folder / VERSIONS).is_dir() and any(self.folder.iterdir()):
             raise UsageError(f"{self.folder} holds other files: give another name, such as {self.folder}-models/birds.")
 

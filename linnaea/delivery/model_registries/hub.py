@@ -22,7 +22,7 @@ USUAL = "https://huggingface.co"
 @MODEL_REGISTRIES.register(
     "hf",
     title="Hugging Face Hub",
-    meaning="A repository of the Hub, or of the server that HF_ENDPOINT names: `hf:user/birds`; private when it is new.",
+    meaning="A repository of the Hub, or of the server that HF_ENDPOINT names: `hf:user/birds`; private when new.",
     order=3,
 )
 class HubRegistry(ModelRegistry):
@@ -31,7 +31,9 @@ class HubRegistry(ModelRegistry):
     def __init__(self, place: str) -> None:
         super().__init__(place)
         if not NAME.fullmatch(place):
-            raise UsageError(f"{place!r} is no repository of the Hub: expected a user and a name, such as hf:user/birds.")
+            raise UsageError(
+                f"{place!r} is no repository of the Hub: expected a user and a name, such as hf:user/birds."
+            )
         self.endpoint = os.environ.get("HF_ENDPOINT") or USUAL
 
     def push(self, content: Content, tags: Sequence[str]) -> Version:

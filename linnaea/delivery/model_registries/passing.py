@@ -1,4 +1,4 @@
-"""Bundles on their way into a registry and back: checked before they leave, and before they appear where they belong."""
+"""Bundles on their way into a registry and back: checked before they leave, and before they appear in their place."""
 
 import logging
 import shutil
@@ -47,7 +47,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Pulled:
-    """A bundle in its new folder, the version that it is, and by whose trusted key it is signed: "" where none was asked."""
+    """A bundle in its new folder, which version it is, and the trusted key that has signed it: "" where none was."""
 
     folder: Path
     version: Version
@@ -110,6 +110,8 @@ def _checked(staged: Path, version: Version, source: str, keys: "Sequence[Public
             "is damaged, missing or was added. Nothing of it was kept."
         )
     if not version.address:
-        logger.warning(f"{source} was pushed by something else than Linnaea: only the bundle's own hashes were checked.")
+        logger.warning(
+            f"{source} was pushed by something else than Linnaea: only the bundle's own hashes were checked."
+        )
     require_schema(bundle.description, bundle.file)
     return bundle

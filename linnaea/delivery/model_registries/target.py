@@ -1,4 +1,4 @@
-"""Where a bundle is pushed to or pulled from, in words: `folder:/models/birds`, `mlflow:birds@3`, `hf:user/birds@tag`."""
+"""Where a bundle is pushed to or pulled from, in words: `folder:/models/birds`, `mlflow:birds@3`, `hf:user/birds`."""
 
 import re
 from dataclasses import dataclass

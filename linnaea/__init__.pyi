@@ -325,6 +325,7 @@ def predict(
     images: str | Path | Dataset | Sequence[str | Path],
     *,
     damaged: str = 'refuse',
+    trust: Sequence[str | Path] = (),
     max_pixels: int | None = None,
     device: str = 'auto',
     precision: str = 'float32',

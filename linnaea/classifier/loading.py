@@ -31,8 +31,8 @@ def load(folder: str | Path, *, trust: Trust = None) -> Classifier:
     environment variable LINNAEA_TRUST names, if any. Raises BundleError when a file is missing or differs from what was
     saved, when what it says is not a classifier's, when its parts do not fit each other, and when it is not signed as
     asked. Nothing in a bundle is executed but what is made of machine code, such as torch's packages, and that is
-    refused unless a trusted key has signed it or it was written on this machine. Warns where the record of a check, or a
-    signature, lies beside it that was made of another bundle.
+    refused unless a trusted key has signed it or it was written on this machine. Warns where the record of a check, or
+    a signature, lies beside it that was made of another bundle.
     """
     keys = trusted_keys(trust)
     bundle = read_bundle(Path(folder), keys)
@@ -55,8 +55,8 @@ def _require_no_foreign_code(bundle: Bundle) -> None:
     if kind in SCORERS and SCORERS[kind].machine_code and not is_made_here(bundle.content):
         raise BundleError(
             f"{bundle.content.folder} holds machine code ({SCORERS.about(kind).title}) that was not made here and may "
-            "do anything to this machine: load it with the signature of a key that you trust (--trust, LINNAEA_TRUST), or "
-            "export the run here."
+            "do anything to this machine: load it with the signature of a key that you trust (--trust, LINNAEA_TRUST), "
+            "or export the run here."
         )
 
 

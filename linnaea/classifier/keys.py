@@ -78,7 +78,8 @@ def read_private(file: Path, passphrase: str = "") -> "Ed25519PrivateKey":
         raise UsageError(f"{file} cannot be read as a private key ({wrong}): make one with --new-key.") from None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise UsageError(f"{file} is a key of another kind than Ed25519: make one with --new-key.")
-    return key
+    private: Ed25519PrivateKey = key
+    return private
 
 
 def is_protected(file: Path) -> bool:

@@ -106,7 +106,7 @@ def _is_pickle_of_letters(head: bytes, stream: IO[bytes]) -> bool:
     return True
 
 
-class _Nowhere(io.TextIOBase):
+class _Nowhere(io.StringIO):
     def write(self, text: str) -> int:
         return len(text)
 

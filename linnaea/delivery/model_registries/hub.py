@@ -91,7 +91,7 @@ class HubRegistry(ModelRegistry):
 
     def _api(self) -> "HfApi":
         from huggingface_hub import HfApi
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
         return HfApi(endpoint=self.endpoint)

@@ -215,7 +215,7 @@ def test_the_commands_say_what_is_signed_and_fail_where_it_is_not(bundle, tmp_pa
 class Compiled(Scorer):
     """A scorer whose file is code of the processor."""
 
-    kind = "compiled"
+    kind = "own_code"
     machine_code = True
     run: ClassVar = []
 
@@ -241,7 +241,7 @@ class Compiled(Scorer):
 def test_machine_code_is_run_where_it_was_made_and_where_a_trusted_key_has_signed_it(tmp_path, key, monkeypatch):
     (tmp_path / "code").write_bytes(b"\x7fELF")
     with SCORERS.restored():
-        SCORERS.register("compiled", title="Compiled")(Compiled)
+        SCORERS.register("own_code", title="Own code")(Compiled)
         folder = Classifier(Compiled(tmp_path / "code"), ("ant", "bee"), "binary", Recipe(16)).save(tmp_path / "own")
         load(folder)
         load(shutil.move(folder, tmp_path / "moved"))
@@ -249,7 +249,7 @@ def test_machine_code_is_run_where_it_was_made_and_where_a_trusted_key_has_signe
         Compiled.run.clear()
         for cache in (str(tmp_path / "another machine"), "none"):
             monkeypatch.setenv("LINNAEA_CACHE", cache)
-            with pytest.raises(BundleError, match=r"holds machine code \(Compiled\) that was not made here"):
+            with pytest.raises(BundleError, match=r"holds machine code \(Own code\) that was not made here"):
                 load(tmp_path / "moved")
         linnaea.sign(tmp_path / "moved", key=key)
         with pytest.raises(BundleError, match="holds machine code"):

@@ -13,5 +13,6 @@ class Pt2Scorer(WholeScorer):
     """What `linnaea export --to pt2` wrote; how many threads there are, torch knows already."""
 
     kind = "pt2"
+    machine_code = True
     session: ClassVar[ModuleType] = pt2
     threads = 0

@@ -28,11 +28,16 @@ VERBS = (
         "discover",
         "grow",
         "ensemble",
+        "compress",
         "export",
         "bench",
         "report",
         "check",
         "dossier",
+        "sign",
+        "verify",
+        "push",
+        "pull",
     ),
 )
 COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
@@ -47,10 +52,15 @@ ONLY_ON_THE_COMMAND_LINE = {
     "compare": {"as_json"},
     "explain": {"as_json"},
     "calibrate": {"as_json"},
+    "compress": {"as_json"},
     "export": {"as_json"},
     "bench": {"as_json"},
     "check": {"write_rules", "as_json"},
     "dossier": {"write_statements"},
+    "sign": {"new_key"},
+    "verify": {"as_json"},
+    "push": {"as_json"},
+    "pull": {"as_json"},
 }
 DEFAULTS_THAT_DIFFER = {"split": {"out"}, "predict": {"output_format", "out"}}
 

@@ -1,14 +1,15 @@
 """Networks in few bits: what is kept, by which images ranges are told, and what is refused."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from linnaea.delivery.compression import qat, quantize
+from linnaea.delivery.compression import openvino_int8, qat, quantize
 from linnaea.delivery.compression.calibration_images import calibration_images, few_sentence
-from linnaea.delivery.compression.contract import Wanted, Workshop
+from linnaea.delivery.compression.contract import Wanted
 from linnaea.delivery.compression.rounding import rounded
 from linnaea.delivery.compression.simulated import freed, simulated
 from linnaea.errors import DataError, UsageError
@@ -31,13 +32,6 @@ def lenet():
 @pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
-
-
-def workshop(images, tune=None, **wanted):
-    """One whose judge finds every model as good as any other."""
-    return Workshop(
-        images, np.arange(len(images)) % 3, images, lambda *_: 0.5, lambda _: 0.5, tune, 0.5, Wanted(**wanted)
-    )
 
 
 @pytest.mark.parametrize(("bits", "most", "share"), [(4, 7, 0.2), (8, 127, 0.27)])
@@ -168,3 +162,22 @@ def test_runtimes_compute_with_integers_as_the_network_does(lenet, images, backe
     again = build_part(MODELS, made.describe())
     again.load_state_dict(made.state_dict())
     np.testing.assert_array_equal(embed(copy.deepcopy(again.eval()), images), theirs)
+
+
+@pytest.mark.slow
+def test_layers_go_back_to_float_until_little_enough_is_lost(lenet, images):
+    """The judge is how near raw scores are to those of the network, which integers in all layers spoil."""
+    ours = lenet.head(torch.from_numpy(embed(lenet, images))).detach().numpy()
+
+    def worth(logits, rows=None):
+        return float(1 / (1 + 1000 * np.abs(logits - ours[list(rows) if rows is not None else slice(None)]).mean()))
+
+    def judge(model):
+        return worth(model.head(torch.from_numpy(embed(model, images))).detach().numpy())
+
+    plain = openvino_int8.quantized(lenet, images)
+    least = 0.5 * (1 + judge(openvino_int8.as_compiled(lenet, plain)))
+    given = SimpleNamespace(val=images, worth=worth, judge=judge, least=least)
+    careful = openvino_int8.quantized_with_care(lenet, images, given)
+    assert judge(openvino_int8.as_compiled(lenet, careful)) >= least
+    assert openvino_int8.in_integers(careful) < openvino_int8.in_integers(plain) == 4

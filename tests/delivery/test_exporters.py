@@ -232,21 +232,26 @@ def export_changed(classifiers, exports, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("answers", "message"),
+    ("kind", "answers", "message"),
     [
         (
+            "majority",
             lambda probabilities, score: (probabilities + np.array([0.002, -0.002, 0]), score),
             r"at most 2\.00e-03.* 0 answers",
         ),
-        (lambda probabilities, score: (probabilities[::-1], score), "12 answers differ"),
-        (lambda probabilities, score: (probabilities * np.nan, score), "at most nan"),
-        (lambda probabilities, score: (probabilities, score + 0.01), r"at most 1\.00e-02.* 0 answers"),
-        (lambda probabilities, score: (probabilities, np.nan), "at most nan"),
+        ("majority", lambda probabilities, score: (probabilities[::-1], score), "12 answers differ"),
+        ("majority", lambda probabilities, score: (probabilities * np.nan, score), "at most nan"),
+        (
+            "hog",
+            lambda probabilities, score: (probabilities, score + 0.01 * max(1, abs(score))),
+            r"at most 1\.00e-02.* 0 answers",
+        ),
+        ("hog", lambda probabilities, score: (probabilities, np.nan), "at most nan"),
     ],
 )
-def test_a_file_that_answers_differently_is_refused(export_changed, photos, tmp_path, answers, message):
+def test_a_file_that_answers_differently_is_refused(export_changed, photos, tmp_path, kind, answers, message):
     with pytest.raises(CheckFailedError, match=message):
-        export_changed("majority", photos, answers=answers)
+        export_changed(kind, photos, answers=answers)
     left = tmp_path / "export"
     assert [path.name for path in left.iterdir()] == ["parity.json"], "nothing looks finished"
     assert json.loads((left / "parity.json").read_text())["outcome"] == "failed"

@@ -29,7 +29,7 @@ from linnaea.delivery.compression.prune import WHOLE_RATE, batches_of, loss_of, 
 from linnaea.delivery.compression.prune import require as require_prune
 from linnaea.delivery.compression.pruning import Traced, cut, require_prunable, traced
 from linnaea.delivery.compression.saliency import saliency_of
-from linnaea.delivery.compression.stepping import whole_training
+from linnaea.delivery.compression.stepping import MARGIN, whole_training
 from linnaea.errors import MissingExtraError
 from linnaea.models.model import to_pixels
 from linnaea.models.network import Network
@@ -160,7 +160,7 @@ def _too_much(seen: Seen, workshop: Workshop, before: float) -> str:
     target: Any = workshop.wanted.target
     if target is None:
         return "" if seen.milliseconds < before else "not trained: no faster than the run"
-    if target.seconds is not None and seen.milliseconds > 1000 * target.seconds:
+    if target.seconds is not None and seen.milliseconds > MARGIN * 1000 * target.seconds:
         return f"not trained: slower than {target.text}"
     if target.megabytes is not None and seen.megabytes > target.megabytes:
         return f"not trained: larger than {target.text}"

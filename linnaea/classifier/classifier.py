@@ -159,7 +159,7 @@ class Classifier:
         """Everything after decoding as one module, in evaluation mode; raises UsageError where there is no model."""
         from linnaea.classifier.graph import Answering
 
-        return Answering(self.model, self._judging).eval()
+        return Answering(self.model.plain(), self._judging).eval()
 
     def score(self, images: Images, plan: "Plan | None" = None) -> Outputs:
         """What it says of decoded images (N, S, S, 3); features are made by the plan (None: in float32).

@@ -44,6 +44,15 @@ class Model(Part, ABC):
         return None
 
     @property
+    def unexportable(self) -> str:
+        """Why it cannot become a file of another runtime, with the operator and what can instead; empty where it can."""
+        return ""
+
+    def plain(self) -> "Model":
+        """Itself, or what answers the same by operations that torch traces; only where it is not `unexportable`."""
+        return self
+
+    @property
     def several_heads(self) -> bool:
         """Whether its answer is the mean of several heads."""
         return False

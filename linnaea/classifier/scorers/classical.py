@@ -8,11 +8,11 @@ from linnaea.classifier.scorers.torch_model import TorchScorer
 class ClassicalScorer(TorchScorer):
     """A pipeline that libraries of images compute and torch only carries: without gradients, on the processor.
 
-    Its head may be anything but linear, and no other runtime has its features, so that it cannot be exported.
+    Its head may be anything but linear. It is exported where its feature can be written in plain operations.
     """
 
     kind = "classical"
-    linear_head = gradients = exportable = False
+    linear_head = gradients = False
 
     def to(self, device: str) -> "ClassicalScorer":
         """Itself; raises UsageError for any other device than the processor."""

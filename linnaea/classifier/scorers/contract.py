@@ -20,8 +20,7 @@ class Scorer(ABC):
     """Decoded images (N, S, S, 3) of uint8 to raw scores (N, K), and features (N, D) where it has some.
 
     It may be called from several threads at once: no call changes what another computes. What it can do: `features`
-    gives them; `linear_head`, raw scores are linear in them; `gradients`, torch can differentiate it; `exportable`,
-    it becomes a file of another runtime. One that is `whole` was made of a whole classifier: it gives calibrated
+    gives them; `linear_head`, raw scores are linear in them; `gradients`, torch can differentiate it. One that is `whole` was made of a whole classifier: it gives calibrated
     probabilities and OOD scores itself, by `outputs`, and there is no calibrator beside it.
 
     The files of one with `machine_code` are code of the processor, which may do anything: it is loaded where it was
@@ -33,13 +32,17 @@ class Scorer(ABC):
     features: ClassVar[bool] = False
     linear_head: ClassVar[bool] = False
     gradients: ClassVar[bool] = False
-    exportable: ClassVar[bool] = False
     whole: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
         """What builds it anew, of JSON types."""
+
+    @property
+    def unexportable(self) -> str:
+        """Why it cannot become a file of another runtime; empty where it can."""
+        return f"a classifier of the kind {self.kind} cannot be exported: give the run it came from."
 
     @property
     def device(self) -> str:

@@ -24,7 +24,7 @@ class TorchScorer(Scorer):
     """A model in evaluation mode; the graph that answers is prepared once for each layout and never changed."""
 
     kind = "torch"
-    features = linear_head = gradients = exportable = True
+    features = linear_head = gradients = True
 
     def __init__(self, model: Model) -> None:
         self.model = model.eval()
@@ -38,6 +38,11 @@ class TorchScorer(Scorer):
     def arguments(self) -> dict[str, Any]:
         """The description of the model."""
         return {"model": self.model.describe()}
+
+    @property
+    def unexportable(self) -> str:
+        """What its model says."""
+        return self.model.unexportable
 
     @property
     def device(self) -> str:

@@ -13,6 +13,7 @@ from linnaea.models.classical.encodings import ENCODINGS, Encoding
 from linnaea.models.classical.features import FEATURES, Feature
 from linnaea.models.classical.heads import HEADS, Head
 from linnaea.models.classical.libraries import one_thread_of_opencv
+from linnaea.models.classical.plain.pipeline import PlainPipeline
 from linnaea.models.model import MODELS, Model, said
 from linnaea.models.part import build_part
 from linnaea.runtime.arguments import COLOUR
@@ -64,6 +65,26 @@ class Classical(Model):
     def linear(self) -> bool:
         """Whether the scores are linear in the features."""
         return self.answering is not None and self.answering.linear
+
+    @property
+    def unexportable(self) -> str:
+        """Names the operator of a feature that no other runtime has."""
+        if self.feature.plain() is not None:
+            return ""
+        able = [name for name in FEATURES if FEATURES.about(name).capabilities.get("plain")]
+        return (
+            f"the feature {self.arguments['feature']} is the operator {self.feature.operator}, which no format has: "
+            f"train a pipeline of {', '.join(able[:-1])} or {able[-1]} to export one; the run itself predicts and "
+            "serves as it is."
+        )
+
+    def plain(self) -> Model:
+        """The pipeline in operations that torch traces."""
+        describing = self.feature.plain()
+        assert describing is not None, "it is not unexportable"
+        assert self.answering is not None, "its rung has fitted it"
+        size = int(self.arguments["size"])
+        return PlainPipeline(size, self.feature.side, describing, self.encoding, self.answering)
 
     def encoded_by(self, encoding: Encoding) -> "Classical":
         """The same with an encoding of the feature."""

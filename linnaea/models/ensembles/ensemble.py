@@ -1,5 +1,6 @@
 """Whole models side by side."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,6 +78,20 @@ class Ensemble(Mixture):
     def models(self) -> list[Model]:
         """The members."""
         return [model for model in self.networks if isinstance(model, Model)]
+
+    @property
+    def unexportable(self) -> str:
+        """That of the first member that is."""
+        reasons = ((number, model.unexportable) for number, model in enumerate(self.models, 1))
+        return next((f"member {number} cannot: {reason}" for number, reason in reasons if reason), "")
+
+    def plain(self) -> Model:
+        """The ensemble of its members as they leave."""
+        if all(model.plain() is model for model in self.models):
+            return self
+        copied = copy.copy(self)
+        copied._modules = {**self._modules, "networks": nn.ModuleList(model.plain() for model in self.models)}
+        return copied
 
     def features(self, pixels: Tensor) -> Tensor:
         """The first member's features and the raw scores of all, shape (N, D + M K)."""

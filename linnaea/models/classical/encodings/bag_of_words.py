@@ -45,7 +45,8 @@ class BagOfWords(Encoding):
     def _ones(self, descriptors: Tensor) -> Tensor:
         """1 for the nearest word of each descriptor (N, P, W), of equally near ones the first."""
         distances = self.words.square().sum(dim=1) - 2 * descriptors @ self.words.T
-        return functional.one_hot(distances.argmin(dim=2), len(self.words)).float()
+        places = torch.arange(len(self.words), device=descriptors.device)
+        return (distances.argmin(dim=2, keepdim=True) == places).float()
 
     def _quarters(self, descriptors: Tensor) -> Tensor:
         """The counts in each quarter (N, 4, W); an odd number of places per side leaves the later ones the larger."""

@@ -1,14 +1,16 @@
 """Colour histograms."""
 
 import numpy as np
+from torch import nn
 
 from linnaea.arrays import Float32, Images
 from linnaea.models.classical.features.contract import FEATURES, Feature
+from linnaea.models.classical.plain.colours import PlainColours
 
 BINS = 16
 
 
-@FEATURES.register("colours", title="Colour histograms", local=False)
+@FEATURES.register("colours", title="Colour histograms", local=False, plain=True)
 class Colours(Feature):
     """How often each of 16 levels of red, green and blue is seen in each quarter of the image (Swain and Ballard 1991).
 
@@ -27,6 +29,10 @@ class Colours(Feature):
         quarters = pixels.reshape(2, half, 2, half, 3).transpose(0, 2, 4, 1, 3).reshape(12, half * half)
         shares: Float32 = (_counts(quarters) @ VOTES / np.float32(half * half)).reshape(4, 3 * BINS)
         return shares
+
+    def plain(self) -> nn.Module:
+        """The same as a module of plain operations."""
+        return PlainColours(self.side, BINS)
 
 
 def _counts(rows: Images) -> Float32:

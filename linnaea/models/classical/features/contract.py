@@ -1,13 +1,16 @@
 """The contract of a feature."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from linnaea.arrays import Float32, Images
 from linnaea.models.classical.libraries import library
 from linnaea.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SMALL, LARGE = 64, 128  # pixels of the squares that images are brought to
 PLAIN = 4  # points per side where descriptors are put side by side
@@ -19,11 +22,13 @@ class Feature(ABC):
 
     The descriptors are put side by side, which keeps where they are of, or they are `dense`, for an encoding to count.
     One that has descriptors of places says so by `local=True` in its registration. `needs` are the modules it is
-    computed by. Images are enlarged to squares of 64 pixels or, beyond that, brought to 128. It holds no state, so that
+    computed by, and `operator` is what of them no other runtime has; one that can do without it says so by `plain=True`
+    in its registration, and gives a module that does. Images are enlarged to squares of 64 pixels or, beyond that, brought to 128. It holds no state, so that
     several threads may call it at once.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("cv2",)
+    operator: ClassVar[str] = ""
 
     def __init__(self, size: int, *, dense: bool = False) -> None:
         for module in self.needs:
@@ -44,6 +49,13 @@ class Feature(ABC):
     @abstractmethod
     def describe(self, image: Images) -> Float32:
         """An image (S, S, 3) to descriptors (P, D)."""
+
+    def plain(self) -> "nn.Module | None":
+        """The same as a module: squares (N, 3, side, side) of whole numbers to descriptors (N, P, D).
+
+        None where it rests on its `operator`.
+        """
+        return None
 
     def square(self, image: Images) -> Images:
         """The image at `side` by `side` pixels."""

@@ -1,16 +1,18 @@
 """DAISY, by scikit-image."""
 
 import numpy as np
+from torch import nn
 
 from linnaea.arrays import Float32, Images
 from linnaea.models.classical.features.contract import FEATURES, PLAIN, Feature
 from linnaea.models.classical.libraries import library
+from linnaea.models.classical.plain.daisy import PlainDaisy
 
 ORIENTATIONS, HISTOGRAMS, RINGS = 8, 6, 2
 DENSE = 8  # places per side, for an encoding
 
 
-@FEATURES.register("daisy", title="DAISY", local=True)
+@FEATURES.register("daisy", title="DAISY", local=True, plain=True)
 class Daisy(Feature):
     """Gradients in circles around points of a grid, with ever wider circles outside (Tola et al. 2010).
 
@@ -42,3 +44,9 @@ class Daisy(Feature):
             orientations=ORIENTATIONS,
         )
         return np.asarray(found, dtype=np.float32).reshape(self.points**2, -1)
+
+    def plain(self) -> nn.Module:
+        """The same as a module of plain operations."""
+        return PlainDaisy(
+            self.side, self.spacing, orientations=ORIENTATIONS, histograms=HISTOGRAMS, rings=RINGS
+        )

@@ -1,15 +1,17 @@
 """Histograms of oriented gradients, by scikit-image."""
 
 import numpy as np
+from torch import nn
 
 from linnaea.arrays import Float32, Images
 from linnaea.models.classical.features.contract import FEATURES, Feature
 from linnaea.models.classical.libraries import library
+from linnaea.models.classical.plain.hog import PlainHog
 
 CELLS, ORIENTATIONS = 8, 9
 
 
-@FEATURES.register("hog", title="HOG", local=True)
+@FEATURES.register("hog", title="HOG", local=True, plain=True)
 class OrientedGradients(Feature):
     """Histograms of oriented gradients (Dalal and Triggs 2005): 9 orientations in 7 x 7 blocks of 2 x 2 cells."""
 
@@ -32,3 +34,7 @@ class OrientedGradients(Feature):
             channel_axis=-1,
         )
         return np.asarray(blocks, dtype=np.float32).reshape(self.points**2, -1)
+
+    def plain(self) -> nn.Module:
+        """The same as a module of plain operations."""
+        return PlainHog(self.side, CELLS, ORIENTATIONS)

@@ -16,6 +16,8 @@ class Orb(Feature):
     Upright; squared distances between them are Hamming distances.
     """
 
+    operator = "ORB of OpenCV"
+
     def describe(self, image: Images) -> Float32:
         """An image (S, S, 3) to descriptors (P, 256)."""
         orb = library("cv2").ORB_create(edgeThreshold=0, patchSize=PATCH)

@@ -16,6 +16,8 @@ class Sift(Feature):
     A descriptor covers two spacings of the grid. The root of shares is that of Arandjelovic and Zisserman (2012).
     """
 
+    operator = "SIFT of OpenCV"
+
     def describe(self, image: Images) -> Float32:
         """An image (S, S, 3) to descriptors (P, 128)."""
         places = self.keypoints(2 * self.spacing / DIAMETERS)

@@ -18,6 +18,7 @@ class Surf(Feature):
     """
 
     needs = ("cv2", "mahotas.features.surf")
+    operator = "SURF of mahotas"
 
     def describe(self, image: Images) -> Float32:
         """An image (S, S, 3) to descriptors (P, 64)."""

@@ -38,6 +38,8 @@ class KernelMachine(Head):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (N, D) to raw scores (N, K)."""
+        if torch.compiler.is_exporting():  # a graph holds no loop over as many images as there may be
+            return self._scores(features)
         return torch.cat([self._scores(part) for part in torch.split(features, AT_ONCE)])
 
     def _scores(self, features: Tensor) -> Tensor:

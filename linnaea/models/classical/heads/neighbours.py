@@ -34,6 +34,8 @@ class Neighbours(Head):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (N, D) to raw scores (N, K)."""
+        if torch.compiler.is_exporting():  # a graph holds no loop over as many images as there may be
+            return self._scores(features)
         return torch.cat([self._scores(part) for part in torch.split(features, AT_ONCE)])
 
     def votes(self, features: Tensor) -> tuple[Tensor, Tensor]:

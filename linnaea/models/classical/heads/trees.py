@@ -71,15 +71,22 @@ class Trees(Head):
 
     def total(self, features: Tensor) -> Tensor:
         """What all trees say of features (N, D) together, (N, K) in float64."""
-        exact, step = features.double(), max(1, NUMBERS // max(1, self.value.shape[1] * len(features)))
+        exact, roots = features.double(), self.roots.long()
+        if torch.compiler.is_exporting():  # a graph holds no loop over as many images as there may be
+            return self.base + self._said(exact, roots)
+        step = max(1, NUMBERS // max(1, self.value.shape[1] * len(features)))
         said = self.base.expand(len(features), -1).clone()
-        for roots in torch.split(self.roots.long(), step):
-            node = roots.expand(len(features), -1)
-            for _ in range(self.depth):
-                low = exact.gather(1, self.feature[node].long()) <= self.threshold[node]
-                node = torch.where(low, self.left[node], self.right[node]).long()
-            said += self.value[node].double().sum(dim=1)
+        for some in torch.split(roots, step):
+            said += self._said(exact, some)
         return said
+
+    def _said(self, exact: Tensor, roots: Tensor) -> Tensor:
+        """What the trees of these roots say of features (N, D) in float64."""
+        node = roots.expand(len(exact), -1)
+        for _ in range(self.depth):
+            low = exact.gather(1, self.feature[node].long()) <= self.threshold[node]
+            node = torch.where(low, self.left[node], self.right[node]).long()
+        return self.value[node].double().sum(dim=1)
 
     @classmethod
     def grown(cls, trees: Sequence[Tree], each: int, base: Float64, several: bool) -> Self:

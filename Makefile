@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -rs # what a file's tests share is made once
 
-.PHONY: install demo test slow ray lint bench clean
+.PHONY: install demo test slow ray litert lint bench clean
 
 install: .venv/installed
 
@@ -34,8 +34,16 @@ ray: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	OMP_NUM_THREADS=1 $(BIN)/pytest -rs -m ray
 
+.venv-litert/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-litert
+	.venv-litert/bin/python -m pip install --quiet --disable-pip-version-check -e '.[export,litert]' pytest
+	touch $@
+
+litert: .venv-litert/installed
+	OMP_NUM_THREADS=1 .venv-litert/bin/pytest -rs -k litert tests/delivery/test_export_contract.py
+
 bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv runs dist
+	rm -rf .venv .venv-litert runs dist

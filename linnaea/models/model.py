@@ -45,7 +45,7 @@ class Model(Part, ABC):
 
     @property
     def unexportable(self) -> str:
-        """Why it cannot become a file of another runtime, with the operator and what can instead; empty where it can."""
+        """Why it cannot become a file of another runtime, with the operator and what can; empty where it can."""
         return ""
 
     def plain(self) -> "Model":

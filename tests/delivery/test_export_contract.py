@@ -200,22 +200,46 @@ def test_in_integers_the_network_alone_is_rounded(classifier, photos, tmp_path, 
 
 
 TREE = (("ant", "wingless"), ("bee", "winged"), ("größte Wespe", "winged"))
+FOUR = [{"kind": "lenet5", "arguments": {"classes": 3, "size": SIZE, "channels": 4}}] * 2
 BODY = {"kind": "lenet5", "arguments": {"classes": 3, "size": SIZE}}
 CASES = {
     "several labels": ("multilabel", CLASSES, Policy(sets="risk", set_threshold=0.3, thresholds=(0.2, 0.6, 0.5)), {}),
     "a tree": ("hierarchical", CLASSES, Policy(parents=TREE, thresholds=(0.6,), risk=0.1), {}),
     "one channel": ("multiclass", CLASSES, Policy(), {"channels": 1}),
     "members": ("multiclass", CLASSES, Policy(), {"kind": "heads", "body": BODY, "length": 84, "heads": 3}),
+    "an ensemble of four channels": (
+        "multilabel",
+        CLASSES,
+        Policy(thresholds=(0.4, 0.6, 0.5), ood_threshold=0.0),
+        {"kind": "ensemble", "members": FOUR, "several": True, "channels": 4},
+    ),
     "groups": ("binary", ("ant", "bee"), Policy(group_by="site", group_thresholds=(("n", 0.3), ("s", 0.7))), {}),
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("to", ["openvino", pytest.param("onnx", marks=pytest.mark.slow)])
+HEAVY = ("a tree", "an ensemble of four channels")  # of what takes long to convert, the two that differ most
+
+
+def tasks():
+    """Every format with every case; of those that take long fewer."""
+    for each in formats():
+        (to,), marks = each.values, [*each.marks, *([pytest.mark.slow] if each.values != ("openvino",) else [])]
+        yield from (
+            pytest.param(to, case, marks=marks)
+            for case in CASES
+            if case in HEAVY or EXPORTERS.about(to).cost != "minutes"
+        )
+
+
+@pytest.mark.parametrize(("to", "case"), list(tasks()))
 def test_every_task_leaves(photos, tmp_path, to, case):
     task, classes, policy, more = CASES[case]
     own = answering(task, classes, policy=policy, **more)
+    own = own.with_(familiarity=FAMILIARITIES["energy"]()) if policy.ood_threshold is not None else own
     made = export(own, to, tmp_path / "export", photos)
+    if EXPORTERS[to].elsewhere():
+        assert "not run here" in made.parity.summary
+        return
     assert made.parity.severity == ("warning" if case == "groups" else "info")
     theirs, ours = load(made.folder).predict(photos), own.predict(photos)
     for name in ("label", "reason", "prediction_set"):
@@ -225,6 +249,8 @@ def test_every_task_leaves(photos, tmp_path, to, case):
         for name in ("total_uncertainty", "epistemic_uncertainty"):
             np.testing.assert_allclose(theirs.column(name), ours.column(name), atol=1e-5)
         assert max(ours.column("epistemic_uncertainty")) > 0.01
+    if policy.ood_threshold is not None:
+        np.testing.assert_allclose(theirs.column("ood_score"), ours.column("ood_score"), atol=1e-4)
 
 
 def test_a_classifier_that_a_format_cannot_have_is_refused_and_others_are_offered(classifier, photos, tmp_path):

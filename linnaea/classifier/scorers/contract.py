@@ -20,8 +20,9 @@ class Scorer(ABC):
     """Decoded images (N, S, S, 3) of uint8 to raw scores (N, K), and features (N, D) where it has some.
 
     It may be called from several threads at once: no call changes what another computes. What it can do: `features`
-    gives them; `linear_head`, raw scores are linear in them; `gradients`, torch can differentiate it. One that is `whole` was made of a whole classifier: it gives calibrated
-    probabilities and OOD scores itself, by `outputs`, and there is no calibrator beside it.
+    gives them; `linear_head`, raw scores are linear in them; `gradients`, torch can differentiate it. One that is
+    `whole` was made of a whole classifier: it gives calibrated probabilities and OOD scores itself, by `outputs`,
+    and there is no calibrator beside it.
 
     The files of one with `machine_code` are code of the processor, which may do anything: it is loaded where it was
     made, or where a trusted key has signed it.

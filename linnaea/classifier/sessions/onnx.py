@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 NEEDS = ("onnxruntime",)
+PACKAGES = ("onnxruntime",)
 FILES = ("model.onnx",)
 
 

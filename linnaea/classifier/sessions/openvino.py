@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 NEEDS = ("openvino",)
+PACKAGES = ("openvino",)
 FILES = ("model.xml", "model.bin")
 ARITHMETIC = {"bf16": "bf16"}  # by precision; all others compute in float32, where OpenVINO would choose for itself
 PRECISION = ["linnaea", "precision"]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 NEEDS = ("torch",)
+PACKAGES = ("torch",)
 FILES = ("model.pt2",)
 COMPILED = re.compile(r"(^|/)data/aotinductor/")
 PICKLED = re.compile(rb'"use_pickle":\s*true')

@@ -40,17 +40,9 @@ class Order:
     calibration: Callable[[], Images] | None = None
 
 
-def needs_a_network(classifier: Classifier) -> str:
+def needs_a_graph(classifier: Classifier) -> str:
     """Why a format that is made of torch's graph cannot have a classifier; "" where it can."""
-    if classifier.scorer.exportable:
-        return ""
-    kind = classifier.scorer.kind
-    if classifier.scorer.whole:
-        return f"a classifier of the kind {kind} cannot be exported: give the run it came from."
-    if kind == "compiled":
-        runtime = classifier.model.arguments["backend"]
-        return f"its network is in the format of {runtime}: export the run that it was compressed from."
-    return f"a classifier of the kind {kind} cannot be exported: its features are computed by libraries of images."
+    return classifier.scorer.unexportable
 
 
 def here() -> str:
@@ -77,7 +69,7 @@ class Exporter:
 
     write: Callable[[Classifier, Path, Order], Path]
     scorer: type[WholeScorer] | None = None
-    unfit: Callable[[Classifier], str] = needs_a_network
+    unfit: Callable[[Classifier], str] = needs_a_graph
     elsewhere: Callable[[], str] = here
     open: Callable[[Path, Description], Answer] = by_script
 

@@ -35,15 +35,15 @@ def facts_of(classifier: Classifier) -> dict[str, str]:
     return facts | ({"warning": json.dumps(said)} if said else {})
 
 
-def program_of(classifier: Classifier, graph: nn.Module | None = None) -> ExportedProgram:
+def program_of(classifier: Classifier, graph: nn.Module | None = None, *, most: int | None = None) -> ExportedProgram:
     """Images (N, S, S, C) of uint8, of any N, to raw scores, logits, probabilities and OOD scores, as torch exports it.
 
-    `graph` is another module that does this, None the classifier's own. Raises UnfitError, which names the operator,
-    where torch cannot.
+    `graph` is another module that does this, None the classifier's own; `most` images are at once at the most. Raises
+    UnfitError, which names the operator, where torch cannot.
     """
     module = classifier.to("cpu").graph() if graph is None else graph
     with converting("torch.export"), torch.no_grad():
-        program = torch.export.export(module, (_example(classifier),), dynamic_shapes=_free())
+        program = torch.export.export(module, (_example(classifier),), dynamic_shapes=_free(most))
     return program  # noqa: RET504  mypy takes contexts for ones that swallow errors
 
 
@@ -92,8 +92,8 @@ def _example(classifier: Classifier) -> torch.Tensor:
     return torch.zeros(EXAMPLES, *classifier.recipe.shape, dtype=torch.uint8)
 
 
-def _free() -> tuple[dict[int, Any]]:
-    return ({0: Dim(INPUT, min=1)},)
+def _free(most: int | None = None) -> tuple[dict[int, Any]]:
+    return ({0: Dim(INPUT, min=1, max=most)},)
 
 
 def _first_words(error: Exception) -> str:

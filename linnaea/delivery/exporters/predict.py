@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     sys.exit(f"Error: {error}. This file needs numpy and Pillow: pip install numpy pillow")
 
-from linnaea.classifier.sessions.onnx import NEEDS, Session
+from linnaea.classifier.sessions.onnx import PACKAGES, Session
 from linnaea.data.images.decoding import Bounds, decode
 from linnaea.data.images.opening import UnreadableError
 from linnaea.decisions import UNDEFINED, Outputs, Policy, answer, by_common_threshold
@@ -99,7 +99,7 @@ def main(images: list[str]) -> None:
     try:
         predictor = Predictor(Path(__file__).resolve().parent)
     except ImportError as error:
-        sys.exit(f"Error: {error}. This file needs other packages: pip install {' '.join(NEEDS)} numpy pillow")
+        sys.exit(f"Error: {error}. This file needs other packages: pip install {' '.join(PACKAGES)} numpy pillow")
     except FileNotFoundError as error:
         sys.exit(f"Error: {error.filename} is missing: copy the exported folder whole, or export again.")
     if said := by_common_threshold(predictor.policy):

@@ -77,9 +77,9 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ([given] if given else COMPILERS))
 
 
-def folded(classifier: Classifier) -> Classifier:
+def folded(classifier: Classifier, layout: torch.memory_format = torch.channels_last) -> Classifier:
     """The same with fewer passes over memory, laid out as its convolutions like it."""
-    model: Model = fold(classifier.model, classifier.recipe.size).to(memory_format=torch.channels_last)
+    model: Model = fold(classifier.model, classifier.recipe.size).to(memory_format=layout)
     return classifier.with_(scorer=scorer_of(model))
 
 

@@ -51,7 +51,7 @@ class BagOfWords(Encoding):
     def _quarters(self, descriptors: Tensor) -> Tensor:
         """The counts in each quarter (N, 4, W); an odd number of places per side leaves the later ones the larger."""
         side = math.isqrt(descriptors.shape[1])
-        grid = self._ones(descriptors).reshape(len(descriptors), side, side, -1)
+        grid = self._ones(descriptors).reshape(descriptors.shape[0], side, side, -1)
         half = side // PARTS
         halves = (slice(0, half), slice(half, side))
         return torch.stack([grid[:, down, across].sum(dim=(1, 2)) for down in halves for across in halves], dim=1)

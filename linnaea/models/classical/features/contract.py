@@ -23,8 +23,10 @@ class Feature(ABC):
     The descriptors are put side by side, which keeps where they are of, or they are `dense`, for an encoding to count.
     One that has descriptors of places says so by `local=True` in its registration. `needs` are the modules it is
     computed by, and `operator` is what of them no other runtime has; one that can do without it says so by `plain=True`
-    in its registration, and gives a module that does. Images are enlarged to squares of 64 pixels or, beyond that, brought to 128. It holds no state, so that
-    several threads may call it at once.
+    in its registration, and gives a module that does.
+
+    Images are enlarged to squares of 64 pixels or, beyond that, brought to 128. It holds no state, so that several
+    threads may call it at once.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("cv2",)

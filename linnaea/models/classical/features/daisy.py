@@ -47,6 +47,4 @@ class Daisy(Feature):
 
     def plain(self) -> nn.Module:
         """The same as a module of plain operations."""
-        return PlainDaisy(
-            self.side, self.spacing, orientations=ORIENTATIONS, histograms=HISTOGRAMS, rings=RINGS
-        )
+        return PlainDaisy(self.side, self.spacing, orientations=ORIENTATIONS, histograms=HISTOGRAMS, rings=RINGS)

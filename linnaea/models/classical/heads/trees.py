@@ -82,7 +82,7 @@ class Trees(Head):
 
     def _said(self, exact: Tensor, roots: Tensor) -> Tensor:
         """What the trees of these roots say of features (N, D) in float64."""
-        node = roots.expand(len(exact), -1)
+        node = roots.expand(exact.shape[0], -1)  # a length would be that of the example in a graph
         for _ in range(self.depth):
             low = exact.gather(1, self.feature[node].long()) <= self.threshold[node]
             node = torch.where(low, self.left[node], self.right[node]).long()

@@ -91,7 +91,7 @@ def _shares(size: int, side: int) -> Float64:
 
 
 def _places(size: int, side: int) -> tuple[Integers, Integers]:
-    """The first of the two pixels that each new one lies between (side,), -1 before all, and their weights (side, 2)."""
+    """The first of both pixels that each new one lies between (side,), -1 before all, and their weights (side, 2)."""
     position = ((np.arange(side) + 0.5) * (size / side) - 0.5).astype(np.float32)
     place = np.floor(position)
     further = position - place

@@ -1,0 +1,14 @@
+"""A whole classifier as an engine for NVIDIA GPUs, run by TensorRT."""
+
+from linnaea.classifier.scorers.contract import SCORERS
+from linnaea.classifier.scorers.whole import WholeScorer
+from linnaea.classifier.sessions import tensorrt
+
+
+@SCORERS.register("tensorrt", title="TensorRT engine", meaning="A whole classifier as an engine for NVIDIA GPUs.")
+class TensorrtScorer(WholeScorer):
+    """What `linnaea export --to tensorrt` wrote."""
+
+    kind = "tensorrt"
+    session = tensorrt
+    extra = "tensorrt"

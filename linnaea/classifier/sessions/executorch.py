@@ -1,0 +1,34 @@
+"""An exported model, run by ExecuTorch. This file travels beside it: it imports nothing of ours."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+NEEDS = ("executorch",)
+PACKAGES = ("executorch",)
+FILES = ("model.pte",)
+MOST = 32  # images at once, for which the program has reserved its memory
+
+
+class Session:
+    """Images (N, S, S, C) of uint8 to what the model says of them; how many `threads` there are, ExecuTorch decides."""
+
+    def __init__(self, folder: str | os.PathLike[str], threads: int = 0) -> None:
+        import torch
+        from executorch.runtime import Runtime
+
+        self.from_numpy = torch.from_numpy
+        self.program = Runtime.get().load_program(Path(folder) / FILES[0])
+        self.method: Any = self.program.load_method("forward")
+
+    def run(self, images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Raw scores, logits and probabilities (N, K), OOD scores (N,) and, of several members, uncertainty (N, 3)."""
+        starts = range(0, len(images), MOST)
+        parts = [
+            self.method.execute([self.from_numpy(np.ascontiguousarray(images[start : start + MOST]))])
+            for start in starts
+        ]
+        return [np.concatenate([output.numpy() for output in column]) for column in zip(*parts, strict=True)]

@@ -143,8 +143,6 @@ def test_a_broken_off_ladder_goes_on(run, shapes, monkeypatch, tmp_path):
 
 
 def test_what_it_cannot_do_is_said(run):
-    with pytest.raises(UsageError, match="a classifier of the kind classical cannot be exported"):
-        ln.export(run)
     with pytest.raises(UsageError, match="computes as its libraries do: leave it out"):
         ln.load(run).predict([], precision="bfloat16")
     with pytest.raises(UsageError, match="computes on cpu, not on cuda"):

@@ -70,6 +70,14 @@ class Compiled(Model):
         self.classifier = nn.Linear(length, classes)
         self._opened = _Opened()
 
+    @property
+    def unexportable(self) -> str:
+        """It is in the format of a runtime, which no other takes over."""
+        return (
+            f"its network is in the format of {self.backend} already: export the run that it was made from, "
+            "where it can with another --precision."
+        )
+
     @classmethod
     def of(cls, model: Model, backend: str, content: bytes, graph: int = 0, bits: int = 8) -> "Compiled":
         """The features of a model as the bytes of a file, with the head of the model."""

@@ -12,7 +12,7 @@ class CompiledScorer(TorchScorer):
     """Features that onnxruntime or OpenVINO computes, on the processor and without gradients, and a linear head."""
 
     kind = "compiled"
-    gradients = exportable = False
+    gradients = False
 
     def to(self, device: str) -> "CompiledScorer":
         """Itself; raises UsageError for any other device than the processor."""

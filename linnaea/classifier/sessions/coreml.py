@@ -4,7 +4,7 @@
 """
 
 import os
-import sys
+import platform
 import tempfile
 import zipfile
 from pathlib import Path
@@ -23,7 +23,7 @@ class Session:
     """Images (N, S, S, C) of uint8 to what the model says of them; how many `threads` there are, Core ML decides."""
 
     def __init__(self, folder: str | os.PathLike[str], threads: int = 0) -> None:
-        if sys.platform != "darwin":
+        if platform.system() != "Darwin":
             raise OSError("Core ML models run on macOS alone")
         import coremltools
 

@@ -1,8 +1,8 @@
 """Core ML's package, for iPhones, iPads and Macs: converted anywhere, run on macOS alone."""
 
 import logging
+import platform
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -86,7 +86,7 @@ def checked(spec: Any, classifier: Classifier) -> Mapping[str, Any]:
 
 def elsewhere() -> str:
     """Why it cannot be run here."""
-    if sys.platform == "darwin":
+    if platform.system() == "Darwin":
         return ""
     return f"Core ML runs on macOS and iOS alone; its program was checked instead, see {PROGRAM}."
 

@@ -25,9 +25,9 @@ TRIED = ("hog+svm", "daisy+rbf", "hog+knn", "colours+forest", "hog+boosting", "h
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Thirty images: stripes that lie or stand, and dots."""
+    """Sixty images: stripes that lie or stand, and dots."""
     folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for number in range(30):
+    for number in range(60):
         wave = 128 + 100 * np.sin(np.arange(SIZE) * random.uniform(0.6, 1.2) + random.uniform(0, 6))
         lying, standing = np.tile(wave, (SIZE, 1)).T, np.tile(wave, (SIZE, 1))
         pattern = (lying, standing, (lying + standing) / 2)[number % 3]

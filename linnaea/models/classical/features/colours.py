@@ -32,7 +32,7 @@ class Colours(Feature):
 
     def plain(self) -> nn.Module:
         """The same as a module of plain operations."""
-        return PlainColours(self.side, BINS)
+        return PlainColours(self.side, VOTES)
 
 
 def _counts(rows: Images) -> Float32:

@@ -1,5 +1,8 @@
 """A whole classifier as an ExecuTorch program, run by ExecuTorch."""
 
+from types import ModuleType
+from typing import ClassVar
+
 from linnaea.classifier.scorers.contract import SCORERS
 from linnaea.classifier.scorers.whole import WholeScorer
 from linnaea.classifier.sessions import executorch
@@ -14,5 +17,5 @@ class ExecutorchScorer(WholeScorer):
     """What `linnaea export --to executorch` wrote."""
 
     kind = "executorch"
-    session = executorch
+    session: ClassVar[ModuleType] = executorch
     extra = "mobile"

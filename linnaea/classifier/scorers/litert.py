@@ -1,5 +1,8 @@
 """A whole classifier as a LiteRT file, run by its interpreter."""
 
+from types import ModuleType
+from typing import ClassVar
+
 from linnaea.classifier.scorers.contract import SCORERS
 from linnaea.classifier.scorers.whole import WholeScorer
 from linnaea.classifier.sessions import litert
@@ -12,5 +15,5 @@ class LitertScorer(WholeScorer):
     """What `linnaea export --to litert` wrote."""
 
     kind = "litert"
-    session = litert
+    session: ClassVar[ModuleType] = litert
     extra = "litert"

@@ -1,5 +1,8 @@
 """A whole classifier as machine code, run by Apache TVM."""
 
+from types import ModuleType
+from typing import ClassVar
+
 from linnaea.classifier.scorers.contract import SCORERS
 from linnaea.classifier.scorers.whole import WholeScorer
 from linnaea.classifier.sessions import tvm
@@ -10,5 +13,5 @@ class TvmScorer(WholeScorer):
     """What `linnaea export --to tvm` wrote."""
 
     kind = "tvm"
-    session = tvm
+    session: ClassVar[ModuleType] = tvm
     extra = "tvm"

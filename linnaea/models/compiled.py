@@ -74,7 +74,7 @@ class Compiled(Model):
     def unexportable(self) -> str:
         """It is in the format of a runtime, which no other takes over."""
         return (
-            f"its network is in the format of {self.backend} already: export the run that it was made from, "
+            f"its network is in the format of {self.backend}: export the run that it was compressed from, "
             "where it can with another --precision."
         )
 

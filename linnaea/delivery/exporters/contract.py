@@ -40,7 +40,7 @@ class Order:
     calibration: Callable[[], Images] | None = None
 
 
-def needs_a_graph(classifier: Classifier) -> str:
+def needs_a_network(classifier: Classifier) -> str:
     """Why a format that is made of torch's graph cannot have a classifier; "" where it can."""
     return classifier.scorer.unexportable
 
@@ -69,7 +69,7 @@ class Exporter:
 
     write: Callable[[Classifier, Path, Order], Path]
     scorer: type[WholeScorer] | None = None
-    unfit: Callable[[Classifier], str] = needs_a_graph
+    unfit: Callable[[Classifier], str] = needs_a_network
     elsewhere: Callable[[], str] = here
     open: Callable[[Path, Description], Answer] = by_script
 

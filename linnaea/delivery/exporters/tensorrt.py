@@ -9,7 +9,7 @@ import torch
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.tensorrt import TensorrtScorer
 from linnaea.classifier.sessions.tensorrt import FILES, MOST
-from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, UnfitError, needs_a_graph
+from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, UnfitError, needs_a_network
 from linnaea.delivery.exporters.graphs import INPUT, converting, onnx_of
 
 USUAL = 8  # images at once, for which it is the fastest
@@ -50,7 +50,7 @@ def unfit(classifier: Classifier) -> str:
     """Why it cannot be built: without a GPU and TensorRT nothing can."""
     if not torch.cuda.is_available() or importlib.util.find_spec("tensorrt") is None:
         return "an engine is built where it runs: needs an NVIDIA GPU and `pip install tensorrt`: not run here."
-    return needs_a_graph(classifier)
+    return needs_a_network(classifier)
 
 
 EXPORTERS.register(

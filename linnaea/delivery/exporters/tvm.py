@@ -11,7 +11,7 @@ import torch
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.tvm import TvmScorer
 from linnaea.classifier.sessions.tvm import FILES
-from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, needs_a_graph
+from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, needs_a_network
 from linnaea.delivery.exporters.graphs import converting, program_of
 
 LINKERS = ("g++", "gcc", "clang++")
@@ -35,7 +35,7 @@ def unfit(classifier: Classifier) -> str:
     given = os.environ.get("CXX")
     if not any(shutil.which(name) for name in ([given] if given else LINKERS)):
         return "TVM links machine code with a C++ compiler, and there is none: install g++, or name one by CXX."
-    return needs_a_graph(classifier)
+    return needs_a_network(classifier)
 
 
 def _processor() -> dict[str, str]:

@@ -98,6 +98,8 @@ def test_a_core_ml_package_is_checked_and_says_that_it_was_not_run(classifier, p
         load(made.folder)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of coremltools, when it is imported
 @pytest.mark.skipif(not installed("coremltools"), reason="coremltools is not installed")
 def test_a_program_of_other_outputs_is_refused(classifier):
     from coremltools.proto.Model_pb2 import Model

@@ -1,6 +1,7 @@
 """An exported model, run by ExecuTorch. This file travels beside it: it imports nothing of ours."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ class Session:
 
     def __init__(self, folder: str | os.PathLike[str], threads: int = 0) -> None:
         import torch
-        from executorch.runtime import Runtime
 
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own modules
+            from executorch.runtime import Runtime
         self.from_numpy = torch.from_numpy
         self.program = Runtime.get().load_program(Path(folder) / FILES[0])
         self.method: Any = self.program.load_method("forward")

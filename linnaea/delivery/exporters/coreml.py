@@ -4,6 +4,7 @@ import logging
 import platform
 import shutil
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
@@ -49,7 +50,7 @@ def _converted(classifier: Classifier, order: Order) -> Any:
     example = torch.zeros(1, *classifier.recipe.shape)
     precision = coremltools.precision.FLOAT32 if order.precision == PLAIN else coremltools.precision.FLOAT16
     with converting("Core ML"), _quiet(), torch.no_grad():
-        traced = torch.jit.trace(graph, example, check_trace=False)
+        traced = torch.jit.trace(graph, example, check_trace=False)  # type: ignore[no-untyped-call]
         return coremltools.convert(
             traced,
             convert_to="mlprogram",
@@ -97,7 +98,8 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with redirect_stderr(StringIO()):
+        with redirect_stderr(StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
@@ -108,6 +110,7 @@ EXPORTERS.register(
     title="Core ML",
     meaning="A package for iPhones, iPads and Macs, converted anywhere and run on macOS alone.",
     order=50,
+    cost="minutes",
     runtime="Core ML",
     precisions=("fp32", "fp16"),
     needs=("coremltools",),

@@ -1,6 +1,7 @@
 """ExecuTorch's program: one file for phones and boards, whose networks XNNPACK computes."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +23,10 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
 
     What networks are made of is left to XNNPACK, the rest to ExecuTorch's own operators, which know every shape.
     """
-    from executorch.backends.xnnpack.partition import config
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
-
+    with _quiet():
+        from executorch.backends.xnnpack.partition import config
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
     program = program_of(classifier, folded(classifier.to("cpu"), torch.contiguous_format).graph(), most=MOST)
     parts = XnnpackPartitioner(configs=[getattr(config, f"{name}Config") for name in DELEGATED])
     with converting("ExecuTorch"), _quiet():
@@ -39,11 +40,13 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What converters log of their own business is not passed on."""
+    """What converters log and warn of their own business is not passed on."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)
 

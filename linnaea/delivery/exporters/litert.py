@@ -14,8 +14,8 @@ from linnaea.delivery.exporters.pt2 import folded
 
 def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     """Write `model.tflite` into `folder`: it takes one image (1, S, S, C) of uint8 at a time."""
-    import litert_torch
-
+    with converting("LiteRT"):  # whose own warnings are not passed on
+        import litert_torch
     graph = folded(classifier.to("cpu"), torch.contiguous_format).graph()
     example = torch.zeros(1, *classifier.recipe.shape, dtype=torch.uint8)
     with converting("LiteRT"), torch.no_grad():

@@ -19,9 +19,9 @@ LINKERS = ("g++", "gcc", "clang++")
 
 def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     """Write `model.so` into `folder`: it takes images (N, S, S, C) of uint8, of any N."""
-    import tvm
-    from tvm.relax.frontend.torch import from_exported_program
-
+    with converting("TVM"):  # whose own warnings are not passed on
+        import tvm
+        from tvm.relax.frontend.torch import from_exported_program
     program = program_of(classifier)
     with converting("TVM"), torch.no_grad():
         module = from_exported_program(program, custom_convert_map=dict(_operators()))
@@ -57,8 +57,10 @@ def _reduced(reduce: Any) -> Callable[[Any, Any], Any]:
     """A reduction over some dimensions, all of them where none is named."""
 
     def convert(node: Any, importer: Any) -> Any:
-        given, dims, keep = (*node.args, *([], False)[len(node.args) - 1 :])
-        return importer.block_builder.emit(reduce(importer.env[given], axis=list(dims) or None, keepdims=keep))
+        arguments: tuple[Any, ...] = tuple(node.args)
+        dims = list(arguments[1]) if len(arguments) > 1 else []
+        keep = bool(arguments[2]) if len(arguments) > 2 else False
+        return importer.block_builder.emit(reduce(importer.env[arguments[0]], axis=dims or None, keepdims=keep))
 
     return convert
 

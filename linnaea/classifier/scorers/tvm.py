@@ -15,3 +15,4 @@ class TvmScorer(WholeScorer):
     kind = "tvm"
     session: ClassVar[ModuleType] = tvm
     extra = "tvm"
+    machine_code = True

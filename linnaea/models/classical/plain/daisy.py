@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from linnaea.arrays import Float64, Integers
 
-EPS = 1e-10  # what scikit-image adds to each number of a descriptor
+EPS = 1e-10  # what scikit-image adds to each number, and converters would take for nothing: here the least there is
 FAINTEST = 1e-20  # squared, of a gradient that has no direction
 
 
@@ -48,7 +48,7 @@ class PlainDaisy(nn.Module):
             self.get_buffer(f"down_{number}") @ votes @ self.get_buffer(f"across_{number}")
             for number in range(self.count)
         ]
-        descriptors = torch.cat(found, dim=1).flatten(2).transpose(1, 2) + EPS
+        descriptors = torch.cat(found, dim=1).flatten(2).transpose(1, 2).clamp(min=EPS)
         return descriptors / descriptors.sum(dim=2, keepdim=True)
 
     def votes(self, pixels: Tensor) -> Tensor:

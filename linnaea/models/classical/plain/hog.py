@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-EPS = 1e-10  # what scikit-image adds to squared lengths
+EPS = 1e-10  # the least squared length
 CUT = 0.2
 
 
@@ -61,4 +61,5 @@ def strongest_gradients(squares: Tensor) -> tuple[Tensor, Tensor]:
 
 def _shortened(blocks: Tensor) -> Tensor:
     """Blocks (N, 36, 7, 7) of unit length."""
-    return blocks / torch.sqrt((blocks * blocks).sum(dim=1, keepdim=True) + EPS)
+    lengths = (blocks * blocks).sum(dim=1, keepdim=True)
+    return blocks / torch.sqrt(lengths.clamp(min=EPS))  # where scikit-image adds it, which converters take for nothing

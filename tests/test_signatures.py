@@ -238,6 +238,15 @@ class Compiled(Scorer):
         return cls(folder / "code.so")
 
 
+@pytest.mark.parametrize("head", [b"\x7fELF\x02", b"MZ\x90", b"\xcf\xfa\xed\xfe"])
+def test_a_library_is_machine_code_whatever_the_bundle_says_it_is(bundle, key, head):
+    (bundle / "graph.bin").write_bytes(head)
+    with pytest.raises(BundleError, match="holds machine code"):
+        load(bundle)
+    linnaea.sign(bundle, key=key)
+    load(bundle, trust=f"{key}.pub")
+
+
 def test_machine_code_is_run_where_it_was_made_and_where_a_trusted_key_has_signed_it(tmp_path, key, monkeypatch):
     (tmp_path / "code").write_bytes(b"\x7fELF")
     with SCORERS.restored():

@@ -249,7 +249,7 @@ class Classifier:
             parts[name] = {} if part is None else part.state_dict()
         tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in part.items()}
         written = write_bundle(Path(folder), self.describe(), tensors, self.scorer.files())
-        if self.scorer.machine_code:
+        if self.scorer.files():
             remember(content_of(written))
         return written
 

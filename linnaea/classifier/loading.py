@@ -8,7 +8,7 @@ import numpy as np
 
 from linnaea.classifier.bundle import Bundle, read_bundle
 from linnaea.classifier.classifier import Classifier
-from linnaea.classifier.made_here import is_made_here
+from linnaea.classifier.made_here import holds_a_library, is_made_here
 from linnaea.classifier.schema import require_schema
 from linnaea.classifier.scorers import SCORERS
 from linnaea.classifier.sign_off import warn_of_void
@@ -52,7 +52,8 @@ def load(folder: str | Path, *, trust: Trust = None) -> Classifier:
 def _require_no_foreign_code(bundle: Bundle) -> None:
     """Raise BundleError for machine code that nobody signed and that was not made here."""
     kind = bundle.description["scorer"]["kind"]
-    if kind in SCORERS and SCORERS[kind].machine_code and not is_made_here(bundle.content):
+    code = (kind in SCORERS and SCORERS[kind].machine_code) or holds_a_library(bundle.content)
+    if code and not is_made_here(bundle.content):
         raise BundleError(
             f"{bundle.content.folder} holds machine code ({SCORERS.about(kind).title}) that was not made here and may "
             "do anything to this machine: load it with the signature of a key that you trust (--trust, LINNAEA_TRUST), "

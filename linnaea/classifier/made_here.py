@@ -5,8 +5,10 @@ from contextlib import suppress
 
 from linnaea.classifier.content import DESCRIPTION, Content
 from linnaea.runtime.cache import cache_folder
+from linnaea.runtime.reading import open_regular
 
 FOLDER = "made_here"  # within that of the cache
+LIBRARIES = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 logger = logging.getLogger("linnaea")
 
 
@@ -29,6 +31,15 @@ def is_made_here(content: Content) -> bool:
         return False
     with suppress(OSError):
         return (cache / FOLDER / _named(content)).is_file()
+    return False
+
+
+def holds_a_library(content: Content) -> bool:
+    """Whether a file is a library or a program of Linux, Windows or macOS, by how it begins."""
+    for name in content.files:
+        with open_regular(content.folder / name) as stream:
+            if stream.read(4).startswith(LIBRARIES):
+                return True
     return False
 
 

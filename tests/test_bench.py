@@ -1,6 +1,8 @@
 """`linnaea bench`: each folder in a process of its own, on the same images."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,9 +10,11 @@ from material import run
 from PIL import Image
 
 import linnaea as ln
-from linnaea.classifier import Classifier
+from linnaea.classifier import Classifier, load
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
+from linnaea.experiments import benching
+from linnaea.experiments.bench_worker import most_memory
 from linnaea.experiments.benching import over_rounds, size_of
 from linnaea.models import build
 
@@ -50,6 +54,49 @@ def test_every_folder_is_measured_in_a_process_of_its_own(bundles, photos, monke
         assert each["first_answer"] > 0.1
 
 
+def test_memory_is_that_of_the_process_itself_not_of_what_started_it(tmp_path):
+    held = """
+import subprocess, sys
+held = bytearray(400_000_000)
+held[::4096] = b"x" * len(held[::4096])
+words = "from linnaea.experiments.bench_worker import most_memory; print(most_memory())"
+print(subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout)
+"""
+    done = subprocess.run([sys.executable, "-c", held], capture_output=True, text=True, check=True)
+    assert 1e6 < int(done.stdout) < 3e8
+    (tmp_path / "status").write_text("Name:\tpython\nVmHWM:\t    2048 kB\n")
+    assert most_memory(tmp_path / "status") == 2048 * 1024
+
+
+def test_a_first_answer_does_not_wait_for_another_folder(bundles, photos, monkeypatch):
+    order = []
+
+    class Watched(benching.Worker):
+        def __init__(self, folder, threads):
+            order.append(("started", folder.name))
+            super().__init__(folder, threads)
+
+        def prepare(self, paths):
+            super().prepare(paths)
+            order.append(("answered", self.folder.name))
+
+    monkeypatch.setattr(benching, "Worker", Watched)
+    ln.bench(bundles, images=photos, rounds=1, threads=1)
+    assert order == [("started", "first"), ("answered", "first"), ("started", "second"), ("answered", "second")]
+
+
+def test_more_threads_than_there_are_and_unequal_images_are_refused(bundles, photos, tmp_path):
+    with pytest.raises(ln.LinnaeaError, match=r"threads is 9999; this process may use \d+"):
+        ln.bench(bundles[:1], images=photos, rounds=1, threads=9999)
+    narrow = load(bundles[0]).allowing(700).save(tmp_path / "narrow")
+    Image.new("RGB", (50, 20)).save(photos / "large.png")
+    try:
+        with pytest.raises(ln.LinnaeaError, match=r"not all can read the same images \(.*first 6, .*narrow 5\)"):
+            ln.bench([bundles[0], narrow], images=photos, rounds=1)
+    finally:
+        (photos / "large.png").unlink()
+
+
 def test_without_images_and_without_a_run_they_are_asked_for(bundles):
     with pytest.raises(ln.LinnaeaError, match=r"none of the folders is a run.*--images"):
         ln.bench(bundles)
@@ -58,13 +105,13 @@ def test_without_images_and_without_a_run_they_are_asked_for(bundles):
 def test_images_that_cannot_be_read_are_refused(bundles, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
     with pytest.raises(ln.LinnaeaError, match="none of the images can be read"):
-        ln.bench(bundles[:1], tmp_path, rounds=1)
+        ln.bench(bundles[:1], images=tmp_path, rounds=1)
 
 
 def test_a_folder_that_cannot_be_loaded_says_why(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ln.LinnaeaError, match=r"could not be measured: .*does not hold a readable classifier"):
-        ln.bench(tmp_path / "empty", photos, rounds=1)
+        ln.bench(tmp_path / "empty", images=photos, rounds=1)
 
 
 def test_intervals_over_rounds_hold_the_truth_about_as_often_as_they_say():

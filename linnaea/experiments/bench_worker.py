@@ -79,12 +79,25 @@ class Worker:
 
     def memory(self) -> Mapping[str, Any]:
         """The most bytes of main memory that the process has held; None where the system does not tell."""
-        try:
-            import resource
-        except ImportError:  # not on Windows
-            return {"bytes": None}
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return {"bytes": most if sys.platform == "darwin" else 1024 * most}
+        return {"bytes": most_memory()}
+
+
+def most_memory(status: Path = Path("/proc/self/status")) -> int | None:
+    """The most bytes of main memory that this process has held; None where the system does not tell.
+
+    Linux counts in `ru_maxrss` what the process that started this one held, so there it is asked for the peak of this
+    program's own memory.
+    """
+    try:
+        lines = status.read_text(encoding="utf-8").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass
+    if sys.platform != "darwin":
+        return None
+    import resource
+
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def _timed(work: Any) -> float:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import stdtrit
 
-from linnaea.errors import CheckFailedError, DataError
+from linnaea.errors import CheckFailedError, DataError, UsageError
 from linnaea.experiments.image_files import image_files
 from linnaea.finding import Estimate
 from linnaea.run import Run
@@ -90,17 +90,38 @@ def bench(
     """Measure runs, bundles and exported folders on the same images; see `linnaea.bench`."""
     require_count("rounds", rounds)
     paths = _chosen(_files(images, folders))
-    threads = available_threads() if threads is None else threads
-    require_count("threads", threads)
+    threads = _cores(threads)
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(Path(folder), threads)) for folder in folders]
-        readable = {worker.prepare(paths) for worker in workers}
-        if 0 in readable:
-            raise DataError("none of the images can be read: give others with --images.")
+        workers = []
+        for folder in folders:  # each alone until it has answered, lest its first answer wait for another's
+            workers.append(stack.enter_context(Worker(Path(folder), threads)))
+            workers[-1].prepare(paths)
+        _require_same_images(workers)
         for turn in range(rounds):
             for worker in workers[:: 1 if turn % 2 == 0 else -1]:
                 worker.round(turn)
-        return Bench(tuple(worker.measured() for worker in workers), max(readable), threads, rounds)
+        return Bench(tuple(worker.measured() for worker in workers), workers[0].images, threads, rounds)
+
+
+def _cores(threads: int | None) -> int:
+    """As many as asked for, None: all that there are; raises UsageError for more."""
+    most = available_threads()
+    if threads is None:
+        return most
+    require_count("threads", threads)
+    if threads > most:
+        raise UsageError(f"threads is {threads}; this process may use {most}: expected 1 to {most}.")
+    return threads
+
+
+def _require_same_images(workers: "Sequence[Worker]") -> None:
+    """Raise DataError where one of them could read no image, or fewer than another."""
+    seen = {worker.images for worker in workers}
+    if 0 in seen:
+        raise DataError("none of the images can be read: give others with --images.")
+    if len(seen) > 1:
+        told = ", ".join(f"{worker.folder} {worker.images}" for worker in workers)
+        raise DataError(f"not all can read the same images ({told}): give images with --images that all of them read.")
 
 
 class Worker:
@@ -119,7 +140,7 @@ class Worker:
             text=True,
             encoding="utf-8",
         )
-        self._kind, self._first, self._images = "", math.nan, 0
+        self._kind, self._first, self.images = "", math.nan, 0
         self._latencies: list[list[float]] = []
         self._rates: dict[str, list[float]] = {"files": [], "tensors": []}
 
@@ -131,12 +152,11 @@ class Worker:
         self._process.communicate()
         self._errors.close()
 
-    def prepare(self, paths: Sequence[str]) -> int:
-        """Have one answered, which is timed from the start, and all decoded; how many of them can be read."""
+    def prepare(self, paths: Sequence[str]) -> None:
+        """Have one answered, which is timed from the start, and all decoded, of which `images` can be read."""
         self._kind = self._ask("first", path=paths[0])["kind"]
         self._first = time.perf_counter() - self._started
-        self._images = int(self._ask("prepare", paths=list(paths))["readable"])
-        return self._images
+        self.images = int(self._ask("prepare", paths=list(paths))["readable"])
 
     def round(self, turn: int) -> None:
         """Time it once, in all ways."""
@@ -153,8 +173,8 @@ class Worker:
             self._kind,
             latency_p50=over_rounds(self._percentiles(50), LATENCIES),
             latency_p95=over_rounds(self._percentiles(95), LATENCIES),
-            files_per_second=over_rounds(self._rates["files"], self._images),
-            tensors_per_second=over_rounds(self._rates["tensors"], self._images),
+            files_per_second=over_rounds(self._rates["files"], self.images),
+            tensors_per_second=over_rounds(self._rates["tensors"], self.images),
             megabytes=size_of(self.folder),
             memory=None if memory is None else memory / 1e6,
             first_answer=self._first,

@@ -1,17 +1,16 @@
 """Exporting a run: several formats, each into its own folder, compared on the run's own images."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from linnaea.arrays import Images
 from linnaea.classifier import Classifier, load
 from linnaea.data.images.pixels import decode_files
 from linnaea.dataset import Dataset
+from linnaea.delivery.compression.calibration_images import calibration_rows
 from linnaea.delivery.exporters import (
     Exported,
     Order,
@@ -21,11 +20,9 @@ from linnaea.delivery.exporters import (
     require_export,
     require_formats,
 )
-from linnaea.errors import CheckFailedError, DataError
+from linnaea.delivery.exporters.precisions import INTEGERS
+from linnaea.errors import CheckFailedError, DataError, LinnaeaError, UsageError
 from linnaea.run import Run
-
-CALIBRATED_ON = 300  # images of train
-logger = logging.getLogger("linnaea")
 
 
 @dataclass(frozen=True)
@@ -60,29 +57,41 @@ def export_run(run: Run, names: Sequence[str], precision: str, out: Path | None)
     classifier, dataset = load(run.model_folder), run.dataset()
     for name, folder in places.items():
         require_export(classifier, name, precision, folder)
-    order = Order(precision, lambda: _seen_in_training(classifier, dataset))
+    order = Order(precision, cache(partial(_seen_in_training, classifier, dataset)))
+    if precision == INTEGERS and classifier.scorer.kind != "compiled":
+        calibration_rows(dataset.split("train").targets)  # which refuses those of one class
     with run.locked():
         return _exported(run, classifier, dataset, places, order)
 
 
 def _exported(run: Run, classifier: Classifier, dataset: Dataset, places: dict[str, Path], order: Order) -> Exports:
-    """All that pass; raises what one alone raised, and a CheckFailedError for several."""
+    """All that can be made, each whatever becomes of the others; raises what went wrong with any."""
     paths = dataset.split("test" if len(dataset.split("test")) else "val").paths
-    done, failed = [], []
+    done: list[Exported] = []
+    failed: list[LinnaeaError] = []
     for name, folder in places.items():
         try:
             exported = export(classifier, name, folder, paths, order)
-        except ParityError as error:
+        except LinnaeaError as error:
             failed.append(error)
-            run.add_findings("export", [error.finding])
+            if isinstance(error, ParityError):
+                run.add_findings("export", [error.finding])
             continue
         done.append(exported)
         run.add_findings("export", [exported.parity])
-    if len(failed) == 1:
-        raise failed[0]
     if failed:
-        raise CheckFailedError(" ".join(map(str, failed)))
+        raise _all_of(failed, done)
     return Exports(tuple(done))
+
+
+def _all_of(failed: Sequence[LinnaeaError], done: Sequence[Exported]) -> LinnaeaError:
+    """One error that says what went wrong with each, and what was written; itself where it is all there is."""
+    if len(failed) == 1 and not done:
+        return failed[0]
+    said = [str(error) for error in failed]
+    said += [f"Written: {', '.join(str(exported.folder) for exported in done)}."] if done else []
+    kind = UsageError if all(isinstance(error, UsageError) for error in failed) else CheckFailedError
+    return kind(" ".join(dict.fromkeys(said)))
 
 
 def _place(run: Run, name: str, precision: str, out: Path | None, *, alone: bool) -> Path:
@@ -90,10 +99,16 @@ def _place(run: Run, name: str, precision: str, out: Path | None, *, alone: bool
 
 
 def _seen_in_training(classifier: Classifier, dataset: Dataset) -> Images:
-    """Decoded images of train, evenly chosen, for formats that must see some; raises DataError where none is there."""
-    paths = dataset.split("train").paths
-    rows = np.linspace(0, len(paths) - 1, min(CALIBRATED_ON, len(paths))).round().astype(int).tolist() if paths else []
-    decoded = decode_files([paths[row] for row in rows], classifier.recipe).kept()
-    if not len(decoded.images):
+    """Decoded images of train, by turns of every class, for formats that must see some.
+
+    Raises DataError where those that can be read show a single class, or none can.
+    """
+    train = dataset.split("train")
+    targets, paths = train.targets, train.paths
+    rows = calibration_rows(targets)
+    decoded = decode_files([paths[row] for row in rows], classifier.recipe)
+    read = [row for place, row in enumerate(rows) if place not in decoded.failed]
+    if not read:
         raise DataError("none of the run's images of train can be read: put the run's photos back in place.")
-    return decoded.images
+    calibration_rows(targets[read])
+    return decoded.kept().images

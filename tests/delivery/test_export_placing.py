@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.decisions import Outputs
 from linnaea.delivery.exporters import EXPORTERS, Exporter, ParityError, compare_again, export, exported_in
+from linnaea.delivery.exporters.placing import staged
 from linnaea.errors import BundleError, DataError, RunError, UsageError
 from linnaea.models import build
 
@@ -71,7 +74,7 @@ def to_planted(classifier, photos, tmp_path):
 def test_a_folder_with_other_files_is_refused_and_left_as_it_is(to_planted, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "letter.txt").write_text("dear")
-    with pytest.raises(UsageError, match="holds other files: give an empty or a new folder"):
+    with pytest.raises(UsageError, match=r"holds other files \(first letter.txt\): give an empty or a new folder"):
         to_planted()
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="is a file"):
@@ -97,6 +100,72 @@ def test_an_earlier_export_is_replaced_and_a_failed_one_leaves_its_record_alone(
     to_planted()
     assert {path.name for path in out.iterdir()} == before, "and the next one takes its place"
     assert {path.name for path in tmp_path.iterdir()} == {"photos", "out"}
+
+
+def test_what_was_put_beside_an_earlier_export_is_not_swept_away(to_planted, tmp_path):
+    out = to_planted().folder
+    (out / "notes").mkdir()
+    (out / "notes" / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match=r"holds other files \(first notes\)"):
+        to_planted()
+    with pytest.raises(UsageError, match=r"holds other files \(first notes\)"):
+        to_planted(off=0.001)
+    assert (out / "notes" / "letter.txt").read_text() == "dear"
+    shutil.rmtree(out / "notes")
+    (out / "__pycache__").mkdir()
+    (out / "signature.json").write_text("{}")
+    to_planted()
+    assert not (out / "signature.json").exists(), "which was of the earlier one"
+
+
+def test_the_folder_one_is_in_is_refused_and_one_behind_a_link_is_filled(to_planted, tmp_path, monkeypatch):
+    here, target, link = (tmp_path / name for name in ("here", "target", "link"))
+    (here / "deep").mkdir(parents=True)
+    target.mkdir()
+    link.symlink_to(target)
+    monkeypatch.chdir(here / "deep")
+    for folder in (Path(), Path(".."), here):
+        with pytest.raises(UsageError, match="the folder you are in: give an empty or a new one with --out"):
+            to_planted(folder)
+    to_planted(link)
+    assert link.is_symlink()
+    assert (target / "parity.json").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "here", "target", "link"}
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_swept_up(to_planted, tmp_path):
+    left = tmp_path / f".out.{os.getpid()}.unfinished"  # as in a container, where the first process always is 1
+    left.mkdir()
+    (left / "model.onnx").write_text("half")
+    to_planted()
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "out"}
+
+
+def test_two_exports_into_one_folder_at_once_are_refused(to_planted, tmp_path):
+    def write(own, folder, order):
+        with pytest.raises(UsageError, match=r"another export into .*out is going on"), staged(tmp_path / "out"):
+            pass
+        (folder / "model.onnx").write_text("planted")
+        return folder / "model.onnx"
+
+    assert to_planted(write=write).file.exists()
+
+
+@pytest.mark.parametrize("when", ["opened", "asked"])
+def test_a_runtime_that_gives_no_answer_fails_the_check_and_leaves_its_record(classifier, photos, tmp_path, when):
+    def opened(folder, description):
+        def answer(image):
+            raise RuntimeError("operator fold is\nunknown")
+
+        return answer(b"") if when == "opened" else answer
+
+    with EXPORTERS.restored():
+        EXPORTERS.register("planted")(replace(planted(classifier), open=opened))
+        with pytest.raises(ParityError, match=r"4 answers differ.*it says: no answer: operator fold is unknown"):
+            export(classifier, "planted", tmp_path / "out", photos)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["parity.json"]
+    told = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert (told["outcome"], told["rows"][0]["other"]) == ("failed", "no answer: operator fold is unknown")
 
 
 def test_an_error_in_the_middle_leaves_the_earlier_export(to_planted, tmp_path):
@@ -198,3 +267,15 @@ def test_outputs_of_other_shapes_are_refused():
     for wrong in (fine[:3], [*fine[:3], np.zeros(3)], [*fine, np.zeros((2, 2))], [fine[0][:1], *fine[1:]]):
         with pytest.raises(BundleError, match=r"folder.model\.onnx gives 2 images outputs of the shapes"):
             scorer._checked(wrong, 2)
+
+
+def test_a_script_does_not_answer_with_files_that_are_not_those_exported(to_planted, photos):
+    folder = to_planted().folder
+    (folder / "model.onnx").write_text("plantet")
+    done = subprocess.run([sys.executable, folder / "predict.py", photos[0]], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "model.onnx has changed since it was exported (its SHA-256 differs): copy the exported" in done.stderr
+    (folder / "model.onnx").unlink()
+    done = subprocess.run([sys.executable, folder / "predict.py", photos[0]], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "model.onnx is missing: copy the exported folder whole" in done.stderr

@@ -15,17 +15,21 @@ def calibration_images(images: Images, targets: Targets, seed: int = 0, most: in
     Raises DataError where they show a single class: ranges that no other class was seen with would cut off what tells
     the classes apart.
     """
-    draws = np.random.default_rng(seed).permutation(len(images))
+    return images[calibration_rows(targets, seed, most)]
+
+
+def calibration_rows(targets: Targets, seed: int = 0, most: int = MOST) -> Integers:
+    """The rows of such images, in order; raises DataError as `calibration_images` does."""
+    draws = np.random.default_rng(seed).permutation(len(targets))
     known = [_of_class(targets, draws, one) for one in range(_classes(targets))]
     present = [rows for rows in known if len(rows)]
     if len(present) < 2:
         raise DataError(
-            f"the {len(images)} images to calibrate by show {len(present)} class: the ranges of activations would fit "
+            f"the {len(targets)} images to calibrate by show {len(present)} class: the ranges of activations would fit "
             "that class alone. Give training images of every class."
         )
     turns = [rows[turn] for turn in range(max(map(len, present))) for rows in present if turn < len(rows)]
-    chosen = list(dict.fromkeys(turns))[:most]
-    return images[np.sort(np.array(chosen, dtype=np.int64))]
+    return np.sort(np.array(list(dict.fromkeys(turns))[:most], dtype=np.int64))
 
 
 def few_sentence(images: Images) -> list[str]:

@@ -1,7 +1,8 @@
 """The contract of an exporter: a format that a classifier can be written in.
 
 A member is one file. It is registered with what is known before anything is imported: `precisions` that it can have,
-`runtime`, in words, that runs it, the packages it `needs` and the `extra` that brings them:
+`runtime`, in words, that runs it, the packages it `needs` and the `extra` that brings them, and as `quantizer` those of
+the extra `compress` that it needs for integers:
 
     EXPORTERS.register("onnx", title="ONNX", precisions=("fp32", "bf16"), runtime="onnxruntime",
                        needs=("onnx", "onnxruntime"), extra="export")(Exporter(write, OnnxScorer))

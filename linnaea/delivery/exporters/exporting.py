@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.classifier import Classifier
-from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, UnfitError, require_precision
+from linnaea.classifier.content import DESCRIPTION
+from linnaea.decisions import Outputs
+from linnaea.delivery.exporters.contract import EXPORTERS, Answer, Exporter, Order, UnfitError, require_precision
 from linnaea.delivery.exporters.parity import (
     PARITY,
     Sample,
     compared,
+    in_a_line,
     not_run_here,
     sample_of,
     without_groups,
 )
-from linnaea.delivery.exporters.placing import put_in_place, require_free, staged
-from linnaea.delivery.exporters.precisions import PLAIN, PRECISIONS
+from linnaea.delivery.exporters.placing import names_in, put_in_place, require_free, staged
+from linnaea.delivery.exporters.precisions import INTEGERS, PLAIN, PRECISIONS
 from linnaea.delivery.exporters.script import PREDICT, write_script
 from linnaea.errors import CheckFailedError, MissingExtraError, RunError, UsageError
 from linnaea.finding import Finding
@@ -92,10 +95,19 @@ def require_export(classifier: Classifier, to: str, precision: str, folder: Path
     told = EXPORTERS.about(to).capabilities
     needs = told.get("needs", ())
     assert isinstance(needs, tuple), f"export format {to}: needs is a tuple of packages"
-    for library in needs:
-        if importlib.util.find_spec(library) is None:
-            raise MissingExtraError(library, str(told.get("extra", "export")))
+    _require_packages(needs, str(told.get("extra", "export")))
+    if precision == INTEGERS and classifier.scorer.kind != "compiled":
+        quantizer = told.get("quantizer", ())
+        assert isinstance(quantizer, tuple), f"export format {to}: quantizer is a tuple of packages"
+        _require_packages(quantizer, "compress")
     require_free(folder)
+
+
+def _require_packages(libraries: Sequence[str], extra: str) -> None:
+    """Raise MissingExtraError, which names the extra, where one of them is missing."""
+    for library in libraries:
+        if importlib.util.find_spec(library) is None:
+            raise MissingExtraError(library, extra)
 
 
 def export(
@@ -131,7 +143,7 @@ def compare_again(classifier: Classifier, folder: Path, images: Sequence[Located
     away = exporter.elsewhere()
     if away:
         return not_run_here(to, precision, away)
-    answer = exporter.open(folder, read_json(folder / "classifier.json"))
+    answer = _opened(exporter, folder, read_json(folder / DESCRIPTION))
     return compared(to, PRECISIONS[precision], classifier, sample_of(classifier, images), answer)
 
 
@@ -160,12 +172,27 @@ def _made(classifier: Classifier, to: str, staging: Path, sample: Sample, order:
     if away:
         parity = not_run_here(to, order.precision, away)
     else:
-        answer = exporter.open(staging, _described(again))
+        answer = _opened(exporter, staging, _described(again))
         parity = compared(to, PRECISIONS[order.precision], classifier, sample, answer)
     _record(staging, to, order.precision, parity)
     if exporter.scorer is not None and parity.severity != "error":
         again.save(staging)  # the last thing: without it nothing loads
     return file, parity
+
+
+def _opened(exporter: Exporter, folder: Path, description: Mapping[str, Any]) -> Answer:
+    """What answers; where the runtime cannot open its own files, what says so of every image, which fails the check."""
+    try:
+        return exporter.open(folder, description)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  every runtime has errors of its own
+        said = in_a_line(error)
+
+        def refuse(image: Path | bytes) -> Outputs:
+            raise RuntimeError(said)
+
+        return refuse
 
 
 def _again(classifier: Classifier, exporter: Exporter, folder: Path, order: Order) -> Classifier:
@@ -185,7 +212,8 @@ def _described(classifier: Classifier) -> Mapping[str, Any]:
 def _record(folder: Path, to: str, precision: str, parity: Finding) -> None:
     outcome = FAILED if parity.severity == "error" else NOT_RUN if parity.figure is None else PASSED
     told = {"format": to, "precision": precision, "outcome": outcome, "runtime": _runtime(to)}
-    write_json(folder / PARITY, {**told, **parity.to_json()})
+    files = sorted({*names_in(folder), DESCRIPTION})
+    write_json(folder / PARITY, {**told, **parity.to_json(), "files": files})
 
 
 def _runtime(to: str) -> str:

@@ -71,4 +71,5 @@ EXPORTERS.register(
     precisions=("fp32", "bf16", "fp16", "int8"),
     needs=("openvino", "onnx", "onnxscript"),
     extra="export",
+    quantizer=("nncf",),
 )(Exporter(write, OpenvinoScorer, unfit))

@@ -21,6 +21,7 @@ from linnaea.runtime.containers import Located
 PARITY_IMAGES = 500
 SHOWN = 3  # images that differ, in a sentence
 PARITY = "parity.json"
+LONGEST = 300  # letters of an error
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,18 @@ def _answered(exported: Callable[[Path | bytes], Outputs], image: Located) -> Ou
     """What is said of one file, or why there is nothing."""
     try:
         return exported(image if isinstance(image, Path) else image.read_bytes())
-    except Exception as error:
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  every runtime has errors of its own
         if isinstance(error, UnreadableError) or type(error).__name__ == UnreadableError.__name__:  # of the copied file
             return f"unreadable: {error}"
-        raise
+        return f"no answer: {in_a_line(error)}"
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says, in one line that is not too long."""
+    told = " ".join(str(error).split()) or type(error).__name__
+    return told if len(told) <= LONGEST else f"{told[:LONGEST]}..."
 
 
 def _told(
@@ -118,10 +127,13 @@ def _told(
         }
         for name, row in zip(named, rows, strict=True)
     ]
+    why = next((f"Of the first without one it says: {their}" for their in theirs if isinstance(their, str)), "")
     differing = [name for name, row in zip(named, rows, strict=True) if row["differs"]]
     return Finding(
         name_of(to, precision.name),
-        " ".join(filter(None, [_sentence(to, precision, sample, worst, changed, rows), _those(differing), warned])),
+        " ".join(
+            filter(None, [_sentence(to, precision, sample, worst, changed, rows), _those(differing), why, warned])
+        ),
         severity="error" if failed else "warning" if warned else "info",
         count=count,
         figure=Estimate(_finite(worst), None, None, count, "largest absolute difference"),

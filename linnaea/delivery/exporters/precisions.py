@@ -15,13 +15,13 @@ class Precision:
     tolerance: float
 
 
-PLAIN = "fp32"
+PLAIN, INTEGERS = "fp32", "int8"
 PRECISIONS = {
     each.name: each
     for each in (
         Precision(PLAIN, 1.0, 1e-4),
         Precision("bf16", 0.995, 0.1),
         Precision("fp16", 0.995, 0.05),
-        Precision("int8", 0.97, 0.5),
+        Precision(INTEGERS, 0.97, 0.5),
     )
 }

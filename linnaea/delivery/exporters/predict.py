@@ -9,6 +9,7 @@ thresholds for groups, `detail` says that the common one decided: no group is kn
 one must lie beside it.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -31,16 +32,21 @@ UNCERTAINTY = ("total_uncertainty", "aleatoric_uncertainty", "epistemic_uncertai
 NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
 
 
+class DamagedError(Exception):
+    """A file of the model is not the one that was exported."""
+
+
 class Predictor:
     """Loads an exported folder once and answers for image files.
 
     `description` is what its `classifier.json` says, where that was read already; `threads` 0 is as many as the runtime
-    takes by itself.
+    takes by itself. Raises FileNotFoundError or DamagedError where a file of the model is missing or another.
     """
 
     def __init__(self, folder: str | Path, description: Mapping[str, Any] | None = None, threads: int = 0) -> None:
         place = Path(folder)
         facts = description or json.loads((place / "classifier.json").read_text(encoding="utf-8"))
+        _require_whole(place, facts.get("files", {}))
         self.task, self.classes, self.recipe = facts["task"], facts["classes"], facts["recipe"]
         self.bounds = Bounds(self.recipe["max_pixels"], self.recipe["white"], self.recipe.get("channels", 3))
         self.policy = Policy.from_json(facts["policy"])
@@ -85,6 +91,14 @@ class Predictor:
         }
 
 
+def _require_whole(place: Path, hashes: Mapping[str, str]) -> None:
+    """Raise unless the files of these names are those that have these SHA-256."""
+    for name, expected in hashes.items():
+        with (place / name).open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+                raise DamagedError(f"{place / name} has changed since it was exported (its SHA-256 differs)")
+
+
 def _named(uncertainty: npt.NDArray[Any] | None) -> dict[str, float]:
     """The parts of uncertainty by their names; none where there are none."""
     if uncertainty is None:
@@ -102,6 +116,8 @@ def main(images: list[str]) -> None:
         sys.exit(f"Error: {error}. This file needs other packages: pip install {' '.join(PACKAGES)} numpy pillow")
     except FileNotFoundError as error:
         sys.exit(f"Error: {error.filename} is missing: copy the exported folder whole, or export again.")
+    except DamagedError as error:
+        sys.exit(f"Error: {error}: copy the exported folder anew, or export again.")
     if said := by_common_threshold(predictor.policy):
         print(f"Warning: {said}.", file=sys.stderr)
     for name in images:

@@ -10,7 +10,7 @@ from material import striped
 
 import linnaea
 from linnaea.delivery.exporters import EXPORTERS, UnfitError
-from linnaea.errors import CheckFailedError, DataError, MissingExtraError, UsageError
+from linnaea.errors import DataError, MissingExtraError, UsageError
 from linnaea.run import Run
 
 
@@ -57,8 +57,6 @@ def test_one_that_fails_hides_no_other(trained, tmp_path, monkeypatch, capsys):
         }
         with pytest.raises(UsageError, match=r"aten\.fold.*Written: .*onnx"):
             linnaea.export(trained, "unknown,onnx", out=tmp_path / "two")
-        with pytest.raises(CheckFailedError, match=r"^the wrong file"):
-            linnaea.export(trained, "wrong", out=tmp_path / "alone")
 
 
 def test_integers_are_not_told_by_one_class(trained, tmp_path):

@@ -93,11 +93,11 @@ def most_memory(status: Path = Path("/proc/self/status")) -> int | None:
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     except (OSError, StopIteration):
         pass
-    if sys.platform != "darwin":
+    try:
+        import resource
+    except ImportError:  # not on Windows
         return None
-    import resource
-
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if sys.platform == "darwin" else None
 
 
 def _timed(work: Any) -> float:

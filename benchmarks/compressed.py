@@ -17,7 +17,7 @@ from pathlib import Path
 import linnaea
 from benchmarks.table import keep, photo_sets
 from linnaea.data.images.pixels import decode_files
-from linnaea.experiments.compressing_timing import speeds
+from linnaea.experiments.compression.speed import speeds
 from linnaea.run import Run
 
 NETWORKS = ("mobilenetv2_100", "tf_efficientnet_lite0")

@@ -46,8 +46,8 @@ def compress(
     method that cannot compress it, RunError where the run is not finished or the folder is taken.
     """
     started = time.monotonic()
-    from linnaea.experiments.compressing import compressed
-    from linnaea.experiments.compressing_source import Source
+    from linnaea.experiments.compression.compression import compressed
+    from linnaea.experiments.compression.source import Source
     from linnaea.run import Run
 
     source = Source.of(run if isinstance(run, Run) else Run.open(run), compressing)

@@ -13,13 +13,13 @@ from linnaea.delivery.compression import COMPRESSORS, Compressed, UnmetError, Wo
 from linnaea.delivery.report import write_report
 from linnaea.evidence.calibration import Aims
 from linnaea.experiments.attempt import Material
-from linnaea.experiments.compressing_figures import NAME as FINDING
-from linnaea.experiments.compressing_figures import before_and_after, points_finding
-from linnaea.experiments.compressing_judging import Point, Worth, require_met
-from linnaea.experiments.compressing_source import AIMS, COMPRESSED, Source
-from linnaea.experiments.compressing_teaching import Teaching
-from linnaea.experiments.compressing_timing import TOGETHER, joules_per_image, speeds
-from linnaea.experiments.compressing_training import Tuning, options_of
+from linnaea.experiments.compression.figures import NAME as FINDING
+from linnaea.experiments.compression.figures import before_and_after, points_finding
+from linnaea.experiments.compression.source import AIMS, COMPRESSED, Source
+from linnaea.experiments.compression.speed import TOGETHER, joules_per_image, speeds
+from linnaea.experiments.compression.students import Teaching
+from linnaea.experiments.compression.training import Tuning, options_of
+from linnaea.experiments.compression.worth import Point, Worth, require_met
 from linnaea.experiments.preparation import Prepared, prepare
 from linnaea.experiments.recipe_file import FILE as RECIPE_FILE
 from linnaea.experiments.recipe_file import recipe_of

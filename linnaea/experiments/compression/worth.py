@@ -15,7 +15,7 @@ from linnaea.evidence import figure_of
 from linnaea.evidence.comparison.differences import value_of
 from linnaea.evidence.metrics import metrics_for, scores_of
 from linnaea.experiments.attempt import Material
-from linnaea.experiments.compressing_timing import Speed, milliseconds_of
+from linnaea.experiments.compression.speed import Speed, milliseconds_of
 from linnaea.finding import Estimate
 from linnaea.models import Model
 from linnaea.task import TASKS

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from linnaea.experiments.attempt import Material, attempt
-from linnaea.experiments.compressing_training import taught_by
+from linnaea.experiments.compression.training import taught_by
 from linnaea.learning.job import Options
 from linnaea.learning.rungs import steps_for
 from linnaea.models import Model

@@ -11,7 +11,7 @@ from linnaea.evidence.comparison.differences import change_of, common_sample
 from linnaea.evidence.comparison.pairing import pair
 from linnaea.evidence.comparison.two import Comparison, compare
 from linnaea.evidence.metrics.scores import ratio
-from linnaea.experiments.compressing_judging import Point
+from linnaea.experiments.compression.worth import Point
 from linnaea.finding import Estimate, Finding
 from linnaea.predictions import Predictions
 from linnaea.statistics.intervals import Statistic, estimate

@@ -77,6 +77,29 @@ def test_what_cannot_be_is_refused_before_any_work(lenet, tmp_path, monkeypatch,
         linnaea.compress(lenet, method=["quantize", "quantize"])
     with pytest.raises(UsageError, match="method is empty"):
         linnaea.compress(lenet, method=[])
+    with pytest.raises(UsageError, match="bits is 4, and it is for --method quantize or qat alone: leave it out"):
+        linnaea.compress(lenet, method=["sparsify"], bits=4)
+    with pytest.raises(UsageError, match="backend is torch, and it is for --method quantize or qat alone"):
+        linnaea.compress(lenet, method=["sparsify"], backend="torch")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"method": ["distill", "quantize"], "bits": 4, "backend": "onnx"}, "onnx computes networks with 8 bits"),
+        ({"method": ["distill", "qat"], "bits": 4}, "qat trains for 8 bits"),
+    ],
+)
+def test_what_follows_a_student_is_refused_before_the_student_learns(lenet, tmp_path, asked, said):
+    with pytest.raises(UsageError, match=said):
+        linnaea.compress(lenet, **asked, out=tmp_path / "small")
+    assert not (tmp_path / "small").exists()
+
+
+def test_a_method_that_finds_nothing_to_take_away_leaves_no_folder(lenet, tmp_path):
+    with pytest.raises(UsageError, match="no known student a fifth of that"):
+        linnaea.compress(lenet, method=["distill"], out=tmp_path / "small")
+    assert not (tmp_path / "small").exists()
 
 
 def test_a_compressed_run_is_not_compressed_again(lenet, tmp_path):

@@ -123,10 +123,15 @@ class Compressed:
 
 @dataclass(frozen=True)
 class Compressor:
-    """`make` compresses; `require` raises UsageError or MissingExtraError, before any work, where that cannot be."""
+    """`make` compresses; `require` raises UsageError or MissingExtraError, before any work, where that cannot be.
+
+    `require_wanted` does so for what cannot be of any classifier: it is asked too where the method follows another that
+    puts a network in place of the one there is, which `require` cannot be asked about.
+    """
 
     make: Callable[[Classifier, Workshop], Compressed]
     require: Callable[[Classifier, Wanted], None]
+    require_wanted: Callable[[Wanted], None] = lambda wanted: None
 
 
 COMPRESSORS: Registry[Compressor] = Registry(

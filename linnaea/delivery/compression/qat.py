@@ -7,19 +7,26 @@ from linnaea.delivery.compression.calibration_images import calibration_images, 
 from linnaea.delivery.compression.contract import COMPRESSORS, Compressed, Compressor, Wanted, Workshop
 from linnaea.delivery.compression.quantize import TORCH, backend_of, in_eight_bits
 from linnaea.delivery.compression.quantize import require as require_quantize
+from linnaea.delivery.compression.quantize import require_wanted as require_bits
 from linnaea.delivery.compression.simulated import freed, simulated
 from linnaea.errors import UsageError
 from linnaea.models import Model
 
 
 def require(classifier: Classifier, wanted: Wanted) -> None:
+    """Raise UsageError for what is wanted and cannot be, and a network without a linear head."""
+    require_wanted(wanted)
+    require_quantize(classifier, wanted)
+
+
+def require_wanted(wanted: Wanted) -> None:
     """Raise UsageError for other bits than 8, and a backend that does not compute with them."""
     if wanted.bits != 8 or wanted.backend == TORCH:
         raise UsageError(
             f"qat trains for 8 bits of openvino or onnx, and asked for are {wanted.bits} of {backend_of(wanted)}: "
             "leave out --bits and --backend torch, or use quantize."
         )
-    require_quantize(classifier, wanted)
+    require_bits(wanted)
 
 
 def train_for_integers(classifier: Classifier, workshop: Workshop) -> Compressed:
@@ -54,4 +61,4 @@ COMPRESSORS.register(
     takes=("torch",),
     trains=True,
     last=True,
-)(Compressor(train_for_integers, require))
+)(Compressor(train_for_integers, require, require_wanted))

@@ -22,6 +22,13 @@ def backend_of(wanted: Wanted) -> str:
 
 def require(classifier: Classifier, wanted: Wanted) -> None:
     """Raise UsageError for bits that the backend has not, and a network without a linear head."""
+    require_wanted(wanted)
+    if backend_of(wanted) != TORCH:
+        head_of(classifier.model)
+
+
+def require_wanted(wanted: Wanted) -> None:
+    """Raise UsageError for bits that the backend has not, MissingExtraError where it is not there."""
     backend = backend_of(wanted)
     if wanted.bits not in POSSIBLE[backend]:
         able = [name for name, bits in POSSIBLE.items() if wanted.bits in bits]
@@ -31,9 +38,7 @@ def require(classifier: Classifier, wanted: Wanted) -> None:
         )
     if backend == TORCH:
         require_rounding(wanted.bits)
-        return
-    head_of(classifier.model)
-    if backend == "openvino":
+    elif backend == "openvino":
         openvino_int8.require_openvino(wanted.bits)
     else:
         onnx_int8.require_onnx()
@@ -94,4 +99,4 @@ COMPRESSORS.register(
     takes=("torch",),
     trains=False,
     last=True,
-)(Compressor(quantize, require))
+)(Compressor(quantize, require, require_wanted))

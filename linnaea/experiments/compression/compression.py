@@ -11,6 +11,7 @@ from linnaea.arrays import Images
 from linnaea.classifier import Classifier
 from linnaea.delivery.compression import COMPRESSORS, Compressed, UnmetError, Workshop
 from linnaea.delivery.report import write_report
+from linnaea.errors import DataError, UsageError
 from linnaea.evidence.calibration import Aims
 from linnaea.experiments.attempt import Material
 from linnaea.experiments.compression.figures import NAME as FINDING
@@ -43,8 +44,9 @@ def compressed(
 ) -> Classifier:
     """Compress, calibrate, judge and report, in a new run in the folder `out` (None: one beside the run).
 
-    Raises MissedError, and leaves no folder, where more was lost on val than may be or the target was not met; the test
-    split was not opened then.
+    Raises MissedError where more was lost on val than may be or the target was not met, and UsageError where a method
+    has nothing to take away, DataError where images are not what they were; no folder is left unless the test split was
+    opened.
     """
     own = source.run.folder.resolve()
     folder = free_folder(own.with_name(f"{own.name}-{NAME}")) if out is None else Path(out)
@@ -56,8 +58,9 @@ def compressed(
             new.update(seed=source.seed)
             made = _Work(source, new, started, pick_device(device)).done()
             finish(new, started)
-    except UnmetError:
-        shutil.rmtree(folder)
+    except (UnmetError, UsageError, DataError):
+        if not Run(folder).record()["test_opened"]:  # a look at it stays on record
+            shutil.rmtree(folder)
         raise
     write_report(new.folder)
     return made
@@ -218,13 +221,13 @@ class _Work:
         """Write down what was lost and won, on the split that both runs were judged on, and count the look at it."""
         old, new = self.source.run, self.new
         split = new.judged_on
+        if split == "test":
+            with old.locked():
+                old.count_test(f"compress into {new.folder.name}")
         names = (old.folder.resolve().name, new.folder.resolve().name)
         found = before_and_after(old.predictions(split), new.predictions(split), names, points)
         new.write_findings(FINDING, [found, points_finding(points), *self._searched(stages)])
         logger.info(found.summary)
-        if split == "test":
-            with old.locked():
-                old.count_test(f"compress into {new.folder.name}")
 
 
 def _stage(name: str, made: Compressed, worth: Worth) -> _Stage:

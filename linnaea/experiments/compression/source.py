@@ -45,12 +45,14 @@ class Source:
         )
         methods = list(asked.method)
         _require_order(methods)
+        _require_used(asked, methods)
+        for name in methods:
+            COMPRESSORS[name].require_wanted(wanted)
         for name in methods:
             _require_takes(name, classifier, run)
             COMPRESSORS[name].require(classifier, wanted)
             if COMPRESSORS.about(name).capabilities.get("replaces"):
                 break  # what follows works on another network
-        _require_used(asked, methods)
         arguments = run.record()["arguments"]
         kept = {name: arguments.get(name) for name in (*AIMS, "ood", "duplicates")}
         return cls(run, classifier, methods, wanted, kept)
@@ -76,10 +78,13 @@ def _require_order(methods: Sequence[str]) -> None:
 
 def _require_used(asked: Compressing, methods: Sequence[str]) -> None:
     """Raise UsageError for an option that none of the methods has a use for."""
-    own = {"student": "distill", "match": "distill", "trials": "search"}
-    for name, method in own.items():
-        if getattr(asked, name) != getattr(Compressing(), name) and method not in methods:
-            raise UsageError(f"{name} is {getattr(asked, name)}, and it is for --method {method} alone: leave it out.")
+    integers = ("quantize", "qat")
+    own = {"student": ["distill"], "match": ["distill"], "trials": ["search"], "bits": integers, "backend": integers}
+    for name, able in own.items():
+        if getattr(asked, name) != getattr(Compressing(), name) and not set(able) & set(methods):
+            raise UsageError(
+                f"{name} is {getattr(asked, name)}, and it is for --method {' or '.join(able)} alone: leave it out."
+            )
 
 
 def _require_takes(name: str, classifier: Classifier, run: Run) -> None:

@@ -20,7 +20,7 @@ from linnaea.models.embedding import embed
 
 SIZE = 24
 CLASSES = ("lying", "standing", "dotted")
-FAST = ("hog+svm", "colours+forest")
+FAST = ("hog+svm",)
 TRIED = ("hog+svm", "daisy+rbf", "hog+knn", "colours+forest", "hog+boosting", "hog+logistic", "bovw:daisy+svm")
 
 

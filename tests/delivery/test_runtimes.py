@@ -1,8 +1,11 @@
 """Formats of phones, boards and GPUs: what runs here answers the same, and what does not says so."""
 
+import ast
 import importlib.util
 import json
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,11 @@ import torch
 from PIL import Image
 
 from linnaea.classifier import Classifier, load
+from linnaea.classifier.scorers import SCORERS
+from linnaea.classifier.scorers.tensorrt import TensorrtScorer
 from linnaea.classifier.scorers.torch_model import TorchScorer
+from linnaea.classifier.scorers.tvm import TvmScorer
+from linnaea.classifier.scorers.whole import WholeScorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.delivery.exporters import EXPORTERS, UnfitError, export, require_export
 from linnaea.delivery.exporters.coreml import checked
@@ -45,20 +52,53 @@ def classifier():
 
 @pytest.mark.skipif(torch.cuda.is_available() and installed("tensorrt"), reason="an engine can be built here")
 def test_an_engine_is_refused_without_a_gpu_before_any_work(classifier, tmp_path):
-    with pytest.raises(UnfitError, match=r"NVIDIA GPU and `pip install tensorrt`: not run here.*Other formats.*onnx"):
+    with pytest.raises(UnfitError, match=r"NVIDIA GPU and `pip install tensorrt`: not run here, as .*Other formats.*onnx"):
         require_export(classifier, "tensorrt", "fp32", tmp_path / "export")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("to", "library", "extra"),
-    [("executorch", "executorch", "mobile"), ("coreml", "coremltools", "mobile"), ("litert", "litert_torch", "litert")],
+    [("executorch", "executorch", "mobile"), ("coreml", "coremltools", "mobile")],
 )
 def test_a_missing_runtime_names_its_extra(classifier, tmp_path, monkeypatch, to, library, extra):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: find(name, *rest) if name != library else None)
     with pytest.raises(MissingExtraError, match=rf"^{library} is not installed.*linnaea\[{extra}\]"):
         require_export(classifier, to, "fp32", tmp_path / "export")
+
+
+def test_litert_sends_to_an_environment_of_its_own_rather_than_replace_torch(classifier, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "litert_torch" else find(name, *_))
+    with pytest.raises(UnfitError, match=r"older torch in place of this one: .*`make litert`.*Other formats") as refused:
+        require_export(classifier, "litert", "fp32", tmp_path / "export")
+    assert "pip install" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SCORERS if issubclass(SCORERS[kind], WholeScorer)])
+def test_a_session_names_all_that_it_imports(kind):
+    """What pip does not bring with the runtime is missing where the folder goes."""
+    session = SCORERS[kind].session
+    tree = ast.parse(Path(session.__file__).read_text(encoding="utf-8"))
+    named = [each.module for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)]
+    named += [alias.name for each in ast.walk(tree) if isinstance(each, ast.Import) for alias in each.names]
+    imported = {name.partition(".")[0] for name in named} - {"numpy"} - set(sys.stdlib_module_names)
+    assert imported == set(session.NEEDS)
+    assert len(session.PACKAGES) == len(session.NEEDS)
+
+
+def test_engines_and_libraries_of_others_are_refused_before_they_are_opened(classifier, tmp_path, monkeypatch):
+    for scorer in (TensorrtScorer, TvmScorer):
+        place = tmp_path / scorer.kind
+        place.mkdir()
+        (place / scorer.session.FILES[0]).write_bytes(b"what anybody may have written")
+        foreign = classifier.with_(scorer=scorer(place, "energy"), calibrator=None, familiarity=None)
+        foreign.save(place)
+        monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "elsewhere"))
+        with pytest.raises(BundleError, match="holds machine code .* that was not made here"):
+            load(place)
 
 
 def test_tvm_says_that_it_needs_a_compiler(classifier, tmp_path, monkeypatch):

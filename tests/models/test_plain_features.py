@@ -46,6 +46,17 @@ def test_descriptors_are_those_of_the_library(name, size, dense):
     np.testing.assert_allclose(made, described(feature, images), atol=2e-6)
 
 
+@pytest.mark.parametrize("size", [24, 64, 96])
+def test_colours_are_the_same_to_the_last_bit_in_whatever_order_they_are_added(size):
+    """A forest splits between two values, and of many images one lies there: a rounding error is another leaf."""
+    feature, images = FEATURES["colours"](size), pictures(size)
+    given = squares(size, feature.side)(tensors(images))
+    made, turned = feature.plain()(given).numpy(), described(feature, images[:, ::-1, ::-1])
+    np.testing.assert_array_equal(made, described(feature, images))
+    np.testing.assert_array_equal(turned, made[:, ::-1])  # which brings the last quarter to the front
+    np.testing.assert_array_equal(made.reshape(len(images), 4, 3, -1).sum(axis=-1), 1)
+
+
 def test_every_whole_gradient_votes_as_in_scikit_image():
     """All differences of two bytes, down and across: 511 x 511 of them."""
     values = np.arange(-255.0, 256)

@@ -15,3 +15,4 @@ class TensorrtScorer(WholeScorer):
     kind = "tensorrt"
     session: ClassVar[ModuleType] = tensorrt
     extra = "tensorrt"
+    machine_code = True

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-NEEDS = ("executorch",)
-PACKAGES = ("executorch",)
+NEEDS = ("executorch", "torch")
+PACKAGES = ("executorch", "torch")
 FILES = ("model.pte",)
 MOST = 32  # images at once, for which the program has reserved its memory
 

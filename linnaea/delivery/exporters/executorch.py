@@ -54,7 +54,7 @@ def _quiet() -> Iterator[None]:
 EXPORTERS.register(
     "executorch",
     title="ExecuTorch",
-    meaning="One program for phones and boards, with a script that needs executorch, numpy and Pillow.",
+    meaning="One program for phones and boards, with a script that needs executorch and torch.",
     order=40,
     cost="minutes",
     runtime="ExecuTorch",

@@ -1,5 +1,6 @@
 """LiteRT's file, formerly TensorFlow Lite, for phones and boards: converted and run in an environment of its own."""
 
+import importlib.util
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.litert import LitertScorer
 from linnaea.classifier.sessions.litert import FILES
-from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order
+from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, needs_a_network
 from linnaea.delivery.exporters.graphs import converting
 from linnaea.delivery.exporters.pt2 import folded
 
@@ -23,6 +24,16 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     return folder / FILES[0]
 
 
+def unfit(classifier: Classifier) -> str:
+    """Why LiteRT cannot have a classifier, or cannot be converted to here."""
+    if importlib.util.find_spec("litert_torch") is None:
+        return (
+            "its converter, litert_torch, is not installed, and pip would put an older torch in place of this one: "
+            "convert in an environment of its own, which `make litert` makes in .venv-litert."
+        )
+    return needs_a_network(classifier)
+
+
 EXPORTERS.register(
     "litert",
     title="LiteRT",
@@ -33,4 +44,4 @@ EXPORTERS.register(
     precisions=("fp32",),
     needs=("litert_torch", "ai_edge_litert"),
     extra="litert",
-)(Exporter(write, LitertScorer))
+)(Exporter(write, LitertScorer, unfit=unfit))

@@ -48,8 +48,13 @@ def _built(model: bytes, shape: tuple[int, ...]) -> Any:
 
 def unfit(classifier: Classifier) -> str:
     """Why it cannot be built: without a GPU and TensorRT nothing can."""
-    if not torch.cuda.is_available() or importlib.util.find_spec("tensorrt") is None:
-        return "an engine is built where it runs: needs an NVIDIA GPU and `pip install tensorrt`: not run here."
+    lacking = [] if torch.cuda.is_available() else ["torch finds no GPU"]
+    lacking += [] if importlib.util.find_spec("tensorrt") is not None else ["tensorrt is not installed"]
+    if lacking:
+        return (
+            "an engine is built where it runs, and needs an NVIDIA GPU and `pip install tensorrt`: not run here, as "
+            f"{' and '.join(lacking)}."
+        )
     return needs_a_network(classifier)
 
 

@@ -8,6 +8,7 @@ from linnaea.models.classical.features.contract import FEATURES, Feature
 from linnaea.models.classical.plain.colours import PlainColours
 
 BINS = 16
+PARTS = 4096  # of a vote: sums of so many pixels are exact in float32, in whatever order a runtime adds them
 
 
 @FEATURES.register("colours", title="Colour histograms", local=False, plain=True)
@@ -43,9 +44,10 @@ def _counts(rows: Images) -> Float32:
 
 
 def _votes() -> Float32:
-    """What a value gives to each level (256, 16)."""
+    """What a value gives to each level (256, 16), in whole parts; what it gives to both is one."""
     position = np.arange(256)[:, None] / 255 * (BINS - 1)
-    votes: Float32 = np.maximum(0, 1 - np.abs(position - np.arange(BINS))).astype(np.float32)
+    shares = np.maximum(0, 1 - np.abs(position - np.arange(BINS)))
+    votes: Float32 = (np.rint(shares * PARTS) / PARTS).astype(np.float32)
     return votes
 
 

@@ -52,7 +52,9 @@ def classifier():
 
 @pytest.mark.skipif(torch.cuda.is_available() and installed("tensorrt"), reason="an engine can be built here")
 def test_an_engine_is_refused_without_a_gpu_before_any_work(classifier, tmp_path):
-    with pytest.raises(UnfitError, match=r"NVIDIA GPU and `pip install tensorrt`: not run here, as .*Other formats.*onnx"):
+    with pytest.raises(
+        UnfitError, match=r"NVIDIA GPU and `pip install tensorrt`: not run here, as .*Other formats.*onnx"
+    ):
         require_export(classifier, "tensorrt", "fp32", tmp_path / "export")
     assert not list(tmp_path.iterdir())
 
@@ -70,8 +72,12 @@ def test_a_missing_runtime_names_its_extra(classifier, tmp_path, monkeypatch, to
 
 def test_litert_sends_to_an_environment_of_its_own_rather_than_replace_torch(classifier, tmp_path, monkeypatch):
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "litert_torch" else find(name, *_))
-    with pytest.raises(UnfitError, match=r"older torch in place of this one: .*`make litert`.*Other formats") as refused:
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *_: None if name == "litert_torch" else find(name, *_)
+    )
+    with pytest.raises(
+        UnfitError, match=r"older torch in place of this one: .*`make litert`.*Other formats"
+    ) as refused:
         require_export(classifier, "litert", "fp32", tmp_path / "export")
     assert "pip install" not in str(refused.value)
     assert not list(tmp_path.iterdir())
@@ -89,16 +95,13 @@ def test_a_session_names_all_that_it_imports(kind):
     assert len(session.PACKAGES) == len(session.NEEDS)
 
 
-def test_engines_and_libraries_of_others_are_refused_before_they_are_opened(classifier, tmp_path, monkeypatch):
-    for scorer in (TensorrtScorer, TvmScorer):
-        place = tmp_path / scorer.kind
-        place.mkdir()
-        (place / scorer.session.FILES[0]).write_bytes(b"what anybody may have written")
-        foreign = classifier.with_(scorer=scorer(place, "energy"), calibrator=None, familiarity=None)
-        foreign.save(place)
-        monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "elsewhere"))
-        with pytest.raises(BundleError, match="holds machine code .* that was not made here"):
-            load(place)
+@pytest.mark.parametrize("scorer", [TensorrtScorer, TvmScorer])
+def test_engines_and_libraries_of_others_are_refused_before_they_are_opened(classifier, tmp_path, monkeypatch, scorer):
+    (tmp_path / scorer.session.FILES[0]).write_bytes(b"what anybody may have written")
+    classifier.with_(scorer=scorer(tmp_path, "energy"), calibrator=None, familiarity=None).save(tmp_path)
+    monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "elsewhere"))
+    with pytest.raises(BundleError, match=r"holds machine code .* that was not made here"):
+        load(tmp_path)
 
 
 def test_tvm_says_that_it_needs_a_compiler(classifier, tmp_path, monkeypatch):

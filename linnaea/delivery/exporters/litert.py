@@ -1,6 +1,8 @@
 """LiteRT's file, formerly TensorFlow Lite, for phones and boards: converted and run in an environment of its own."""
 
 import importlib.util
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import torch
@@ -19,7 +21,7 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
         import litert_torch
     graph = folded(classifier.to("cpu"), torch.contiguous_format).graph()
     example = torch.zeros(1, *classifier.recipe.shape, dtype=torch.uint8)
-    with converting("LiteRT"), torch.no_grad():
+    with converting("LiteRT"), redirect_stdout(StringIO()), torch.no_grad():  # on which it tells of its progress
         litert_torch.convert(graph, (example,)).export(str(folder / FILES[0]))
     return folder / FILES[0]
 

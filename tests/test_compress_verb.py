@@ -114,6 +114,8 @@ def test_classical_pipelines_are_refused(tmp_path):
     linnaea.train(stripes, model="hog+svm", img_size=16, out=tmp_path / "run")
     with pytest.raises(UsageError, match=r"quantize cannot compress a classifier of the kind classical"):
         linnaea.compress(tmp_path / "run", backend="torch")
+    with pytest.raises(UsageError, match=r"name one with --student\.$"):  # channels it has none
+        linnaea.compress(tmp_path / "run", method=["distill"], out=tmp_path / "small")
 
 
 @pytest.mark.slow

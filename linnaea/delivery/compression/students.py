@@ -40,9 +40,10 @@ def student_for(teacher: Model) -> "str | Network":
             return max(members, key=lambda one: one.megabytes)
     fitting = [name for name in STUDENTS if body_megabytes(name) <= limit]
     if not fitting:
+        prunable = ", or use --method prune" if isinstance(teacher, Network) else ""
         raise UsageError(
             f"the teacher takes {teacher.megabytes:.2f} MB, and no known student a fifth of that: name one with "
-            "--student, or use --method prune."
+            f"--student{prunable}."
         )
     return fitting[-1]
 

@@ -129,7 +129,7 @@ def _licence(name: str, version: str) -> "License | None":
     classifiers = [
         line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or () if line.startswith("License ::")
     ]
-    written = facts["License-Expression"] or (classifiers[0] if classifiers else facts["License"])
+    written = facts.get("License-Expression") or (classifiers[0] if classifiers else facts.get("License"))
     first = str(written).strip().partition("\n")[0] if written else ""
     return LicenseFactory().make_from_string(first) if first else None
 

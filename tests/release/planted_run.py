@@ -122,7 +122,8 @@ class Look:
     def exports(self):
         if self.parity is None:
             raise NotDoneError("no export lies beside the run.", "linnaea export RUN")
-        return [Finding("export_parity_onnx", "they differ by at most 1e-6.", self.parity)]
+        gap = Estimate(1e-6, None, None, 12, "largest absolute difference")
+        return [Finding("export_parity_onnx", "they differ by at most 1e-6.", self.parity, figure=gap)]
 
 
 def edit(run, name, change):

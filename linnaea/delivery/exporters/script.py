@@ -1,5 +1,6 @@
 """The script beside an exported model and the files that it imports: the very ones by which we decode and decide."""
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def script_in(folder: Path) -> ModuleType:
     names = [*map(_own_name, BESIDE), Path(SESSION).stem]
     before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     sys.path.insert(0, str(path.parent))
+    importlib.invalidate_caches()  # a folder of this name may have been there before, without these files
     try:
         spec.loader.exec_module(module)
     finally:

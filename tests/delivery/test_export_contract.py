@@ -27,6 +27,7 @@ from linnaea.delivery.exporters import (
     require_export,
 )
 from linnaea.delivery.exporters.contract import precisions_of
+from linnaea.delivery.exporters.parity import compared, sample_of
 from linnaea.errors import UsageError
 from linnaea.models import build
 from linnaea.models.familiarity import FAMILIARITIES
@@ -269,3 +270,17 @@ def test_a_classifier_that_a_format_cannot_have_is_refused_and_others_are_offere
         with pytest.raises(UnfitError, match=r"^found out: the operator aten\.fold.*onnx"):
             export(classifier, "found out", tmp_path / "export", photos)
     assert not list(tmp_path.iterdir()), "nothing is left"
+
+
+@pytest.mark.parametrize(
+    ("probability", "score", "severity"),
+    [(0.0, 5e-4, "info"), (0.0, 5e-3, "error"), (5e-4, 0.0, "error"), (0.0, float("nan"), "error")],
+)
+def test_ood_scores_may_differ_by_more_than_probabilities(classifier, photos, probability, score, severity):
+    def moved(image):
+        ours = classifier.score(decode_files([image], classifier.recipe).images)
+        return replace(ours, probabilities=ours.probabilities + probability, ood_scores=ours.ood_scores * (1 + score))
+
+    found = compared("onnx", PRECISIONS["fp32"], classifier, sample_of(classifier, photos), moved)
+    assert found.severity == severity
+    assert ("OOD scores" in found.summary) == (score != 0)

@@ -114,8 +114,10 @@ def _told(
 ) -> Finding:
     rows = [_row(classifier, _at(ours, row), their) for row, their in enumerate(theirs)]
     count, changed = len(rows), sum(row["differs"] for row in rows)
-    worst = max(max(map(_size, row["gaps"])) for row in rows)
-    failed = not worst <= precision.tolerance or count - changed < precision.same * count
+    worst = max(max(_size(row["gaps"][0]), _size(row["gaps"][2])) for row in rows)
+    strangest = max(_size(row["gaps"][1]) for row in rows)
+    near = worst <= precision.tolerance and strangest <= precision.of_scores
+    failed = not near or count - changed < precision.same * count
     warned = without_groups(classifier)
     named = sample.names
     table: list[dict[str, Any]] = [
@@ -132,7 +134,10 @@ def _told(
     return Finding(
         name_of(to, precision.name),
         " ".join(
-            filter(None, [_sentence(to, precision, sample, worst, changed, rows), _those(differing), why, warned])
+            filter(
+                None,
+                [_sentence(to, precision, sample, (worst, strangest), changed, rows), _those(differing), why, warned],
+            )
         ),
         severity="error" if failed else "warning" if warned else "info",
         count=count,
@@ -143,17 +148,28 @@ def _told(
 
 
 def _sentence(
-    to: str, precision: Precision, sample: Sample, worst: float, changed: int, rows: Sequence[dict[str, Any]]
+    to: str,
+    precision: Precision,
+    sample: Sample,
+    worst: tuple[float, float],
+    changed: int,
+    rows: Sequence[dict[str, Any]],
 ) -> str:
     count = len(rows)
     of = f" (evenly chosen from {sample.chosen_from:,})" if sample.chosen_from > count else ""
     asked = f", where {100 * precision.same:g} % must stay" if precision.same < 1 else ""
     others = sum(bool(row["other"]) and not row["differs"] for row in rows)
     lies = f" Of {others} more the reason or the set differs, which lie at a threshold." if others else ""
-    gap = "nan" if math.isinf(worst) else f"{worst:.2e}"
+    gap, of_scores = ("nan" if math.isinf(each) else f"{each:.2e}" for each in worst)
+    scores = (
+        f", and in OOD scores by {of_scores}, where {precision.of_scores:g} is"
+        if worst[1] > precision.tolerance
+        else ""
+    )
+    near = f"at most {gap} on {count} images{of} from file to probabilities, where {precision.tolerance:g} is tolerated"
     return (
-        f"the {said(to, precision.name)} and the classifier differ by at most {gap} on {count} images{of} from "
-        f"file to probabilities, where {precision.tolerance:g} is tolerated; {changed} answers differ{asked}.{lies}"
+        f"the {said(to, precision.name)} and the classifier differ by {near}{scores}; {changed} answers differ{asked}."
+        f"{lies}"
     )
 
 

@@ -129,7 +129,8 @@ def _licence(name: str, version: str) -> "License | None":
     classifiers = [
         line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or () if line.startswith("License ::")
     ]
-    written = facts.get("License-Expression") or (classifiers[0] if classifiers else facts.get("License"))
+    told = [text for name in ("License-Expression", "License") for text in facts.get_all(name) or ()]
+    written = told[0] if "License-Expression" in facts else (classifiers or told or [""])[0]
     first = str(written).strip().partition("\n")[0] if written else ""
     return LicenseFactory().make_from_string(first) if first else None
 

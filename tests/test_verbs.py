@@ -23,6 +23,7 @@ from linnaea.verbs.contract import VERBS
 from linnaea.verbs.stub import FILE, stub
 
 GROUPS = (Preparation, Learning, Decision, Machine)
+OWN_MEANING = {"export": {"precision"}}  # of the file that is written, int8 too, not of what this machine computes with
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +108,8 @@ def test_each_option_is_written_once():
     names = [keyword.name for group in GROUPS for keyword in keywords_in(group)]
     assert len(names) == len(set(names))
     for verb in map(VERBS.__getitem__, VERBS):
-        assert not {one.name for one in keywords_of(verb) if one.group is None} & set(names), verb
+        own = {one.name for one in keywords_of(verb) if one.group is None}
+        assert own & set(names) == OWN_MEANING.get(verb.__name__, set()), verb
 
 
 def test_a_group_that_was_made_with_a_wrong_value_is_refused():

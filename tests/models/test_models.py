@@ -34,9 +34,10 @@ ARGUMENTS |= {
     "ensemble": {**SHARED, "members": TWO, "temperatures": [1.0, 2.0]},
     "heads": {**SHARED, "body": TWO[0], "length": 84, "heads": 3},
     "masked": {**SHARED, "body": TWO[1], "members": 3, "places": ["body.9"], "shares": [0.5]},
+    "rounded": {**SHARED, "of": TWO[0], "bits": "int8"},
 }
 MIXTURES = ("ensemble", "heads", "masked")
-LENGTHS = {"majority": 1, "hog": 1764 + 192, "compact": 24, "lenet5": 84, "textbook_cnn": 32}
+LENGTHS = {"majority": 1, "hog": 1764 + 192, "compact": 24, "lenet5": 84, "textbook_cnn": 32, "rounded": 84}
 
 
 @pytest.fixture(params=[name for name in MODELS if MODELS[name].scorer == "torch"])  # others: test_classical.py
@@ -55,7 +56,17 @@ def model(kind):
         made.weight.normal_()
     if kind == "masked":
         made.get_submodule("body.body.9").kept.bernoulli_(0.5)
+    if kind == "rounded":
+        state = {name: _random_integers(name, value) for name, value in made.state_dict().items()}
+        made.load_state_dict(state)
     return made.eval()
+
+
+def _random_integers(name, value):
+    """Values and scales of weights of about the size that training starts from; all else as it is."""
+    if name.startswith("values/"):
+        return torch.randint_like(value, -127, 128)
+    return torch.full_like(value, 0.1 / 127) if name.startswith("scales/") else value
 
 
 @pytest.fixture
@@ -100,7 +111,10 @@ def test_head_is_linear_or_constant_unless_it_says_otherwise(model, pixels):
 @torch.no_grad()
 def test_a_model_takes_any_linear_head(model, pixels):
     if not model.has_linear_head:
-        assert model.kind in ("majority", *MIXTURES), "every model that looks at pictures can be given another head"
+        given = model.plain() if model.kind == "rounded" else model  # its head is rounded too
+        assert given.has_linear_head or model.kind in ("majority", *MIXTURES), (
+            "every model that looks at pictures can be given another head"
+        )
         return
     model.eval()
     features = model.features(pixels)

@@ -115,8 +115,9 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     from linnaea.runtime.cache import cache_folder
+    from linnaea.runtime.saying import say
 
     try:
-        sys.stdout.write(f"{runtime_files(cache_folder())}\n")
+        say(str(runtime_files(cache_folder())))
     except FetchError as error:
         sys.exit(f"Error: {error}")

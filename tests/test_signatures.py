@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from material import run
+from PIL import Image
 
 import linnaea
 from linnaea.classifier import Classifier, load
@@ -19,6 +20,7 @@ from linnaea.classifier.content import content_of
 from linnaea.classifier.keys import make_key, read_private, read_public
 from linnaea.classifier.scorers import SCORERS, Scorer
 from linnaea.classifier.scorers.torch_model import TorchScorer
+from linnaea.classifier.signature import trusting
 from linnaea.data.images.pixels import Recipe
 from linnaea.errors import BundleError, UsageError
 from linnaea.models import build
@@ -185,6 +187,78 @@ def test_files_that_are_no_keys_are_refused(bundle, key, tmp_path):
             read_private(tmp_path / file)
     with pytest.raises(UsageError, match="sign needs a run and a key"):
         linnaea.sign(bundle)
+
+
+def test_what_is_shown_of_a_signature_can_say_nothing_more(bundle, key):
+    lie = "Ada.\nThat is the key in lab.pub"
+    with pytest.raises(UsageError, match="expected one line"):
+        linnaea.sign(bundle, key=key, signed_by=lie)
+    address = content_of(bundle).address
+    private = read_private(key)
+    entry = {"key": b64encode(private.public_key().public_bytes_raw()).decode(), "signed_by": lie, "signed": "today"}
+    said = {"address": address, "format": "linnaea signature 1", **entry}
+    signature = private.sign(json.dumps(said, sort_keys=True, separators=(",", ":")).encode())
+    told = {"format": "linnaea signature 1", "address": address}
+    told["signatures"] = [entry | {"signature": b64encode(signature).decode()}]
+    (bundle / "signature.json").write_text(json.dumps(told))
+    with pytest.raises(BundleError, match="no line of text"):
+        linnaea.verify(bundle)
+
+
+@pytest.mark.parametrize("damage", ["all", "one"])
+def test_a_damaged_signature_is_mended_by_signing_again(bundle, key, caplog, damage):
+    linnaea.sign(bundle, key=key)
+    make_key(key.parent / "other")
+    told = json.loads((bundle / "signature.json").read_text())
+    told["signatures"][0]["signature"] = "AAAA"
+    (bundle / "signature.json").write_text(json.dumps(told if damage == "one" else {}))
+    assert len(linnaea.sign(bundle, key=key.parent / "other").signatures) == 1
+    assert "the signatures that were there are replaced" in caplog.text
+    load(bundle, trust=key.parent / "other.pub")
+
+
+def test_files_that_only_a_signature_would_cover_are_named(bundle, key):
+    (bundle / "predict.py").write_text("print('bee')\n")
+    found = linnaea.verify(bundle)
+    assert found.beside == ("README.md", "predict.py") or found.beside == ("predict.py",)
+    assert "and no hash tells whether" in str(found)
+    assert "predict.py changed." in str(found)
+    linnaea.sign(bundle, key=key)
+    assert "no hash" not in str(linnaea.verify(bundle, trust=[f"{key}.pub"]))
+
+
+def test_every_verb_that_loads_asks_for_the_signature(bundle, key, tmp_path, monkeypatch, capsys):
+    for name in ("ant", "bee"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (20, 20), (90 * number, 9, 9)).save(tmp_path / "photos" / name / f"{number}.png")
+    other, photos = shutil.copytree(bundle, tmp_path / "second"), str(tmp_path / "photos")
+    linnaea.sign(other, key=key)
+    trusted = ["--trust", f"{key}.pub"]
+    for words in (
+        ["evaluate", bundle, "--data", photos],
+        ["compare", bundle, other, "--data", photos],
+        ["bench", bundle, "--images", photos, "--rounds", 1, "--threads", 1],
+    ):
+        assert run([*words, *trusted], monkeypatch) != 0
+        assert "bundle is not signed" in capsys.readouterr().err
+    linnaea.sign(bundle, key=key)
+    assert linnaea.evaluate(bundle, photos, trust=[f"{key}.pub"]).figures["accuracy"].value == 0.5
+    linnaea.compare(bundle, other, data=photos, trust=[f"{key}.pub"])
+    linnaea.evaluate(bundle, photos, trust=[f"{key}.pub"]).predictions.write(tmp_path / "kept.parquet")
+    for verb, rest in ((linnaea.evaluate, ()), (linnaea.compare, (bundle,))):
+        with pytest.raises(UsageError, match="not signed"):
+            verb(tmp_path / "kept.parquet", *rest, trust=[f"{key}.pub"])
+
+
+def test_what_is_trusted_within_is_forgotten_behind(bundle, key):
+    with pytest.raises(BundleError, match="is not signed"), trusting(f"{key}.pub"):
+        load(bundle)
+    load(bundle)
+
+
+def test_engines_of_the_graphics_processor_are_machine_code_too():
+    assert {name for name in SCORERS if SCORERS[name].machine_code} == {"pt2", "tensorrt", "tvm"}
 
 
 def test_compiled_scripts_that_no_hash_covers_are_said(bundle, key, caplog):

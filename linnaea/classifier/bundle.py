@@ -54,11 +54,15 @@ def write_bundle(
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle holds: its `description`, as today's format has it, its `tensors`, and all files, as `content`."""
+    """What a bundle holds: its `description`, as today's format has it, its `tensors`, and all files, as `content`.
+
+    `hashed` are the files of which the description has hashes.
+    """
 
     description: dict[str, Any]
     tensors: "dict[str, Tensor]"
     content: Content
+    hashed: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -82,8 +86,9 @@ def read_bundle(folder: Path, trusted: "Sequence[PublicKey]" = ()) -> Bundle:
     if trusted:
         require_signed(content, trusted)
     weights = content.folder / WEIGHTS
-    tensors = _tensors(weights) if WEIGHTS in description.pop("files") else {}
-    return Bundle(*migrated(description, tensors, version), content)
+    hashed = tuple(description.pop("files"))
+    tensors = _tensors(weights) if WEIGHTS in hashed else {}
+    return Bundle(*migrated(description, tensors, version), content, hashed)
 
 
 def read_files(folder: Path) -> tuple[Content, dict[str, Any], tuple[int, int]]:

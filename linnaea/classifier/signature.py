@@ -9,7 +9,9 @@ import binascii
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,17 @@ if TYPE_CHECKING:
 FORMAT = "linnaea signature 1"
 VARIABLE = "LINNAEA_TRUST"
 MOST_SIGNATURES, LONGEST = 64, 1 << 20  # bytes of the file
+LONGEST_LINE = 200  # letters of a name
 Trust = str | Path | Sequence[str | Path] | None
 Entry = Mapping[str, str]
 logger = logging.getLogger("linnaea")
+_TRUSTED: "ContextVar[tuple[PublicKey, ...]]" = ContextVar("trusted keys", default=())
 
 
 def trusted_keys(trust: Trust = None) -> "tuple[PublicKey, ...]":
     """The public keys in these files; None: in those that LINNAEA_TRUST names, if any."""
+    if trust is None and (within := _TRUSTED.get()):
+        return within
     if trust is None:
         named = os.environ.get(VARIABLE, "")
         files = [Path(part) for part in named.split(os.pathsep) if part]
@@ -44,22 +50,47 @@ def trusted_keys(trust: Trust = None) -> "tuple[PublicKey, ...]":
     return tuple(read_public(file) for file in files)
 
 
+@contextmanager
+def trusting(trust: Trust) -> "Iterator[tuple[PublicKey, ...]]":
+    """Let all that is loaded within be signed by one of these keys; None: by those that LINNAEA_TRUST names, if any."""
+    before = _TRUSTED.set(trusted_keys(trust))
+    try:
+        yield _TRUSTED.get()
+    finally:
+        _TRUSTED.reset(before)
+
+
 def sign(content: Content, file: Path, *, passphrase: str = "", signed_by: str = "", when: str) -> "PublicKey":
     """Sign a content with the private key in a file, beside the valid signatures of other keys; returns its public one.
 
-    `signed_by` and `when` are signed with it.
+    `signed_by` and `when` are signed with it; raises UsageError for a name that is not one line of letters. A signature
+    beside it that is damaged or of another content is replaced, with a warning.
     """
     from linnaea.classifier.keys import PublicKey, read_private
 
+    if not _is_line(signed_by):
+        raise UsageError(
+            f"{signed_by[:100]!r} is no name to sign with: expected one line, {LONGEST_LINE} letters or less."
+        )
     private = read_private(file, passphrase)
     key = PublicKey(private.public_key().public_bytes_raw())
     entry = {"key": _in_text(key.raw), "signed_by": signed_by, "signed": when}
     entry["signature"] = _in_text(private.sign(_message(content.address, entry)))
-    known = [other for other in _entries(content) if other["key"] != entry["key"]] if not void(content) else []
+    known = [other for other in _kept(content) if other["key"] != entry["key"]]
     write_json(
         content.folder / SIGNATURE, {"format": FORMAT, "address": content.address, "signatures": [*known, entry]}
     )
     return key
+
+
+def _kept(content: Content) -> list[Entry]:
+    """The signatures beside a content that are valid; says why where there are others."""
+    try:
+        signers(content)
+        return _entries(content)
+    except BundleError as error:
+        logger.warning(f"the signatures that were there are replaced: {error}")
+        return []
 
 
 def signers(content: Content) -> "list[tuple[PublicKey, Entry]]":
@@ -142,7 +173,14 @@ def _read(file: Path) -> dict[str, Any]:
         raise BundleError(f"{file} holds no list of signatures: {MEND}, or sign it again.")
     if not all(isinstance(value, str) for one in entries for value in one.values()):
         raise BundleError(f"{file} holds what is no text: {MEND}, or sign it again.")
+    if not all(map(_is_line, (value for one in entries for value in one.values()))):
+        raise BundleError(f"{file} holds what is no line of text, with which it could say anything: {MEND}.")
     return told
+
+
+def _is_line(text: str) -> bool:
+    """Whether it can be shown among other lines and be told from them."""
+    return len(text) <= LONGEST_LINE and text.isprintable()
 
 
 def _message(address: str, entry: Entry) -> bytes:

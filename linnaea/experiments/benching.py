@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import stdtrit
 
+from linnaea.classifier.signature import VARIABLE, trusted_keys
 from linnaea.errors import CheckFailedError, DataError, UsageError
 from linnaea.experiments.image_files import image_files
 from linnaea.finding import Estimate
@@ -86,15 +87,17 @@ def bench(
     *,
     rounds: int = ROUNDS,
     threads: int | None = None,
+    trust: Sequence[str | Path] = (),
 ) -> Bench:
     """Measure runs, bundles and exported folders on the same images; see `linnaea.bench`."""
     require_count("rounds", rounds)
+    trusted_keys(trust or None)
     paths = _chosen(_files(images, folders))
     threads = _cores(threads)
     with ExitStack() as stack:
         workers = []
         for folder in folders:  # each alone until it has answered, lest its first answer wait for another's
-            workers.append(stack.enter_context(Worker(Path(folder), threads)))
+            workers.append(stack.enter_context(Worker(Path(folder), threads, trust)))
             workers[-1].prepare(paths)
         _require_same_images(workers)
         for turn in range(rounds):
@@ -127,16 +130,17 @@ def _require_same_images(workers: "Sequence[Worker]") -> None:
 class Worker:
     """A process that answers for one folder, and what was seen of it so far."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, trust: Sequence[str | Path] = ()) -> None:
         self.folder, self._started = folder, time.perf_counter()
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        keys = {VARIABLE: os.pathsep.join(map(str, trust))} if trust else {}
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(  # noqa: S603  ourselves
             [sys.executable, "-m", "linnaea.experiments.bench_worker", str(folder), str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=os.environ | dict.fromkeys(names, str(threads)),
+            env=os.environ | dict.fromkeys(names, str(threads)) | keys,
             text=True,
             encoding="utf-8",
         )

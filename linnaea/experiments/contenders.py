@@ -3,12 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from linnaea.classifier.bundle import is_bundle
+from linnaea.classifier.bundle import is_bundle, read_files
+from linnaea.classifier.signature import require_signed
 from linnaea.errors import DataError, UsageError
 from linnaea.experiments.paired_comparison import Side
 from linnaea.predictions import Predictions
 from linnaea.run import Run
+
+if TYPE_CHECKING:
+    from linnaea.classifier.keys import PublicKey
 
 FOLDS = "folds.parquet"
 
@@ -73,6 +78,14 @@ def contenders_of(given: Sequence[str | Path]) -> list[Contender]:
     names = [path.stem if path.suffix == ".parquet" else path.name for path in where]
     names = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
     return [Contender(name, _sides(path)) for name, path in zip(names, paths, strict=True)]
+
+
+def require_all_signed(given: Sequence[str | Path], trusted: "Sequence[PublicKey]") -> None:
+    """Raise BundleError unless a trusted key has signed each classifier, UsageError for predictions, which none has."""
+    for one in (side.given for contender in contenders_of(given) for side in contender.sides.values()):
+        if one.suffix == ".parquet":
+            raise UsageError(f"{one} holds predictions, which are not signed: leave --trust out, or give their run.")
+        require_signed(read_files(one)[0], trusted)
 
 
 def are_trainings(contenders: Sequence[Contender], kept: Sequence[Mapping[str, Predictions]]) -> bool:

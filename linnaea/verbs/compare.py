@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.options import Option
 from linnaea.options.checks import each_run, run, share, source
-from linnaea.options.things import AsJson
+from linnaea.options.things import AsJson, Trusted
 from linnaea.runtime.saying import say
 from linnaea.verbs.contract import VERBS, tell_result, told_by
 
@@ -55,6 +55,7 @@ def compare(
     out: Annotated[
         Path | None, Option("Folder for the page comparison.html and comparison.json. Default: none.", read=Path)
     ] = None,
+    trust: Trusted = (),
 ) -> "Comparison | Comparisons | DatasetComparisons":
     """Compare two or more classifiers on the images that all of them have; see `linnaea.evidence.compare`.
 
@@ -63,9 +64,16 @@ def compare(
     run was trained or tuned on. A folder that holds several runs is one classifier: trained with several seeds, where
     all its runs were judged on the same images, or judged on several data sets. Of two, all metrics are told; of more,
     or with `metric`, `margin` or `out`, every pair is tested by one metric and corrected for their number. Runs with
-    `--folds` or `--seeds` are compared over these too. A comparison on a test split counts as a look at it. Raises
+    `--folds` or `--seeds` are compared over these too. A comparison on a test split counts as a look at it. Where keys
+    are to `trust`, one of them must have signed each classifier; files of predictions are not signed. Raises
     DataError where they have no image, task or classes in common, UsageError for a metric that does not apply.
     """
+    from linnaea.classifier.signature import trusting
     from linnaea.experiments.comparing import compare_all
+    from linnaea.experiments.contenders import require_all_signed
 
-    return compare_all([first, second, *others], data, metric=metric, margin=margin, out=out)
+    given = [first, second, *others]
+    with trusting(trust or None) as keys:
+        if trust:
+            require_all_signed(given, keys)
+        return compare_all(given, data, metric=metric, margin=margin, out=out)

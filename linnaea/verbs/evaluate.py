@@ -1,21 +1,24 @@
 """`evaluate`: a file of predictions, which needs no torch, a classifier, or a run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.errors import UsageError
 from linnaea.options import Grouping, Machine, Only, Option, Preparation, UnknownImages
 from linnaea.options.checks import share
-from linnaea.options.things import AsJson, Judged, OtherLabelled
+from linnaea.options.things import AsJson, Judged, OtherLabelled, Trusted
 from linnaea.options.words import names_in
 from linnaea.runtime.saying import say, say_json, say_text
 from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
+    from linnaea.dataset import Dataset
     from linnaea.evidence.evaluation import Evaluation
     from linnaea.experiments.groups.evaluation import AskedGroups
     from linnaea.predictions import Predictions
+    from linnaea.run import Run
 
 OF_GROUPS = ("worst_group", "gaps", "small_groups", "bad_slices")
 
@@ -56,6 +59,7 @@ def evaluate(
         ),
     ] = None,
     unknown: UnknownImages = None,
+    trust: Trusted = (),
     grouping: Grouping = Grouping(),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("device")] = Machine(),
@@ -72,7 +76,8 @@ def evaluate(
     of images, the worst one and the gaps between them are added, of pairs of columns as well, and groups of fewer than
     `smallest` images are shown but not judged. `find_slices` looks for such groups among images that look alike to the
     network, whatever columns say. Images of more than `max_pixels` (None: as in training) are not decoded. `device` is
-    where it computes ("auto": the best there is that the classifier can go to). Raises DataError when no image carries
+    where it computes ("auto": the best there is that the classifier can go to). Where keys are to `trust`, one of them
+    must have signed the classifier. Raises DataError when no image carries
     a known class, UsageError for a prevalence that is not a share, and for a column that the images have not.
     """
     from linnaea.experiments.groups.evaluation import AskedGroups
@@ -85,15 +90,31 @@ def evaluate(
         if data is not None or unknown is not None:
             where = "the first argument" if isinstance(classifier, Predictions) else classifier
             raise UsageError(f"{where} holds finished predictions: leave the data out, or give a run or a classifier.")
+        if trust:
+            raise UsageError("predictions are not signed: leave --trust out, or give a run or a classifier.")
         known = classifier if isinstance(classifier, Predictions) else Predictions.open(Path(classifier))
         return _of_predictions(known, groups, prevalence)
+    from linnaea.classifier.signature import trusting
+
+    with trusting(trust or None):
+        return _of_classifier(classifier, data, prevalence, unknown, groups, preparation.max_pixels, machine.device)
+
+
+def _of_classifier(
+    classifier: "Classifier | Run | str | Path",
+    data: "str | Path | Dataset | None",
+    prevalence: float | None,
+    unknown: "str | Path | Sequence[str | Path] | None",
+    groups: "AskedGroups",
+    pixels: int | None,
+    device: str,
+) -> "Evaluation":
     from linnaea.classifier import Classifier, load
     from linnaea.classifier.bundle import is_bundle
     from linnaea.experiments.finished_run import placed
     from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run
     from linnaea.run import Run
 
-    pixels, device = preparation.max_pixels, machine.device
     if isinstance(classifier, str | Path) and is_bundle(Path(classifier)) and not Run.is_in(classifier):
         classifier = load(classifier)
     if isinstance(classifier, Classifier):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hub_stand_in import running_hub
 from material import run
+from PIL import Image
 
 import linnaea
 from linnaea.classifier import Classifier, load
@@ -16,6 +17,7 @@ from linnaea.classifier.content import content_of
 from linnaea.classifier.keys import make_key
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
+from linnaea.delivery.exporters import export, onnxruntime_web
 from linnaea.delivery.model_registries import MODEL_REGISTRIES, pull, push
 from linnaea.delivery.model_registries.target import Target
 from linnaea.errors import BundleError, LinnaeaError, RegistryError, UsageError
@@ -296,6 +298,8 @@ def test_targets_are_words(words, expected):
         ("mlfow:birds", "unknown model registry 'mlfow'.*Did you mean 'mlflow'"),
         ("mlflow:", "is no target"),
         ("mlflow:birds@", "is no target"),
+        ("s3://bucket/birds", "is the address of a server"),
+        ("mlflow://server/birds", "is the address of a server"),
         ("mlflow:birds@2", "names a version: a push makes the next one"),
         ("hf:birds", "expected a user and a name"),
         ("mlflow:a'b", "is no name of a registered model"),
@@ -304,6 +308,38 @@ def test_targets_are_words(words, expected):
 def test_other_words_are_refused(places, bundle, words, said):
     with pytest.raises(UsageError, match=said):
         push(bundle, words)
+
+
+@pytest.mark.parametrize("to", ["openvino", "web", pytest.param("pt2", marks=pytest.mark.slow)])
+def test_an_exported_folder_is_pushed_and_pulled_as_it_was_checked(bundle, tmp_path, monkeypatch, to):
+    pytest.importorskip("openvino" if to == "openvino" else "onnxruntime")
+    if to == "web" and onnxruntime_web.found(Path("~/.cache/linnaea").expanduser()) is None:
+        pytest.skip("needs onnxruntime-web: python -m linnaea.delivery.exporters.onnxruntime_web")
+    photos = [tmp_path / f"{number}.png" for number in range(3)]
+    for number, photo in enumerate(photos):
+        Image.new("RGB", (20, 30), (80 * number, 9, 9)).save(photo)
+    classifier = Classifier(
+        TorchScorer(build("lenet5", {"classes": 2, "size": 32}).eval()), ("ant", "bee"), "binary", Recipe(32)
+    )
+    exported = export(classifier, to, tmp_path / "exported", photos).folder
+    key = make_key(tmp_path / "key")
+    linnaea.sign(exported, key=tmp_path / "key")
+    pushed = linnaea.push(exported, str(tmp_path / "models" / "birds"))
+    monkeypatch.setenv("LINNAEA_CACHE", str(tmp_path / "another machine"))
+    pulled = linnaea.pull(pushed.source, tmp_path / "pulled", trust=[key.name]).folder
+    assert bytes_in(pulled) == bytes_in(exported)
+    if to == "pt2":
+        with pytest.raises(BundleError, match="holds machine code"):
+            load(pulled)
+    if to != "web":
+        again = linnaea.predict(pulled, photos, trust=[key.name])
+        expected = classifier.predict(photos).column("probabilities")
+        assert abs(again.column("probabilities") - expected).max() < 1e-4
+        beside = set(linnaea.verify(pulled).beside)
+        assert {"predict.py", "sbom.cdx.json"} <= beside
+    (pulled / "extra.py").write_text("print('evil')")
+    with pytest.raises(BundleError, match="is the signature of another content"):
+        linnaea.verify(pulled, trust=[key.name])
 
 
 @pytest.mark.parametrize("tag", ["latest", "3", "v3", "sha256-0123", "", "two words", "a/b", "-x"])

@@ -55,7 +55,9 @@ class FolderRegistry(ModelRegistry):
         signature = signature_text(content)
         number = self._same_as_last(content.address, signature) or self._numbered(content.address, signature)
         for tag in tags:
-            _write_hashed(self.folder / TAGS / f"{tag}.json", {"format": FORMAT, "version": number})
+            file = self.folder / TAGS / f"{tag}.json"
+            _write_hashed(partial := _beside(file), {"format": FORMAT, "version": number})
+            partial.replace(file)  # of a name that no process on another machine has as well
         return next(version for version in self.versions() if version.number == number)
 
     def versions(self) -> list[Version]:

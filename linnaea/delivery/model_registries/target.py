@@ -7,7 +7,7 @@ from linnaea.delivery.model_registries.contract import LATEST, MODEL_REGISTRIES,
 from linnaea.errors import UsageError
 from linnaea.registry.about import unknown
 
-KIND = re.compile(r"([a-z][a-z0-9_-]+):(?!//)(.*)", re.DOTALL)  # two letters or more: one is a drive
+KIND = re.compile(r"([a-z][a-z0-9_-]+):(.*)", re.DOTALL)  # two letters or more: one is a drive
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Target:
     def read(cls, text: str) -> "Target":
         """From `kind:place@version`; a path alone is a folder. Raises UsageError for any other words."""
         given = str(text)
+        if "://" in given:
+            raise UsageError(
+                f"{given!r} is the address of a server, which no registry here has: expected a path such as "
+                "models/birds, mlflow:birds (the server is that of MLFLOW_TRACKING_URI) or hf:user/birds."
+            )
         found = KIND.fullmatch(given)
         kind, rest = (found[1], found[2]) if found else ("folder", given)
         if kind not in MODEL_REGISTRIES:

@@ -109,6 +109,7 @@ def bench(
     images: str | Path | Sequence[str | Path] | None = None,
     rounds: int = 5,
     threads: int | None = None,
+    trust: Sequence[str | Path] = (),
 ) -> Bench:
     """Measure what classifiers cost, each in a fresh process, by turns; see `linnaea.experiments.benching.Measured`."""
 
@@ -162,6 +163,7 @@ def compare(
     metric: str | None = None,
     margin: float | None = None,
     out: Path | None = None,
+    trust: Sequence[str | Path] = (),
 ) -> Comparison | Comparisons | DatasetComparisons:
     """Compare two or more classifiers on the images that all of them have; see `linnaea.evidence.compare`."""
 
@@ -249,6 +251,7 @@ def evaluate(
     *,
     prevalence: float | None = None,
     unknown: str | Path | Sequence[str | Path] | None = None,
+    trust: Sequence[str | Path] = (),
     by: Sequence[str] = (),
     smallest: int = 10,
     find_slices: bool = False,

@@ -24,6 +24,7 @@ PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "lzma", b"x\x01": "zl
 NAMING = ("GLOBAL", "INST", "STACK_GLOBAL")  # operations that import something
 CALLING = ("REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST", "BUILD")  # and that call it
 LARGEST_ARGUMENT = 1 << 31  # bytes
+OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
 NAMED = object()  # on the stack: what was imported
 
 
@@ -69,7 +70,7 @@ def _acts(stream: IO[bytes], *, binary: bool) -> bool:
 def _operations(stream: IO[bytes]) -> Iterator[pickletools.OpcodeInfo]:
     """The operations of a pickle, up to the first that is none; arguments are passed over, of lines as they come."""
     while code := stream.read(1):
-        operation = pickletools.code2op.get(code.decode("latin-1"))
+        operation = OPERATIONS.get(code.decode("latin-1"))
         if operation is None:
             return
         if operation.arg is not None and operation.arg.n == pickletools.UP_TO_NEWLINE:

@@ -8,7 +8,7 @@ import pickletools
 import re
 import tarfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, cast
 
 HEAD = 1 << 16  # bytes of a file that tell what it is
 MOST_MEMBERS = 10_000  # files in an archive
@@ -78,7 +78,7 @@ def _operations(stream: IO[bytes]) -> Iterator[pickletools.OpcodeInfo]:
                 if not stream.readline().endswith(b"\n"):
                     return
         elif operation.arg is not None:
-            operation.arg.reader(_Bounded(stream))
+            operation.arg.reader(cast("IO[bytes]", _Bounded(stream)))
         yield operation
 
 
@@ -89,6 +89,7 @@ class _Bounded:
         self.stream = stream
 
     def read(self, size: int) -> bytes:
+        """Up to so many bytes."""
         return self.stream.read(min(size, LARGEST_ARGUMENT))
 
 
@@ -97,7 +98,9 @@ def _moved(stack: list[Any], operation: pickletools.OpcodeInfo) -> bool:
     before, mark = operation.stack_before, pickletools.markobject
     taken = len(before)
     if mark in before or (operation.name == "POP" and stack and stack[-1] is mark):
-        while stack and stack.pop() is not mark:
+        if mark not in stack:
+            return False
+        while stack.pop() is not mark:
             pass
         taken = before.index(mark) if mark in before else 0
     if len(stack) < taken:

@@ -59,12 +59,32 @@ def test_they_answer_the_same(run, exported, bundle, photos):
         np.testing.assert_allclose(answers.scores(), expected.scores(), atol=1e-3)
 
 
-def test_they_are_evaluated_the_same_on_given_images(exported, bundle, photos):
-    figures = [ln.evaluate(folder, photos).figures["accuracy"] for folder in (exported, bundle)]
-    assert figures[0] == figures[1]
-    assert figures[0].n == 120
-    with pytest.raises(ln.LinnaeaError, match="has no images of its own"):
-        ln.evaluate(exported)
+def test_they_are_evaluated_on_what_their_run_has_not_learnt_from(run, exported, photos, caplog):
+    held, before = len(Run.open(run).dataset().split("test")), len(Run.open(run).record()["test_opened"])
+    figures = [ln.evaluate(folder, photos).figures["accuracy"] for folder in (run, run / "model", exported)]
+    assert [figure.n for figure in figures] == [held] * 3
+    assert figures[0] == figures[1] == figures[2]
+    left_out = f"{120 - held} images are not judged: the run was trained or tuned on them."
+    assert [message for message in caplog.messages if "not known" in message or "trained" in message] == [left_out] * 3
+    assert len(Run.open(run).record()["test_opened"]) == before + 3
+
+
+def test_nothing_is_told_of_what_a_classifier_without_its_run_has_learnt_from(run, bundle, photos, tmp_path, caplog):
+    other = shutil.copytree(bundle, tmp_path / "other" / "model")
+    (tmp_path / "other" / "run.json").write_text(
+        (run / "run.json").read_text().replace('"fingerprint": "', '"fingerprint": "not ')
+    )
+    (tmp_path / "other" / "manifest.csv").write_bytes((run / "manifest.csv").read_bytes())
+    for given in (bundle, ln.load(run), other):
+        assert ln.evaluate(given, photos).figures["accuracy"].n == 120
+        assert "It is not known which of these images the classifier has learnt from" in caplog.text
+        caplog.clear()
+
+
+def test_without_images_the_option_is_named_before_anything_is_loaded(exported, monkeypatch, capsys):
+    monkeypatch.setattr("linnaea.classifier.load", lambda *_, **__: pytest.fail("it was loaded"))
+    assert command(["evaluate", exported], monkeypatch) == 2
+    assert f"linnaea evaluate {exported} --data PHOTOS" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_is_compared_with_its_export_on_its_test_split(run, exported):

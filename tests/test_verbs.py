@@ -346,10 +346,10 @@ def test_answers_and_figures_are_made_on_the_device_that_is_asked_for(finished, 
 
 
 def test_a_bundle_without_a_run_is_evaluated_on_data(finished, tones):
-    with pytest.raises(linnaea.LinnaeaError, match="no images of its own: give labelled ones"):
+    with pytest.raises(linnaea.LinnaeaError, match="no images of its own: give labelled ones with --data"):
         linnaea.evaluate(finished / "model")
     figures = linnaea.evaluate(finished / "model", tones).figures
-    assert figures["accuracy"].n == 60
+    assert figures["accuracy"].n == len(linnaea.Run.open(finished).dataset().split("test"))
     done = CliRunner().invoke(app, ["evaluate", str(finished / "model"), "--data", str(tones)])
     assert done.exit_code == 0, done.output
     assert "The figures are in" not in done.output

@@ -19,6 +19,7 @@ from linnaea.experiments.unknown_images import evaluate_unknown_folder, evaluate
 from linnaea.run import NO_TEST, Run
 
 logger = logging.getLogger("linnaea")
+NOT_KNOWN = "It is not known which of these images the classifier has learnt from: no run lies around it."
 Data = str | Path | Dataset
 Unknown = str | Path | Sequence[str | Path]
 
@@ -29,15 +30,22 @@ def evaluate_classifier(
     prevalence: float | None = None,
     unknown: Unknown | None = None,
     groups: AskedGroups = NOTHING,
+    *,
+    run: Run | None = None,
 ) -> Evaluation:
-    """Judge a classifier on labelled images; see `linnaea.evaluate`."""
+    """Judge a classifier on labelled images, without those that the `run` it is of has learnt from.
+
+    Warns where no run is known, and with it nothing of what it has learnt from; see `linnaea.evaluate`.
+    """
     if data is None:
-        raise DataError("a classifier without a run has no images of its own: give labelled ones as second argument.")
+        raise DataError("a classifier without a run has no images of its own: give labelled ones with --data.")
     require_prevalence(classifier.task, prevalence)
     others = None if unknown is None else image_files(unknown)
     if groups.find:
         require_features(classifier)
     dataset = known_images(data, classifier)
+    groups.slices(dataset)  # before it is a look at the test images
+    dataset = _unseen(run, dataset)
     slicings = groups.slices(dataset)
     predictions = classifier.predict(dataset)
     judged = judge(predictions, classifier.policy, prevalence=prevalence)
@@ -104,6 +112,15 @@ def _evaluated(
     named = Path(unknown if isinstance(unknown, str | Path) else unknown[0]).resolve().name
     openset = evaluate_unknown_folder(run, loaded, answers, others, named)
     return evaluation.with_more(openset.figures, openset.findings)
+
+
+def _unseen(run: Run | None, dataset: Dataset) -> Dataset:
+    """What a run has not learnt from; all, with a warning, where the run is not known."""
+    if run is None:
+        logger.warning(f"{NOT_KNOWN} Figures on such images are too good.")
+        return dataset
+    with run.locked():
+        return apart(run, dataset)
 
 
 def apart(run: Run, dataset: Dataset) -> Dataset:

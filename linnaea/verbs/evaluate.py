@@ -66,11 +66,12 @@ def evaluate(
 ) -> "Evaluation":
     """Judge a classifier on labelled images, or a run on its own test split, which is counted as opened once more.
 
-    `classifier` may also be the folder of a bundle or of an exported file, which has no test split: give it `data`. In
-    place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores that
-    do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions, figures
-    and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`, of two
-    classes, adds what answers are worth where the positive one has that share (Bayes' rule; Mercaldo et al. 2007).
+    `classifier` may also be the folder of a bundle or of an exported file, which has no test split: give it `data`.
+    Images that the run around it has learnt from are left out, as for the run itself; that none is around it is said.
+    In place of a classifier a file of predictions may be given, as `Predictions.write` makes it, of any size: scores
+    that do not fit memory are read part by part. Every figure comes with a 95 % interval. For a run the predictions,
+    figures and tables are written into its folder. Images that cannot be read count as wrong answers. `prevalence`,
+    of two classes, adds what answers are worth where the positive has that share (Bayes' rule; Mercaldo et al. 2007).
     `unknown` are images of none of the classes: how many are recognised as unknown is added to the figures and the
     findings. `by` names columns of metadata, as a table of images or `manifest.csv` has them: the figures of each group
     of images, the worst one and the gaps between them are added, of pairs of columns as well, and groups of fewer than
@@ -80,6 +81,7 @@ def evaluate(
     must have signed the classifier. Raises DataError when no image carries
     a known class, UsageError for a prevalence that is not a share, and for a column that the images have not.
     """
+    _require_images(classifier, data)
     from linnaea.experiments.groups.evaluation import AskedGroups
     from linnaea.predictions import Predictions
 
@@ -113,14 +115,31 @@ def _of_classifier(
     from linnaea.classifier.bundle import is_bundle
     from linnaea.experiments.finished_run import placed
     from linnaea.experiments.run_evaluation import evaluate_classifier, evaluate_run
+    from linnaea.experiments.surrounding_run import surrounding_run
     from linnaea.run import Run
 
+    around = None
     if isinstance(classifier, str | Path) and is_bundle(Path(classifier)) and not Run.is_in(classifier):
-        classifier = load(classifier)
+        folder, classifier = Path(classifier), load(classifier)
+        around = surrounding_run(folder, classifier)
     if isinstance(classifier, Classifier):
-        return evaluate_classifier(placed(classifier, pixels, device), data, prevalence, unknown, groups)
+        return evaluate_classifier(placed(classifier, pixels, device), data, prevalence, unknown, groups, run=around)
     run = classifier if isinstance(classifier, Run) else Run.open(classifier)
     return evaluate_run(run, data, prevalence, unknown, groups=groups, max_pixels=pixels, device=device)
+
+
+def _require_images(classifier: object, data: object) -> None:
+    """Raise UsageError where the folder of a bundle is given without images, before anything of it is loaded."""
+    from linnaea.classifier.bundle import is_bundle
+    from linnaea.run import Run
+
+    if data is not None or not isinstance(classifier, str | Path):
+        return
+    if is_bundle(Path(classifier)) and not Run.is_in(classifier):
+        raise UsageError(
+            f"{classifier} has no images of its own: give labelled ones with --data, as in "
+            f"`linnaea evaluate {classifier} --data PHOTOS`."
+        )
 
 
 def _of_predictions(known: "Predictions", groups: "AskedGroups", prevalence: float | None) -> "Evaluation":

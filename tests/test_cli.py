@@ -247,10 +247,10 @@ def test_parquet_needs_a_file(cli_run, colour_photos, call):
     assert "--out" in err
 
 
-def test_export_says_where_it_wrote(cli_run, call):
-    code, out, err = call("export", cli_run, "--out", "shipped")
+def test_export_says_where_it_wrote(cli_run, call, caplog):
+    code, out, _ = call("export", cli_run, "--out", "shipped")
     assert code == 0
-    writing, comparing = (line for line in err.splitlines() if line.startswith(("Writing", "Comparing")))
+    writing, comparing = (line for line in caplog.messages if line.startswith(("Writing", "Comparing")))
     assert writing == "Writing the onnx file."
     assert re.fullmatch(r"Comparing its answers on \d+ of \d+ images\.", comparing)
     assert out.startswith("shipped/model.onnx")

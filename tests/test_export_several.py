@@ -86,7 +86,9 @@ def test_what_quantises_is_asked_for_before_any_work(trained, tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_stopped_leaves_no_folder_and_says_that_nothing_was_exported(trained, tmp_path, monkeypatch, capsys):
+def test_what_is_stopped_leaves_no_folder_and_says_that_nothing_was_exported(
+    trained, tmp_path, monkeypatch, capsys, caplog
+):
     def stop(classifier, folder, order):
         (folder / "model.onnx").touch()
         raise KeyboardInterrupt
@@ -94,11 +96,10 @@ def test_what_is_stopped_leaves_no_folder_and_says_that_nothing_was_exported(tra
     with EXPORTERS.restored():
         EXPORTERS.register("stopped", precisions=("fp32",))(replace(EXPORTERS["onnx"], write=stop))
         assert command(["export", trained, "--to", "stopped", "--out", tmp_path / "a" / "b"], monkeypatch) == 130
-        said = capsys.readouterr().err
-        assert "Nothing was exported; run the same command again." in said
-        assert said.endswith("Stopped.\n")
+        assert caplog.messages[-1] == "Nothing was exported; run the same command again."
+        assert capsys.readouterr().err.endswith("Stopped.\n")
         assert not list(tmp_path.iterdir())
         out = tmp_path / "two"
         assert command(["export", trained, "--to", "onnx,stopped", "--out", out], monkeypatch) == 130
-        assert f"Written: {out / 'onnx'}; run the same command again." in capsys.readouterr().err
+        assert f"Written: {out / 'onnx'}; run the same command again." == caplog.messages[-1]
         assert [path.name for path in out.iterdir()] == ["onnx"]

@@ -86,9 +86,7 @@ def test_what_quantises_is_asked_for_before_any_work(trained, tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_stopped_leaves_no_folder_and_says_that_nothing_was_exported(
-    trained, tmp_path, monkeypatch, capsys, caplog
-):
+def test_what_is_stopped_leaves_no_folder_and_says_what_was_exported(trained, tmp_path, monkeypatch, capsys, caplog):
     def stop(classifier, folder, order):
         (folder / "model.onnx").touch()
         raise KeyboardInterrupt

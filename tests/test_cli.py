@@ -250,11 +250,10 @@ def test_parquet_needs_a_file(cli_run, colour_photos, call):
 def test_export_says_where_it_wrote(cli_run, call, caplog):
     code, out, _ = call("export", cli_run, "--out", "shipped")
     assert code == 0
-    writing, comparing = (line for line in caplog.messages if line.startswith(("Writing", "Comparing")))
-    assert writing == "Writing the onnx file."
-    assert re.fullmatch(r"Comparing its answers on \d+ of \d+ images\.", comparing)
     assert out.startswith("shipped/model.onnx")
     assert out.splitlines()[-1] == "Next: python shipped/predict.py PHOTO.jpg"
+    assert "Writing the onnx file." in caplog.messages
+    assert any(re.fullmatch(r"Comparing its answers on \d+ of \d+ images\.", said) for said in caplog.messages)
 
 
 def test_report_says_where_it_wrote(cli_run, call):

@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -246,11 +247,13 @@ def test_parquet_needs_a_file(cli_run, colour_photos, call):
     assert "--out" in err
 
 
-def test_export_says_where_it_wrote(cli_run, call):
+def test_export_says_where_it_wrote(cli_run, call, caplog):
     code, out, _ = call("export", cli_run, "--out", "shipped")
     assert code == 0
     assert out.startswith("shipped/model.onnx")
     assert out.splitlines()[-1] == "Next: python shipped/predict.py PHOTO.jpg"
+    assert "Writing the onnx file." in caplog.messages
+    assert any(re.fullmatch(r"Comparing its answers on \d+ of \d+ images\.", said) for said in caplog.messages)
 
 
 def test_report_says_where_it_wrote(cli_run, call):
@@ -447,6 +450,21 @@ def test_files_that_are_not_there_are_refused_before_torch_is_loaded(cli_run, wi
     code, said = without_torch("predict", cli_run, "nowhere.jpg")
     assert code == 2
     assert "1 path does not exist: nowhere.jpg" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("export RUN --to pt2 --precision int8", "the format pt2 cannot be in int8: expected one of fp32, bf16, or"),
+        ("export RUN --out RUN", "holds other files (first "),
+        ("export RUN --out RUN/run.json", "run.json is a file: give an empty or a new folder with --out"),
+        ("compress RUN --backend openvino --bits 4", "openvino computes networks with 8 or 16 bits: choose these"),
+    ],
+)
+def test_what_no_file_can_be_is_refused_before_torch_is_loaded(words, told, cli_run, without_torch):
+    code, said = without_torch(*words.replace("RUN", str(cli_run)).split())
+    assert code == 2
+    assert told in said
 
 
 def test_what_runs_left_is_looked_at_without_torch(cli_run, colour_photos, tmp_path, without_torch):

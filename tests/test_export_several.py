@@ -84,3 +84,20 @@ def test_what_quantises_is_asked_for_before_any_work(trained, tmp_path, monkeypa
     with pytest.raises(MissingExtraError, match=r"nncf is not installed.*linnaea\[compress\]"):
         linnaea.export(trained, "openvino", precision="int8", out=tmp_path / "export")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_stopped_leaves_no_folder_and_says_what_was_exported(trained, tmp_path, monkeypatch, capsys, caplog):
+    def stop(classifier, folder, order):
+        (folder / "model.onnx").touch()
+        raise KeyboardInterrupt
+
+    with EXPORTERS.restored():
+        EXPORTERS.register("stopped", precisions=("fp32",))(replace(EXPORTERS["onnx"], write=stop))
+        assert command(["export", trained, "--to", "stopped", "--out", tmp_path / "a" / "b"], monkeypatch) == 130
+        assert caplog.messages[-1] == "Nothing was exported; run the same command again."
+        assert capsys.readouterr().err.endswith("Stopped.\n")
+        assert not list(tmp_path.iterdir())
+        out = tmp_path / "two"
+        assert command(["export", trained, "--to", "onnx,stopped", "--out", out], monkeypatch) == 130
+        assert f"Written: {out / 'onnx'}; run the same command again." == caplog.messages[-1]
+        assert [path.name for path in out.iterdir()] == ["onnx"]

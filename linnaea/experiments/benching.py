@@ -1,6 +1,7 @@
 """How fast, how large and how hungry classifiers are: each in a fresh process, timed in turns."""
 
 import json
+import logging
 import math
 import os
 import subprocess
@@ -25,6 +26,7 @@ from linnaea.runtime.arguments import require_count
 from linnaea.runtime.containers import Located
 from linnaea.runtime.machine import available_threads
 
+logger = logging.getLogger("linnaea")
 ROUNDS = 5
 LATENCIES = 32  # images that are answered one by one in a round
 MOST_IMAGES = 128
@@ -97,10 +99,12 @@ def bench(
     with ExitStack() as stack:
         workers = []
         for folder in folders:  # each alone until it has answered, lest its first answer wait for another's
+            logger.info(f"Starting {folder}.")
             workers.append(stack.enter_context(Worker(Path(folder), threads, trust)))
             workers[-1].prepare(paths)
         _require_same_images(workers)
         for turn in range(rounds):
+            logger.info(f"Round {turn + 1} of {rounds}.")
             for worker in workers[:: 1 if turn % 2 == 0 else -1]:
                 worker.round(turn)
         return Bench(tuple(worker.measured() for worker in workers), workers[0].images, threads, rounds)

@@ -1,5 +1,6 @@
 """Exporting a run: several formats, each into its own folder, compared on the run's own images."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -23,6 +24,8 @@ from linnaea.delivery.exporters import (
 from linnaea.delivery.exporters.precisions import INTEGERS
 from linnaea.errors import CheckFailedError, DataError, LinnaeaError, UsageError
 from linnaea.run import Run
+
+logger = logging.getLogger("linnaea")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ def _exported(run: Run, classifier: Classifier, dataset: Dataset, places: dict[s
     for name, folder in places.items():
         try:
             exported = export(classifier, name, folder, paths, order)
+        except KeyboardInterrupt:
+            written = ", ".join(str(one.folder) for one in done)
+            logger.warning(f"{f'Written: {written}' if done else 'Nothing was exported'}; run the same command again.")
+            raise
         except LinnaeaError as error:
             failed.append(error)
             if isinstance(error, ParityError):

@@ -18,6 +18,7 @@ MEMORY_FORMATS = ("auto", "channels_last", "contiguous")
 DUPLICATES = ("near", "exact")
 LARGEST_NUMBER = 2**24  # of classes, features or channels in a model
 DAMAGED = ("refuse", "answer")
+BITS_OF = {"openvino": (8, 16), "onnx": (8,), "torch": (4, 8, 16)}  # that each can compute networks with
 SMALLEST_PICTURE, LARGEST_PICTURE = 8, 2048
 MOST_CHANNELS, COLOUR = 256, 3
 LARGEST_VALUE = 65_535  # of a grey pixel
@@ -133,3 +134,28 @@ def _number(value: object) -> float:
 def _whole(value: object) -> int:
     """-1 for what is no whole number."""
     return int(value) if isinstance(value, Integral) else -1
+
+
+def require_export_precision(to: str, precision: str, formats: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise UsageError where an export format cannot be in a precision; `formats` are what is known of each."""
+    able = {name: told.get("precisions", EXPORT_PRECISIONS[:1]) for name, told in formats.items()}
+    if precision not in able[to]:
+        others = [name for name, precisions in able.items() if precision in precisions]
+        offered = f", or one of {', '.join(others)}, which can be in {precision}" if others else ""
+        raise UsageError(f"the format {to} cannot be in {precision}: expected one of {', '.join(able[to])}{offered}.")
+
+
+def computing(bits: int, backend: str | None) -> str:
+    """What computes a quantised network: as asked for, else OpenVINO of eight bits and torch of others."""
+    return backend or ("openvino" if bits == 8 else "torch")
+
+
+def require_bits(bits: int, backend: str | None) -> None:
+    """Raise UsageError where what computes a quantised network cannot with numbers of so many bits."""
+    chosen = computing(bits, backend)
+    if bits not in BITS_OF[chosen]:
+        able = " or ".join(name for name, its in BITS_OF.items() if bits in its)
+        listed = " or ".join(map(str, BITS_OF[chosen]))
+        raise UsageError(
+            f"bits is {bits}, and {chosen} computes networks with {listed} bits: choose these, or --backend {able}."
+        )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.options import Compressing, Machine, Only, Option, RunFolder
+from linnaea.runtime.arguments import require_bits
 from linnaea.verbs.contract import VERBS, told_by
 from linnaea.verbs.outcome import tell_outcome
 
@@ -46,6 +47,8 @@ def compress(
     method that cannot compress it, RunError where the run is not finished or the folder is taken.
     """
     started = time.monotonic()
+    if "quantize" in compressing.method:
+        require_bits(compressing.bits, compressing.backend)
     from linnaea.experiments.compression.compression import compressed
     from linnaea.experiments.compression.source import Source
     from linnaea.run import Run

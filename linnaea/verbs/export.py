@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from linnaea.errors import UsageError
 from linnaea.options import Option, RunFolder, checks
 from linnaea.options.checks import one_of
 from linnaea.options.things import AsJson
 from linnaea.options.words import names_in
-from linnaea.runtime.arguments import EXPORT_PRECISIONS
+from linnaea.runtime.arguments import EXPORT_PRECISIONS, require_export_precision
 from linnaea.runtime.saying import say
 from linnaea.verbs.contract import VERBS, tell_result, told_by
 
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
     from linnaea.experiments.exporting import Exports
 
 FORMAT = checks.member("export format", "linnaea.delivery.exporters")
+
+
+def _require(names: Sequence[str], precision: str, out: str | Path | None) -> None:
+    """Refuse what can be refused before torch is loaded."""
+    from linnaea.registry.index import family
+
+    known = family("export format").known
+    for name in names:
+        require_export_precision(name, precision, {one: told.capabilities for one, told in known.items()})
+    if out is None or len(names) != 1:
+        return
+    place = Path(out)
+    if place.is_file():
+        raise UsageError(f"{out} is a file: give an empty or a new folder with --out.")
+    others = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    if others and "parity.json" not in others:  # else it is an earlier export, which may be replaced
+        raise UsageError(
+            f"{out} holds other files (first {others[0]}): give an empty or a new folder with --out, or move them."
+        )
 
 
 def tell(answer: Callable[[], Any], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -68,9 +88,11 @@ def export(
     CheckFailedError and leaves nothing but `parity.json`. The folder is a classifier again: `predict`, `evaluate`,
     `compare` and `bench` take it. A name gives an `Exported`; several, as a list or joined by commas, give `Exports`.
     """
+    names = names_in(to)
+    _require(names, precision, out)
     from linnaea.experiments.exporting import export_run
     from linnaea.run import Run
 
-    opened, names = run if isinstance(run, Run) else Run.open(run), names_in(to)
+    opened = run if isinstance(run, Run) else Run.open(run)
     exports = export_run(opened, names, precision, None if out is None else Path(out))
     return exports.each[0] if isinstance(to, str) and len(names) == 1 else exports

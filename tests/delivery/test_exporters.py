@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -20,10 +21,13 @@ from PIL import Image
 from linnaea.classifier import Classifier, load
 from linnaea.classifier.calibrators.temperature import Temperature
 from linnaea.classifier.scorers.torch_model import TorchScorer
+from linnaea.classifier.sessions import onnx as sessions
 from linnaea.data.images.pixels import Recipe, decode_files
+from linnaea.data.sources.assembling import SUFFIXES as OURS
 from linnaea.decisions import Outputs, Policy
 from linnaea.delivery.exporters import EXPORTERS, export
-from linnaea.delivery.exporters.predict import Predictor
+from linnaea.delivery.exporters.predict import SUFFIXES, Predictor
+from linnaea.delivery.exporters.script import write_script
 from linnaea.errors import BundleError, CheckFailedError, DataError, MissingExtraError, UsageError
 from linnaea.evidence.calibration import calibrate
 from linnaea.evidence.openset import fit_familiarity
@@ -336,14 +340,14 @@ def bare_python(tmp_path_factory):
     return python
 
 
-def run(python, *arguments, folder=None):
+def run(python, *arguments, folder=None, status=0):
     """Run it as a user would, without this process's settings, on a terminal that knows ASCII only."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     kept["PYTHONIOENCODING"] = "ascii"
     finished = subprocess.run(
         [python, *map(str, arguments)], cwd=folder, env=kept, capture_output=True, text=True, encoding="utf-8"
     )
-    assert finished.returncode == 0, finished.stderr
+    assert finished.returncode == status, finished.stderr
     return finished
 
 
@@ -361,7 +365,9 @@ def test_predict_script_answers_the_same_in_a_bare_python(classifiers, exports, 
     broken.write_bytes(b"\x89PNG broken")
     images = [*photos, broken, tmp_path / "absent.png"]
     script = exports[kind].file.with_name("predict.py")
-    lines = run(bare_python, script, *images, folder=tmp_path).stdout.splitlines()
+    finished = run(bare_python, script, *images, folder=tmp_path, status=1)
+    assert "no answer for 2 of 14 images" in finished.stderr
+    lines = finished.stdout.splitlines()
     ours = (
         classifiers[kind]
         .predict(images)
@@ -397,11 +403,33 @@ def test_predict_script_follows_the_policy(classifiers, exports, photos, policy,
     assert (ours["reason"], ours["prediction_set"]) == (reason, answer["prediction_set"])
 
 
-def test_predict_script_without_images_says_how_to_use_it(exports):
+def test_predict_script_says_how_to_use_it(exports, tmp_path):
     script = exports["majority"].file.with_name("predict.py")
-    finished = subprocess.run([sys.executable, script], capture_output=True, text=True)
-    assert finished.returncode == 1
-    assert "python predict.py photo.jpg" in finished.stderr
+    for said in (run(sys.executable, script, status=2).stderr, run(sys.executable, script, "--help").stdout):
+        assert "python predict.py photo.jpg" in said
+        assert "pip install onnxruntime numpy pillow" in said
+    other = SimpleNamespace(__file__=sessions.__file__, PACKAGES=("openvino",))
+    write_script(tmp_path, other)
+    written = (tmp_path / "predict.py").read_text(encoding="utf-8")
+    assert written.count("pip install openvino numpy pillow") == 3
+    assert "onnxruntime" not in written
+
+
+def test_predict_script_takes_folders_for_the_images_in_them(exports, photos, tmp_path):
+    script, folder = exports["majority"].file.with_name("predict.py"), tmp_path / "some"
+    (folder / "below").mkdir(parents=True)
+    for place in ("a.PNG", "below/b.png", ".hidden.png", "notes.txt"):
+        shutil.copy(photos[0], folder / place)
+    finished = run(sys.executable, script, folder, photos[1])
+    told = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert [line["id"] for line in told] == [*map(str, (folder / "a.PNG", folder / "below/b.png", photos[1]))]
+    assert all(line["label"] for line in told)
+    assert "2 of 4 files are left out" in finished.stderr
+    (folder / "empty").mkdir()
+    refused = run(sys.executable, script, folder / "empty", status=1)
+    assert "has no images: expected files ending in .jpg" in refused.stderr
+    assert not refused.stdout
+    assert SUFFIXES == OURS
 
 
 def test_decoding_travels_as_it_is_but_for_where_its_files_lie(exports):

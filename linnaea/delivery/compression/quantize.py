@@ -7,17 +7,16 @@ from linnaea.delivery.compression import onnx_int8, openvino_int8
 from linnaea.delivery.compression.calibration_images import calibration_images, few_sentence
 from linnaea.delivery.compression.contract import COMPRESSORS, Compressed, Compressor, Wanted, Workshop
 from linnaea.delivery.compression.rounding import require_rounding, rounded
-from linnaea.errors import UsageError
 from linnaea.models import Model
 from linnaea.models.compiled import Compiled, head_of
+from linnaea.runtime.arguments import computing, require_bits
 
 TORCH = "torch"
-POSSIBLE = {"openvino": (8, 16), "onnx": (8,), TORCH: (4, 8, 16)}  # bits
 
 
 def backend_of(wanted: Wanted) -> str:
     """What computes: as asked for, else OpenVINO of eight bits and torch of others."""
-    return wanted.backend or ("openvino" if wanted.bits == 8 else TORCH)
+    return computing(wanted.bits, wanted.backend)
 
 
 def require(classifier: Classifier, wanted: Wanted) -> None:
@@ -29,13 +28,8 @@ def require(classifier: Classifier, wanted: Wanted) -> None:
 
 def require_wanted(wanted: Wanted) -> None:
     """Raise UsageError for bits that the backend has not, MissingExtraError where it is not there."""
+    require_bits(wanted.bits, wanted.backend)
     backend = backend_of(wanted)
-    if wanted.bits not in POSSIBLE[backend]:
-        able = [name for name, bits in POSSIBLE.items() if wanted.bits in bits]
-        raise UsageError(
-            f"bits is {wanted.bits}, and {backend} computes networks with {_listed(POSSIBLE[backend])}: choose these, "
-            f"or --backend {' or '.join(able)}."
-        )
     if backend == TORCH:
         require_rounding(wanted.bits)
     elif backend == "openvino":
@@ -84,11 +78,6 @@ def _openvino(model: Model, images: Images, workshop: Workshop | None) -> tuple[
         made = openvino_int8.as_compiled(model, network)
     count, whole = openvino_int8.in_integers(network), len(openvino_int8.layers(network))
     return made, [f"{count} of {whole} layers compute with integers in OpenVINO{why}."]
-
-
-def _listed(bits: tuple[int, ...]) -> str:
-    *others, last = map(str, bits)
-    return f"{', '.join(others)} or {last} bits" if others else f"{last} bits"
 
 
 COMPRESSORS.register(

@@ -21,6 +21,7 @@ from linnaea.delivery.exporters.precisions import PLAIN, PRECISIONS, Precision
 from linnaea.delivery.exporters.script import script_in
 from linnaea.errors import UsageError
 from linnaea.registry import Registry
+from linnaea.runtime.arguments import require_export_precision
 
 Description = Mapping[str, Any]  # what classifier.json says
 Answer = Callable[[Path | bytes], Outputs]
@@ -94,10 +95,5 @@ def require_precision(to: str, precision: str) -> Precision:
     """The precision of this name; raises UsageError where the format cannot have it."""
     if precision not in PRECISIONS:
         raise UsageError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
-    if precision not in precisions_of(to):
-        able = [name for name in EXPORTERS if precision in precisions_of(name)]
-        offered = f", or one of {', '.join(able)}, which can be in {precision}" if able else ""
-        raise UsageError(
-            f"the format {to} cannot be in {precision}: expected one of {', '.join(precisions_of(to))}{offered}."
-        )
+    require_export_precision(to, precision, {name: EXPORTERS.about(name).capabilities for name in EXPORTERS})
     return PRECISIONS[precision]

@@ -18,6 +18,7 @@ from linnaea.delivery.exporters.parity import (
     compared,
     in_a_line,
     not_run_here,
+    said,
     sample_of,
     without_groups,
 )
@@ -29,6 +30,8 @@ from linnaea.finding import Finding
 from linnaea.runtime.containers import Located
 from linnaea.runtime.files import read_json, write_json
 from linnaea.runtime.neutral import neutral
+from linnaea.runtime.progress import working
+from linnaea.runtime.words import counted
 
 logger = logging.getLogger("linnaea")
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run here"
@@ -161,8 +164,10 @@ def exported_in(folder: Path) -> tuple[str, str]:
 def _made(classifier: Classifier, to: str, staging: Path, sample: Sample, order: Order) -> tuple[Path, Finding]:
     """The main file of an export and what its check found; all that belongs to it lies in the folder."""
     exporter = EXPORTERS[to]
+    logger.info(f"Writing the {said(to, order.precision)}.")
     try:
-        file = exporter.write(classifier, staging, order)
+        with working(f"Writing the {said(to, order.precision)}"):
+            file = exporter.write(classifier, staging, order)
     except UnfitError as error:
         raise UnfitError(_with_offers(str(error), classifier, to)) from error
     again = _again(classifier, exporter, staging, order)
@@ -173,7 +178,9 @@ def _made(classifier: Classifier, to: str, staging: Path, sample: Sample, order:
         parity = not_run_here(to, order.precision, away)
     else:
         answer = _opened(exporter, staging, _described(again))
-        parity = compared(to, PRECISIONS[order.precision], classifier, sample, answer)
+        logger.info(f"Comparing its answers on {len(sample.images)} of {counted(sample.chosen_from, 'image')}.")
+        with working(f"Comparing the {said(to, order.precision)}"):
+            parity = compared(to, PRECISIONS[order.precision], classifier, sample, answer)
     _record(staging, to, order.precision, parity)
     if exporter.scorer is not None and parity.severity != "error":
         again.save(staging)  # the last thing: without it nothing loads
@@ -187,10 +194,10 @@ def _opened(exporter: Exporter, folder: Path, description: Mapping[str, Any]) ->
     except (ImportError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  every runtime has errors of its own
-        said = in_a_line(error)
+        told = in_a_line(error)
 
         def refuse(image: Path | bytes) -> Outputs:
-            raise RuntimeError(said)
+            raise RuntimeError(told)
 
         return refuse
 

@@ -59,6 +59,7 @@ def staged(folder: Path) -> Iterator[Path]:
     if staging in _filled:
         raise UsageError(f"another export into {folder} is going on: wait for it, or give another folder with --out.")
     _filled.add(staging)
+    made = [place for place in staging.parents if not place.exists()]
     try:
         _sweep(staging.parent, folder.resolve().name)
         staging.mkdir(parents=True)
@@ -66,6 +67,9 @@ def staged(folder: Path) -> Iterator[Path]:
     finally:
         _filled.discard(staging)
         shutil.rmtree(staging, ignore_errors=True)
+        with suppress(OSError):  # there is something in it
+            for place in made:
+                place.rmdir()
 
 
 def put_in_place(staging: Path, folder: Path) -> None:

@@ -1,18 +1,26 @@
-"""Answer for image files with an exported classifier: needs the runtime that it was exported for, numpy and Pillow.
+"""Answer for image files with an exported classifier, without Linnaea.
 
-    python predict.py photo.jpg another.png
+    pip install onnxruntime numpy pillow
+    python predict.py photo.jpg another.png folder
 
-Prints one JSON object per image: label, confidence, prediction set, OOD score, of a model with several members the
-parts of its uncertainty in nats, and a reason, which is `ok`, `unsure`,
-`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number. Where the classifier has
-thresholds for groups, `detail` says that the common one decided: no group is known here. The files that came with this
-one must lie beside it.
+A folder stands for the images in it and below it. Prints one JSON object per image: label, confidence, prediction set,
+OOD score (how unlike the images of training it is, where the classifier tells) and a reason, which is `ok`, `unsure`,
+`unfamiliar`, `unreadable`, or `undefined` where the model's answer is not a number.
+
+A model with several members also tells how unsure it is, in nats: 0 is quite sure, and the logarithm of the number of
+classes is no idea at all. `total_uncertainty` is the sum of `aleatoric_uncertainty`, which is doubt that the members
+share, as the image itself is ambiguous, and `epistemic_uncertainty`, which is how much they contradict each other, as
+nothing like it was learned.
+
+Where the classifier has thresholds for groups, `detail` says that the common one decided: no group is known here. The
+files that came with this one must lie beside it. The exit status is 0 where every image was answered, 1 where one could
+not be, and 2 where none was named.
 """
 
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +29,17 @@ try:
     import numpy.typing as npt
     import PIL  # noqa: F401  what decodes
 except ImportError as error:
-    sys.exit(f"Error: {error}. This file needs numpy and Pillow: pip install numpy pillow")
+    sys.exit(f"Error: {error}. This file needs other packages: pip install onnxruntime numpy pillow")
 
-from linnaea.classifier.sessions.onnx import PACKAGES, Session
+from linnaea.classifier.sessions.onnx import Session
 from linnaea.data.images.decoding import Bounds, decode
 from linnaea.data.images.opening import UnreadableError
 from linnaea.decisions import UNDEFINED, Outputs, Policy, answer, by_common_threshold
 
+INSTALL = "pip install onnxruntime numpy pillow"
 UNCERTAINTY = ("total_uncertainty", "aleatoric_uncertainty", "epistemic_uncertainty")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
+NO_ANSWER = ("unreadable", UNDEFINED)
 NOTHING = dict.fromkeys(("id", "label", "confidence", "prediction_set", "ood_score", "reason", "detail"))
 
 
@@ -106,23 +117,54 @@ def _named(uncertainty: npt.NDArray[Any] | None) -> dict[str, float]:
     return {name: round(float(np.float64(value)), 6) for name, value in zip(UNCERTAINTY, uncertainty[0], strict=True)}
 
 
-def main(images: list[str]) -> None:
-    """Print the answers for image files."""
-    if not images:
-        sys.exit(__doc__)
+def _files(named: Sequence[str]) -> list[str]:
+    """The files that are named and the images in the folders that are, sorted; what else lies there is counted."""
+    files = []
+    for name in named:
+        folder = Path(name)
+        if not folder.is_dir():
+            files.append(name)
+            continue
+        within = sorted(file for file in folder.rglob("*") if file.is_file())
+        images = [str(file) for file in within if file.suffix.lower() in SUFFIXES and not _is_hidden(file, folder)]
+        if not images:
+            sys.exit(f"Error: {name} has no images: expected files ending in {' '.join(SUFFIXES)} in it or below it.")
+        if len(images) < len(within):
+            left_out = f"{len(within) - len(images)} of {len(within)} files are left out"
+            print(f"Warning: {name!a}: {left_out}: hidden, or no images by their endings.", file=sys.stderr)
+        files += images
+    return files
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
+def main(given: list[str]) -> int:
+    """Print the answers for image files; returns the exit status."""
+    if not given or {"-h", "--help"} & set(given):
+        print(__doc__, file=sys.stdout if given else sys.stderr)
+        return 0 if given else 2
+    files = _files(given)
     try:
         predictor = Predictor(Path(__file__).resolve().parent)
     except ImportError as error:
-        sys.exit(f"Error: {error}. This file needs other packages: pip install {' '.join(PACKAGES)} numpy pillow")
+        sys.exit(f"Error: {error}. This file needs other packages: {INSTALL}")
     except FileNotFoundError as error:
         sys.exit(f"Error: {error.filename} is missing: copy the exported folder whole, or export again.")
     except DamagedError as error:
         sys.exit(f"Error: {error}: copy the exported folder anew, or export again.")
     if said := by_common_threshold(predictor.policy):
         print(f"Warning: {said}.", file=sys.stderr)
-    for name in images:
-        print(json.dumps(predictor.predict(name)))  # in ASCII, which every terminal and pipe can take
+    unanswered = 0
+    for name in files:
+        told = predictor.predict(name)
+        unanswered += told["reason"] in NO_ANSWER
+        print(json.dumps(told))  # in ASCII, which every terminal and pipe can take
+    if unanswered:
+        print(f"Error: no answer for {unanswered} of {len(files)} images: see `detail`.", file=sys.stderr)
+    return 1 if unanswered else 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

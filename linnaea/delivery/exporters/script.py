@@ -14,6 +14,8 @@ from linnaea.runtime.files import write_text
 
 BESIDE = (arrays, reading, damage, bands, fits, opening, decoding, decisions)
 SCRIPT = Path(__file__).with_name("predict.py")  # read, not imported
+ALWAYS = ("numpy", "pillow")
+INSTALL = " ".join(("pip install", *onnx.PACKAGES, *ALWAYS))  # as it is in the text of the script
 PREDICT, SESSION = "predict.py", "session.py"
 
 
@@ -22,7 +24,8 @@ def write_script(folder: Path, session: ModuleType) -> None:
     for module in BESIDE:
         write_text(folder / f"{_own_name(module)}.py", _beside(Path(str(module.__file__))))
     write_text(folder / SESSION, _beside(Path(str(session.__file__))))
-    write_text(folder / PREDICT, _beside(SCRIPT))
+    packages = " ".join((*session.PACKAGES, *ALWAYS))
+    write_text(folder / PREDICT, _beside(SCRIPT).replace(INSTALL, f"pip install {packages}"))
 
 
 def script_in(folder: Path) -> ModuleType:

@@ -33,6 +33,8 @@ from linnaea.learning.rungs import Rung, Step
 from linnaea.options import Compressing, Preparation
 from linnaea.run import Run
 from linnaea.runtime.plan import Plan, pick_device
+from linnaea.runtime.progress import working
+from linnaea.runtime.words import counted
 from linnaea.task import TASKS
 
 NAME = "compressed"
@@ -104,7 +106,8 @@ class _Work:
         stages, prepared = self._stages(prepared)
         new.write_findings("audit", prepared.findings)
         new.write_dataset(prepared.dataset)
-        with timed(new, "speed"):
+        logger.info(f"Measuring speed before and after {counted(len(stages) - 1, 'method')}.")
+        with working("Measuring speed"), timed(new, "speed"):
             points = self._points(stages)
         require_met(points, source.wanted, TASKS[source.classifier.task].metric)
         made = attempted_and_concluded(self._training(prepared, stages), prepared, new)
@@ -131,7 +134,8 @@ class _Work:
         worth = Worth(classifier, Material.of(prepared, classifier.recipe))
         stages = [_stage("before", Compressed(classifier), worth)]
         for name in self.source.methods:
-            with timed(new, name):
+            logger.info(f"Compressing by {name}.")
+            with working(f"Compressing by {name}"), timed(new, name):
                 made = COMPRESSORS[name].make(classifier, self._workshop(worth, stages[0].value))
             if made.classifier.recipe != classifier.recipe:
                 prepared = self._prepared(made.classifier)

@@ -3,6 +3,7 @@
 import { shown } from "./showing.js";
 
 const part = (id) => document.getElementById(id);
+const NO_ANSWER = ["unreadable", "undefined"];
 const answers = new Map();
 const places = new Map();
 let facts = null;
@@ -40,7 +41,7 @@ function answer({ id, answer: given, probabilities }) {
   answers.set(id, given);
   places.get(id)?.replaceChildren(...shown(given, probabilities, facts, places.get(id).picture));
   const open = answers.size < places.size;
-  part("state").textContent = open ? `${answers.size} of ${places.size} answered.` : `${told(answers.size)} answered.`;
+  part("state").textContent = open ? `${answers.size} of ${places.size} looked at.` : summary();
   document.body.dataset.state = open ? "working" : "ready";
 }
 
@@ -56,6 +57,12 @@ function add(files) {
     worker.postMessage({ id, name: file.name, file });
   }
   part("tools").hidden = places.size === 0;
+}
+
+function summary() {
+  const without = [...answers.values()].filter(({ reason }) => NO_ANSWER.includes(reason)).length;
+  const answered = `${told(answers.size - without)} answered`;
+  return without ? `${answered}, ${without} could not be.` : `${answered}.`;
 }
 
 function told(count) {

@@ -1,7 +1,7 @@
 // What the bytes of a picture say of its format, its size and its wholeness, before a pixel is decoded. Decoders are
 // lenient: they fill what a file lacks with grey and say nothing.
 
-export const FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"];
+export const FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF"]; // that a browser reads
 const CUT = "cut off before its end";
 const END_OF_IMAGE = 0xd9;
 const START_OF_SCAN = 0xda;

@@ -72,9 +72,9 @@ def test_a_first_answer_does_not_wait_for_another_folder(bundles, photos, monkey
     order = []
 
     class Watched(benching.Worker):
-        def __init__(self, folder, threads):
+        def __init__(self, folder, threads, trust=()):
             order.append(("started", folder.name))
-            super().__init__(folder, threads)
+            super().__init__(folder, threads, trust)
 
         def prepare(self, paths):
             super().prepare(paths)

@@ -107,7 +107,8 @@ def test_nothing_is_printed_past_the_one_place():
 
     root = Path(linnaea.__file__).parent
     written = [str(file.relative_to(root)) for file in root.rglob("*.py") if "sys.stdout" in file.read_text("utf-8")]
-    assert written == ["runtime/saying.py"]
+    script = "delivery/exporters/predict.py"  # it travels with an exported model, and has nothing of ours beside it
+    assert set(written) - {script} == {"runtime/saying.py"}
     written = [str(file.relative_to(root)) for file in root.rglob("*.py") if "csv.writer" in file.read_text("utf-8")]
     assert written == ["runtime/cells.py"]
 

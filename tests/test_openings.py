@@ -9,9 +9,10 @@ import pytest
 import linnaea
 
 PACKAGE = Path(linnaea.__file__).parent
-SEARCH = "classifier/forbidden.py"  # looks for pickles in the first bytes of what is packed, and writes nothing
+SEARCH = "classifier/pickled.py"  # looks for pickles in the first bytes of what is packed, and writes nothing
 PARSERS = {  # of formats that strangers write, and where each may be used
     "tarfile": {
+        SEARCH,
         "runtime/containers/tars.py",
         "data/writers/shards.py",  # writes them
         "delivery/exporters/onnxruntime_web.py",  # a package of npm, after its hash was compared with the one we know

@@ -25,7 +25,7 @@ def _require(names: Sequence[str], precision: str, out: str | Path | None) -> No
     from linnaea.registry.index import family
 
     known = family("export format").known
-    for name in names:
+    for name in (one for one in names if one in known):
         require_export_precision(name, precision, {one: told.capabilities for one, told in known.items()})
     if out is None or len(names) != 1:
         return

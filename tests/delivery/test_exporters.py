@@ -130,7 +130,9 @@ def test_export_writes_its_files_and_passes_parity(exports, kind):
     assert exported.megabytes == pytest.approx(sum(sizes) / 1e6)
     told = json.loads((exported.folder / "parity.json").read_text())
     facts = {"format": "onnx", "precision": "fp32", "outcome": "passed", "runtime": "onnxruntime"}
+    listed = set(told.pop("files"))
     assert told == facts | exported.parity.to_json()
+    assert listed | {"parity.json"} == {path.name for path in exported.folder.iterdir()}
     parity = exported.parity
     assert (parity.name, parity.severity, parity.count) == ("export_parity_onnx", "info", 12)
     assert parity.figure.value < 1e-4
@@ -249,9 +251,9 @@ def export_changed(classifiers, exports, tmp_path):
         (
             "hog",
             lambda probabilities, score: (probabilities, score + 0.01 * max(1, abs(score))),
-            r"at most 1\.00e-02.* 0 answers",
+            r"OOD scores by 1\.00e-02.* 0 answers",
         ),
-        ("hog", lambda probabilities, score: (probabilities, np.nan), "at most nan"),
+        ("hog", lambda probabilities, score: (probabilities, np.nan), "OOD scores by nan"),
     ],
 )
 def test_a_file_that_answers_differently_is_refused(export_changed, photos, tmp_path, kind, answers, message):

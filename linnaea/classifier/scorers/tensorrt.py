@@ -13,7 +13,6 @@ class TensorrtScorer(WholeScorer):
     """What `linnaea export --to tensorrt` wrote."""
 
     kind = "tensorrt"
-    machine_code = True
     session: ClassVar[ModuleType] = tensorrt
     extra = "tensorrt"
     machine_code = True

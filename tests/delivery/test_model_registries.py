@@ -6,6 +6,7 @@ import shutil
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hub_stand_in import running_hub
 from material import run
@@ -333,8 +334,8 @@ def test_an_exported_folder_is_pushed_and_pulled_as_it_was_checked(bundle, tmp_p
             load(pulled)
     if to != "web":
         again = linnaea.predict(pulled, photos, trust=[key.name])
-        expected = classifier.predict(photos).column("probabilities")
-        assert abs(again.column("probabilities") - expected).max() < 1e-4
+        expected = np.array(classifier.predict(photos).column("probabilities"))
+        assert np.abs(np.array(again.column("probabilities")) - expected).max() < 1e-4
         beside = set(linnaea.verify(pulled).beside)
         assert {"predict.py", "sbom.cdx.json"} <= beside
     (pulled / "extra.py").write_text("print('evil')")

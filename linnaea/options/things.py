@@ -46,6 +46,10 @@ Answering = Annotated[
     "Classifier | Run | str | Path",
     Option("The folder of a run, a bundle or an export, such as runs/birds.", checks.run, read=Path, metavar="RUN"),
 ]
+BundleFolder = Annotated[
+    "str | Path | Run",
+    Option("The folder of a run, a bundle or an export.", checks.run, read=Path, metavar="RUN"),
+]
 Judged = Annotated[
     "Classifier | Run | Predictions | str | Path",
     Option(

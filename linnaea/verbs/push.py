@@ -1,17 +1,15 @@
 """`push`: a classifier into a model registry."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from linnaea.options import Option, checks
-from linnaea.options.things import AsJson
+from linnaea.options import Option
+from linnaea.options.things import AsJson, BundleFolder
 from linnaea.runtime.saying import say, say_json, say_text
 from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.delivery.model_registries import Pushed
-    from linnaea.run import Run
 
 
 def tell(answer: Callable[[], "Pushed"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -32,10 +30,7 @@ def tell(answer: Callable[[], "Pushed"], given: Mapping[str, Any], *, as_json: A
 )
 @told_by(tell)
 def push(
-    run: Annotated[
-        "str | Path | Run",
-        Option("The folder of a run, a bundle or an export.", checks.run, read=Path, metavar="RUN"),
-    ],
+    run: BundleFolder,
     target: Annotated[str, Option("Where to: a path such as models/birds, mlflow:birds, or hf:user/birds.")],
     *,
     tag: Annotated[

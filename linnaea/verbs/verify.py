@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from linnaea.errors import BundleError, CheckFailedError
-from linnaea.options import Option, checks
-from linnaea.options.things import AsJson, Trusted
+from linnaea.options.things import AsJson, BundleFolder, Trusted
 from linnaea.runtime.saying import say_result
 from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.classifier.signed import Signed
-    from linnaea.run import Run
 
 
 def tell(answer: Callable[[], "Signed"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -32,10 +30,7 @@ def tell(answer: Callable[[], "Signed"], given: Mapping[str, Any], *, as_json: A
 )
 @told_by(tell)
 def verify(
-    run: Annotated[
-        "str | Path | Run",
-        Option("The folder of a run, a bundle or an export.", checks.run, read=Path, metavar="RUN"),
-    ],
+    run: BundleFolder,
     *,
     trust: Trusted = (),
 ) -> "Signed":

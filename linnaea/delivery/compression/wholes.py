@@ -5,8 +5,7 @@ The head, calibration and familiarity stay in float, as they are in the classifi
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ def whole_openvino(classifier: Classifier, names: Sequence[str]) -> Any:
     model = _compiled(classifier, OPENVINO)
     graph = int(model.arguments["graph"])
     network = openvino.Core().read_model(model.content[:graph], model.content[graph:])
-    with _unwarned():
+    with warnings.catch_warnings(action="ignore"):  # parity judges the outcome
         program = torch.export.export(_after(classifier), (_features(model),), dynamic_shapes=_free())
         rest = openvino.convert_model(program)
     images = opset13.parameter([-1, *classifier.recipe.shape], openvino.Type.u8, name=IMAGES)
@@ -104,7 +103,7 @@ def whole_onnx(classifier: Classifier, names: Sequence[str]) -> Any:
 
     model = _compiled(classifier, ONNX)
     network = onnx.load_model_from_string(model.content)
-    with _unwarned(), tempfile.TemporaryDirectory() as place:
+    with warnings.catch_warnings(action="ignore"), tempfile.TemporaryDirectory() as place:
         program = torch.onnx.export(
             _after(classifier),
             (_features(model),),
@@ -165,14 +164,6 @@ def _replace(old: Any, new: Any) -> None:
     """Let whatever reads an input of a model of OpenVINO read something else."""
     for reader in list(old.get_node().output(0).get_target_inputs()):
         reader.replace_source_output(new)
-
-
-@contextmanager
-def _unwarned() -> Iterator[None]:
-    """Converters' own warnings are not passed on: parity judges the outcome."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _compiled(classifier: Classifier, backend: str) -> Compiled:

@@ -4,7 +4,6 @@ import logging
 import platform
 import shutil
 import tempfile
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
@@ -18,7 +17,7 @@ from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.coreml import CoremlScorer
 from linnaea.classifier.sessions.coreml import FILES
 from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, UnfitError
-from linnaea.delivery.exporters.graphs import INPUT, converting, facts_of, outputs_of
+from linnaea.delivery.exporters.graphs import INPUT, converting, facts_of, outputs_of, quiet
 from linnaea.delivery.exporters.precisions import PLAIN
 from linnaea.delivery.exporters.pt2 import folded
 from linnaea.runtime.files import write_json
@@ -95,14 +94,8 @@ def elsewhere() -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Its bars, and what coremltools logs of libraries and of versions that it has not seen, are not passed on."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with redirect_stderr(StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    with redirect_stderr(StringIO()), quiet(logging.ERROR):
+        yield
 
 
 EXPORTERS.register(

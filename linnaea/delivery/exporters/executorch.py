@@ -1,9 +1,5 @@
 """ExecuTorch's program: one file for phones and boards, whose networks XNNPACK computes."""
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,7 +8,7 @@ from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.executorch import ExecutorchScorer
 from linnaea.classifier.sessions.executorch import FILES, MOST
 from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order
-from linnaea.delivery.exporters.graphs import converting, program_of
+from linnaea.delivery.exporters.graphs import converting, program_of, quiet
 from linnaea.delivery.exporters.pt2 import folded
 
 DELEGATED = ("Addmm", "AvgPooling", "BatchNorm", "Convolution", "Hardswish", "Hardtanh", "Linear", "MaxPool2d", "ReLU")
@@ -23,32 +19,19 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
 
     What networks are made of is left to XNNPACK, the rest to ExecuTorch's own operators, which know every shape.
     """
-    with _quiet():
+    with quiet():
         from executorch.backends.xnnpack.partition import config
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
     program = program_of(classifier, folded(classifier.to("cpu"), torch.contiguous_format).graph(), most=MOST)
     parts = XnnpackPartitioner(configs=[getattr(config, f"{name}Config") for name in DELEGATED])
-    with converting("ExecuTorch"), _quiet():
+    with converting("ExecuTorch"), quiet():
         lowered = to_edge_transform_and_lower(
             program, partitioner=[parts], compile_config=EdgeCompileConfig(_check_ir_validity=False)
         )
         content = lowered.to_executorch().buffer
     (folder / FILES[0]).write_bytes(content)
     return folder / FILES[0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What converters log and warn of their own business is not passed on."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 EXPORTERS.register(

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,18 +231,11 @@ def _runtime(to: str) -> str:
 def _leave_failed(staging: Path, folder: Path) -> None:
     """Leave the record of a check that failed, and nothing else, in the folder."""
     for path in staging.iterdir():
-        if path.name != PARITY:
-            _remove(path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != PARITY:
+            path.unlink()
     put_in_place(staging, folder)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        for each in path.iterdir():
-            _remove(each)
-        path.rmdir()
-    else:
-        path.unlink()
 
 
 def _with_offers(reason: str, classifier: Classifier, to: str) -> str:

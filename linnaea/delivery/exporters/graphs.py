@@ -1,6 +1,7 @@
 """A classifier's graph in the forms that other runtimes begin with: torch's exported program, and ONNX."""
 
 import json
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,14 +79,25 @@ def described(model: Any, classifier: Classifier) -> Any:
 @contextmanager
 def converting(what: str) -> Iterator[None]:
     """Converters' own warnings are not passed on, as parity judges the outcome; their errors become UnfitError."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             yield
         except (ImportError, OSError, MemoryError):
             raise
         except Exception as error:
             raise UnfitError(f"{what} cannot express this classifier: {_first_words(error)}") from error
+
+
+@contextmanager
+def quiet(level: int = logging.WARNING) -> Iterator[None]:
+    """What converters warn of, and log up to a level, of their own business is not passed on."""
+    before = logging.root.manager.disable
+    logging.disable(level)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _example(classifier: Classifier) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +71,10 @@ def save_program(program: ExportedProgram, file: Path) -> None:
     torch.export.save(program, file)
 
 
-def has_compiler() -> bool:
+def has_compiler(usual: Sequence[str] = COMPILERS) -> bool:
     """Whether there is a C++ compiler, by the name that CXX gives or a usual one."""
     given = os.environ.get("CXX")
-    return any(shutil.which(name) for name in ([given] if given else COMPILERS))
+    return any(shutil.which(name) for name in ([given] if given else usual))
 
 
 def folded(classifier: Classifier, layout: torch.memory_format = torch.channels_last) -> Classifier:

@@ -1,7 +1,5 @@
 """Machine code that Apache TVM makes of the whole classifier, for the processor of this machine."""
 
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from linnaea.classifier.scorers.tvm import TvmScorer
 from linnaea.classifier.sessions.tvm import FILES
 from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, needs_a_network
 from linnaea.delivery.exporters.graphs import converting, program_of
+from linnaea.delivery.exporters.pt2 import has_compiler
 
 LINKERS = ("g++", "gcc", "clang++")
 
@@ -32,8 +31,7 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
 
 def unfit(classifier: Classifier) -> str:
     """Why TVM cannot have a classifier, or cannot be linked here."""
-    given = os.environ.get("CXX")
-    if not any(shutil.which(name) for name in ([given] if given else LINKERS)):
+    if not has_compiler(LINKERS):
         return "TVM links machine code with a C++ compiler, and there is none: install g++, or name one by CXX."
     return needs_a_network(classifier)
 

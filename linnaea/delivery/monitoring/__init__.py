@@ -1,0 +1,1 @@
+"""Monitoring: whether what is seen and what is answered are still what the model was judged on."""

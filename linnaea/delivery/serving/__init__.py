@@ -1,0 +1,1 @@
+"""Serving: a small server, bounded by default, that answers what `predict` answers."""

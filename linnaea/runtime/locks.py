@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from linnaea.errors import RunError
 
 LOCK = ".lock"
+PATIENCE, PAUSE = 20.0, 0.005  # seconds
 logger = logging.getLogger("linnaea")
 
 if sys.platform == "win32":
@@ -40,6 +42,25 @@ def held(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # the folder may be gone
             (folder / LOCK).unlink()
         os.close(handle)
+
+
+@contextmanager
+def held_soon(folder: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """The same for what takes a moment: wait up to so many seconds for others who hold the folder, then raise."""
+    deadline = time.monotonic() + patience
+    while True:
+        holding = held(folder)
+        try:
+            holding.__enter__()
+            break
+        except RunError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
+    try:
+        yield
+    finally:
+        holding.__exit__(None, None, None)
 
 
 def holder_of(folder: Path) -> str | None:

@@ -40,6 +40,10 @@ class RegistryError(LinnaeaError):
     """A model registry cannot be reached, refuses what is asked, or holds no such version."""
 
 
+class UnavailableError(LinnaeaError):
+    """A server cannot answer at present, though the request is good; it may be repeated later."""
+
+
 class MissingExtraError(LinnaeaError, ImportError):
     """An optional library is not installed."""
 

@@ -13,7 +13,7 @@ from PIL import Image
 from linnaea.data.images.decoding import Bounds, decode
 from linnaea.data.images.opening import UnreadableError
 from linnaea.decisions import Outputs, Policy, answer
-from linnaea.delivery.exporters.web import PAGE, TALL_FIRST
+from linnaea.delivery.exporters.web import PAGE, SHARED, TALL_FIRST
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium browser on the PATH")
@@ -47,11 +47,14 @@ SETS = [
 
 
 @pytest.fixture(scope="module")
-def scripts():
+def scripts(tmp_path_factory):
     """A page beside the scripts."""
     from playwright.sync_api import sync_playwright
 
-    with served(PAGE) as address, sync_playwright() as playwright:
+    folder = tmp_path_factory.mktemp("scripts")
+    for part in (SHARED, PAGE):
+        shutil.copytree(part, folder, dirs_exist_ok=True)
+    with served(folder) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(address + "style.css")
@@ -162,6 +165,11 @@ SAID = [
         {"label": "insects", "prediction_set": ["bee"]},
         "Probably “insects”, 93 %",
         ["That is a group of its classes: it would not say more.", "Could be “bee”."],
+    ),
+    (
+        {"label": "bee", "reason": "damaged", "detail": "its end is missing", "prediction_set": ["bee"]},
+        "Probably “bee”, 93 %",
+        ["Only part of the picture can be seen. Its end is missing."],
     ),
     ({"reason": "unreadable", "detail": "file of words"}, "It cannot be read", ["File of words."]),
     ({"reason": "undefined"}, "No answer", ["The model's output for it is not a number."]),

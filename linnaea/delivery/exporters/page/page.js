@@ -1,6 +1,8 @@
 // The page: pictures come in, answers come out. The work is done in worker.js.
 
+import { ranked } from "./decisions.js";
 import { shown } from "./showing.js";
+import { takePictures } from "./taking.js";
 
 const part = (id) => document.getElementById(id);
 const NO_ANSWER = ["unreadable", "undefined"];
@@ -39,7 +41,9 @@ function failed({ message }) {
 
 function answer({ id, answer: given, probabilities }) {
   answers.set(id, given);
-  places.get(id)?.replaceChildren(...shown(given, probabilities, facts, places.get(id).picture));
+  const likeliest = probabilities && given.reason !== "undefined" ? ranked(probabilities) : [];
+  const pairs = likeliest.map((k) => [facts.classes[k], probabilities[k]]);
+  places.get(id)?.replaceChildren(...shown(given, pairs, facts, places.get(id).picture));
   const open = answers.size < places.size;
   part("state").textContent = open ? `${answers.size} of ${places.size} looked at.` : summary();
   document.body.dataset.state = open ? "working" : "ready";
@@ -89,24 +93,6 @@ function save() {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-for (const id of ["choose", "photograph"]) {
-  part(id).addEventListener("change", ({ target }) => {
-    add([...target.files]);
-    target.value = ""; // the same file may be chosen again
-  });
-}
 part("clear").addEventListener("click", clear);
 part("save").addEventListener("click", save);
-document.addEventListener("paste", ({ clipboardData }) => add([...clipboardData.files]));
-document.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dragged");
-});
-document.addEventListener("dragleave", ({ relatedTarget }) => {
-  if (!relatedTarget) document.body.classList.remove("dragged");
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dragged");
-  add([...event.dataTransfer.files]);
-});
+takePictures(add);

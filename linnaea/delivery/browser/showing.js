@@ -1,38 +1,40 @@
-// One answer as elements of the page. Names are put in as text, never as markup.
+// One answer as elements of a page. Names are put in as text, never as markup.
 
-import { ranked } from "./decisions.js";
 import { inWords, percent } from "./words.js";
 
 const BARS = 5;
 
-/** The elements of an answer: the picture, what is said, bars of the likeliest classes, and the figures behind it. */
-export function shown(answer, probabilities, facts, file) {
+/** The elements of an answer: the picture, what is said, bars of the likeliest classes, and the figures behind it.
+ * `likeliest` are pairs of a class and its probability, the likeliest first; empty where there is no answer. */
+export function shown(answer, likeliest, facts, file) {
   const { headline, more } = inWords(answer, facts);
   const said = element("div", { className: `said ${answer.reason}` });
   said.append(element("h3", { textContent: headline }), ...more.map((text) => element("p", { textContent: text })));
   said.append(element("p", { className: "file", textContent: answer.id }));
-  if (probabilities && answer.reason !== "undefined") said.append(bars(probabilities, facts), figures(answer, facts));
+  if (likeliest.length) said.append(bars(likeliest.slice(0, BARS)), figures(answer, facts));
   return answer.reason === "unreadable" ? [said] : [thumbnail(file), said];
 }
 
-function thumbnail(file) {
+/** A picture as the browser shows it; one that it cannot show takes no room. */
+export function thumbnail(file) {
   const image = element("img", { alt: "" }); // its name stands beside it
   image.src = URL.createObjectURL(file);
-  image.onload = image.onerror = () => URL.revokeObjectURL(image.src);
+  image.onload = () => URL.revokeObjectURL(image.src);
+  image.onerror = () => (image.hidden = true);
   return image;
 }
 
-function bars(probabilities, { classes }) {
+function bars(likeliest) {
   const table = element("table", { className: "bars" });
   table.append(element("caption", { textContent: "Likeliest classes" }));
-  for (const k of ranked(probabilities).slice(0, BARS)) {
+  for (const [label, probability] of likeliest) {
     const row = table.insertRow();
-    const name = element("th", { scope: "row", textContent: classes[k] });
-    const meter = element("progress", { max: 1, value: probabilities[k] });
+    const name = element("th", { scope: "row", textContent: label });
+    const meter = element("progress", { max: 1, value: probability });
     meter.setAttribute("aria-hidden", "true"); // the number says the same
     row.append(name);
     row.insertCell().append(meter);
-    row.insertCell().textContent = percent(probabilities[k]);
+    row.insertCell().textContent = percent(probability);
   }
   return table;
 }
@@ -55,6 +57,7 @@ function figures(answer, { policy }) {
   return details;
 }
 
-function element(name, properties = {}) {
+/** A new element with these properties. */
+export function element(name, properties = {}) {
   return Object.assign(document.createElement(name), properties);
 }

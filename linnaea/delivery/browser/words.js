@@ -15,7 +15,8 @@ export function inWords(answer, facts) {
   const several = Array.isArray(label);
   const named = several ? listed(label, "and") || "none of the labels" : quoted(label);
   const share = `${named}, ${percent(answer.confidence)}`;
-  const more = [alternatives(answer, several)].filter(Boolean);
+  const damage = reason === "damaged" ? `Only part of the picture can be seen. ${sentence(detail)}` : "";
+  const more = [damage, alternatives(answer, several)].filter(Boolean);
   if (reason === "unfamiliar") {
     const forced = `If it has to be one of its classes: ${share}.`;
     return { headline: "Unlike what it was trained on", more: [several ? `Its labels would be ${share}.` : forced, ...more] };
@@ -32,7 +33,8 @@ function alternatives({ label, prediction_set: set }, several) {
   return `Could ${several ? "also " : ""}be ${joined(shown, "or")}.`;
 }
 
-function listed(names, word) {
+/** Names in quotes: “a”, “b” and “c”. */
+export function listed(names, word) {
   return joined(names.map(quoted), word);
 }
 

@@ -74,6 +74,7 @@ __all__ = [
     "push",
     "read",
     "report",
+    "serve",
     "sign",
     "split",
     "train",
@@ -377,6 +378,32 @@ def report(
     run: str | Path | Run,
 ) -> Path:
     """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
+
+def serve(
+    models: str | Path | Classifier | Sequence[str | Path],
+    *,
+    host: str = '127.0.0.1',
+    port: int = 8000,
+    damaged: str = 'refuse',
+    trust: Sequence[str | Path] = (),
+    max_body: int = 20971520,
+    max_header: int = 16384,
+    max_images: int = 32,
+    json_depth: int = 32,
+    max_queue: int = 128,
+    max_requests: int = 64,
+    max_connections: int = 256,
+    header_time: float = 10.0,
+    body_time: float = 30.0,
+    answer_time: float = 30.0,
+    idle_time: float = 15.0,
+    drain_time: float = 30.0,
+    batch: int = 32,
+    decoders: int | None = None,
+    max_pixels: int | None = None,
+    device: str = 'auto',
+) -> None:
+    """Answer images over HTTP until the process is told to end, then what was accepted; see `docs/serving.md`."""
 
 def sign(
     run: str | Path | Run | None = None,

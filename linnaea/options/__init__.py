@@ -14,6 +14,7 @@ from linnaea.options.option import Keyword, Only, Option, Options
 from linnaea.options.preparation import Preparation
 from linnaea.options.repetition import Repetition
 from linnaea.options.searching import Searching
+from linnaea.options.serving import Serving
 from linnaea.options.things import ImageFiles, Labelled, Loggers, RunFolder, UnknownImages
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "Repetition",
     "RunFolder",
     "Searching",
+    "Serving",
     "UnknownImages",
 ]

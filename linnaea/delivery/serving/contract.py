@@ -1,4 +1,4 @@
-"""What a server has answered for one image, and the contract of those who are told of it.
+"""What a server answers with, what it has answered for one image, and the contract of those who are told of it.
 
 Metrics, the audit log and the watch over what is served are all told in the same way, and none of them knows another.
 """
@@ -6,6 +6,54 @@ Metrics, the audit log and the watch over what is served are all told in the sam
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from linnaea.arrays import Images
+from linnaea.classifier import Classifier
+
+
+class ServedModel(Protocol):
+    """A classifier as it is served: `digest` is the address of its content."""
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by."""
+
+    @property
+    def version(self) -> str:
+        """Which of those of this name it is."""
+
+    @property
+    def digest(self) -> str:
+        """The address of its content."""
+
+    @property
+    def classifier(self) -> Classifier:
+        """What answers."""
+
+
+class ServedModels(Protocol):
+    """All that a server answers with, by name and version; what was found answers, whatever takes its place later."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names, that of the default first."""
+
+    def chosen(self, client: str, name: str | None = None, version: str | None = None) -> ServedModel:
+        """What answers this client: the version asked for, else the usual one, or one that is being tried.
+
+        Raises a LinnaeaError that is a LookupError where there is none of this name or version.
+        """
+
+
+class Explain(Protocol):
+    """A heat map over an image (S, S, C), by the method of this name, as the bytes of a PNG.
+
+    It is called from the thread of the model. Raises UsageError, with those that can, where the method cannot explain
+    the classifier.
+    """
+
+    def __call__(self, classifier: Classifier, pixels: Images, method: str) -> bytes:
+        """The picture."""
 
 
 @dataclass(frozen=True)

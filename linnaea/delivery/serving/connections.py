@@ -1,0 +1,177 @@
+"""Connections with limits in time and number, which uvicorn leaves out, and a server that ends when it has answered."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from linnaea.delivery.serving.doorway import in_json
+from linnaea.delivery.serving.limits import Limits
+from linnaea.errors import UsageError
+from linnaea.runtime.boundary import reason_of
+
+GRACE = 0.5  # seconds in which an idle connection may still ask when a server stops
+LATE = 10.0  # seconds after which a body that is not read any more ends its connection
+CLOSE = (b"connection", b"close")
+
+
+class Connection(H11Protocol):
+    """One connection: it ends where a header or a body takes too long to arrive, and is refused where there are many.
+
+    What is no HTTP is answered in JSON, like everything else.
+    """
+
+    def __init__(self, limits: Limits, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._limits = limits
+        self._timer: asyncio.TimerHandle | None = None
+        self._expected: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """As there are not too many of them."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.max_connections:
+            self._refuse(
+                503,
+                f"there are {self._limits.max_connections} connections, as many as may be (--max-connections): try "
+                "again after the seconds in Retry-After.",
+                (b"retry-after", b"1"),
+            )
+            return
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes; a header or a body that is still incomplete keeps the time that it began with."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """One request was answered, and the next may be there already."""
+        super().on_response_complete()
+        self._watch()
+
+    def shutdown(self) -> None:
+        """Answer what was accepted and, for a moment, what is on its way, and say that there is no more."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE]
+            super().shutdown()
+        else:
+            self.loop.call_later(GRACE, self._end)
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
+
+    def _watch(self) -> None:
+        """Give what is expected its time, once."""
+        state = self.conn.their_state
+        incomplete = state is h11.SEND_BODY or (state is h11.IDLE and self.timeout_keep_alive_task is None)
+        if not incomplete or self.transport.is_closing():
+            self._unwatch()
+        elif state is not self._expected:
+            self._unwatch()
+            self._expected = state
+            seconds = self._limits.header_time if state is h11.IDLE else self._limits.body_time + LATE
+            self._timer = self.loop.call_later(seconds, self._late)
+
+    def _unwatch(self) -> None:
+        self._expected = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        self._timer = None
+        if self.conn.their_state is h11.IDLE:
+            self._refuse(
+                408,
+                f"the header did not arrive within {self._limits.header_time:g} seconds (--header-time): send it "
+                "at once.",
+            )
+        else:
+            self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse(
+            400,
+            "this is no HTTP request, or its header is longer than "
+            f"{self._limits.max_header:,} bytes (--max-header): send a request of HTTP/1.1.",
+        )
+
+    def _refuse(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+        """Say no where there is no request yet, and close."""
+        body = in_json({"error": message})
+        told = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), CLOSE, *headers]
+        with contextlib.suppress(h11.LocalProtocolError):  # an answer has begun already: it stays cut off
+            response = h11.Response(status_code=status, headers=told)
+            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """A server that ends with success when it is told to, once all that it accepted is answered."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As there, but a signal that was answered does not end the process once more."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse what is new, answer the rest, each answer saying that it is the last of its connection."""
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        await super().shutdown(sockets)
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """A socket bound to an address, before anything is loaded; raises UsageError where another program has it."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise UsageError(
+            f"{host}:{port} cannot be listened on ({reason_of(error)}): is another program there? Choose another "
+            "--port, or 0 for any that is free."
+        ) from None
+    return bound
+
+
+def serve_on(bound: socket.socket, application: FastAPI, limits: Limits) -> None:
+    """Answer on a socket until SIGTERM or Ctrl-C, then what was accepted."""
+    config = uvicorn.Config(
+        application,
+        http=partial(Connection, limits),  # type: ignore[arg-type]  # it makes one, as a class would
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(limits.idle_time),
+        timeout_graceful_shutdown=int(limits.drain_time),
+        h11_max_incomplete_event_size=limits.max_header,
+    )
+    Server(config).run([bound])

@@ -1,0 +1,59 @@
+"""`serve`: answers over HTTP."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from linnaea.options import Machine, Only, Option, Preparation, Serving, checks
+from linnaea.options.checks import one_of
+from linnaea.options.things import Trusted
+from linnaea.runtime.arguments import DAMAGED
+from linnaea.verbs.contract import VERBS
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
+
+
+@VERBS.register(
+    "serve",
+    title="Serve",
+    meaning="Answer images over HTTP as predict answers them, with limits on everything.",
+    order=73,
+)
+def serve(
+    models: Annotated[
+        "str | Path | Classifier | Sequence[str | Path]",
+        Option(
+            "Folders of runs, bundles or exports, each as FOLDER or NAME=FOLDER.", read=str, many=True, metavar="MODEL"
+        ),
+    ],
+    *,
+    host: Annotated[str, Option("Address to listen on; 0.0.0.0 is every one of this machine.")] = "127.0.0.1",
+    port: Annotated[int, Option("Port to listen on; 0 is any that is free.", checks.between(0, 65_535, 8000))] = 8000,
+    damaged: Annotated[
+        str,
+        Option("What to do with damaged images: refuse them, or answer from what is left.", one_of(*DAMAGED)),
+    ] = "refuse",
+    trust: Trusted = (),
+    serving: Serving = Serving(),
+    preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
+    machine: Annotated[Machine, Only("device")] = Machine(),
+) -> None:
+    """Answer images over HTTP until the process is told to end, then what was accepted; see `docs/serving.md`.
+
+    What is answered is what `predict` answers. Of `models`, each a folder with or without a name, the first is asked
+    where a request names none. `damaged`, `trust` and `max_pixels` are as for `predict`; the other limits are those of
+    `linnaea.delivery.serving.limits.Limits`. Raises UsageError where the port is in use, before anything is loaded.
+    """
+    from linnaea.experiments.serving import serve_until_stopped
+
+    given = [models] if not isinstance(models, list | tuple) else list(models)
+    serve_until_stopped(
+        given,
+        (host, port),
+        serving,
+        salvage=damaged == "answer",
+        max_pixels=preparation.max_pixels,
+        device=machine.device,
+        trust=trust or None,
+    )

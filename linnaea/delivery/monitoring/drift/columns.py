@@ -1,0 +1,34 @@
+"""Several columns of numbers, the distribution of each compared, and judged together."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from linnaea.arrays import Floats
+from linnaea.delivery.monitoring.drift.contract import Drift
+from linnaea.statistics.association import p_of_largest
+from linnaea.statistics.exchanging import rarest, tail_scores
+
+NAMED = 3  # columns that are told in words
+CHANGED = 0.05  # adjusted p-value below which a column is named
+
+
+def columns_drift(distances: Floats, names: Sequence[str], said: Callable[[int], str]) -> Drift:
+    """What the distances of the distributions of columns (B + 1, C) say, by name; `said` tells one of them in words.
+
+    The p-values of rows are corrected for the number of columns and their dependence (Westfall and Young 1993).
+    """
+    scores = tail_scores(distances)
+    adjusted = p_of_largest(scores[0], scores[1:].max(axis=1))
+    order = np.lexsort((-distances[0], -scores[0]))
+    rows = [
+        {
+            "name": names[place],
+            "change": said(place),
+            "distance": float(distances[0, place]),
+            "p": float(adjusted[place]),
+        }
+        for place in order.tolist()
+    ]
+    told = [row["change"] for row in rows[:NAMED] if row["p"] <= CHANGED] or [rows[0]["change"]]
+    return Drift(rarest(distances), ", ".join(told), float(distances[0].max()), "largest distance of shares", rows)

@@ -12,7 +12,8 @@ from linnaea.arrays import Flags, Float32, Floats
 from linnaea.statistics.exchanging import Exchange, quantiles_of
 
 PAIRS = 100_000  # of which the median distance is taken
-PLACES = 16  # at which projections are compared
+PLACES = 9  # into which projections are parted
+DIRECTIONS = 8  # that are looked at together
 FEWEST = 2  # vectors of a fold
 SMALLEST = 1e-9
 
@@ -52,7 +53,8 @@ def projected_discrepancy(exchange: Exchange, projected: Float32, median: float)
     """
     waves = projected / np.float32(np.sqrt(median))
     parts = [exchange.mean_differences(function(waves)) for function in (np.cos, np.sin)]
-    return np.asarray(sum(np.square(part).sum(axis=1, dtype=np.float64) for part in parts)) / projected.shape[1]
+    squares = np.stack([np.square(part).sum(axis=1, dtype=np.float64) for part in parts])
+    return np.asarray(squares.sum(axis=0) / projected.shape[1])
 
 
 def projected_energy(exchange: Exchange, projected: Float32, dimensions: int) -> Floats:
@@ -61,13 +63,14 @@ def projected_energy(exchange: Exchange, projected: Float32, dimensions: int) ->
     `projected` (N, P) are vectors of so many `dimensions` along directions of standard normal entries, whose squared
     lengths are about as many.
     """
-    steps = quantiles_of(projected[exchange.picked], PLACES)
     total = np.zeros(len(exchange.inside))
-    for values, places in zip(projected.T, steps, strict=True):
-        below = np.where(np.isfinite(values)[:, None], values[:, None] <= places, np.float32(np.nan))
-        total += np.square(exchange.mean_differences(below)) @ np.gradient(places)
+    for start in range(0, projected.shape[1], DIRECTIONS):
+        values = projected[:, start : start + DIRECTIONS]
+        places = quantiles_of(values[exchange.picked], PLACES)
+        squares = np.square(exchange.share_differences(values, places))
+        total += squares.reshape(len(total), -1) @ np.gradient(places, axis=1).ravel()
     shortened = np.exp(gammaln(dimensions / 2) - gammaln((dimensions + 1) / 2)) / np.sqrt(np.pi)
-    return 2 * total / projected.shape[1] / shortened / np.sqrt(dimensions)
+    return np.asarray(2 * total / projected.shape[1] / shortened / np.sqrt(dimensions))
 
 
 def cross_fitted_separation(

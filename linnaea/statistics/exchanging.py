@@ -58,7 +58,7 @@ class Exchange:
     @property
     def single(self) -> bool:
         """Whether each image changes sides alone."""
-        return self.blocks.shape[1] == 1
+        return bool(self.blocks.shape[1] == 1)
 
     @property
     def picked(self) -> Integers:
@@ -100,6 +100,20 @@ class Exchange:
         (own, other), counts = self.totals(self.block_sums(filled)), self.totals(self.block_sums(known))
         return np.asarray(own / np.maximum(counts[0], 1) - other / np.maximum(counts[1], 1))
 
+    def share_differences(self, columns: Floats, places: Floats) -> Floats:
+        """The share of the window less that of the reference at or below each place (B + 1, C, P).
+
+        Of the columns (N, C), whose places are (C, P); NaN plays no part.
+        """
+        values, shape = columns[self.blocks.ravel()], (*self.blocks.shape, -1)
+        known = (~np.isnan(values)).reshape(shape).sum(axis=1, dtype=np.float32)
+        below = (values[:, :, None] <= places).reshape(shape).sum(axis=1, dtype=np.float32)
+        shares = [
+            totals.reshape(len(self.inside), *places.shape) / np.maximum(counts, 1)[:, :, None]
+            for totals, counts in zip(self.totals(below), self.totals(known), strict=True)
+        ]
+        return np.asarray(shares[0] - shares[1])
+
     def contrast(self, known: Flags) -> Float32:
         """Weights (B + 1, G) of picked images whose sum is a mean of the window less one of the reference.
 
@@ -129,22 +143,12 @@ def distribution_distances(exchange: Exchange, columns: Floats, places: int = PL
     They are compared at so many places less one, quantiles of both samples together; NaN plays no part.
     """
     draws, used = len(exchange.inside), exchange.blocks.ravel()
-    step = max(1, min(AT_ONCE // (draws * places), 2 * AT_ONCE // (len(used) * places)))
-    parts = [_distances(exchange, columns[used, at : at + step], places) for at in range(0, columns.shape[1], step)]
-    return np.concatenate(parts, axis=1) if parts else np.zeros((draws, 0))
-
-
-def _distances(exchange: Exchange, values: Floats, places: int) -> Floats:
-    """The same of columns (G * s, C) in the order of the blocks."""
-    known = ~np.isnan(values)
-    below = values[:, :, None] <= quantiles_of(values, places)
-    shape = (*exchange.blocks.shape, -1)
-    sums = below.reshape(shape).sum(axis=1, dtype=np.float32)
-    own, other = (side.reshape(len(exchange.inside), -1, places - 1) for side in exchange.totals(sums))
-    counts = exchange.totals(known.reshape(shape).sum(axis=1, dtype=np.float32))
-    own /= np.maximum(counts[0], 1)[:, :, None]
-    other /= np.maximum(counts[1], 1)[:, :, None]
-    return np.asarray(np.abs(own - other).max(axis=2))
+    step, found = max(1, AT_ONCE // (max(draws, len(used)) * places)), []
+    for start in range(0, columns.shape[1], step):
+        some = columns[:, start : start + step]
+        differences = exchange.share_differences(some, quantiles_of(some[used], places))
+        found.append(np.abs(differences, out=differences).max(axis=2))
+    return np.concatenate(found, axis=1) if found else np.zeros((draws, 0))
 
 
 def quantiles_of(values: Floats, places: int) -> Floats:

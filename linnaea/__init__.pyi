@@ -380,7 +380,7 @@ def report(
     """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
 
 def serve(
-    models: str | Path | Classifier | Sequence[str | Path],
+    models: str | Path | Sequence[str | Path],
     *,
     host: str = '127.0.0.1',
     port: int = 8000,

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from linnaea.options import Machine, Only, Option, Preparation, Serving, checks
 from linnaea.options.checks import one_of
 from linnaea.options.things import Trusted
 from linnaea.runtime.arguments import DAMAGED
 from linnaea.verbs.contract import VERBS
-
-if TYPE_CHECKING:
-    from linnaea.classifier import Classifier
 
 
 @VERBS.register(
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 )
 def serve(
     models: Annotated[
-        "str | Path | Classifier | Sequence[str | Path]",
+        "str | Path | Sequence[str | Path]",
         Option(
             "Folders of runs, bundles or exports, each as FOLDER or NAME=FOLDER.", read=str, many=True, metavar="MODEL"
         ),
@@ -45,15 +42,8 @@ def serve(
     where a request names none. `damaged`, `trust` and `max_pixels` are as for `predict`; the other limits are those of
     `linnaea.delivery.serving.limits.Limits`. Raises UsageError where the port is in use, before anything is loaded.
     """
-    from linnaea.experiments.serving import serve_until_stopped
+    from linnaea.experiments.serving import Loading, serve_until_stopped
 
-    given = [models] if not isinstance(models, list | tuple) else list(models)
-    serve_until_stopped(
-        given,
-        (host, port),
-        serving,
-        salvage=damaged == "answer",
-        max_pixels=preparation.max_pixels,
-        device=machine.device,
-        trust=trust or None,
-    )
+    given = list(models) if isinstance(models, list | tuple) else [str(models)]
+    loading = Loading(trust or None, preparation.max_pixels, machine.device)
+    serve_until_stopped(given, (host, port), serving, loading, salvage=damaged == "answer")

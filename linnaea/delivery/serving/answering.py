@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -111,11 +111,11 @@ class Answering:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
     async def answers(
-        self, given: Sequence[Given], asked: Asked, gone: Awaitable[object] | None = None
+        self, given: Sequence[Given], asked: Asked, gone: Callable[[], Coroutine[Any, Any, object]] | None = None
     ) -> list[dict[str, Any]]:
         """A row of `predict` for each image, with `top`, its likeliest classes.
 
-        `gone` ends when nobody waits any more: then, and where they take too long, what is queued is dropped. Raises
+        `gone()` ends when nobody waits any more: then, and where they take too long, what is queued is dropped. Raises
         Refused, also where too many wait.
         """
         self.require_room(len(given))
@@ -131,11 +131,13 @@ class Answering:
             await self._explained(pictures, asked)
         return [picture.answer or {} for picture in pictures]
 
-    async def _awaited(self, ticket: Ticket, pictures: Sequence[Picture], gone: Awaitable[object] | None) -> None:
+    async def _awaited(
+        self, ticket: Ticket, pictures: Sequence[Picture], gone: Callable[[], Coroutine[Any, Any, object]] | None
+    ) -> None:
         """Wait until all are answered, time is up, or nobody waits."""
         watched: set[asyncio.Future[Any]] = {ticket.done}
         if gone is not None:
-            watched.add(asyncio.ensure_future(gone))
+            watched.add(asyncio.create_task(gone()))
         try:
             await asyncio.wait(watched, timeout=self.limits.answer_time, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -69,7 +69,7 @@ def _routes(answering: Answering, limits: Limits) -> APIRouter:
             raise Refused(
                 400, f"explain is for one image at a time, and there are {len(images)}: ask for each by itself."
             )
-        rows = await answering.answers(images, asked, left(request.receive))
+        rows = await answering.answers(images, asked, lambda: left(request.receive))
         return response_to(rows, asked)
 
     return router

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -18,6 +20,7 @@ from linnaea.delivery.serving.limits import Limits
 from linnaea.errors import UsageError
 from linnaea.runtime.boundary import reason_of
 
+logger = logging.getLogger("linnaea")
 GRACE = 0.5  # seconds in which an idle connection may still ask when a server stops
 LATE = 10.0  # seconds after which a body that is not read any more ends its connection
 CLOSE = (b"connection", b"close")
@@ -31,7 +34,7 @@ class Connection(H11Protocol):
 
     def __init__(self, limits: Limits, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
-        self._limits = limits
+        self._limits, self.timeout_keep_alive = limits, limits.idle_time  # type: ignore[assignment]  # seconds
         self._timer: asyncio.TimerHandle | None = None
         self._expected: object = None
 
@@ -129,13 +132,26 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As there, but a signal that was answered does not end the process once more."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
         before = {number: signal.signal(number, self.handle_exit) for number in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Warm the models, then listen, and say so."""
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            raise UsageError(
+                f"the address cannot be listened on ({reason_of(error)}): choose another --port."
+            ) from None
+        for bound in sockets or []:
+            host, port = bound.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            logger.info(f"Ready: http://{shown}:{port} answers until it is stopped (Ctrl-C, SIGTERM).")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Refuse what is new, answer the rest, each answer saying that it is the last of its connection."""
@@ -158,8 +174,8 @@ def listener(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve_on(bound: socket.socket, application: FastAPI, limits: Limits) -> None:
-    """Answer on a socket until SIGTERM or Ctrl-C, then what was accepted."""
+def server_of(application: FastAPI, limits: Limits) -> Server:
+    """A server for an application, whose connections keep the limits."""
     config = uvicorn.Config(
         application,
         http=partial(Connection, limits),  # type: ignore[arg-type]  # it makes one, as a class would
@@ -170,8 +186,12 @@ def serve_on(bound: socket.socket, application: FastAPI, limits: Limits) -> None
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=int(limits.idle_time),
-        timeout_graceful_shutdown=int(limits.drain_time),
+        timeout_graceful_shutdown=max(1, round(limits.drain_time)),
         h11_max_incomplete_event_size=limits.max_header,
     )
-    Server(config).run([bound])
+    return Server(config)
+
+
+def serve_on(bound: socket.socket, application: FastAPI, limits: Limits) -> None:
+    """Answer on a socket until SIGTERM or Ctrl-C, then what was accepted."""
+    server_of(application, limits).run([bound])

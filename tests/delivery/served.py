@@ -1,9 +1,13 @@
 """A server in a test: classifiers made of numpy, and the application around them."""
 
+import contextlib
+import http.client
 import io
+import json
+import socket
 import time
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Thread
 
 import numpy as np
 from fastapi.testclient import TestClient
@@ -14,8 +18,11 @@ from linnaea.classifier.scorers.contract import Scorer
 from linnaea.data.images.pixels import Recipe
 from linnaea.decisions import Outputs, Policy
 from linnaea.delivery.serving.application import make_application
+from linnaea.delivery.serving.connections import listener, server_of
+from linnaea.delivery.serving.limits import Limits
 from linnaea.errors import LinnaeaError
 
+FAST = Limits(batch=4)
 COLOURS = ("blue", "green", "red")
 
 
@@ -120,3 +127,72 @@ def image_file(colour=(200, 30, 40), size=(24, 20), kind="PNG", noise=0, **optio
     written = io.BytesIO()
     Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(written, kind, **options)
     return written.getvalue()
+
+
+@contextlib.contextmanager
+def running(classifier=None, *given, limits=FAST, **options):
+    """The address of a server that runs in a thread, on a port of its own; ended as SIGTERM ends it."""
+    application = make_application(Catalogue(Model(classifier or colours())), *given, limits=limits, **options)
+    bound = listener("127.0.0.1", 0)
+    server = server_of(application, limits)
+    thread = Thread(target=server.run, args=([bound],), daemon=True)
+    thread.start()
+    server.application = application
+    while not server.started:
+        assert thread.is_alive(), "it did not start"
+        time.sleep(0.005)
+    try:
+        yield Running(bound.getsockname()[:2], server, thread)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive(), "it did not end"
+
+
+@dataclass
+class Running:
+    address: tuple
+    server: object
+    thread: Thread
+
+    @property
+    def answering(self):
+        return self.server.application.state.answering
+
+    def connect(self):
+        return socket.create_connection(self.address, timeout=20)
+
+    def say(self, *parts):
+        """What is answered to bytes, until the server closes or has answered."""
+        with self.connect() as connection:
+            for part in parts:
+                connection.sendall(part)
+            return heard(connection)
+
+
+def heard(connection):
+    """The status and the body of the next answer; None where the connection ended without one."""
+    response = http.client.HTTPResponse(connection)
+    try:
+        response.begin()
+    except (http.client.RemoteDisconnected, http.client.BadStatusLine, ConnectionResetError):
+        return None
+    body = response.read()
+    return Heard(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+
+
+@dataclass
+class Heard:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def error(self):
+        return json.loads(self.body)["error"]
+
+
+def request(body, *headers, path="/predict", method="POST"):
+    """A request as it is sent."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: here", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body

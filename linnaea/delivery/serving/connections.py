@@ -161,17 +161,23 @@ class Server(uvicorn.Server):
 
 def listener(host: str, port: int) -> socket.socket:
     """A socket bound to an address, before anything is loaded; raises UsageError where another program has it."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except (OSError, UnicodeError) as error:
-        raise UsageError(
-            f"{host}:{port} cannot be listened on ({reason_of(error)}): is another program there? Choose another "
-            "--port, or 0 for any that is free."
-        ) from None
+    with contextlib.ExitStack() as opened:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            bound = opened.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            opened.pop_all()
+        except (OSError, UnicodeError) as error:
+            raise _taken(host, port, error) from None
     return bound
+
+
+def _taken(host: str, port: int, error: Exception) -> UsageError:
+    return UsageError(
+        f"{host}:{port} cannot be listened on ({reason_of(error)}): is another program there? Choose another --port, "
+        "or 0 for any that is free."
+    )
 
 
 def server_of(application: FastAPI, limits: Limits) -> Server:

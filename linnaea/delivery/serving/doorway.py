@@ -52,6 +52,7 @@ class Doorway:
         door = _Door(send, request)
         busy = scope["method"] not in ("GET", "HEAD", "OPTIONS")
         try:
+            self._require_short(scope)
             if busy:
                 self._require_room(scope)
             self._inside += busy
@@ -66,6 +67,14 @@ class Doorway:
         except Exception:
             logger.exception(f"The request {request} failed.")
             await door.refuse(Refused(500, "the server failed, and its log says why under this request's id."))
+
+    def _require_short(self, scope: Scope) -> None:
+        length = sum(len(name) + len(value) for name, value in scope["headers"])
+        length += len(scope["raw_path"]) + len(scope["query_string"])
+        if length > self._limits.max_header:
+            raise Refused(
+                431, f"the header has {length:,} bytes; expected at most {self._limits.max_header:,} (--max-header)."
+            )
 
     def _require_room(self, scope: Scope) -> None:
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
@@ -101,8 +110,6 @@ class _Door:
             return
         body = said(refused, self._request)
         headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
-        if refused.status in (408, 413):
-            headers["connection"] = "close"  # what is still coming is not read
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": refused.status, "headers": pairs})
         await self.send({"type": "http.response.body", "body": body})

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MIB = 2**20
+UNREAD = (408, 413, 431)  # after which what is still coming is not read
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,5 @@ class Refused(Exception):  # noqa: N818  it is an answer to a client, not a faul
     @property
     def headers(self) -> dict[str, str]:
         """What the answer's header says besides."""
-        return {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+        wait = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+        return {**wait, "connection": "close"} if self.status in UNREAD else wait

@@ -1,6 +1,5 @@
 """The files of a form, multipart/form-data, whose bytes are there already."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from linnaea.delivery.serving.limits import Limits, Refused
@@ -18,7 +17,7 @@ class _Parts:
         self.ended = False
         self._name, self._value = bytearray(), bytearray()
 
-    def callbacks(self) -> Mapping[str, Any]:
+    def callbacks(self) -> Any:
         """By the names that python-multipart has for them."""
         return {
             "on_part_begin": self._begin,
@@ -60,9 +59,7 @@ def files_in(body: bytes, content_type: str, limits: Limits) -> list[tuple[str, 
     if not 0 < len(boundary) <= LONGEST_BOUNDARY:
         raise Refused(400, "the form has no boundary in its Content-Type: let the client's library write that header.")
     found = _Parts(limits.max_images)
-    parser = MultipartParser(
-        boundary, dict(found.callbacks()), max_header_count=MOST_HEADERS, max_header_size=LONGEST_HEADER
-    )
+    parser = MultipartParser(boundary, found.callbacks(), max_header_count=MOST_HEADERS, max_header_size=LONGEST_HEADER)
     try:
         parser.write(body)
         parser.finalize()

@@ -6,6 +6,7 @@ import binascii
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,28 +62,28 @@ async def body_of(receive: Receive, limits: Limits) -> bytes:
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(limits.body_time):
-            await _read(receive, limits.max_body, parts)
+            ended = await _read(receive, limits.max_body, parts)
     except TimeoutError:
         raise Refused(
             408, f"the body did not arrive within {limits.body_time:g} seconds (--body-time): send it faster."
         ) from None
-    except OverflowError:
+    if sum(map(len, parts)) > limits.max_body:
         parts.clear()
-        await drained(receive)
-        raise too_long(limits) from None
+        if not ended:
+            await _drain(receive)
+        raise too_long(limits)
     return b"".join(parts)
 
 
-async def drained(receive: Receive) -> None:
+async def _drain(receive: Receive) -> None:
     """Read on for a moment what nobody will look at: a client that is still writing does not see its answer."""
-    try:
+    with suppress(TimeoutError, Refused):
         async with asyncio.timeout(LINGER):
             await _read(receive, LINGER_BYTES, None)
-    except (TimeoutError, OverflowError, Refused):
-        return
 
 
-async def _read(receive: Receive, most: int, parts: list[bytes] | None) -> None:
+async def _read(receive: Receive, most: int, parts: list[bytes] | None) -> bool:
+    """Read until the end, or more than `most` bytes; tells whether it was the end."""
     length = 0
     while True:
         message = await receive()
@@ -90,12 +91,12 @@ async def _read(receive: Receive, most: int, parts: list[bytes] | None) -> None:
             raise Refused(499, "the client left before it had sent all.")
         part: bytes = message.get("body", b"")
         length += len(part)
-        if length > most:
-            raise OverflowError
         if parts is not None:
             parts.append(part)
         if not message.get("more_body", False):
-            return
+            return True
+        if length > most:
+            return False
 
 
 def images_in(body: bytes, headers: Mapping[str, str], limits: Limits) -> list[Given]:

@@ -1,5 +1,6 @@
 """The files of a form, multipart/form-data, whose bytes are there already."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from linnaea.delivery.serving.limits import Limits, Refused
@@ -45,8 +46,26 @@ class _Parts:
         self.ended = True
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a form: the name of its field, its content, and the name of the file where it is one."""
+
+    name: str
+    content: bytes
+    file: str | None = None
+
+
 def files_in(body: bytes, content_type: str, limits: Limits) -> list[tuple[str, bytes]]:
     """The names and contents of the files in a form; raises Refused for a form that is cut off, or not one of files."""
+    parts = parts_in(body, content_type, limits.max_images)
+    for part in parts:
+        if part.file is None:
+            raise Refused(400, f"the form has a field {part.name[:60]!r} that is no file: send images as files only.")
+    return [(part.file or "", part.content) for part in parts]
+
+
+def parts_in(body: bytes, content_type: str, most: int) -> list[Part]:
+    """The parts of a form, at most so many; raises Refused for a form that is cut off, or none."""
     try:
         from python_multipart.exceptions import FormParserError
         from python_multipart.multipart import MultipartParser, parse_options_header
@@ -58,7 +77,7 @@ def files_in(body: bytes, content_type: str, limits: Limits) -> list[tuple[str, 
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not 0 < len(boundary) <= LONGEST_BOUNDARY:
         raise Refused(400, "the form has no boundary in its Content-Type: let the client's library write that header.")
-    found = _Parts(limits.max_images)
+    found = _Parts(most)
     parser = MultipartParser(boundary, found.callbacks(), max_header_count=MOST_HEADERS, max_header_size=LONGEST_HEADER)
     try:
         parser.write(body)
@@ -67,11 +86,11 @@ def files_in(body: bytes, content_type: str, limits: Limits) -> list[tuple[str, 
         raise Refused(400, f"the form cannot be read ({' '.join(str(error).split())[:120]}).") from None
     if not found.ended:
         raise Refused(400, "the form is cut off: its last boundary is missing.")
-    files = []
+    parts = []
     for headers, content in found.parts:
         told = parse_options_header(headers.get(b"content-disposition", b""))[1]
-        if b"filename" not in told:
-            field = told.get(b"name", b"").decode(errors="replace")[:60]
-            raise Refused(400, f"the form has a field {field!r} that is no file: send images as files only.")
-        files.append((told[b"filename"].decode(errors="replace"), bytes(content)))
-    return files
+        name, file = (told.get(key) for key in (b"name", b"filename"))
+        parts.append(
+            Part((name or b"").decode(errors="replace"), bytes(content), file and file.decode(errors="replace"))
+        )
+    return parts

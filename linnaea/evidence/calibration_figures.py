@@ -51,6 +51,7 @@ def calibration_figures(scores: Judged, sample: Sample) -> dict[str, Statistic]:
     meaning="As the calibration error, in 15 bins of equally many images (Nixon et al. 2019).",
     order=200,
     share=True,
+    detail=True,
 )
 def ece_equal_mass(binned: Binned) -> Statistic:
     """The sum over bins of equally many decisions of the gap between what was stated and what is true."""
@@ -63,6 +64,7 @@ def ece_equal_mass(binned: Binned) -> Statistic:
     meaning="The same less an estimate of what chance adds (Kumar et al. 2019, Roelofs et al. 2022).",
     order=210,
     share=True,
+    detail=True,
 )
 def ece_debiased(binned: Binned) -> Statistic:
     """Twice it, less the mean of what it would be of samples about this one: less what chance seems to add to it.
@@ -78,6 +80,7 @@ def ece_debiased(binned: Binned) -> Statistic:
     meaning="The largest gap between stated confidence and the share that is right in any bin (Naeini et al. 2015).",
     order=220,
     share=True,
+    detail=True,
 )
 def mce(binned: Binned) -> Statistic:
     """The largest gap of any bin of equal width; limits that hold for all bins at once (Bonferroni)."""
@@ -90,6 +93,7 @@ def mce(binned: Binned) -> Statistic:
     title="p of perfect calibration",
     meaning="How often an error as large would be seen if confidence meant what it says (Broecker and Smith 2007).",
     order=225,
+    detail=True,
 )
 def p_calibrated(binned: Binned) -> Statistic:
     """The share of samples with truths drawn by what was stated in which the gaps sum to as much."""
@@ -103,6 +107,7 @@ def p_calibrated(binned: Binned) -> Statistic:
     ".",
     order=230,
     share=True,
+    detail=True,
 )
 def ece_classwise(parts: ByClass) -> Statistic:
     """The mean over classes of the calibration error of the probability of each, in 15 bins of equal width."""
@@ -115,6 +120,7 @@ def ece_classwise(parts: ByClass) -> Statistic:
     meaning="The part of the Brier score that calibration could remove (Murphy 1973), less what chance adds.",
     order=240,
     bounded=False,
+    detail=True,
 )
 def brier_reliability(parts: ByClass) -> Statistic:
     """The mean squared gap between what was stated and is true in each bin, summed over classes.
@@ -130,6 +136,7 @@ def brier_reliability(parts: ByClass) -> Statistic:
     meaning="How far the classifier tells images apart (Murphy 1973); higher is better.",
     order=250,
     bounded=False,
+    detail=True,
 )
 def brier_resolution(parts: ByClass) -> Statistic:
     """What the Brier score lacks to uncertainty and reliability together: reliability - resolution + uncertainty.
@@ -145,6 +152,7 @@ def brier_resolution(parts: ByClass) -> Statistic:
     meaning="The Brier score of always stating the shares of the classes (Murphy 1973); a matter of the images.",
     order=260,
     bounded=False,
+    detail=True,
 )
 def brier_uncertainty(parts: ByClass) -> Statistic:
     """The variance of the truth, summed over classes, without bias."""

@@ -8,9 +8,11 @@ from typing import cast
 from linnaea.decisions import Policy
 from linnaea.evidence import binary, label_tables, tables
 from linnaea.evidence.calibration_figures import calibration_figures
+from linnaea.evidence.contract import FIGURES
 from linnaea.evidence.keeping import keep_figures
 from linnaea.evidence.label_policy import of_label_policy
 from linnaea.evidence.metrics import Judged, LabelScores, Scores, TreeScores, metrics_for, metrics_of, scores_of
+from linnaea.evidence.metrics.contract import LABEL_METRICS, METRICS, TREE_METRICS
 from linnaea.evidence.parts_of_uncertainty import parts_found
 from linnaea.evidence.policy_figures import (
     answered_accuracy,
@@ -49,14 +51,33 @@ class Evaluation:
         return Evaluation(self.predictions, {**self.figures, **figures}, [*self.findings, *findings])
 
     def __str__(self) -> str:
+        return self.told(self.figures)
+
+    def brief(self) -> str:
+        """The same without the figures that are details of others."""
+        return self.told({name: figure for name, figure in self.figures.items() if not _is_detail(name)})
+
+    @property
+    def details(self) -> int:
+        """How many figures are details of others."""
+        return sum(map(_is_detail, self.figures))
+
+    def told(self, figures: Mapping[str, Estimate]) -> str:
+        """What was promised and kept, and a line for each of some figures."""
         first, later = ([neutral(finding.summary) for finding in told] for told in promises_in(self.findings))
-        undefined = {name: figure.method for name, figure in self.figures.items() if figure.value is None}
+        undefined = {name: figure.method for name, figure in figures.items() if figure.value is None}
         few = len(undefined) <= MOST_UNDEFINED
-        told = {name: figure for name, figure in self.figures.items() if few or figure.value is not None}
+        told = {name: figure for name, figure in figures.items() if few or figure.value is not None}
         rows = [(name, str(figure), f"n = {figure.n}", figure.method) for name, figure in told.items()]
         name, figure, images = (max((len(row[column]) for row in rows), default=0) for column in range(3))
         lines = (f"{row[0]:<{name}}  {row[1]:<{figure}}  {row[2]:<{images}}  {row[3]}" for row in rows)
         return "\n".join([*first, *lines, *([] if few else [_not_defined(undefined)]), *later])
+
+
+def _is_detail(name: str) -> bool:
+    """Whether a figure is registered as a detail of others."""
+    families = (METRICS, LABEL_METRICS, TREE_METRICS, FIGURES)
+    return any(name in family and bool(family.about(name).capabilities.get("detail")) for family in families)
 
 
 def _not_defined(methods: Mapping[str, str]) -> str:

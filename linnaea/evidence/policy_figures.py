@@ -69,6 +69,7 @@ def coverage(holds: Flags, given: Flags, sample: Sample) -> Statistic:
     meaning="Share of images whose set holds the truth, each class counting alike.",
     order=105,
     share=True,
+    detail=True,
 )
 def class_coverage(holds: Flags, given: Flags, scores: Scores, sample: Sample) -> Statistic:
     """The mean over classes of the share of their images, `given` a set (n,), that it `holds` the truth of (n,)."""
@@ -107,6 +108,7 @@ def false_negative_rate(missed: Floats, judged: Flags, sample: Sample, lack: str
     meaning="Classes named per image, on average; 1 is the most decisive.",
     order=120,
     bounded=False,
+    detail=True,
 )
 def mean_set_size(sizes: Floats, given: Flags, sample: Sample) -> Statistic:
     """The mean of the `sizes` (n,) of the sets that are `given` (n,)."""

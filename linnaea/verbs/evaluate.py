@@ -10,6 +10,7 @@ from linnaea.options.checks import share
 from linnaea.options.things import AsJson, Judged, OtherLabelled, Trusted
 from linnaea.options.words import names_in
 from linnaea.runtime.saying import say, say_json, say_text
+from linnaea.runtime.words import counted
 from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 OF_GROUPS = ("worst_group", "gaps", "small_groups", "bad_slices")
 
 
-def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
-    """Say every figure with its interval and, for a run, where they are."""
+def tell(
+    answer: Callable[[], "Evaluation"],
+    given: Mapping[str, Any],
+    *,
+    every: Annotated[bool, Option("Print every figure. Default: the main ones.", flags=("--all",))] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say the figures with their intervals and, for a run, where all of them are."""
     evaluation, run = answer(), Path(given["classifier"])
     from linnaea.run import Run
 
@@ -33,10 +40,14 @@ def tell(answer: Callable[[], "Evaluation"], given: Mapping[str, Any], *, as_jso
 
         say_json({name: asdict(figure) for name, figure in evaluation.figures.items()})
         return
-    say_text(str(evaluation))
+    say_text(str(evaluation) if every else evaluation.brief())
+    if not every and (more := evaluation.details):
+        say(f"{counted(more, 'more figure')}: --all prints them.")
     say(*(finding.summary for finding in evaluation.findings if finding.name in OF_GROUPS))
     if Run.is_in(run):
         say(f"The figures are in {run / 'metrics.json'}.", f"Next: linnaea report {run}")
+    elif run.is_dir():
+        say(f"Next: linnaea compare {run} OTHER --data {given['data']}")
 
 
 @VERBS.register(

@@ -92,6 +92,7 @@ LABEL_METRICS.register(
     title="F1 per image",
     meaning="Balance of precision and recall of an image's labels, averaged over images.",
     order=90,
+    detail=True,
 )(Metric(f1_samples, True, parts=_whole(f1_samples)))
 LABEL_METRICS.register(
     "hamming_loss",
@@ -99,6 +100,7 @@ LABEL_METRICS.register(
     meaning="Share of decisions, label by label, that are wrong.",
     order=100,
     share=True,
+    detail=True,
 )(Metric(hamming_loss, False, parts=_whole(hamming_loss)))
 LABEL_METRICS.register(
     "subset_accuracy",

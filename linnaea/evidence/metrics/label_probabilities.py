@@ -56,6 +56,7 @@ LABEL_METRICS.register(
     meaning="Surprise at the truth, in nats; 0 is perfect, one sure mistake costs a lot.",
     order=260,
     bounded=False,
+    detail=True,
 )(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
 LABEL_METRICS.register(
     "brier",
@@ -63,6 +64,7 @@ LABEL_METRICS.register(
     meaning="Squared distance from probabilities to truth; lower is better.",
     order=270,
     bounded=False,
+    detail=True,
 )(Metric(brier, False, readable_only=True))
 LABEL_METRICS.register(
     "ece",

@@ -42,6 +42,7 @@ METRICS.register(
     meaning="Surprise at the truth, in nats; 0 is perfect, one sure mistake costs a lot.",
     order=260,
     bounded=False,
+    detail=True,
 )(Metric(nll, False, readable_only=True, bounds=(0.0, np.inf)))
 METRICS.register(
     "brier",
@@ -49,6 +50,7 @@ METRICS.register(
     meaning="Squared distance from probabilities to truth; lower is better.",
     order=270,
     bounded=False,
+    detail=True,
 )(Metric(brier, False, readable_only=True, bounds=(0.0, 2.0)))
 METRICS.register(
     "ece",

@@ -115,6 +115,7 @@ METRICS.register(
     title="Risk over coverage",
     meaning="Error left when the least sure answers are set aside first; lower is better.",
     order=290,
+    detail=True,
 )(
     Metric(
         aurc,

@@ -78,12 +78,14 @@ TREE_METRICS.register(
     title="Hierarchical precision",
     meaning="Share of the nodes named, each answer with all above it, that are true.",
     order=210,
+    detail=True,
 )(Metric(hierarchical_precision, True, parts=_whole(hierarchical_precision)))
 TREE_METRICS.register(
     "hierarchical_recall",
     title="Hierarchical recall",
     meaning="Share of the true nodes, each with all above it, named.",
     order=220,
+    detail=True,
 )(Metric(hierarchical_recall, True, parts=_whole(hierarchical_recall)))
 TREE_METRICS.register(
     "hierarchical_f1", title="Hierarchical F1", meaning="Balance of the two; 1 is perfect.", order=230
@@ -93,6 +95,7 @@ TREE_METRICS.register(
     title="Information",
     meaning="How deep the right answers go, as a share of the way to the class; wrong ones count nothing.",
     order=180,
+    detail=True,
 )(Metric(information, True, parts=_whole(information)))
 TREE_METRICS.register(
     "risk",
@@ -100,6 +103,7 @@ TREE_METRICS.register(
     meaning="Share of images whose answer is neither their class nor above it.",
     order=170,
     share=True,
+    detail=True,
 )(Metric(risk, False, readable_only=True, flags=lambda scores: scores.wrong))
 TREE_METRICS.register(
     "answer_depth",
@@ -107,6 +111,7 @@ TREE_METRICS.register(
     meaning="Levels below the root, on average; 0 is no answer.",
     order=190,
     bounded=False,
+    detail=True,
 )(Metric(answer_depth, True, readable_only=True, bounds=(0.0, np.inf)))
 TREE_METRICS.register(
     "mistake_severity",
@@ -114,6 +119,7 @@ TREE_METRICS.register(
     meaning="Height of the lowest group that holds both truth and likeliest class, over the mistakes; 1 is mildest.",
     order=240,
     bounded=False,
+    detail=True,
 )(Metric(mistake_severity, False, readable_only=True, bounds=(0.0, np.inf)))
 TREE_METRICS.register(
     "tree_distance",
@@ -121,6 +127,7 @@ TREE_METRICS.register(
     meaning="Steps from the likeliest class to the truth, on average.",
     order=250,
     bounded=False,
+    detail=True,
 )(Metric(tree_distance, False, readable_only=True, bounds=(0.0, np.inf)))
 TREE_METRICS.register(
     "top_level_accuracy",

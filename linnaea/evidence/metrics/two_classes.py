@@ -98,10 +98,20 @@ METRICS.register(
     share=True,
 )(_metric(specificity, negatives))
 METRICS.register(
-    "ppv", title="Positive predictive value", meaning="Share of positive answers that are right.", order=140, share=True
+    "ppv",
+    title="Positive predictive value",
+    meaning="Share of positive answers that are right.",
+    order=140,
+    share=True,
+    detail=True,
 )(_metric(ppv, answered_yes))
 METRICS.register(
-    "npv", title="Negative predictive value", meaning="Share of negative answers that are right.", order=150, share=True
+    "npv",
+    title="Negative predictive value",
+    meaning="Share of negative answers that are right.",
+    order=150,
+    share=True,
+    detail=True,
 )(_metric(npv, answered_no))
 
 
@@ -116,6 +126,7 @@ METRICS.register(
     title="Average precision",
     meaning="Precision at each positive, averaged; 1 is perfect.",
     order=160,
+    detail=True,
 )(
     Metric(
         average_precision,

@@ -29,10 +29,10 @@ RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillo
 logger = logging.getLogger("linnaea")
 TRAINS = ("linnaea train ", "python -m linnaea train ", "linnaea tune ", "python -m linnaea tune ")
 NO_FACTS = ("path", "label", "split", "sha256", *LISTS)  # of a file that was left out
-WITHOUT_RESUME = {  # by an argument that only theirs have
-    "grown_from": "Growing",
-    "members": "Combining runs",
-    "compressed_from": "Compressing",
+WITHOUT_RESUME = {  # the verb, and what it does, by an argument that only its runs have
+    "grown_from": ("grow", "Growing"),
+    "members": ("ensemble", "Combining runs"),
+    "compressed_from": ("compress", "Compressing"),
 }
 RECORD = {"status": str, "arguments": dict, "started": str, "timings": dict, "notes": list, "test_opened": list}
 NO_TEST = "There is no test split: the figures are on val, which also chose the model, and are too optimistic."
@@ -135,6 +135,12 @@ class Run:
     def count_test(self, by: str, **more: Any) -> None:
         """Record that the sealed test split was opened, with what `more` is known of the look, of JSON types."""
         self.update(test_opened=[*self.record()["test_opened"], {"when": now(), "by": by, **more}])
+
+    @property
+    def made_by(self) -> str:
+        """The verb that makes such a run: train, or another that has an argument of its own."""
+        arguments = self.record()["arguments"]
+        return next((verb for name, (verb, _) in WITHOUT_RESUME.items() if name in arguments), "train")
 
     def require_finished(self) -> None:
         """Raise RunError, saying how to go on, unless the run has come to its end."""
@@ -252,7 +258,7 @@ class Run:
 
 def _without_resume(arguments: Mapping[str, Any]) -> str:
     """What makes runs of such arguments, where it cannot be continued; "" where it can."""
-    return next((said for name, said in WITHOUT_RESUME.items() if name in arguments), "")
+    return next((said for name, (_, said) in WITHOUT_RESUME.items() if name in arguments), "")
 
 
 def now() -> str:

@@ -12,6 +12,8 @@ from material import striped
 import linnaea
 from linnaea.classifier import load
 from linnaea.errors import CheckFailedError, RunError, UsageError
+from linnaea.experiments.compression.source import Source
+from linnaea.options import Compressing
 from linnaea.run import Run
 
 
@@ -77,6 +79,10 @@ def test_what_cannot_be_is_refused_before_any_work(lenet, tmp_path, monkeypatch,
         linnaea.compress(lenet, method=["quantize", "quantize"])
     with pytest.raises(UsageError, match="method is empty"):
         linnaea.compress(lenet, method=[])
+    with pytest.raises(UsageError, match=r"sparsify cannot meet the target 1MB.*or add quantize"):
+        linnaea.compress(lenet, method=["sparsify"], target="1MB")
+    both = Compressing(method=["sparsify", "quantize"], target="1MB")
+    assert Source.of(Run.open(lenet), both).methods == ["sparsify", "quantize"], "quantize may meet it"
     with pytest.raises(UsageError, match="bits is 4, and it is for --method quantize or qat alone: leave it out"):
         linnaea.compress(lenet, method=["sparsify"], bits=4)
     with pytest.raises(UsageError, match="backend is torch, and it is for --method quantize or qat alone"):

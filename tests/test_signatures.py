@@ -341,3 +341,36 @@ def test_machine_code_is_run_where_it_was_made_and_where_a_trusted_key_has_signe
         assert Compiled.run == []
         load(tmp_path / "moved", trust=f"{key}.pub")
         assert Compiled.run == [tmp_path / "moved" / "code.so"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda place: (place / "predict.py").write_text("print()"), "'predict.py' was changed since"),
+        (lambda place: (place / "notes.txt").write_text("new"), "'notes.txt' was added since"),
+        (lambda place: (place / "predict.py").unlink(), "'predict.py' was taken away since"),
+    ],
+)
+def test_a_void_signature_names_what_became_of_which_file(bundle, key, change, said):
+    (bundle / "predict.py").write_text("print(1)")
+    linnaea.sign(bundle, key=key)
+    change(bundle)
+    with pytest.raises(BundleError, match=said):
+        linnaea.verify(bundle)
+
+
+def test_hashes_in_a_signature_that_are_not_what_was_signed_name_nothing(bundle, key):
+    (bundle / "notes.txt").write_text("one")
+    linnaea.sign(bundle, key=key)
+    file = bundle / "signature.json"
+    told = json.loads(file.read_text())
+    told["files"]["notes.txt"] = "0" * 64
+    file.write_text(json.dumps(told))
+    (bundle / "notes.txt").write_text("two")
+    with pytest.raises(BundleError, match="a file was changed, added or taken away since"):
+        linnaea.verify(bundle)
+
+
+def test_a_public_key_does_not_sign(bundle, key):
+    with pytest.raises(UsageError, match=f"is a public key.*sign with the private one, {key}"):
+        linnaea.sign(bundle, key=f"{key}.pub")

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 FORMAT = "linnaea signature 1"
 VARIABLE = "LINNAEA_TRUST"
-MOST_SIGNATURES, LONGEST = 64, 1 << 20  # bytes of the file
+MOST_SIGNATURES, LONGEST = 64, 1 << 22  # bytes of the file
+FIELDS = {"format", "address", "signatures"}  # and files, of later ones
+MOST_NAMED = 3  # files
 LONGEST_LINE = 200  # letters of a name
 Trust = str | Path | Sequence[str | Path] | None
 Entry = Mapping[str, str]
@@ -77,9 +79,8 @@ def sign(content: Content, file: Path, *, passphrase: str = "", signed_by: str =
     entry = {"key": _in_text(key.raw), "signed_by": signed_by, "signed": when}
     entry["signature"] = _in_text(private.sign(_message(content.address, entry)))
     known = [other for other in _kept(content) if other["key"] != entry["key"]]
-    write_json(
-        content.folder / SIGNATURE, {"format": FORMAT, "address": content.address, "signatures": [*known, entry]}
-    )
+    told = {"format": FORMAT, "address": content.address, "files": dict(content.files)}
+    write_json(content.folder / SIGNATURE, {**told, "signatures": [*known, entry]})
     return key
 
 
@@ -134,9 +135,29 @@ def void(content: Content) -> str:
     if told["address"] == content.address:
         return ""
     return (
-        f"{file} is the signature of another content, {str(told['address'])[:100]!r}: a file was changed, added or "
-        "taken away since. Take the original bundle, or sign this one."
+        f"{file} is the signature of another content, {str(told['address'])[:100]!r}: {_changes(content, told)}. Take "
+        "the original bundle, or sign this one."
     )
+
+
+def _changes(content: Content, told: Mapping[str, Any]) -> str:
+    """What became of the files since they were signed, by the hashes beside the address, where they belong to it."""
+    signed = told.get("files")
+    whole = isinstance(signed, dict) and all(isinstance(one, str) for one in signed.values())
+    if not whole or Content(content.folder, signed).address != told["address"]:  # type: ignore[arg-type]  # a mapping
+        return "a file was changed, added or taken away since"
+    before, now = dict(signed or {}), content.files
+    named = {
+        "changed": sorted(name for name in before.keys() & now.keys() if before[name] != now[name]),
+        "added": sorted(now.keys() - before.keys()),
+        "taken away": sorted(before.keys() - now.keys()),
+    }
+    return f"{', '.join(_listed(names, what) for what, names in named.items() if names)} since"
+
+
+def _listed(names: Sequence[str], what: str) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(map(ascii, names[:MOST_NAMED]))}{more} {'was' if len(names) == 1 else 'were'} {what}"
 
 
 def signature_text(content: Content) -> str | None:
@@ -165,7 +186,7 @@ def _read(file: Path) -> dict[str, Any]:
         told = read_json(file) if file.is_file() and file.stat().st_size <= LONGEST else None
     except RunError as error:
         raise BundleError(str(error)) from None
-    if not isinstance(told, dict) or told.get("format") != FORMAT or set(told) != {"format", "address", "signatures"}:
+    if not isinstance(told, dict) or told.get("format") != FORMAT or set(told) - {"files"} != FIELDS:
         raise BundleError(f"{file} is not of the format {FORMAT!r}: {MEND}, or sign it again.")
     entries, names = told["signatures"], {"key", "signed_by", "signed", "signature"}
     whole = isinstance(entries, list) and 0 < len(entries) <= MOST_SIGNATURES

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
@@ -21,11 +21,17 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # generic in the newest
         if self.kind is str:
             return self._text(value, param, ctx)
         if isinstance(value, bool) or not isinstance(value, str | self.kind | int):
-            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+            self._refuse(value, param, ctx)
         try:
             return self.kind(value)
         except ValueError:
-            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+            self._refuse(value, param, ctx)
+
+    def _refuse(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+        expected = {int: "a whole number", float: "a number"}.get(self.kind, f"a valid {self.name}")
+        usual = self.keyword.default
+        such = f", such as {usual}" if isinstance(usual, int | float) and not isinstance(usual, bool) else ""
+        self.fail(f"{value!r} is not {expected}{such}.", param, ctx)
 
     def _text(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         read = self.keyword.option.read

@@ -4,6 +4,7 @@ CycloneDX 1.6 (ECMA-424), written by cyclonedx-python-lib, without the time of w
 """
 
 import json
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cyclonedx.model.license import License
 
 FILE = "sbom.cdx.json"
+logger = logging.getLogger("linnaea")
 NOT_RECORDED = "not recorded: the bundle was written by a version of Linnaea that kept none"
 
 
@@ -36,6 +38,7 @@ def with_bill(folder: Path) -> Content:
     if _serial_in(root / FILE) == serial:
         return content
     write_text(root / FILE, bill_of_materials(content, description))
+    logger.info(f"The bill of materials, what made the model in which version, is in {root / FILE}.")
     return read_files(root)[0]
 
 

@@ -111,7 +111,7 @@ def conclude(
         features = ready.val_features
         answers = _evaluate(classifier, features, prepared, run, "val")
         if material.tests:
-            run.count_test("train")
+            run.count_test(run.made_by)
             features = chosen.embed(prepared.decoded.images[prepared.rows("test")])
             answers = _evaluate(classifier, features, prepared, run, "test")
             _compare_with_guess(chosen, classifier, guess, features, prepared, run)

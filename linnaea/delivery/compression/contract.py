@@ -1,8 +1,9 @@
 """The contract of a compressor: a maker, from a classifier to one that is smaller or faster.
 
-A member is registered with `takes`, the kinds of scorers it can work on, `trains`, whether it needs training, and
-`last`, whether nothing can follow it. It changes the network alone: calibration, familiarity and policy are fitted anew
-by whoever called it, and nothing here knows how good the outcome is but by the workshop's own judge.
+A member is registered with `takes`, the kinds of scorers it can work on, `trains`, whether it needs training, `last`,
+whether nothing can follow it, and `smaller`, where it brings no size or time nearer (False). It changes the network
+alone: calibration, familiarity and policy are fitted anew by whoever called it, and nothing here knows how good the
+outcome is but by the workshop's own judge.
 """
 
 from collections.abc import Callable, Sequence

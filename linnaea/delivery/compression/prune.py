@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,18 +60,14 @@ def prune(classifier: Classifier, workshop: Workshop) -> Compressed:
 
 
 def require_weights(classifier: Classifier, wanted: Wanted) -> None:
-    """Raise UsageError for a model without weights, and for a target, which zeros do not bring nearer."""
+    """Raise UsageError for a model without weights."""
     if not weights_of(classifier.model):
         raise UsageError("the model has no matrices or filters whose weights could be set to zero: compress a network.")
-    if wanted.target is not None:
-        raise UsageError(
-            f"sparsify cannot meet the target {wanted.target.text}: zeros are stored and multiplied like other "
-            "numbers, and only a compressed file gets smaller. Use --method prune."
-        )
 
 
 def sparsify(classifier: Classifier, workshop: Workshop) -> Compressed:
-    """The same network with as many zeros among its weights as what may be lost allows."""
+    """The same network with as many zeros among its weights as what may be lost allows; a target is for others."""
+    workshop = replace(workshop, wanted=replace(workshop.wanted, target=None))
 
     def make(share: float) -> Model:
         model = copy.deepcopy(classifier.model)
@@ -126,4 +123,5 @@ COMPRESSORS.register(
     takes=("torch",),
     trains=True,
     last=False,
+    smaller=False,
 )(Compressor(sparsify, require_weights))

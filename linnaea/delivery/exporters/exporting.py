@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.classifier import Classifier
-from linnaea.classifier.content import DESCRIPTION
+from linnaea.classifier.content import DESCRIPTION, content_of
 from linnaea.decisions import Outputs
 from linnaea.delivery.exporters.contract import EXPORTERS, Answer, Exporter, Order, UnfitError, require_precision
 from linnaea.delivery.exporters.parity import (
@@ -83,7 +83,10 @@ class Exported:
         return {**told, "ran_here": self.ran, "parity": self.parity.to_json()}
 
     def __str__(self) -> str:
-        return f"{self.file} ({self.megabytes:.1f} MB with its folder)\n{neutral(self.parity.summary)}"
+        return (
+            f"{self.file} ({self.megabytes:.1f} MB with its folder)\n{neutral(self.parity.summary)}\n"
+            f"{content_of(self.folder).address}"
+        )
 
 
 def require_export(classifier: Classifier, to: str, precision: str, folder: Path) -> None:

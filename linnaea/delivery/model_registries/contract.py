@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linnaea.classifier.content import SCHEME, Content
-from linnaea.errors import LinnaeaError, RegistryError, UsageError
+from linnaea.errors import LinnaeaError, RegistryError, UsageError, suggest
 from linnaea.registry import Registry
 from linnaea.runtime.boundary import reason_of
 
@@ -71,6 +71,7 @@ class ModelRegistry(ABC):
             raise RegistryError(
                 f"{self.place} holds {told} {wanted!r}: expected a number from {known[0].number} to "
                 f"{known[-1].number}, sha256-..., {', '.join([LATEST, *tags])}."
+                f"{suggest(wanted, [LATEST, *tags])}"
             )
         return found[-1]
 

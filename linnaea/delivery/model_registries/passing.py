@@ -29,11 +29,12 @@ class Pushed:
     target: Target
     version: Version
     signed: bool
+    tag: str = ""
 
     @property
     def source(self) -> str:
-        """What `linnaea pull` takes to get this very version."""
-        return f"{self.target.kind}:{self.target.place}@{self.version.number}"
+        """What `linnaea pull` takes to get this version: by the tag that was asked for, else by its number."""
+        return f"{self.target.kind}:{self.target.place}@{self.tag or self.version.number}"
 
     def __str__(self) -> str:
         told = "signed" if self.signed else "not signed"
@@ -75,10 +76,14 @@ def push(folder: Path, target: str, *, tags: Sequence[str] = ()) -> Pushed:
     for tag in tags:
         require_tag(tag)
     registry = meant.open()
+    if meant.kind == "folder" and Path(meant.place).resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{meant.place} lies in the bundle that is to be pushed, {folder}: choose a place outside of it."
+        )
     content = with_bill(folder)
     if told := void(content):
         raise BundleError(told)
-    return Pushed(meant, registry.push(content, tags), bool(signers(content)))
+    return Pushed(meant, registry.push(content, tags), bool(signers(content)), tags[0] if tags else "")
 
 
 def pull(source: str, folder: Path, *, trust: Trust = None) -> Pulled:

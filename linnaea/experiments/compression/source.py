@@ -46,6 +46,7 @@ class Source:
         methods = list(asked.method)
         _require_order(methods)
         _require_used(asked, methods)
+        _require_nearer(wanted, methods)
         for name in methods:
             COMPRESSORS[name].require_wanted(wanted)
         for name in methods:
@@ -85,6 +86,17 @@ def _require_used(asked: Compressing, methods: Sequence[str]) -> None:
             raise UsageError(
                 f"{name} is {getattr(asked, name)}, and it is for --method {' or '.join(able)} alone: leave it out."
             )
+
+
+def _require_nearer(wanted: Wanted, methods: Sequence[str]) -> None:
+    """Raise UsageError for a target that none of the methods brings nearer."""
+    if wanted.target is not None and not any(
+        COMPRESSORS.about(name).capabilities.get("smaller", True) for name in methods
+    ):
+        raise UsageError(
+            f"{' and '.join(methods)} cannot meet the target {wanted.target.text}: zeros are stored and multiplied "
+            "like other numbers, and only a compressed file gets smaller. Use --method prune, or add quantize."
+        )
 
 
 def _require_takes(name: str, classifier: Classifier, run: Run) -> None:

@@ -96,8 +96,16 @@ def test_a_run_is_compared_with_its_export_on_its_test_split(run, exported):
     assert (len(opened), opened[-1]["by"]) == (before + 1, "compare with onnx")
 
 
-def test_without_a_run_they_are_compared_on_given_images(exported, bundle, photos):
-    assert ln.compare(bundle, exported, data=photos).n == 120
+def test_they_are_compared_on_given_images_that_neither_has_learnt_from_as_far_as_is_known(
+    run, exported, bundle, photos, tmp_path, caplog
+):
+    held = len(Run.open(run).dataset().split("test"))
+    assert ln.compare(bundle, exported, data=photos).n == held, "the export lies in its run"
+    elsewhere = shutil.copytree(exported, tmp_path / "copy")
+    caplog.clear()
+    assert ln.compare(bundle, elsewhere, data=photos).n == 120
+    for given in (bundle, elsewhere):
+        assert f"It is not known which of these images {given} has learnt from" in caplog.text
     with pytest.raises(ln.LinnaeaError, match="has no images of its own: give labelled ones with --data"):
         ln.compare(bundle, exported)
 

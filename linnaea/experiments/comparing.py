@@ -13,7 +13,7 @@ from linnaea.evidence.comparison.over_datasets import DatasetComparisons, compar
 from linnaea.evidence.comparison.retrained import over_folds, over_seeds
 from linnaea.evidence.comparison.two import Comparison
 from linnaea.experiments.contenders import Contender, are_trainings, contenders_of, is_collection
-from linnaea.experiments.paired_comparison import compare_sides, require_same_images
+from linnaea.experiments.paired_comparison import compare_sides, require_same_images, unseen_images
 from linnaea.predictions import Predictions
 from linnaea.run import Run
 from linnaea.runtime.files import write_json, write_text
@@ -35,10 +35,10 @@ def compare_all(
     if len(given) == 2 and metric is None and margin is None and out is None and not any(map(is_collection, given)):
         return compare_sides(given[0], given[1], data)
     contenders = contenders_of(given)
-    runs = [run for one in contenders for run in one.runs]
     found: Comparisons | DatasetComparisons
     if data is not None:
-        answers = [_on(one, runs, data) for one in contenders]
+        images = unseen_images((side for one in contenders for side in one.sides.values()), data)
+        answers = [{name: side.answers(images) for name, side in one.sides.items()} for one in contenders]
         found = _on_same_images(contenders, answers, metric, margin)
     else:
         kept = [_kept(one, contenders) for one in contenders]
@@ -138,17 +138,6 @@ def _kept(contender: Contender, contenders: Sequence[Contender]) -> dict[str, Pr
     if len(lacking) == 1 and len(contender.sides) == 1 and runs:
         return {lacking[0].given.name: lacking[0].answers(own_images(runs[0])[1])}
     return contender.kept()
-
-
-def _on(contender: Contender, runs: Sequence[Run], data: str | Path | Dataset) -> dict[str, Predictions]:
-    """What it answers for labelled images that no run was trained or tuned on."""
-    from linnaea.data.sources import read
-    from linnaea.experiments.run_evaluation import apart
-
-    images = data if isinstance(data, Dataset) else read(data)
-    for run in runs:
-        images = apart(run, images)
-    return {name: side.answers(images) for name, side in contender.sides.items()}
 
 
 def _require_alike(runs: Sequence[Run]) -> None:

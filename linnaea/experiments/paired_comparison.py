@@ -1,6 +1,7 @@
 """Two classifiers on the same images: runs by what they left, others by what they answer now."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,16 @@ class Side:
         return cls(path, run)
 
     @property
+    def made_by(self) -> Run | None:
+        """The run itself, or the one in whose folder a bundle lies; None where that is not known."""
+        if self.run is not None or self.given.suffix == ".parquet":
+            return self.run
+        from linnaea.classifier import load
+        from linnaea.experiments.surrounding_run import surrounding_run
+
+        return surrounding_run(self.given, load(self.given))
+
+    @property
     def kept(self) -> Predictions | None:
         """Its finished predictions: those of the run's own split, or of the file."""
         if self.run is not None:
@@ -57,7 +68,11 @@ def compare_sides(first: str | Path, second: str | Path, data: str | Path | Data
         raise UsageError(f"{first} and {second} are the same: name two different classifiers.")
     runs = [side.run for side in sides if side.run is not None]
     split = _split_of(runs) if data is None else ""
-    parts = _kept_or_new(sides, runs) if data is None else _on(sides, runs, data)
+    if data is None:
+        parts = _kept_or_new(sides, runs)
+    else:
+        images = unseen_images(sides, data)
+        parts = sides[0].answers(images), sides[1].answers(images)
     shown = [side.given.resolve().name for side in sides]
     if shown[0] == shown[1]:
         shown = [str(side.given) for side in sides]
@@ -95,15 +110,27 @@ def _new(side: Side, runs: list[Run]) -> Predictions:
     return side.answers(own_images(runs[0])[1])
 
 
-def _on(sides: tuple[Side, Side], runs: list[Run], data: str | Path | Dataset) -> tuple[Predictions, Predictions]:
-    """What both answer for labelled images that no run was trained or tuned on."""
+def unseen_images(sides: Iterable[Side], data: str | Path | Dataset) -> Dataset:
+    """The labelled images that no side was trained or tuned on, as far as a run around each tells; warns of the others.
+
+    Raises DataError when none remain.
+    """
     from linnaea.data.sources import read
     from linnaea.experiments.run_evaluation import apart
 
-    images = data if isinstance(data, Dataset) else read(data)
-    for run in runs:
+    images, known = data if isinstance(data, Dataset) else read(data), {}
+    for side in sides:
+        run = side.made_by
+        if run is not None:
+            known[run.folder.resolve()] = run
+        elif side.given.suffix != ".parquet":
+            logger.warning(
+                f"It is not known which of these images {side.given} has learnt from: no run lies around it. Figures "
+                "on such images are too good."
+            )
+    for run in known.values():
         images = apart(run, images)
-    return sides[0].answers(images), sides[1].answers(images)
+    return images
 
 
 def _count(sides: tuple[Side, Side], shown: list[str]) -> None:

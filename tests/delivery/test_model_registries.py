@@ -355,7 +355,7 @@ def test_the_commands_say_what_they_did_and_what_comes_next(bundle, tmp_path, mo
     assert run(["push", "bundle", "models/birds", "--tag", "production", "--tag", "spring"], monkeypatch) == 0
     said = capsys.readouterr().out
     assert "folder:models/birds holds it as version 1 (production, spring), not signed" in said
-    assert "Next: linnaea pull folder:models/birds@1 FOLDER" in said
+    assert "Next: linnaea pull folder:models/birds@production FOLDER" in said
     assert run(["pull", "models/birds@spring", "out", "--json"], monkeypatch) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["version"], told["folder"], told["address"]) == (1, "out", content_of(bundle).address)
@@ -372,3 +372,18 @@ def test_a_registry_that_is_read_while_it_is_written_shows_whole_versions_only(p
     monkeypatch.undo()
     assert pull(places["folder"], tmp_path / "pulled").version.number == 1
     assert not list((tmp_path / "models").rglob("*.partial"))
+
+
+def test_a_place_inside_the_bundle_and_below_a_file_are_refused(bundle, tmp_path):
+    with pytest.raises(UsageError, match="lies in .* choose a place outside of it"):
+        push(bundle, str(bundle / "models"))
+    push(bundle, str(tmp_path / "models" / "birds"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be made: .*file is a file, or lies below one"):
+        pull(str(tmp_path / "models" / "birds"), tmp_path / "file" / "out")
+
+
+def test_a_mistyped_tag_is_answered_with_the_one_that_was_meant(bundle, tmp_path):
+    push(bundle, str(tmp_path / "birds"), tags=["production"])
+    with pytest.raises(RegistryError, match="Did you mean 'production'"):
+        pull(f"{tmp_path / 'birds'}@prodution", tmp_path / "out")

@@ -375,11 +375,11 @@ def test_a_registry_that_is_read_while_it_is_written_shows_whole_versions_only(p
 
 
 def test_a_place_inside_the_bundle_and_below_a_file_are_refused(bundle, tmp_path):
-    with pytest.raises(UsageError, match="lies in .* choose a place outside of it"):
+    with pytest.raises(UsageError, match=r"lies in .* choose a place outside of it"):
         push(bundle, str(bundle / "models"))
     push(bundle, str(tmp_path / "models" / "birds"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be made: .*file is a file, or lies below one"):
+    with pytest.raises(UsageError, match=r"cannot be made: .*file is a file, or lies below one"):
         pull(str(tmp_path / "models" / "birds"), tmp_path / "file" / "out")
 
 

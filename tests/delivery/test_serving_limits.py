@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from served import FAST, ColourScorer, Told, client_of, colours, heard, image_file, request, running
@@ -23,6 +25,14 @@ ONE = request(RED)
 def test_every_limit_is_an_option_with_the_same_default():
     assert Limits(**Serving().named()) == Limits()
     assert all(value is None or value > 0 for value in Serving().named().values())
+
+
+def test_every_limit_stands_in_the_guide_with_its_default():
+    guide = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    for name, value in Serving().named().items():
+        row = re.search(rf"^\| `--{name.replace('_', '-')}` \| ([^|]+) \|", guide, re.MULTILINE)
+        assert row, name
+        assert row[1] == ("as many as cores" if value is None else str(value)), name
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_body", 0), ("header_time", 0), ("batch", 0), ("json_depth", 9999)])

@@ -64,8 +64,8 @@ def read_private(file: Path, passphrase: str = "") -> "Ed25519PrivateKey":
     """The private key in a file; raises UsageError for any other file, a wrong passphrase, and one that others read."""
     ed25519, content = _ed25519(), _content_of(file)
     if b"PUBLIC KEY" in content:
-        private = f", {file.with_suffix('')}" if file.suffix == PUBLIC else ""
-        raise UsageError(f"{file} is a public key, which others trust: sign with the private one{private}.")
+        beside = f", {file.with_suffix('')}" if file.suffix == PUBLIC else ""
+        raise UsageError(f"{file} is a public key, which others trust: sign with the private one{beside}.")
     _require_own(file)
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

@@ -32,7 +32,10 @@ def _answered(compared: Comparison) -> tuple[list[str], Floats]:
     """The names of what is answered, and whether each image was answered so (N, C)."""
 
     def each(seen: Seen) -> list[list[str]]:
-        return [label if isinstance(label, list | tuple) else [] if label is None else [label] for label in seen.labels]
+        return [
+            list(label) if isinstance(label, list | tuple) else [] if label is None else [label]
+            for label in seen.labels
+        ]
 
     told = [*each(compared.reference), *each(compared.window)]
     place = {name: number for number, name in enumerate(compared.classes)}

@@ -61,11 +61,11 @@ class Comparison:
     def embedded(self) -> tuple[Float32, Flags]:
         """The embedding of picked images (G, D), its columns scaled to mean 0 and variance 1, and who has one (G,)."""
         values = np.asarray(self.picked(self.embedding[1]), dtype=np.float32)
-        known = np.isfinite(values).all(axis=1)
+        known: Flags = np.asarray(np.isfinite(values).all(axis=1))
         used = values[known] if known.any() else np.zeros((1, values.shape[1]), dtype=np.float32)
         spread = used.std(axis=0)
         scaled = (values - used.mean(axis=0)) / np.where(spread > SMALLEST_SPREAD, spread, 1.0)
-        return np.where(known[:, None], scaled, np.float32(0)), known
+        return np.asarray(np.where(known[:, None], scaled, np.float32(0)), dtype=np.float32), known
 
     @cached_property
     def gram(self) -> Float32:
@@ -77,7 +77,7 @@ class Comparison:
     def distances(self) -> Float32:
         """The squared distances of all pairs of these (G, G), over the number of columns."""
         squares = self.gram.diagonal()
-        return np.maximum(squares[:, None] + squares - 2 * self.gram, np.float32(0))
+        return np.asarray(np.maximum(squares[:, None] + squares - 2 * self.gram, np.float32(0)))
 
     @cached_property
     def projected(self) -> Float32:

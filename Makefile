@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
-TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -rs # what a file's tests share is made once
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -rs --durations 40 # what a file's tests share is made once
 
 .PHONY: install demo test slow ray litert lint bench clean
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    active_learning,
     all_pairs,
     audit_speed,
     balance,
@@ -92,6 +93,7 @@ ALL = {
     "ensembles": ensembles,
     "quantized": quantized,
     "compressed": compressed,
+    "active_learning": active_learning,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

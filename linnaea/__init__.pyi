@@ -12,6 +12,7 @@ from linnaea.evidence.comparison.many import Comparisons
 from linnaea.evidence.comparison.over_datasets import DatasetComparisons
 from linnaea.evidence.comparison.two import Comparison
 from linnaea.evidence.evaluation import Evaluation
+from linnaea.experiments.asking.choosing import Asked
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.benching import Bench
 from linnaea.experiments.discovery import Discovery
@@ -44,6 +45,7 @@ __all__ = [
     "Predictions",
     "Run",
     "adapt_prior",
+    "ask",
     "audit",
     "bench",
     "cache",
@@ -90,6 +92,19 @@ def adapt_prior(
     images: str | Path | Dataset | Sequence[str | Path] | None = None,
 ) -> Classifier:
     """A run's classifier for images among which the classes have other shares than in the run's data."""
+
+def ask(
+    classifier: Classifier | Run | str | Path,
+    images: str | Path | Dataset | Sequence[str | Path],
+    *,
+    n: int = 50,
+    method: str = 'margin',
+    estimate: bool = True,
+    max_pixels: int | None = None,
+    seed: int = 0,
+    device: str = 'auto',
+) -> Asked:
+    """Choose the `n` images that are most worth labelling, by a query strategy."""
 
 def audit(
     data: str | Path | Dataset,

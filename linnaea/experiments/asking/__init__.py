@@ -1,0 +1,1 @@
+"""What to label next, and what choosing so would have brought."""

@@ -1,0 +1,1 @@
+"""What to label next: strategies that choose among images without labels."""

@@ -48,6 +48,11 @@ class Asked:
         ]
         if len(self.rows) > SHOWN:
             lines.append(f"  ... and {len(self.rows) - SHOWN} more.")
+        strange = sum(row["reason"] == "unfamiliar" for row in self.rows)
+        if strange:
+            lines.append(
+                f"{counted(strange, 'of them is', 'of them are')} unfamiliar, and may show none of the classes."
+            )
         lines += [f"Left out: {', '.join(f'{n} {why}' for why, n in self.left_out.items())}."] if self.left_out else []
         lines.append(str(self.retrospect) if self.retrospect else f"No estimate beside random choice: {self.untold}.")
         return "\n".join(lines)

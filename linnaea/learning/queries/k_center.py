@@ -42,4 +42,4 @@ def _nearest(features: Floats, squares: Float64, centres: Floats) -> Float64:
 def _distances(features: Floats, squares: Float64, centres: Floats) -> Float64:
     """Squared distances (N, C)."""
     own = np.einsum("cd,cd->c", centres, centres, dtype=np.float64)
-    return np.maximum(squares[:, None] + own - 2.0 * (features @ centres.T), 0.0)
+    return np.asarray(np.maximum(squares[:, None] + own - 2.0 * (features @ centres.T), 0.0), dtype=np.float64)

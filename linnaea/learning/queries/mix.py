@@ -37,4 +37,5 @@ def mix(pool: Pool, count: int) -> Integers:
         clusters = means.fit(features, sample_weight=doubt + LEAST_DOUBT).labels_
     first = np.sort(np.unique(clusters, return_index=True)[1])  # the rows are in the order of their doubt
     rest = np.setdiff1d(np.arange(len(rows)), first)[: count - len(first)]
-    return rows[np.concatenate([first, rest])]
+    chosen: Integers = rows[np.concatenate([first, rest])]
+    return chosen

@@ -1,6 +1,6 @@
 """A classifier for other shares of the classes than those of val: its probabilities, thresholds and sets corrected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,28 +14,8 @@ from linnaea.predictions import Predictions
 from linnaea.task import TASKS
 
 TASKS_WITH_PRIOR = ("binary", "multiclass")
-STEPS = 10_000
-TOLERANCE = 1e-9
 ROUNDING = 1e-6
 LEAST = 1e-6  # no class is ruled out
-
-
-def estimate_prior(probabilities: Floats, prior: Sequence[float] | Floats) -> Floats:
-    """The shares of the classes (K,) among unlabelled images, by EM from their probabilities (Saerens et al. 2002).
-
-    `probabilities` (N, K) are calibrated where the shares are `prior` (K,). It supposes that images of a class look as
-    they did, and only the classes are more or less frequent.
-    """
-    shares = np.asarray(prior, dtype=np.float64)
-    given = probabilities / shares
-    current = shares
-    for _ in range(STEPS):
-        joint = given * current
-        updated = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
-        if np.abs(updated - current).max() < TOLERANCE:
-            return np.asarray(updated)
-        current = updated
-    return current
 
 
 def adapt(classifier: Classifier, prior: Mapping[str, float] | Floats, val: Predictions, how: str) -> Classifier:

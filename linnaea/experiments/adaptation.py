@@ -6,9 +6,10 @@ from pathlib import Path
 from linnaea.classifier import Classifier, load
 from linnaea.dataset import Dataset
 from linnaea.errors import DataError, UsageError
-from linnaea.evidence.prior import adapt, estimate_prior
+from linnaea.evidence.prior import adapt
 from linnaea.experiments.image_files import image_files
 from linnaea.run import Run
+from linnaea.statistics.label_shift import estimate_prior
 
 
 def adapted(

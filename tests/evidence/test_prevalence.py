@@ -15,9 +15,10 @@ from linnaea.evidence import figures
 from linnaea.evidence.calibration import Aims, calibrate
 from linnaea.evidence.metrics import scores_of
 from linnaea.evidence.prevalence import at_prevalence, require_prevalence
-from linnaea.evidence.prior import adapt, estimate_prior
+from linnaea.evidence.prior import adapt
 from linnaea.models import build
 from linnaea.statistics.intervals import estimate
+from linnaea.statistics.label_shift import estimate_prior
 from linnaea.statistics.spread import Sample
 
 NAMES = ("ppv_at_prevalence_0.02", "npv_at_prevalence_0.02")

@@ -136,12 +136,13 @@ def _solved(labelled: Floats, targets: Integers, probabilities: Floats) -> _Solv
     means = np.stack([np.bincount(targets, weights=labelled[:, k], minlength=classes) / counts for k in range(classes)])
     if not np.linalg.cond(means) < WORST:
         raise DataError("some classes are so much alike in the reference that their shares cannot be told apart.")
-    inverse, mean = np.linalg.inv(means), probabilities.mean(axis=0)
+    inverse, mean = np.asarray(np.linalg.inv(means), dtype=np.float64), probabilities.mean(axis=0)
     value = np.maximum(inverse @ mean, 0)
     value = value / value.sum()
     spread = np.sqrt(counts / (counts - 1))  # the mean of a class is near its own images
     off = (labelled - means.T[targets]) * spread[targets][:, None]
-    return _Solved(value, inverse, off, probabilities - mean, (value / counts)[targets])
+    off_new = np.asarray(probabilities - mean, dtype=np.float64)
+    return _Solved(value, inverse, np.asarray(off, dtype=np.float64), off_new, (value / counts)[targets])
 
 
 def _shares(value: Float64, covariance: Float64, known: Float64, of_known: Float64, images: int, method: str) -> Shares:

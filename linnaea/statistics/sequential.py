@@ -100,8 +100,9 @@ class Capital:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Capital":
         """The inverse of `to_json`."""
-        logs = [_from_json(content[name]) for name in ("spent", "running", "best")]
-        return cls(*logs, np.array(content["starts"], dtype=np.int64), content["steps"], content["told"])
+        spent, running, best = (_from_json(content[name]) for name in ("spent", "running", "best"))
+        starts = np.array(content["starts"], dtype=np.int64)
+        return cls(spent, running, best, starts, content["steps"], content["told"])
 
 
 def _money(logarithm: float) -> float:

@@ -13,7 +13,7 @@ from linnaea.statistics.sequential_bets import EDGE, FALLING, Bet, MeanBet, Rank
 
 SUSPECTED, CERTAIN, RESOLVED = "suspected", "certain", "resolved"
 PATIENCE = 3  # times as long as it took to be noticed, a change must not be seen again to be over
-AT_ONCE = 256  # values whose bets are settled together
+AT_ONCE, FEWER = 256, 32  # values whose bets are settled together; while a change is there, which is seen often
 
 
 @dataclass(frozen=True)
@@ -152,24 +152,19 @@ class Stream:
 
         Times are told again and never reckoned with, so that a clock may jump.
         """
-        stream, changes = self, list[Change]()
-        for start in range(0, len(values), AT_ONCE):
-            part = np.asarray(values[start : start + AT_ONCE], dtype=np.float64)
-            bet, gains = stream.bet.gains(part)
-            stream, news = replace(stream, bet=bet)._settled(part, times[start : start + AT_ONCE], gains)
-            changes += news
-        return stream, changes
-
-    def _settled(self, values: Float64, times: Floats, gains: Float64) -> "tuple[Stream, list[Change]]":
-        """With the bets on some values settled, up to one that has anything to say, and from there to the next."""
-        stream, changes = self, list[Change]()
-        while len(gains):
+        stream, changes, start = self, list[Change](), 0
+        while start < len(values):
+            part = np.asarray(values[start : start + (AT_ONCE if stream.alarm is None else FEWER)], dtype=np.float64)
+            learns = stream.alarm is None or stream.alarm.status != CERTAIN
+            bet, gains = stream.bet.gains(part, learns=learns)
             count, status = stream._first(gains)
-            stream = stream._after(values[:count], times[:count], gains[:count])
+            if count < len(part):
+                bet, gains = stream.bet.gains(part[:count], learns=learns)
+            stream = replace(stream, bet=bet)._after(part[:count], times[start : start + count], gains)
+            start += count
             if status is not None:
-                stream, news = stream._saying(status, float(times[count - 1]))
+                stream, news = stream._saying(status, float(times[start - 1]))
                 changes += news
-            values, times, gains = values[count:], times[count:], gains[count:]
         return stream, changes
 
     def _first(self, gains: Float64) -> tuple[int, str | None]:
@@ -196,9 +191,10 @@ class Stream:
         at = self.capital.told - 1
         if status == RESOLVED and self.alarm is not None:
             told = replace(self.alarm, status=RESOLVED, at=at, time=time)
+            if self.alarm.status != CERTAIN:
+                return replace(self, alarm=None), [told]
             fresh = Capital.new(self.bet.kinds, self.capital.told)
-            capital = fresh if self.alarm.status == CERTAIN else self.capital
-            return replace(self, alarm=None, capital=capital), [told]
+            return replace(self, alarm=None, capital=fresh, bet=self.bet.fresh()), [told]
         known = self.alarm is not None and (status == SUSPECTED or self.alarm.status == CERTAIN)
         seen = replace(self, capital=self.capital.looking_anew(), fired=at)
         if known:

@@ -28,8 +28,14 @@ class Bet(Protocol):
     def kinds(self) -> int:
         """How many kinds of bets there are, G."""
 
-    def gains(self, values: Floats) -> "tuple[Bet, Float64]":
-        """Logarithms of what each bet multiplies its money by, (n, G); and the bet for the values to come."""
+    def gains(self, values: Floats, *, learns: bool = True) -> "tuple[Bet, Float64]":
+        """Logarithms of what each bet multiplies its money by, (n, G); and the bet for the values to come.
+
+        What changed is not to become usual: while a change lasts, nothing `learns` from values.
+        """
+
+    def fresh(self) -> "Bet":
+        """As it was before any value."""
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types, readable by `bet_from_json`."""
@@ -55,9 +61,13 @@ class MeanBet:
         """As many as there are stakes."""
         return len(STAKES)
 
-    def gains(self, values: Floats) -> "tuple[MeanBet, Float64]":
-        """Those of values in [0, 1]."""
+    def gains(self, values: Floats, *, learns: bool = True) -> "tuple[MeanBet, Float64]":
+        """Those of values in [0, 1]; there is nothing to learn."""
         return self, _of_mean(values, self.bound, self.side)
+
+    def fresh(self) -> "MeanBet":
+        """The same."""
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """The bound and the side."""
@@ -100,13 +110,16 @@ class RankBet:
     Each is ranked among all before it; if the claim is true, ranks are uniform and independent, whatever the
     distribution and however small the reference (conformal test martingales, Vovk, Nouretdinov and Gammerman 2003).
     Bets are on high values, on low ones, and on the highest. Values are counted in steps of `step`, `counts` at each of
-    `bins`, so that memory does not grow with them; equal ones are ranked by chance, from `seed`.
+    `bins`, so that memory does not grow with them; `known` are those of the reference alone. Equal ones are ranked by
+    chance, drawn from `seed`; `drawn` counts the values.
     """
 
     step: float
     bins: tuple[int, ...]
     counts: Integers
+    known: Mapping[int, int]
     seed: int = 0
+    drawn: int = 0
 
     @classmethod
     def after(cls, reference: Floats, *, seed: int = 0, steps: int = 64) -> "RankBet":
@@ -118,36 +131,46 @@ class RankBet:
         spread = float(np.subtract(*np.quantile(sound, [0.75, 0.25]))) or float(np.ptp(sound)) or 1.0
         step = float(2.0 ** np.floor(np.log2(spread / steps)))
         bins, counts = np.unique(_in_steps(sound, step), return_counts=True)
-        return cls(step, tuple(bins.tolist()), counts.astype(np.int64), seed)
+        known = dict(zip(bins.tolist(), counts.tolist(), strict=True))
+        return cls(step, tuple(known), counts.astype(np.int64), known, seed)
 
     @property
     def kinds(self) -> int:
         """On slopes and on tails."""
         return len(SLOPES) + len(TAILS)
 
-    def ranks(self, values: Floats) -> "tuple[RankBet, Float64]":
+    def ranks(self, values: Floats, *, learns: bool = True) -> "tuple[RankBet, Float64]":
         """The share of values that are higher than each (n,), itself and equal ones by chance; and what comes after."""
         bins, counts, total = list(self.bins), self.counts.tolist(), int(self.counts.sum())
         found = np.empty(len(values))
         for place, number in enumerate(_in_steps(np.asarray(values, dtype=np.float64), self.step).tolist()):
             at = bisect_left(bins, number)
-            if at == len(bins) or bins[at] != number:
+            there = at < len(bins) and bins[at] == number
+            higher, equal = sum(counts[at + there :]), counts[at] if there else 0
+            found[place] = (higher + _chance(self.seed, self.drawn + place) * (equal + 1)) / (total + 1)
+            if learns and there:
+                counts[at] += 1
+            elif learns:
                 bins.insert(at, number)
-                counts.insert(at, 0)
-            counts[at] += 1
-            total += 1
-            found[place] = (sum(counts[at + 1 :]) + _chance(self.seed, total) * counts[at]) / total
-        return replace(self, bins=tuple(bins), counts=np.array(counts, dtype=np.int64)), found
+                counts.insert(at, 1)
+            total += learns
+        after = replace(self, bins=tuple(bins), counts=np.array(counts, dtype=np.int64), drawn=self.drawn + len(values))
+        return after, found
 
-    def gains(self, values: Floats) -> "tuple[RankBet, Float64]":
+    def gains(self, values: Floats, *, learns: bool = True) -> "tuple[RankBet, Float64]":
         """Those of numbers."""
-        after, ranks = self.ranks(values)
+        after, ranks = self.ranks(values, learns=learns)
         return after, of_ranks(ranks)
 
+    def fresh(self) -> "RankBet":
+        """With the reference alone."""
+        return replace(self, bins=tuple(self.known), counts=np.array(list(self.known.values()), dtype=np.int64))
+
     def to_json(self) -> dict[str, Any]:
-        """The counts."""
-        told = {"step": self.step, "bins": list(self.bins), "counts": self.counts.tolist(), "seed": self.seed}
-        return {"kind": "rank", **told}
+        """The counts of the reference, and of what came since."""
+        told = {"step": self.step, "bins": list(self.bins), "counts": self.counts.tolist()}
+        known = {"known": [list(self.known), list(self.known.values())], "seed": self.seed, "drawn": self.drawn}
+        return {"kind": "rank", **told, **known}
 
 
 def _in_steps(values: Float64, step: float) -> Integers:
@@ -174,5 +197,5 @@ def bet_from_json(content: Mapping[str, Any]) -> Bet:
     """The bet that `to_json` wrote."""
     if content["kind"] == "mean":
         return MeanBet(content["bound"], content["side"])
-    counts = np.array(content["counts"], dtype=np.int64)
-    return RankBet(content["step"], tuple(content["bins"]), counts, content["seed"])
+    counts, known = np.array(content["counts"], dtype=np.int64), dict(zip(*content["known"], strict=True))
+    return RankBet(content["step"], tuple(content["bins"]), counts, known, content["seed"], content["drawn"])

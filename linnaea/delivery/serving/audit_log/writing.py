@@ -107,19 +107,7 @@ class AuditLog:
                 f"the clock went back by {self._latest - one.time:.0f} s: the audit log goes by its sequence."
             )
         self._latest = one.time
-        return {
-            "time": told_time(one.time),
-            "request": one.request,
-            "place": one.place,
-            "key": one.key,
-            "sha256": one.sha256,
-            "model": one.model,
-            "version": one.version,
-            "digest": one.digest,
-            "answer": {name: one.answer[name] for name in ANSWER if name in one.answer},
-            "logits": [round(float(logit), LOGIT_DECIMALS) for logit in one.logits],
-            "looks": one.looks,
-        }
+        return record_of(one)
 
     def _event(self, content: Mapping[str, Any]) -> dict[str, Any]:
         return {"time": told_time(self._clock()), **content}
@@ -144,6 +132,23 @@ class AuditLog:
             )
         if refused:
             raise UnavailableError(f"the audit log cannot be written ({reason}), and no answer is given unlogged.")
+
+
+def record_of(one: Answered) -> dict[str, Any]:
+    """An answer as it is logged."""
+    return {
+        "time": told_time(one.time),
+        "request": one.request,
+        "place": one.place,
+        "key": one.key,
+        "sha256": one.sha256,
+        "model": one.model,
+        "version": one.version,
+        "digest": one.digest,
+        "answer": {name: one.answer[name] for name in ANSWER if name in one.answer},
+        "logits": [round(float(logit), LOGIT_DECIMALS) for logit in one.logits],
+        "looks": one.looks,
+    }
 
 
 def unwritable(folder: Path, error: OSError) -> UsageError:

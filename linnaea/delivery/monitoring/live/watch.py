@@ -1,0 +1,109 @@
+"""The watch over one version of a model: what is known of its answers, in bounded memory."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linnaea.decisions import Policy
+from linnaea.delivery.monitoring.answers import joined_seen, seen_of
+from linnaea.delivery.monitoring.live.settings import WatchSettings
+from linnaea.delivery.monitoring.monitors import MONITORS, Watched, Window
+from linnaea.delivery.monitoring.monitors.sequential import FACT
+from linnaea.delivery.monitoring.seen import Seen
+from linnaea.delivery.monitoring.streams import Streams
+from linnaea.finding import Finding
+from linnaea.statistics.sequential_alarms import Change
+
+TOLD = 200  # changes that are kept to be shown
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What a version of a model was judged on: its `classes`, `task` and `policy`, and what it said of the images."""
+
+    classes: tuple[str, ...]
+    task: str
+    policy: Policy
+    seen: Seen
+
+
+class Watch:
+    """Told of every answer in order; cheap tests look at each of them, all others at whole windows.
+
+    One thread at a time may tell it anything; `windows` and `findings` are replaced, never changed, so that another may
+    read them.
+    """
+
+    def __init__(self, reference: Reference, settings: WatchSettings) -> None:
+        self.reference, self.settings = reference, settings
+        self.streams = Streams.begin(reference.seen, reference.policy, settings.guarantee, seed=settings.seed)
+        self.changes: deque[Change] = deque(maxlen=TOLD)
+        self.windows: tuple[Window, ...] = ()
+        self.count = 0  # images of whole windows, ever
+        self._begun: list[Seen] = []
+
+    def told(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[Window]]:
+        """After further answers, as an audit log has them: changes that are to be told, and windows that are whole."""
+        seen = seen_of(records, len(self.reference.classes))
+        self.streams, changes = self.streams.told(seen, self.reference.policy)
+        self.changes.extend(changes)
+        return changes, list(self._whole(seen))
+
+    def _whole(self, seen: Seen) -> list[Window]:
+        self._begun.append(seen)
+        pending = joined_seen(self._begun)
+        size, found = self.settings.window, list[Window]()
+        while len(pending) >= size:
+            found.append(window_of(pending.take(range(size)), self.count + 1))
+            pending = pending.take(range(size, len(pending)))
+            self.count += size
+        self._begun = [pending]
+        self.windows = (*self.windows, *found)[-self.settings.windows :]
+        return found
+
+    def watched(self) -> Watched:
+        """What monitors look at: the windows that are kept, and what the streams have said."""
+        reference = self.reference
+        return Watched(
+            reference.classes,
+            reference.task,
+            reference.policy,
+            reference.seen,
+            self.windows,
+            rate=self.settings.rate,
+            seed=self.settings.seed,
+            facts={FACT: (self.streams, list(self.changes))},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What a restart goes on with: the streams, and what they have told; windows begin again."""
+        return {
+            "streams": self.streams.to_json(),
+            "changes": [one.to_json() for one in self.changes],
+            "count": self.count + sum(map(len, self._begun)),
+        }
+
+    def restore(self, content: Mapping[str, Any]) -> None:
+        """Go on where `to_json` was."""
+        self.streams = Streams.from_json(content["streams"])
+        self.changes.extend(Change.from_json(one) for one in content["changes"])
+        self.count = content["count"]
+
+
+def window_of(seen: Seen, first: int) -> Window:
+    """A window of images, named by the numbers of its first and its last, from 1."""
+    name = f"images {first:,} to {first + len(seen) - 1:,}"
+    return Window(name, seen, float(seen.times[0]), float(seen.times[-1]))
+
+
+def findings_of(watched: Watched) -> list[Finding]:
+    """What all monitors say, in order; one that fails is said so, and the others go on."""
+    found = list[Finding]()
+    for name, monitor in MONITORS.items():
+        try:
+            found += monitor(watched)
+        except Exception as error:  # noqa: BLE001 (one of a plugin may raise anything)
+            told = f"The monitor {name} failed: {type(error).__name__}: {error}"
+            found.append(Finding(name, told, "warning"))
+    return found

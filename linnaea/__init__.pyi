@@ -400,6 +400,7 @@ def serve(
     host: str = '127.0.0.1',
     port: int = 8000,
     damaged: str = 'refuse',
+    review: str | Path | None = None,
     trust: Sequence[str | Path] = (),
     max_body: int = 20971520,
     max_header: int = 16384,
@@ -415,6 +416,7 @@ def serve(
     drain_time: float = 30.0,
     batch: int = 32,
     decoders: int | None = None,
+    max_review: int = 10000,
     max_pixels: int | None = None,
     device: str = 'auto',
 ) -> None:

@@ -178,11 +178,12 @@ class ReviewFolder:
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Row]]:
         """The rows, while nobody else changes them."""
-        self._require_ours()
+        self.require_ours()
         with held_soon(self.folder):
             yield self._rows()
 
-    def _require_ours(self) -> None:
+    def require_ours(self) -> None:
+        """Raise UsageError where the folder is a file, or that of something else; it may be missing."""
         if not self.folder.exists() or (self.folder / TABLE).is_file():
             return
         if not self.folder.is_dir():

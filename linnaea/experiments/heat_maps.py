@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linnaea.evidence.explanation import Subject
 
 REMEMBERED = 4
+USUAL = "gradcam"  # what a page draws
 
 
 class HeatMaps:
@@ -45,6 +46,18 @@ class HeatMaps:
         if not isinstance(made, Maps):
             raise UsageError(f"{method} makes no maps: expected one of {', '.join(fitting)}.")
         return _drawn(pixels, made.values[0], signed=is_signed(EXPLAINERS.about(method)))
+
+    @staticmethod
+    def usual(classifier: Classifier) -> str | None:
+        """The method by which a page shows where it looked; None where that cannot explain this classifier."""
+        if not classifier.scorer.gradients:
+            return None
+        try:
+            from linnaea.evidence.explanation import Subject
+            from linnaea.evidence.explanation.running import fitting_explainers
+        except ModuleNotFoundError:
+            return None
+        return USUAL if USUAL in fitting_explainers(Subject(classifier, None), "map") else None
 
     def _subject(self, classifier: Classifier) -> "Subject":
         from linnaea.evidence.explanation import Subject

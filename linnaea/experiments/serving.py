@@ -9,6 +9,7 @@ from linnaea.classifier.signature import Trust
 from linnaea.errors import MissingExtraError
 from linnaea.experiments.finished_run import placed
 from linnaea.experiments.heat_maps import HeatMaps
+from linnaea.experiments.served_page import review_folder, served_page
 from linnaea.options import Serving
 from linnaea.run import Run
 
@@ -42,6 +43,7 @@ def serve_until_stopped(
     loading: Loading,
     *,
     salvage: bool = False,
+    review: str | Path | None = None,
 ) -> None:
     """Bind the address, load the models, and answer until the process is told to end; see `linnaea.serve`."""
     try:
@@ -52,8 +54,9 @@ def serve_until_stopped(
     from linnaea.delivery.serving.limits import Limits
     from linnaea.delivery.serving.models import Models, sources_of
 
-    limits, sources = Limits(**serving.named()), sources_of(models)
+    limits, sources, folder = Limits(**serving.named()), sources_of(models), review_folder(review)
     with listener(*address) as bound:
         served = Models([loading(source) for source in sources])
-        application = make_application(served, (), limits, salvage=salvage, explain=HeatMaps())
+        page, observers = served_page(served, limits, folder)
+        application = make_application(served, observers, limits, [page], salvage=salvage, explain=HeatMaps())
         serve_on(bound, application, limits)

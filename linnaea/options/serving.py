@@ -53,3 +53,7 @@ class Serving(Options):
     decoders: Annotated[
         int | None, Option("Threads that decode images. Default: as many as there are cores.", checks.at_least(1))
     ] = Limits.decoders
+    max_review: Annotated[
+        int,
+        Option("Images that the review folder may hold; beyond, corrections are refused.", checks.at_least(1, "image")),
+    ] = Limits.max_review

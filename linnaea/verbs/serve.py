@@ -31,6 +31,10 @@ def serve(
         str,
         Option("What to do with damaged images: refuse them, or answer from what is left.", one_of(*DAMAGED)),
     ] = "refuse",
+    review: Annotated[
+        str | Path | None,
+        Option("Folder to file images in whose answers are said to be wrong. Default: nobody can say so.", read=Path),
+    ] = None,
     trust: Trusted = (),
     serving: Serving = Serving(),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
@@ -39,11 +43,12 @@ def serve(
     """Answer images over HTTP until the process is told to end, then what was accepted; see `docs/serving.md`.
 
     What is answered is what `predict` answers. Of `models`, each a folder with or without a name, the first is asked
-    where a request names none. `damaged`, `trust` and `max_pixels` are as for `predict`; the other limits are those of
+    where a request names none. A person finds a page at `/`; what is said to be wrong there is filed in `review`.
+    `damaged`, `trust` and `max_pixels` are as for `predict`; the other limits are those of
     `linnaea.delivery.serving.limits.Limits`. Raises UsageError where the port is in use, before anything is loaded.
     """
     from linnaea.experiments.serving import Loading, serve_until_stopped
 
     given = list(models) if isinstance(models, list | tuple) else [str(models)]
     loading = Loading(trust or None, preparation.max_pixels, machine.device)
-    serve_until_stopped(given, (host, port), serving, loading, salvage=damaged == "answer")
+    serve_until_stopped(given, (host, port), serving, loading, salvage=damaged == "answer", review=review)

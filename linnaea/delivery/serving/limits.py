@@ -14,7 +14,8 @@ class Limits:
     header and its body may take to arrive, and that its answer may take. Of the server: `max_connections`,
     `max_requests` that are being read or answered, `max_queue` images that wait for their answer; the seconds that a
     connection may be idle, and that requests have to end when it is stopped. `batch` is how many images the model is
-    given at most at once, `decoders` how many threads decode (None: as many as there are cores).
+    given at most at once, `decoders` how many threads decode (None: as many as there are cores). `max_review` is how
+    many images a review folder may hold, beyond which no corrections are taken.
     """
 
     max_body: int = 20 * MIB
@@ -31,6 +32,7 @@ class Limits:
     json_depth: int = 32
     batch: int = 32
     decoders: int | None = None
+    max_review: int = 10_000
 
 
 class Refused(Exception):  # noqa: N818  it is an answer to a client, not a fault of ours

@@ -42,8 +42,13 @@ function looking(picture, image, does) {
   const photo = { src: null, alt: image.alt };
   toggle.setAttribute("aria-pressed", "false");
   toggle.addEventListener("click", async () => {
+    if (toggle.hasAttribute("aria-busy")) return;
     const on = toggle.getAttribute("aria-pressed") !== "true";
-    if (on && !picture.map) picture.map = await does.look();
+    if (on && !picture.map) {
+      toggle.setAttribute("aria-busy", "true");
+      picture.map = await does.look();
+      toggle.removeAttribute("aria-busy");
+    }
     if (!picture.map) return;
     photo.src ??= URL.createObjectURL(picture.file);
     image.src = on ? picture.map.src : photo.src;

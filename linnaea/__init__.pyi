@@ -21,6 +21,7 @@ from linnaea.experiments.exporting import Exports
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
 from linnaea.experiments.release import Check
+from linnaea.experiments.scoring import Scored
 from linnaea.registry.overview import Listing
 from linnaea.verbs.doctor import Diagnosis
 from pathlib import Path
@@ -76,6 +77,7 @@ __all__ = [
     "push",
     "read",
     "report",
+    "score",
     "serve",
     "sign",
     "split",
@@ -393,6 +395,20 @@ def report(
     run: str | Path | Run,
 ) -> Path:
     """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
+
+def score(
+    classifier: str | Path | Run,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    on: str = 'here',
+    damaged: str = 'refuse',
+    trust: Sequence[str | Path] = (),
+    max_pixels: int | None = None,
+    device: str = 'auto',
+    precision: str = 'float32',
+) -> Scored:
+    """Answer for images as `predict` does, each once, into a Parquet file; memory does not grow with their number."""
 
 def serve(
     models: str | Path | Sequence[str | Path],

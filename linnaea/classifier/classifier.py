@@ -64,35 +64,38 @@ class Classifier:
         self,
         images: "str | Path | Dataset | Sequence[str | Located]",
         *,
-        precision: str = "float32",
+        precision: "str | Plan" = FLOAT32,
         damaged: str = "refuse",
     ) -> Predictions:
         """Answer for a file, several files, or a dataset, whose labels become the truth.
 
         `precision` is a number format, or "auto" for the fastest of those whose features agree with float32, measured
-        on the first images where there are many. Where one label per image stands against several, they cannot be
-        compared, and there is no truth. Returns a row per image. One that cannot be read has the reason `unreadable`,
-        one of which the model says what is not a number `undefined`, and nothing else is answered. A `damaged` image,
-        of which part is missing, is unreadable too ("refuse"), or what is left of it is answered, with the reason
-        `damaged` ("answer"). Raises DataError when there is nothing to predict, UsageError for an unknown precision.
+        on the first images where there are many, or a plan that was measured before, see `measured`. Where one label
+        per image stands against several, they cannot be compared, and there is no truth. Returns a row per image. One
+        that cannot be read has the reason `unreadable`, one of which the model says what is not a number `undefined`,
+        and nothing else is answered. A `damaged` image, of which part is missing, is unreadable too ("refuse"), or what
+        is left of it is answered, with the reason `damaged` ("answer"). Raises DataError when there is nothing to
+        predict, UsageError for an unknown precision.
         """
-        self._require_precision(precision)
+        if isinstance(precision, str):
+            self.require_precision(precision)
         require_one_of(DAMAGED, "damaged", damaged)
         paths, columns = _inputs(images, several=TASKS[self.task].multilabel)
         if not paths:
             raise DataError("there are no images to predict: give at least one.")
         failed: list[str | None] = []
         harmed: dict[int, str] = {}
-        parts, plan = [], None
+        parts, plan = [], None if isinstance(precision, str) else precision
         for decoded in decode_in_batches(paths, self.recipe, salvage=damaged == "answer"):
             harmed |= {len(failed) + row: reason for row, reason in decoded.damaged.items()}
             failed += [decoded.failed.get(row) for row in range(len(decoded.sha256))]
             if plan is None and precision != FLOAT32 and len(decoded.failed) < len(decoded.sha256):
-                plan = self._measured(decoded.kept().images, precision, len(paths))
+                plan = self._measured(decoded.kept().images, str(precision), len(paths))
             parts.append(self.score(decoded.images, plan))
         return self.answer(Outputs.joined(parts), columns, failed).with_reason("damaged", harmed)
 
-    def _require_precision(self, precision: str) -> None:
+    def require_precision(self, precision: str) -> None:
+        """Raise UsageError for a number format that it cannot compute in."""
         if precision == FLOAT32:
             return
         if not self.scorer.gradients:
@@ -104,6 +107,16 @@ class Classifier:
         from linnaea.runtime.plan import pick_precision
 
         pick_precision(precision, self.scorer.device.partition(":")[0])
+
+    def measured(self, paths: "Sequence[Located]", precision: str) -> "Plan | None":
+        """The plan that `predict` would measure on the first of these images that can be read; None in float32."""
+        self.require_precision(precision)
+        if precision == FLOAT32:
+            return None
+        for decoded in decode_in_batches(paths, self.recipe):
+            if len(decoded.failed) < len(decoded.sha256):
+                return self._measured(decoded.kept().images, precision, len(paths))
+        return None
 
     def _measured(self, images: Images, precision: str, count: int) -> "Plan":
         from linnaea.models.embedding import measure_embedding

@@ -112,9 +112,9 @@ def settle_tuning(
     """Look at what was asked for; raises UsageError or DataError for what does not go together or with the data."""
     require_optuna()
     if searching.on == "ray":
-        from linnaea.experiments.search.cluster import require_ray
+        from linnaea.experiments.ray_cluster import require_ray
 
-        require_ray()
+        require_ray("tune")
     space = None if searching.space is None else read_space(searching.space)
     learning = _with_one_model(learning, space)
     training = settle(data, preparation, learning, decision, machine, repetition, log)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from linnaea.options import checks
 from linnaea.options.option import Option
 from linnaea.options.words import names_in
+from linnaea.runtime.arguments import DAMAGED
 
 if TYPE_CHECKING:
     from linnaea.classifier import Classifier
@@ -75,6 +76,10 @@ Loggers = Annotated[
         read=names_in,
     ),
 ]
+Damaged = Annotated[
+    str,
+    Option("What to do with damaged images: refuse them, or answer from what is left.", checks.one_of(*DAMAGED)),
+]
 Trusted = Annotated[
     Sequence[str | Path],
     Option(
@@ -84,4 +89,5 @@ Trusted = Annotated[
         repeated=True,
     ),
 ]
+PlaceTag = Annotated[str, Option("Tag that says which version is in use.")]
 AsJson = Annotated[bool, Option("Print JSON instead of text.", flags=("--json",))]

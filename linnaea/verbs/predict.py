@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from linnaea.errors import UsageError
 from linnaea.options import ImageFiles, Machine, Only, Option, Preparation, checks
-from linnaea.options.checks import one_of
-from linnaea.options.things import Answering, GuardFormulas, Trusted
-from linnaea.runtime.arguments import DAMAGED
-from linnaea.runtime.saying import say, say_data
+from linnaea.options.things import Answering, AsJson, Damaged, GuardFormulas, Trusted
+from linnaea.runtime.saying import say, say_data, say_json
 from linnaea.runtime.words import counted
+from linnaea.verbs.calling import call
 from linnaea.verbs.contract import VERBS, told_by
+from linnaea.verbs.score import ScoredOn, score
 
 if TYPE_CHECKING:
+    from linnaea.experiments.scoring import Scored
     from linnaea.predictions import Predictions
 
 
@@ -32,18 +34,42 @@ def tell(
     ] = None,
     out: Annotated[Path | None, Option("File to write. Default: standard output.", read=Path)] = None,
     guard_formulas: GuardFormulas = True,
+    on: ScoredOn = "here",
+    as_json: AsJson = False,
 ) -> None:
-    """Print the answers or write them to a file, and count their reasons."""
+    """Print the answers or write them to a file, and count their reasons.
+
+    A Parquet file is made part by part, however many images there are.
+    """
     from linnaea.delivery.answers import writer_for
 
-    write = writer_for(output_format, out, guard_formulas=guard_formulas)  # refused before any work is done
+    if as_json and out is None and output_format not in (None, "json"):
+        raise UsageError(f"--json and --format {output_format} are two forms of the same answers: leave one out.")
+    given_format = "json" if as_json and out is None else output_format
+    write = writer_for(given_format, out, guard_formulas=guard_formulas)  # refused before any work is done
+    if out is not None and (output_format or out.suffix.lower().removeprefix(".")) == "parquet":
+        _tell_scored(call(score, {**given, "out": out, "on": on}), as_json=as_json)
+        return
+    if on != "here":
+        raise UsageError(f"--on {on} writes a Parquet file: add --out scores.parquet.")
     answers = answer()
     text, reasons = write(answers, out), Counter(answers.column("reason"))
+    if as_json and out is not None:
+        say_json({"file": str(out), "images": len(answers), "reasons": dict(reasons)})
+        return
     if out is None:
         say_data(text)
     else:
         say(f"The answers are in {out}.")
     say(f"{counted(len(answers), 'image')}: {', '.join(f'{n} {name}' for name, n in reasons.items())}.", err=True)
+
+
+def _tell_scored(scored: "Scored", *, as_json: bool) -> None:
+    if as_json:
+        say_json(scored.to_json())
+        return
+    say(f"The answers are in {scored.file}.")
+    say(str(scored), err=True)
 
 
 @VERBS.register(
@@ -57,10 +83,7 @@ def predict(
     classifier: Answering,
     images: ImageFiles,
     *,
-    damaged: Annotated[
-        str,
-        Option("What to do with damaged images: refuse them, or answer from what is left.", one_of(*DAMAGED)),
-    ] = "refuse",
+    damaged: Damaged = "refuse",
     trust: Trusted = (),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("precision", "device")] = Machine(precision="float32"),

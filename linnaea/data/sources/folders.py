@@ -1,7 +1,7 @@
 """Class folders, with or without train/val/test folders above them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from linnaea.data.datasheet import FILE as DATASHEET
@@ -10,10 +10,9 @@ from linnaea.data.sources.contract import SOURCES, Source
 from linnaea.data.sources.split_words import is_unlabelled, splits_among
 from linnaea.data.sources.taxonomy import NAME as TAXONOMY
 from linnaea.data.sources.taxonomy import beside
-from linnaea.data.sources.trees import Folder, Packed, Tree, as_text, is_hidden, under
+from linnaea.data.sources.trees import Folder, Tree, as_text, is_hidden, under
 from linnaea.dataset import Dataset, Excluded
 from linnaea.errors import DataError
-from linnaea.runtime.containers import Located, locate
 from linnaea.runtime.images import suffix_of
 
 logger = logging.getLogger("linnaea")
@@ -148,21 +147,19 @@ def loose_files(tree: Tree, below: str) -> list[Excluded]:
     ]
 
 
-def images_in(place: Path) -> tuple[list[Located], list[Excluded]]:
-    """Every image file in a folder or an archive, and below it, sorted; and what is left out, with the reason.
+def images_in(tree: Tree) -> Iterator[str | Excluded]:
+    """The name of each image file in a folder or an archive, and below it, sorted; and what is left out, and why.
 
     Images in formats that cannot be read are among the images, and so is a file without an ending that begins like
-    one: whoever reads them says what they are.
+    one: whoever reads them says what they are. Nothing is held in memory.
     """
-    tree = Folder(place) if place.is_dir() else Packed(place)
-    images, others = list[str](), [*tree.refused]
     for name in tree.files():
         reason = reason_to_skip(name)
         if reason is None or (reason.startswith(NO_IMAGE) and _is_picture(tree, name)):
-            images.append(tree.id(name))
+            yield name
         else:
-            others.append(Excluded(tree.id(name), reason))
-    return locate(tree.root, images), others
+            yield Excluded(tree.id(name), reason)
+    yield from tree.refused  # which a folder knows once it was walked
 
 
 def _is_picture(tree: Tree, name: str) -> bool:

@@ -36,7 +36,7 @@ Row = dict[str, Any]
 def detects(path: Path) -> bool:
     """A tar file, or a folder with some in it or in its folders, in which images have labels beside them."""
     files = _files(path)
-    return bool(files) and _is_shard(first_names(files[0], LOOKED_AT))
+    return bool(files) and _is_shard(files[0])
 
 
 def read(path: Path) -> Dataset:
@@ -64,6 +64,11 @@ def read(path: Path) -> Dataset:
     return assemble(required | columns, excluded, root, taxonomy=taxonomy.beside(Folder(root)))
 
 
+def with_images(folder: Path) -> list[Path]:
+    """The tar files in a folder, or in one right below it, whose first files are images, with labels or without."""
+    return [file for file in _files(folder) if any("image" in parts for _, parts in _groups_in(file))]
+
+
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if NAME.search(path.name) else []
@@ -71,11 +76,16 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for file in found if NAME.search(file.name) and not is_hidden(file.name) and file.is_file())
 
 
-def _is_shard(names: Sequence[str]) -> bool:
+def _groups_in(file: Path) -> Iterable[tuple[str, dict[str, list[str]]]]:
+    """What belongs together among the first files of a tar."""
+    return _groups(first_names(file, LOOKED_AT)).items()
+
+
+def _is_shard(file: Path) -> bool:
     """Whether an image has a label beside it; text counts at the top only, since folders may hold captions."""
     return any(
         "image" in parts and ({"json", "cls"} & parts.keys() or ("txt" in parts and "/" not in key))
-        for key, parts in _groups(names).items()
+        for key, parts in _groups_in(file)
     )
 
 

@@ -1,14 +1,13 @@
 """Ray: trials at the same time, on the processors of this machine or of a cluster."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from linnaea.errors import MissingExtraError
+from linnaea.experiments.ray_cluster import cluster
 from linnaea.experiments.search.book import Book, require_optuna
 from linnaea.experiments.search.contract import Hunt
 from linnaea.experiments.search.trying import Field, tried
@@ -18,36 +17,12 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 
-def require_ray() -> Any:
-    """The module ray; raises MissingExtraError where it is not installed."""
-    try:
-        import ray
-        import ray.tune
-    except ImportError:
-        raise MissingExtraError("ray[tune]", "ray") from None
-    return ray
-
-
-@contextmanager
-def cluster() -> Iterator[Any]:
-    """The cluster that `RAY_ADDRESS` or the program has joined or, where there is none, one of this machine."""
-    ray = require_ray()
-    joined = ray.is_initialized()
-    if not joined:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-    try:
-        yield ray
-    finally:
-        if not joined:
-            ray.shutdown()
-
-
 def side_by_side(hunt: Hunt, propose: "Callable[[Study, int], Trial]", most: int | None) -> None:
     """Attempt trials at the same time, one on each processor of the cluster; the folder of the run is shared.
 
     Each next one is proposed by what is known when a worker is free.
     """
-    with cluster() as ray:
+    with cluster("tune") as ray:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         remote = ray.remote(_tried)
         field = ray.put(replace(hunt.field, remembered={}))

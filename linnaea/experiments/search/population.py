@@ -88,9 +88,9 @@ def _advance(hunt: Hunt, members: Sequence[Member], target: int, epochs: int) ->
     training = [member for member in members if not member.status]
     places = [_folder(hunt.field, member) for member in training]
     if hunt.on == "ray":
-        from linnaea.experiments.search.cluster import cluster
+        from linnaea.experiments.ray_cluster import cluster
 
-        with cluster() as ray:
+        with cluster("tune") as ray:
             remote, where = ray.remote(_in_worker), ray.put(replace(hunt.field, remembered={}))
             left = hunt.limits.until - time.monotonic()
             begun = [

@@ -6,6 +6,17 @@ Nothing is ever unpacked onto the disk: an image within is addressed as `photos.
 """
 
 from linnaea.runtime.containers.contract import CONTAINERS, Container, Kind
-from linnaea.runtime.containers.member import MARK, Located, Member, kind_of, locate, open_container
+from linnaea.runtime.containers.member import MARK, Located, Member, kind_of, let_go, locate, open_container
 
-__all__ = ["CONTAINERS", "MARK", "Container", "Kind", "Located", "Member", "kind_of", "locate", "open_container"]
+__all__ = [
+    "CONTAINERS",
+    "MARK",
+    "Container",
+    "Kind",
+    "Located",
+    "Member",
+    "kind_of",
+    "let_go",
+    "locate",
+    "open_container",
+]

@@ -101,6 +101,11 @@ def open_container(path: Path, about: os.stat_result | None = None) -> Container
         return _open(path, about.st_mtime_ns, about.st_size, about.st_ino)
 
 
+def let_go() -> None:
+    """Close the packed files that were kept open, and forget their listings; whoever asks again opens them again."""
+    _open.cache_clear()
+
+
 _OPENING = threading.Lock()  # two threads that ask for one archive must not both unpack it
 
 

@@ -35,16 +35,12 @@ class Tar:
 
     def __init__(self, path: Path) -> None:
         with open_regular(path) as packed, _unpacked(path, packed) as stream:
-            entries = _entries(stream)
+            entries = list(_entries(stream))
             self.file = os.dup(stream.fileno())
         finalize(self, os.close, self.file)  # also at the end of the program, while there still is an `os`
-        judged = list(distinct((entry.name, _reason(entry)) for entry in entries))
+        judged = list(distinct((name, reason) for name, reason, _ in entries))
         self.refused: Sequence[tuple[str, str]] = [(name, reason) for name, reason in judged if reason]
-        self.places = {
-            name: (entry.offset_data, entry.size)
-            for entry, (name, reason) in zip(entries, judged, strict=True)
-            if not reason
-        }
+        self.places = {name: place for (_, _, place), (name, reason) in zip(entries, judged, strict=True) if not reason}
 
     def names(self) -> Sequence[str]:
         """The files in it that can be read."""
@@ -91,9 +87,13 @@ def first_names(path: Path, most: int) -> list[str]:
         return []
 
 
-def _entries(stream: IO[bytes]) -> list[tarfile.TarInfo]:
+def _entries(stream: IO[bytes]) -> Iterator[tuple[str, str | None, tuple[int, int]]]:
+    """The name of each file, why it is not read, and where it lies; headers are let go of, which take a kilobyte."""
     with tarfile.open(fileobj=stream, mode="r:") as archive:
-        return [entry for entry in archive if not entry.isdir()]
+        while (entry := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined]
+            if not entry.isdir():
+                yield entry.name, _reason(entry), (entry.offset_data, entry.size)
 
 
 def _reason(entry: tarfile.TarInfo) -> str | None:

@@ -1,5 +1,6 @@
 """A server from the folders of its models to its end."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +11,13 @@ from linnaea.errors import MissingExtraError
 from linnaea.experiments.finished_run import placed
 from linnaea.experiments.heat_maps import HeatMaps
 from linnaea.experiments.served_page import review_folder, served_page
-from linnaea.options import Serving
+from linnaea.options import Hosting, Serving
 from linnaea.run import Run
 
 if TYPE_CHECKING:
+    from linnaea.delivery.serving.fleet import Fleet
     from linnaea.delivery.serving.models import Served, Source
+    from linnaea.delivery.serving.post import Post
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def serve_until_stopped(
     address: tuple[str, int],
     serving: Serving,
     loading: Loading,
+    hosting: Hosting = Hosting(),
     *,
     salvage: bool = False,
     review: str | Path | None = None,
@@ -51,12 +55,45 @@ def serve_until_stopped(
         from linnaea.delivery.serving.connections import listener, serve_on
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from None
+    from linnaea.delivery.serving.fleet import preload
     from linnaea.delivery.serving.limits import Limits
-    from linnaea.delivery.serving.models import Models, sources_of
+    from linnaea.delivery.serving.models import sources_of
+    from linnaea.delivery.serving.workers import Workers, require_forks
 
-    limits, sources, folder = Limits(**serving.named()), sources_of(models), review_folder(review)
-    with listener(*address) as bound:
-        served = Models([loading(source) for source in sources])
-        page, observers = served_page(served, limits, folder)
-        application = make_application(served, observers, limits, [page], salvage=salvage, explain=HeatMaps())
-        serve_on(bound, application, limits)
+    require_forks(hosting.workers)
+    limits, sources, reviewed = Limits(**serving.named()), sources_of(models), review_folder(review)
+    with listener(*address) as bound, tempfile.TemporaryDirectory(prefix="linnaea-serve-") as folder:
+        fleet = _fleet(sources, Path(folder), loading, hosting)
+        staged = fleet.staged()
+
+        def answer(post: "Post | None" = None) -> None:
+            """In the one process, or in each of several."""
+            crew = fleet.crew(staged if post is None else post.staged, post)
+            page, told = served_page(crew.models, limits, reviewed)
+            routers, observers = [page, *crew.routers(limits)], [crew.probes, *told]
+            application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
+            serve_on(bound, application, limits)
+
+        if hosting.workers == 1:
+            answer()
+            return
+        preload(staged.values())
+        Workers(answer, hosting.workers, staged, drain=limits.drain_time, bound=[bound]).run()
+
+
+def _fleet(sources: "Sequence[Source]", folder: Path, loading: Loading, hosting: Hosting) -> "Fleet":
+    """What is to be served; what has to be copied or fetched lies in the folder."""
+    from linnaea.delivery.serving.canary import read_canaries
+    from linnaea.delivery.serving.checking import Demands
+    from linnaea.delivery.serving.fleet import Fleet
+    from linnaea.delivery.serving.staging import Stage
+
+    return Fleet(
+        sources,
+        Stage(folder, copies=hosting.workers > 1, trust=loading.trust),
+        loading,
+        read_canaries(hosting.canary, [source.name for source in sources]),
+        Demands(agreement=hosting.reload_agreement),
+        hosting.admin,
+        hosting.reload_every,
+    )

@@ -14,7 +14,7 @@ from linnaea.options.option import Keyword, Only, Option, Options
 from linnaea.options.preparation import Preparation
 from linnaea.options.repetition import Repetition
 from linnaea.options.searching import Searching
-from linnaea.options.serving import Serving
+from linnaea.options.serving import Hosting, Serving
 from linnaea.options.things import ImageFiles, Labelled, Loggers, RunFolder, UnknownImages
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Decision",
     "Explaining",
     "Grouping",
+    "Hosting",
     "ImageFiles",
     "Keyword",
     "Labelled",

@@ -1,5 +1,6 @@
 """What a server takes at most, and how long it waits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,6 +12,40 @@ SECONDS = checks.between(0.05, 86_400, 30)
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups
+class Hosting(Options):
+    """How many processes answer, and how the versions of models follow each other."""
+
+    title = "Models and workers"
+
+    workers: Annotated[int, Option("Processes that answer on the one port.", checks.at_least(1, "process"))] = 1
+    canary: Annotated[
+        Sequence[str],
+        Option(
+            "Share of clients that the second version of a model answers, as 0.05 or NAME=0.05. May be repeated.",
+            repeated=True,
+        ),
+    ] = ()
+    reload_every: Annotated[
+        float | None,
+        Option(
+            "Seconds between two looks at whether folders or tags hold something new. Default: only when told.",
+            checks.between(0.1, 86_400, 60),
+        ),
+    ] = None
+    reload_agreement: Annotated[
+        float,
+        Option("Share of the last images that a new version must give the same label.", checks.between(0, 1, 0.5)),
+    ] = 0.5
+    admin: Annotated[
+        Sequence[str],
+        Option(
+            "Name of an API key that may reload from anywhere; others only from this machine. May be repeated.",
+            repeated=True,
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Serving(Options):
     """The limits of a server, as in `linnaea.delivery.serving.limits.Limits`: bytes, numbers and seconds."""
 

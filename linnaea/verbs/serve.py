@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from linnaea.options import Machine, Only, Option, Preparation, Serving, checks
+from linnaea.options import Hosting, Machine, Only, Option, Preparation, Serving, checks
 from linnaea.options.checks import one_of
 from linnaea.options.things import Trusted
 from linnaea.runtime.arguments import DAMAGED
@@ -36,6 +36,7 @@ def serve(
         Option("Folder to file images in whose answers are said to be wrong. Default: nobody can say so.", read=Path),
     ] = None,
     trust: Trusted = (),
+    hosting: Hosting = Hosting(),
     serving: Serving = Serving(),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("device")] = Machine(),
@@ -51,4 +52,4 @@ def serve(
 
     given = list(models) if isinstance(models, list | tuple) else [str(models)]
     loading = Loading(trust or None, preparation.max_pixels, machine.device)
-    serve_until_stopped(given, (host, port), serving, loading, salvage=damaged == "answer", review=review)
+    serve_until_stopped(given, (host, port), serving, loading, hosting, salvage=damaged == "answer", review=review)

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from linnaea.delivery.serving.answering import TOP, Answering, Asked
+from linnaea.delivery.serving.canary import client_of
 from linnaea.delivery.serving.contract import Explain, Observer, ServedModel, ServedModels
 from linnaea.delivery.serving.doorway import Doorway, in_json, request_id, said
 from linnaea.delivery.serving.limits import Limits, Refused
@@ -85,10 +86,11 @@ def asked_by(request: Request, models: ServedModels) -> Asked:
                 f"there is no {name[:40]!r} to ask for: expected {', '.join(QUERIES)}.{suggest(name[:40], QUERIES)}",
             )
     key = request.scope["state"].get("key")
-    client = key or (request.client.host if request.client else "")
+    identity = request_id(request.scope)
+    client = client_of(key, request.headers, identity)
     return Asked(
         chosen(models, client, query.get("model"), query.get("version")),
-        request_id(request.scope),
+        identity,
         key,
         _number(query.get("top"), TOP),
         query.get("explain") or None,

@@ -1,10 +1,12 @@
 """A canary: a share of what is asked of a model goes to another version of it, and a client stays with its own."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from linnaea.errors import UsageError
+
+CLIENT = "x-client-id"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,14 @@ def place_of(name: str, client: str) -> float:
     """Where a client of a model stands between 0 and 1, as good as at random."""
     digest = hashlib.sha256(f"{len(name)} {name} {client}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def client_of(key: str | None, headers: Mapping[str, str], request: str) -> str:
+    """Who asks, for a canary: the name of the key, what the header `x-client-id` says, or nobody but this request.
+
+    The address is not asked: behind a proxy all clients have one.
+    """
+    return key or headers.get(CLIENT) or request
 
 
 def read_canaries(given: Sequence[str], names: Sequence[str]) -> dict[str, Canary]:

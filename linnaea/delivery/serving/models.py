@@ -111,12 +111,12 @@ def load_served(source: Source, folder: Path | None = None, *, trust: Trust = No
     Raises BundleError where it is damaged, of a later format, not signed as asked, or changed while it was read;
     RunError where there is nothing.
     """
-    place = Path(source.place) if folder is None else folder
-    if not place.is_dir():
-        raise RunError.missing(place)
-    bundle = bundle_folder(place)
+    where = Path(source.place) if folder is None else folder
+    if not where.is_dir():
+        raise RunError.missing(where)
+    bundle = bundle_folder(where)
     if not (bundle / DESCRIPTION).is_file():
-        raise BundleError(f"{place} holds no classifier: expected the folder of a finished run, a bundle or an export.")
+        raise BundleError(f"{where} holds no classifier: expected the folder of a finished run, a bundle or an export.")
     before = content_of(bundle).address
     classifier = load(bundle, trust=trust)
     digest = content_of(bundle).address

@@ -194,23 +194,28 @@ def test_a_killed_worker_is_replaced_and_loads_what_the_others_have(folder):
         assert after[-1] in running.workers()
 
 
-def test_what_was_accepted_is_answered_before_the_end(tmp_path):
-    folder = save_shades(tmp_path / "colours", seconds=0.3)
-    with serving([folder], workers=2) as running:
-        answers = []
+def accepted(running):
+    """A connection whose request the server has begun to read."""
+    connection = socket.create_connection(("127.0.0.1", int(running.address.rpartition(":")[2])), PATIENCE)
+    head = f"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Length: {len(RED)}\r\nExpect: 100-continue\r\n\r\n"
+    connection.sendall(head.encode())
+    assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+    return connection
 
-        def ask():
-            with running.client() as client:
-                answers.append(client.post("/predict", content=RED).status_code)
 
-        clients = [threading.Thread(target=ask) for _ in range(6)]
-        for client in clients:
-            client.start()
-        time.sleep(0.2)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_accepted_is_answered_before_the_end(tmp_path, workers):
+    folder = save_shades(tmp_path / "colours", seconds=0.2)
+    with serving([folder], workers=workers) as running:
+        connections = [accepted(running) for _ in range(6)]
+        for connection in connections[:3]:
+            connection.sendall(RED)
         running.process.terminate()
-        for client in clients:
-            client.join(PATIENCE)
-        assert answers == [200] * 6
+        for connection in connections[3:]:
+            connection.sendall(RED)
+        for connection in connections:
+            with connection:
+                assert connection.recv(2000).startswith(b"HTTP/1.1 200 OK")
         assert running.process.wait(PATIENCE) == 0
 
 

@@ -29,8 +29,8 @@ OF_TORCH = ("linnaea.models", "linnaea.models.part", "linnaea.classifier.calibra
 class Fleet:
     """What is served: its `sources`, where they are staged, what loads them, and the shares of clients that try others.
 
-    `demands` are those of a reload, `admins` the names
-    of API keys that may ask for one, `watch` the seconds between two looks at the sources (None: nobody looks).
+    `demands` are those of a reload, `admins` the names of API keys that may ask for one, `watch` the seconds between
+    two looks at the sources (None: nobody looks).
     """
 
     sources: Sequence[Source]
@@ -68,11 +68,11 @@ class Crew:
     def reload(self, name: str | None = None, demands: Demands | None = None) -> list[Reloaded]:
         """As `Reloading.reload`; where there are several processes, by all of them."""
         assert self._reloading is not None, "it is reloaded once it answers"
-        asked = self._fleet.demands if demands is None else demands
+        asked, stage = self._fleet.demands if demands is None else demands, self._fleet.stage
         if self._post is not None:
             return self._post.reload(name, asked)
         told = self._reloading.reload(name, asked)
-        self._fleet.stage.keep(served.folder for served in self.models)
+        stage.keep(served.folder for served in self.models)
         return told
 
     def begin(self, application: FastAPI) -> None:

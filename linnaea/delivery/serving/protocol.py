@@ -76,7 +76,7 @@ def protocol(models: Models, limits: Limits) -> APIRouter:
         asked = _asked(request, models, name, version)
         body = await body_of(request.receive, limits)
         wanted, images = await answering.decoded(lambda: _read(body, request.headers, asked.served, limits))
-        rows = await answering.answers(images, asked, left(request.receive))
+        rows = await answering.answers(images, asked, lambda: left(request.receive))
         return await answering.decoded(lambda: _told(rows, asked, wanted, request.headers.get("accept-encoding", "")))
 
     return router

@@ -21,6 +21,7 @@ from linnaea.experiments.exporting import Exports
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
 from linnaea.experiments.release import Check
+from linnaea.experiments.reviewing.gathering import Review
 from linnaea.experiments.scoring import Scored
 from linnaea.registry.overview import Listing
 from linnaea.verbs.doctor import Diagnosis
@@ -77,6 +78,7 @@ __all__ = [
     "push",
     "read",
     "report",
+    "review",
     "score",
     "serve",
     "sign",
@@ -395,6 +397,18 @@ def report(
     run: str | Path | Run,
 ) -> Path:
     """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
+
+def review(
+    classifier: Classifier | Run | str | Path,
+    *,
+    source: str | Path | None = None,
+    out: str | Path | None = None,
+    most: int = 200,
+    answers: str = 'after',
+    max_pixels: int | None = None,
+    device: str = 'auto',
+) -> Review:
+    """List the images that somebody should look at, those in most doubt first; the command serves them in a page."""
 
 def score(
     classifier: str | Path | Run,

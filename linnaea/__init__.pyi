@@ -12,12 +12,13 @@ from linnaea.evidence.comparison.many import Comparisons
 from linnaea.evidence.comparison.over_datasets import DatasetComparisons
 from linnaea.evidence.comparison.two import Comparison
 from linnaea.evidence.evaluation import Evaluation
-from linnaea.experiments.asking.choosing import Asked
 from linnaea.experiments.audit import Audit
 from linnaea.experiments.benching import Bench
 from linnaea.experiments.discovery import Discovery
 from linnaea.experiments.explanation.explanation import Explanation
 from linnaea.experiments.exporting import Exports
+from linnaea.experiments.monitoring.monitoring import Asked
+from linnaea.experiments.monitoring.monitoring import Monitored
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
 from linnaea.experiments.release import Check
@@ -72,6 +73,7 @@ __all__ = [
     "list_models",
     "load",
     "methods",
+    "monitor",
     "predict",
     "preview",
     "pull",
@@ -342,6 +344,21 @@ def methods(
     family: str | None = None,
 ) -> Listing:
     """Every member of every family, or of one: its name, its title, what it does, what it takes, and whose it is."""
+
+def monitor(
+    classifier: Classifier | Run | str | Path,
+    *,
+    log: str | Path | None = None,
+    images: str | Path | Sequence[str | Path] | None = None,
+    reference: str | Path = 'test',
+    window: str | int = '500',
+    rate: float = 0.01,
+    out: str | Path | None = None,
+    max_pixels: int | None = None,
+    seed: int = 0,
+    device: str = 'auto',
+) -> Monitored:
+    """Compare what came since, window by window, with what the classifier was judged on, and write what is found."""
 
 def predict(
     classifier: Classifier | Run | str | Path,

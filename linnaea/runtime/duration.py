@@ -4,14 +4,14 @@ import re
 
 from linnaea.errors import UsageError
 
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def parse_duration(text: str | float | None) -> float | None:
-    """Seconds in "90", "90s", "10m", "1h30m" or a number; None stays None. Raises UsageError for anything else."""
+    """Seconds in "90", "90s", "10m", "1h30m", "1d" or a number; None stays None. Raises UsageError for others."""
     if text is None:
         return None
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", str(text).strip().lower())
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", str(text).strip().lower())
     if not parts or "".join(number + unit for number, unit in parts) != str(text).strip().lower():
         raise UsageError(f"the duration is {text!r}; expected something like 90s, 10m or 1h30m.")
     seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)

@@ -10,13 +10,15 @@ from linnaea.statistics.association import p_of_largest
 from linnaea.statistics.exchanging import rarest, tail_scores
 
 NAMED = 3  # columns that are told in words
+MEASURE = "largest distance of shares"
 CHANGED = 0.05  # adjusted p-value below which a column is named
 
 
-def columns_drift(distances: Floats, names: Sequence[str], said: Callable[[int], str]) -> Drift:
+def columns_drift(distances: Floats, names: Sequence[str], said: Callable[[int], str], *, named: int = NAMED) -> Drift:
     """What the distances of the distributions of columns (B + 1, C) say, by name; `said` tells one of them in words.
 
-    The p-values of rows are corrected for the number of columns and their dependence (Westfall and Young 1993).
+    At most so many are `named` in words. The p-values of rows are corrected for the number of columns and their
+    dependence (Westfall and Young 1993).
     """
     scores = tail_scores(distances)
     adjusted = p_of_largest(scores[0], scores[1:].max(axis=1))
@@ -30,5 +32,10 @@ def columns_drift(distances: Floats, names: Sequence[str], said: Callable[[int],
         }
         for place in order.tolist()
     ]
-    told = [row["change"] for row in rows[:NAMED] if row["p"] <= CHANGED] or [rows[0]["change"]]
-    return Drift(rarest(distances), ", ".join(told), float(distances[0].max()), "largest distance of shares", rows)
+    told = [row for row in rows[:named] if row["p"] <= CHANGED] or rows[:1]
+    told.sort(key=lambda row: names.index(row["name"]))
+    return Drift(rarest(distances), ", ".join(str(row["change"]) for row in told), _largest(distances), MEASURE, rows)
+
+
+def _largest(distances: Floats) -> float:
+    return float(distances[0].max(initial=0.0))

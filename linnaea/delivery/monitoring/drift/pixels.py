@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from linnaea.arrays import Floats
 from linnaea.delivery.monitoring.drift.columns import columns_drift
 from linnaea.delivery.monitoring.drift.contract import DRIFT_TESTS, Comparison, Drift
 from linnaea.statistics.exchanging import distribution_distances
@@ -22,7 +23,8 @@ SAID: Mapping[str, Callable[[float, float], str]] = {
 def pixels(compared: Comparison) -> Drift:
     """Brightness, contrast, sharpness, size: the distribution of each, corrected for their number."""
     sides = compared.reference.looks, compared.window.looks
-    names = [name for name in sides[0] if all(np.isfinite(side.get(name, np.nan)).any() for side in sides)]
+    order = [*SAID, *(name for name in sides[0] if name not in SAID)]
+    names = [name for name in order if all(_known(side.get(name)) for side in sides)]
     columns = np.stack([compared.pooled(lambda seen, name=name: seen.looks[name]) for name in names], axis=1)
     distances = distribution_distances(compared.exchange, columns)
 
@@ -30,7 +32,11 @@ def pixels(compared: Comparison) -> Drift:
         was, now = (float(np.nanmedian(side[names[place]])) for side in sides)
         return SAID.get(names[place], _plain(names[place]))(was, now)
 
-    return columns_drift(distances, names, said)
+    return columns_drift(distances, names, said, named=len(names))
+
+
+def _known(values: Floats | None) -> bool:
+    return values is not None and bool(np.isfinite(values).any())
 
 
 def _plain(name: str) -> Callable[[float, float], str]:

@@ -1,0 +1,148 @@
+"""A classifier watched offline: what came since against what it was judged on, as findings, a file and a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from linnaea.classifier import Classifier
+from linnaea.delivery.monitoring import ALARM, MONITORS, Watched
+from linnaea.delivery.monitoring.cutting import cut_into_windows, parse_window
+from linnaea.delivery.report.monitoring import render_monitoring
+from linnaea.errors import DataError, UsageError
+from linnaea.experiments.finished_run import finished_classifier, placed
+from linnaea.experiments.monitoring.reference import Reference, reference_of, require_reference
+from linnaea.experiments.monitoring.served import Given, Since, since_images, since_log
+from linnaea.experiments.surrounding_run import surrounding_run
+from linnaea.finding import Finding
+from linnaea.run import Run, now
+from linnaea.runtime.arguments import require_share
+from linnaea.runtime.files import write_json, write_text
+
+FILE, PAGE = "monitoring.json", "monitoring.html"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How to look: what windows are, the accepted rate of false alarms, the seed, where to compute, where to write."""
+
+    window: str = "500"
+    rate: float = 0.01
+    seed: int = 0
+    device: str = "auto"
+    max_pixels: int | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Monitored:
+    """What the monitors found, by the name of each; `facts` say of what. `page` and `file` are where it is written."""
+
+    found: dict[str, Sequence[Finding]]
+    facts: dict[str, Any]
+    page: Path = field(default_factory=Path)
+    file: Path = field(default_factory=Path)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All of them, in order."""
+        return [finding for each in self.found.values() for finding in each]
+
+    @property
+    def alarms(self) -> list[Finding]:
+        """Those that are alarms."""
+        return [finding for finding in self.findings if finding.severity == ALARM]
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON types."""
+        found = {name: [finding.to_json() for finding in each] for name, each in self.found.items()}
+        return {**self.facts, "alarm": bool(self.alarms), "monitors": found}
+
+
+def monitor_classifier(
+    given: Classifier | Run | str | Path,
+    log: str | Path | None,
+    images: Given | None,
+    reference: str | Path,
+    how: Asked,
+) -> Monitored:
+    """Look at a log, or at images, in windows, and write what is found; see `linnaea.monitor`."""
+    _require(log, images, how)
+    classifier = placed(finished_classifier(given), how.max_pixels, how.device)
+    place, run = _run_of(given, classifier)
+    predictions = require_reference(reference, classifier, run, place or "this classifier")
+    since = _since(classifier, log, images, run, place)
+    decode = bool(since.seen.looks) or since.seen.features is not None
+    judged_on = reference_of(reference, predictions, classifier, run, decode=decode, seed=how.seed)
+    watched = Watched(
+        classifier.classes,
+        classifier.task,
+        classifier.policy,
+        judged_on.seen,
+        cut_into_windows(since.seen, how.window),
+        rate=how.rate,
+        seed=how.seed,
+    )
+    found = {"log": since.findings} if since.findings else {}
+    found |= {name: monitor(watched) for name, monitor in MONITORS.items()}
+    facts = _facts(
+        watched, since, judged_on, how, name=run.folder.resolve().name if run else str(place or "classifier")
+    )
+    out = how.out or (run.folder if run is not None else Path()) / "monitoring"
+    return _written(Monitored(found, facts), out)
+
+
+def _require(log: str | Path | None, images: Given | None, how: Asked) -> None:
+    """Raise UsageError, before anything is loaded, for what cannot be looked at."""
+    if (log is None) == (images is None or images == []):
+        both = "both are given" if log is not None else "neither is given"
+        raise UsageError(f"monitor looks at --log LOG or at --images FOLDER, and {both}: give one of them.")
+    parse_window(how.window)
+    require_share("rate", how.rate, 0.01)
+
+
+def _run_of(given: Classifier | Run | str | Path, classifier: Classifier) -> tuple[Path | None, Run | None]:
+    """The folder that was given, and the run that it is, or that lies around it."""
+    if isinstance(given, Run):
+        return given.folder, given
+    if isinstance(given, Classifier):
+        return None, None
+    place = Path(given)
+    return place, Run.open(place) if Run.is_in(place) else surrounding_run(place, classifier)
+
+
+def _since(
+    classifier: Classifier, log: str | Path | None, images: Given | None, run: Run | None, place: Path | None
+) -> Since:
+    if log is not None:
+        return since_log(classifier, Path(log), run, place)
+    assert images is not None, "one of both is given"
+    since = since_images(classifier, images)
+    if not since.seen.readable.any():
+        raise DataError(f"none of the {len(since.seen)} images of {since.named} can be read: give others.")
+    return since
+
+
+def _facts(watched: Watched, since: Since, reference: Reference, how: Asked, *, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "made": now(),
+        "since": since.named,
+        "images": len(since.seen),
+        "windows": len(watched.windows),
+        "window": str(how.window),
+        "reference": reference.named,
+        "reference_images": len(reference.seen),
+        "rate": how.rate,
+        "seed": how.seed,
+        "classes": list(watched.classes),
+        "notes": list(reference.notes),
+    }
+
+
+def _written(made: Monitored, out: Path) -> Monitored:
+    out.mkdir(parents=True, exist_ok=True)
+    content = made.to_json()
+    file = write_json(out / FILE, content)
+    page = write_text(out / PAGE, render_monitoring(content))
+    return Monitored(made.found, made.facts, page, file)

@@ -1,0 +1,209 @@
+"""The verb `monitor`: from a log or a folder of images to findings, a file, a page and an exit code."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+import linnaea
+from linnaea.data.images.looks import looks_of
+from linnaea.delivery.serving.audit_log import AuditLog, LogPolicy
+from linnaea.delivery.serving.contract import Answered
+from linnaea.errors import DataError, RunError, UsageError
+from material import run as command
+
+NOON = 1_780_000_000.0
+
+
+def draw(folder, count, seed, *, dark=1.0):
+    """Stripes that lie or stand, of different light; gives the paths."""
+    random, paths = np.random.default_rng(seed), []
+    for number in range(count):
+        kind = number % 2
+        wave = 128 + 90 * np.sin(np.arange(32) * random.uniform(0.5, 1.2) + random.uniform(0, 6))
+        pixels = np.tile(wave, (32, 1)) if kind else np.tile(wave, (32, 1)).T
+        pixels = np.clip(pixels * random.uniform(0.8, 1.1) + random.normal(0, 20, (32, 32)), 0, 255).astype(np.uint8)
+        path = folder / ("standing" if kind else "lying") / f"{seed}-{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ImageEnhance.Brightness(Image.fromarray(pixels).convert("RGB")).enhance(dark).save(path)
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    place = tmp_path_factory.mktemp("monitored")
+    for split, count in (("train", 60), ("val", 40), ("test", 80)):
+        draw(place / "photos" / split, count, len(split) + count)
+    linnaea.train(place / "photos", out=place / "run", model="hog", weights="none", img_size=32, duplicates="exact")
+    return place / "run"
+
+
+@pytest.fixture
+def finished(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def logged(folder, run, paths, *, digest=None, key=None, step=60.0, keep=False, name="stripes"):
+    """An audit log of what the run answers for images, one after the other; appended to what is there."""
+    classifier = linnaea.load(run)
+    from linnaea.classifier.content import content_of
+
+    address = digest or content_of(run / "model").address
+    answers = classifier.predict([str(path) for path in paths])
+    logits, log = answers.scores("logits"), AuditLog(folder, LogPolicy(sync="system", keep_images=keep))
+    begun = logged.time = getattr(logged, "time", NOON)
+    for place, (path, answer) in enumerate(zip(paths, answers, strict=True)):
+        content = path.read_bytes()
+        pixels, sha256 = classifier.recipe.decode(content)
+        told = {name: answer[name] for name in ("label", "confidence", "prediction_set", "ood_score", "reason")}
+        looks = looks_of(pixels, content, 10**6)
+        log.answered(
+            [
+                Answered(
+                    f"r{begun:.0f}-{place}", 0, begun + place * step, name, address[-6:], address, told,
+                    key=key, sha256=sha256, image=content if keep else None, logits=tuple(logits[place]), looks=looks,
+                )  # fmt: skip
+            ]
+        )
+    logged.time = begun + len(paths) * step
+    log.close()
+    return folder
+
+
+def test_images_that_became_darker_are_an_alarm_with_a_page(finished, tmp_path, monkeypatch, capsys):
+    draw(tmp_path / "new", 40, 1)
+    draw(tmp_path / "new" / "z", 40, 2, dark=0.4)
+    code = command(["monitor", finished, "--images", tmp_path / "new", "--window", "40", "--json"], monkeypatch)
+    content = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert content["alarm"]
+    overall = content["monitors"]["drift"][0]
+    assert [row["alarm"] for row in overall["rows"]] == [False, True]
+    assert "darker by 0.2" in overall["summary"]
+    written = json.loads((finished / "monitoring" / "monitoring.json").read_text())
+    assert written == content
+    page = (finished / "monitoring" / "monitoring.html").read_text()
+    assert "darker by 0.2" in page
+    assert "data:image/jpeg" in page  # of images unlike the reference
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_images_like_the_reference_are_no_alarm(finished, tmp_path, monkeypatch, capsys):
+    draw(tmp_path / "new", 60, 5)
+    code = command(["monitor", finished, "--images", tmp_path / "new", "--window", "60"], monkeypatch)
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "No drift is shown in 1 window;" in said
+    assert "monitoring.html" in said
+
+
+def test_a_log_is_looked_at_by_day_and_by_key(finished, tmp_path):
+    paths = [*draw(tmp_path / "new", 30, 7), *draw(tmp_path / "dark", 30, 8, dark=0.4)]
+    log = logged(tmp_path / "log", finished, paths[:30], step=3_600, key="north", keep=True)
+    logged(log, finished, paths[30:], step=3_600, key="south", keep=True)
+    found = linnaea.monitor(finished, log=log, window="30h")
+    rows = found.found["drift"][0].rows
+    assert sum(row["images"] for row in rows) == 60
+    assert all(len(row["window"]) == len("2026-05-28 12:00") for row in rows)
+    assert found.alarms
+    found = linnaea.monitor(finished, log=log, window=60)
+    slices = {one.name: one for one in found.found["unlike"]}["different_slices"]
+    assert {row["by"] for row in slices.rows} >= {"key"}
+    images = {one.name: one for one in found.found["unlike"]}["unlike_images"].images
+    assert all(str(log / "images") in path for path in images)
+
+
+def test_answers_of_another_model_are_left_out_and_counted(finished, tmp_path):
+    paths = draw(tmp_path / "new", 30, 9)
+    log = logged(tmp_path / "log", finished, paths)
+    logged(log, finished, paths[:10], digest="linnaea:sha256-" + "0" * 64, name="other")
+    found = linnaea.monitor(finished, log=log, window=30)
+    assert found.facts["images"] == 30
+    other = next(finding for finding in found.findings if finding.name == "other_models")
+    assert other.summary == "10 answers of another model are left out: other 000000 (10)."
+    logged(tmp_path / "only", finished, paths[:3], digest="linnaea:sha256-" + "1" * 64)
+    with pytest.raises(DataError, match="holds no answer of this classifier, but 3 answers of stripes 111111"):
+        linnaea.monitor(finished, log=tmp_path / "only")
+
+
+def test_a_clock_that_was_set_back_and_an_edited_log_are_said(finished, tmp_path, caplog):
+    paths = draw(tmp_path / "new", 40, 10)
+    log = logged(tmp_path / "log", finished, paths[:20])
+    logged.time -= 5_000
+    logged(log, finished, paths[20:])
+    file = log / "audit-000001.jsonl"
+    lines = file.read_text().splitlines()
+    lines[3] = lines[3].replace('"confidence":', '"confidence": ', 1)
+    file.write_text("\n".join(lines) + "\n")
+    found = {finding.name: finding for finding in linnaea.monitor(finished, log=log, window=40).findings}
+    assert found["clock"].summary.startswith("The clock was set back 1 time")
+    assert "fault" in found["audit_log"].summary
+    assert found["drift"].rows[0]["images"] >= 38
+
+
+def test_without_images_of_the_run_predictions_alone_are_compared(finished, tmp_path):
+    paths = draw(tmp_path / "new", 40, 11)
+    log = logged(tmp_path / "log", finished, paths)
+    reference = finished / "predictions" / "test.parquet"
+    found = linnaea.monitor(finished, log=log, reference=reference, window=40)
+    assert found.facts["reference_images"] == 80
+    names = [finding.name for finding in found.findings]
+    assert "drift_pixels" not in names
+    assert "drift_class_mix" in names
+
+
+def test_a_bundle_without_a_run_needs_a_reference(finished, tmp_path):
+    bundle = shutil.copytree(finished / "model", tmp_path / "alone")
+    draw(tmp_path / "new", 30, 12)
+    with pytest.raises(UsageError, match="give --reference PREDICTIONS.parquet"):
+        linnaea.monitor(bundle, images=tmp_path / "new")
+    reference = finished / "predictions" / "test.parquet"
+    found = linnaea.monitor(bundle, images=tmp_path / "new", reference=reference, out=tmp_path / "out")
+    assert (tmp_path / "out" / "monitoring.html").is_file()
+    assert found.facts["reference"] == str(reference)
+
+
+def test_one_image_is_not_tested_and_no_alarm(finished, tmp_path, monkeypatch, capsys):
+    draw(tmp_path / "new", 1, 13)
+    assert command(["monitor", finished, "--images", tmp_path / "new"], monkeypatch) == 0
+    assert "the window has 1 images, and fewer than 20 are not tested" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "neither is given"),
+        ({"log": "log", "images": "new"}, "both are given"),
+        ({"images": "new", "window": "often"}, "expected a number of images, such as 500, or a time"),
+        ({"images": "new", "window": 0}, "expected 1 or more"),
+        ({"images": "new", "rate": 1.5}, "rate is 1.5"),
+        ({"images": "new", "window": "1d"}, "nobody knows when these images came"),
+        ({"images": "new", "reference": "val"}, "ends in .parquet"),
+    ],
+)
+def test_what_cannot_be_is_refused(finished, tmp_path, given, expected, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "new", 20, 14)
+    with pytest.raises(UsageError, match=expected):
+        linnaea.monitor(finished, **given)
+
+
+def test_a_reference_of_other_classes_and_a_missing_log_are_refused(finished, tmp_path):
+    other = finished / "predictions" / "test.parquet"
+    from linnaea.predictions import Predictions
+
+    told = Predictions.read(other)
+    changed = Predictions(told.table, ("one", "two"), told.task).write(tmp_path / "other.parquet")
+    draw(tmp_path / "new", 20, 15)
+    with pytest.raises(UsageError, match="give predictions of this classifier"):
+        linnaea.monitor(finished, images=tmp_path / "new", reference=changed)
+    with pytest.raises(RunError, match="does not exist"):
+        linnaea.monitor(finished, log=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no audit log"):
+        linnaea.monitor(finished, log=tmp_path / "empty")
+
+

@@ -65,6 +65,11 @@ class Exchange:
         """One image of each block (G,), for what is too dear to be computed of all."""
         return self.blocks[:, 0]
 
+    def in_order(self) -> "Exchange":
+        """The same draws of images in the order of the blocks (G * s,)."""
+        rows = np.arange(self.blocks.size).reshape(self.blocks.shape)
+        return Exchange(rows, self.inside, self.images[0])
+
     def of_picked(self) -> "Exchange":
         """The same draws of the picked images alone, numbered anew (G,)."""
         count = len(self.blocks)
@@ -96,7 +101,7 @@ class Exchange:
     def mean_differences(self, columns: Floats) -> Floats:
         """The mean of each column (N, C) over the window less that over the reference (B + 1, C); NaN plays no part."""
         known = np.isfinite(columns)
-        filled = np.where(known, columns, 0.0)
+        filled = columns if known.all() else np.where(known, columns, 0.0)
         (own, other), counts = self.totals(self.block_sums(filled)), self.totals(self.block_sums(known))
         return np.asarray(own / np.maximum(counts[0], 1) - other / np.maximum(counts[1], 1))
 

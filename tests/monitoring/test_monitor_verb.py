@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from material import run as command
 from PIL import Image, ImageEnhance
 
 import linnaea
@@ -12,7 +13,6 @@ from linnaea.data.images.looks import looks_of
 from linnaea.delivery.serving.audit_log import AuditLog, LogPolicy
 from linnaea.delivery.serving.contract import Answered
 from linnaea.errors import DataError, RunError, UsageError
-from material import run as command
 
 NOON = 1_780_000_000.0
 
@@ -63,9 +63,19 @@ def logged(folder, run, paths, *, digest=None, key=None, step=60.0, keep=False, 
         log.answered(
             [
                 Answered(
-                    f"r{begun:.0f}-{place}", 0, begun + place * step, name, address[-6:], address, told,
-                    key=key, sha256=sha256, image=content if keep else None, logits=tuple(logits[place]), looks=looks,
-                )  # fmt: skip
+                    f"r{begun:.0f}-{place}",
+                    0,
+                    begun + place * step,
+                    name,
+                    address[-6:],
+                    address,
+                    told,
+                    key=key,
+                    sha256=sha256,
+                    image=content if keep else None,
+                    logits=tuple(logits[place]),
+                    looks=looks,
+                )
             ]
         )
     logged.time = begun + len(paths) * step
@@ -158,7 +168,7 @@ def test_without_images_of_the_run_predictions_alone_are_compared(finished, tmp_
 def test_a_bundle_without_a_run_needs_a_reference(finished, tmp_path):
     bundle = shutil.copytree(finished / "model", tmp_path / "alone")
     draw(tmp_path / "new", 30, 12)
-    with pytest.raises(UsageError, match="give --reference PREDICTIONS.parquet"):
+    with pytest.raises(UsageError, match=r"give --reference PREDICTIONS\.parquet"):
         linnaea.monitor(bundle, images=tmp_path / "new")
     reference = finished / "predictions" / "test.parquet"
     found = linnaea.monitor(bundle, images=tmp_path / "new", reference=reference, out=tmp_path / "out")
@@ -205,5 +215,3 @@ def test_a_reference_of_other_classes_and_a_missing_log_are_refused(finished, tm
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no audit log"):
         linnaea.monitor(finished, log=tmp_path / "empty")
-
-

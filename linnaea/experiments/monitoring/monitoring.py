@@ -83,7 +83,7 @@ def monitor_classifier(
         rate=how.rate,
         seed=how.seed,
     )
-    found = {"log": since.findings} if since.findings else {}
+    found: dict[str, Sequence[Finding]] = {"log": since.findings} if since.findings else {}
     found |= {name: monitor(watched) for name, monitor in MONITORS.items()}
     facts = _facts(
         watched, since, judged_on, how, name=run.folder.resolve().name if run else str(place or "classifier")

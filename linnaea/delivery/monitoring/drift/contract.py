@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from linnaea.arrays import Array, Flags, Float32, Floats
+from linnaea.arrays import Array, Flags, Float32, Floats, Integers
 from linnaea.delivery.monitoring.seen import Seen
 from linnaea.registry import Registry
 from linnaea.statistics.exchanging import Exchange, p_of_first
 
 PROJECTIONS = 128
-ROWS = 8_192  # of features that are projected together
+ROWS = 4_096  # of features that are projected together
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +81,20 @@ class Comparison:
 
     @cached_property
     def projected(self) -> Float32:
-        """The embedding of all images, scaled likewise, along so many directions drawn by chance (N, P)."""
-        columns = self.reference, self.window
+        """The embedding of all images that take part, scaled likewise, along directions drawn by chance (G * s, P).
+
+        They are in the order of the blocks of the exchange, see `Exchange.in_order`.
+        """
         raw = np.asarray(self.picked(self.embedding[1]), dtype=np.float32)
         used = raw[np.isfinite(raw).all(axis=1)]
+        used = used if len(used) else np.zeros((1, raw.shape[1]), dtype=np.float32)
         centre, spread = used.mean(axis=0), used.std(axis=0)
         directions = np.random.default_rng(self.seed).standard_normal((raw.shape[1], PROJECTIONS), dtype=np.float32)
-        scaled = directions / np.where(spread > SMALLEST_SPREAD, spread, 1.0)[:, None] / np.sqrt(max(raw.shape[1], 1))
-        return np.concatenate([_along(self.embedding[1](seen), centre, scaled) for seen in columns])
+        scale = np.where(spread > SMALLEST_SPREAD, spread, np.float32(1)) * np.float32(np.sqrt(max(raw.shape[1], 1)))
+        scaled, rows = directions / scale[:, None], self.exchange.blocks.ravel()
+        count = self.exchange.reference
+        sides = ((self.reference, rows[rows < count]), (self.window, rows[rows >= count] - count))
+        return np.concatenate([_along(self.embedding[1](seen), own, centre, scaled) for seen, own in sides])
 
 
 SMALLEST_SPREAD = 1e-6
@@ -99,11 +105,13 @@ def centred_logits(seen: Seen) -> Floats:
     return np.asarray(seen.logits - seen.logits.mean(axis=1, keepdims=True))
 
 
-def _along(values: Floats, centre: Floats, directions: Float32) -> Float32:
-    found = np.empty((len(values), directions.shape[1]), dtype=np.float32)
-    for start in range(0, len(values), ROWS):
-        part = np.asarray(values[start : start + ROWS], dtype=np.float32)
-        found[start : start + ROWS] = (part - centre) @ directions
+def _along(values: Floats, rows: Integers, centre: Floats, directions: Float32) -> Float32:
+    """These rows of vectors, less their centre, along directions, some after the other."""
+    found = np.empty((len(rows), directions.shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), ROWS):
+        part = np.asarray(values[rows[start : start + ROWS]], dtype=np.float32)
+        np.matmul(part, directions, out=found[start : start + len(part)])
+    found -= np.asarray(centre @ directions, dtype=np.float32)
     return found
 
 

@@ -14,7 +14,7 @@ def embedding_mmd(compared: Comparison) -> Drift:
     if compared.exchange.single:
         values = kernel_discrepancy(compared.distances, compared.exchange.contrast(known), median)
     else:
-        values = projected_discrepancy(compared.exchange, compared.projected, median)
+        values = projected_discrepancy(compared.exchange.in_order(), compared.projected, median)
     usual = float(np.median(values[1:]))
     times = values[0] / usual if usual > 0 else 1.0
     name = compared.embedding[0]

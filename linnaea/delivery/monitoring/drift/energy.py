@@ -17,7 +17,7 @@ def energy(compared: Comparison) -> Drift:
     if compared.exchange.single:
         found = energy_distance(compared.distances, contrast)
     else:
-        found = projected_energy(compared.exchange, compared.projected, values.shape[1])
+        found = projected_energy(compared.exchange.in_order(), compared.projected, values.shape[1])
     own, other = np.maximum(contrast[0], 0), np.maximum(-contrast[0], 0)
     between = 2 * float(own @ np.sqrt(compared.distances) @ other)
     share = float(np.clip(found[0] / between, 0, 1)) if between > 0 else 0.0

@@ -1,12 +1,14 @@
 """What pixels and files look like: light, contrast, sharpness, size."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from linnaea.arrays import Floats
 from linnaea.delivery.monitoring.drift.columns import columns_drift
 from linnaea.delivery.monitoring.drift.contract import DRIFT_TESTS, Comparison, Drift
+from linnaea.delivery.monitoring.seen import Seen
 from linnaea.statistics.exchanging import distribution_distances
 
 SAID: Mapping[str, Callable[[float, float], str]] = {
@@ -25,7 +27,7 @@ def pixels(compared: Comparison) -> Drift:
     sides = compared.reference.looks, compared.window.looks
     order = [*SAID, *(name for name in sides[0] if name not in SAID)]
     names = [name for name in order if all(_known(side.get(name)) for side in sides)]
-    columns = np.stack([compared.pooled(lambda seen, name=name: seen.looks[name]) for name in names], axis=1)
+    columns = np.stack([compared.pooled(partial(_look, name)) for name in names], axis=1)
     distances = distribution_distances(compared.exchange, columns)
 
     def said(place: int) -> str:
@@ -33,6 +35,10 @@ def pixels(compared: Comparison) -> Drift:
         return SAID.get(names[place], _plain(names[place]))(was, now)
 
     return columns_drift(distances, names, said, named=len(names))
+
+
+def _look(name: str, seen: Seen) -> Floats:
+    return seen.looks[name]
 
 
 def _known(values: Floats | None) -> bool:

@@ -1,6 +1,7 @@
 """Trends: how images and answers look in each window, beside the reference."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -31,8 +32,11 @@ def trends(watched: Watched) -> Sequence[Finding]:
     found = []
     for name, title, column in _columns(watched):
         was = _mean(column(watched.reference))
-        rows = [{"window": one.name, "value": _mean(column(one.seen)), "limit": was} for one in watched.windows]
-        known = [row["value"] for row in rows if row["value"] is not None]
+        means = [_mean(column(one.seen)) for one in watched.windows]
+        rows = [
+            {"window": one.name, "value": mean, "limit": was} for one, mean in zip(watched.windows, means, strict=True)
+        ]
+        known = [mean for mean in means if mean is not None]
         if was is not None and known:
             told = f"{title}: {_plain(known[-1])} in the last window, {_plain(was)} in the reference."
             found.append(Finding(f"trend_{name}", told, rows=rows))
@@ -41,20 +45,24 @@ def trends(watched: Watched) -> Sequence[Finding]:
 
 def _columns(watched: Watched) -> Iterator[tuple[str, str, Column]]:
     for name, title in TITLES.items():
-        yield name, title, lambda seen, name=name: seen.looks.get(name, np.full(len(seen), np.nan))
+        yield name, title, partial(_look, name)
     yield "confidence", "Confidence", lambda seen: seen.confidence
     yield "unfamiliar", "Share of unfamiliar images", lambda seen: _share(seen.reasons, "unfamiliar")
     yield "set_size", "Classes in a prediction set", lambda seen: seen.set_sizes
     for label in watched.classes[:MOST_CLASSES] if len(watched.classes) <= MOST_CLASSES else ():
-        yield f"class_{label}", f"Share of {label}", lambda seen, label=label: _holds(seen.labels, label)
+        yield f"class_{label}", f"Share of {label}", partial(_holds, label)
 
 
 def _share(reasons: Sequence[str], name: str) -> Floats:
     return np.array([reason == name for reason in reasons], dtype=np.float64)
 
 
-def _holds(labels: Sequence[object], label: str) -> Floats:
-    told = [one if isinstance(one, list | tuple) else [one] for one in labels]
+def _look(name: str, seen: Seen) -> Floats:
+    return seen.looks.get(name, np.full(len(seen), np.nan))
+
+
+def _holds(label: str, seen: Seen) -> Floats:
+    told = [one if isinstance(one, list | tuple) else [one] for one in seen.labels]
     return np.array([label in one for one in told], dtype=np.float64)
 
 

@@ -28,21 +28,20 @@ def windows_chart(name: str, title: str, beats: Sequence[Beat], limit: float | N
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 2.3), layout="constrained")
         axes = figure.add_subplot()
-        known = [(place, beat) for place, beat in enumerate(beats) if beat.value is not None]
-        across = [place for place, _ in known]
-        values = np.array([beat.value for _, beat in known], dtype=np.float64)
-        banded = [(place, *beat.interval) for place, beat in known if beat.interval is not None]
+        known = [(place, beat.value, beat) for place, beat in enumerate(beats) if beat.value is not None]
+        values = np.array([value for _, value, _ in known], dtype=np.float64)
+        banded = [(place, *beat.interval) for place, _, beat in known if beat.interval is not None]
         if banded:
             places, low, high = zip(*banded, strict=True)
             axes.fill_between(places, low, high, color=ACCENT, alpha=0.16, linewidth=0)
         if limit is not None:
             axes.axhline(limit, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-        axes.plot(across, values, color=MUTED, linewidth=1.4)
+        axes.plot([place for place, _, _ in known], values, color=MUTED, linewidth=1.4)
         size = 5.5 if len(beats) <= WIDE else 3.5
-        for place, beat in known:
+        for place, value, beat in known:
             colour = ACCENT if beat.alarm else MUTED
             face = ACCENT if beat.alarm else PAPER
-            axes.plot([place], [beat.value], "o", markersize=size, color=face, markeredgecolor=colour, zorder=3)
+            axes.plot([place], [value], "o", markersize=size, color=face, markeredgecolor=colour, zorder=3)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_xlim(-0.5, len(beats) - 0.5)
         axes.margins(y=0.15)

@@ -15,6 +15,7 @@ from linnaea.registry import family
 OVERALL, TEST, TREND = "drift", "drift_", "trend_"
 SHARES = ("confidence", "unfamiliar", "brightness", "spread", "accuracy", "coverage", "share", "class_")
 MOST_WINDOWS = 60  # of a table
+LONGEST = 40  # letters of the title of a chart
 MILDEST = 0.5  # p-value that has no colour
 OWN = (OVERALL, "unlike", "trends", "log")  # monitors that have sections of their own
 
@@ -140,11 +141,17 @@ def _charts(findings: Sequence[Finding], windows: Sequence[Mapping[str, Any]]) -
         if not any(number(row.get("value")) is not None for row in rows):
             continue
         beats = [_beat(row, alarms) for row in rows][-MOST_WINDOWS:]
-        title = finding.summary.partition(":")[0]
+        title = _title(finding)
         limit = next((number(row.get("limit")) for row in reversed(rows) if number(row.get("limit")) is not None), None)
         as_percent = _is_share(finding, rows)
         charts.append(windows_chart(f"beat{place}-{finding.name}", title, beats, limit, as_percent=as_percent))
     return charts
+
+
+def _title(finding: Finding) -> str:
+    """What a finding says before its first colon, where that is short, else its name."""
+    before, colon, _ = finding.summary.partition(":")
+    return before if colon and len(before) <= LONGEST else finding.name.replace("_", " ").capitalize()
 
 
 def _beat(row: Mapping[str, Any], alarms: set[str]) -> Beat:

@@ -7,10 +7,16 @@ from fastapi.testclient import TestClient
 from served import Catalogue, Model
 from served_page import CERTAIN, CLASSES, UNSURE, one_label, picture, several_labels
 
+from linnaea.classifier import Classifier
+from linnaea.classifier.scorers.torch_model import TorchScorer
+from linnaea.data.images.pixels import Recipe
 from linnaea.data.review import ReviewFolder
 from linnaea.delivery.serving.application import make_application
 from linnaea.delivery.serving.limits import Limits
 from linnaea.delivery.serving.page import Corrections, Recent, page_router
+from linnaea.errors import UsageError
+from linnaea.experiments.served_page import review_folder, served_page
+from linnaea.models import build
 
 RED = picture(CERTAIN)
 
@@ -169,3 +175,36 @@ def test_the_oldest_answers_are_forgotten():
     with TestClient(make_application(Catalogue(Model(one_label())), [recent], Limits())) as client:
         requests = [answered(client) for _ in range(3)]
     assert [recent.find(request, 0) is None for request in requests] == [True, False, False]
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_served(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(RED)
+    with pytest.raises(UsageError, match="the folder of something else"):
+        review_folder(tmp_path)
+    assert review_folder(None) is None
+    assert review_folder(tmp_path / "new") == ReviewFolder(tmp_path / "new")
+
+
+def test_the_page_is_told_what_its_models_can(tmp_path):
+    layers = {"classes": 3, "size": 32, "widths": [4]}
+    network = Classifier(TorchScorer(build("compact", layers)), CLASSES, "multiclass", Recipe(32))
+    models, limits = Catalogue(Model(network, "network"), Model(one_label())), Limits(max_body=1_000)
+    page, observers = served_page(models, limits, review_folder(tmp_path / "review"), tmp_path)
+    with TestClient(make_application(models, observers, limits, [page])) as client:
+        told = client.get("/page/facts").json()
+    assert [(model["name"], model["explains"]) for model in told["models"]] == [
+        ("network", "gradcam"),
+        ("colours", None),
+    ]
+    assert told["models"][1]["classes"] == list(CLASSES)
+    assert told["models"][1]["policy"] == {"confidence_threshold": 0.8, "ood_threshold": 0.95}
+    assert (told["limits"], told["review"], told["keeps"]) == ({"bytes": 1_000}, True, True)
+
+
+def test_without_a_folder_corrections_are_refused_with_the_option():
+    models, limits = Catalogue(Model(one_label())), Limits()
+    page, observers = served_page(models, limits)
+    assert observers == []
+    with TestClient(make_application(models, observers, limits, [page])) as client:
+        assert "start it with --review FOLDER" in correct(client, "red").json()["error"]
+        assert client.get("/page/facts").json()["review"] is False

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accessibility import violations
 from pictures import HEIC, coded_files, exact_files, large_files, photo, served
 from PIL import Image
 
@@ -200,6 +201,17 @@ def test_page_fits_and_is_worked_by_keyboard(opened, tmp_path, width, scheme):
     shot = tmp_path / "shot.png"
     page.screenshot(path=shot, full_page=True)
     assert (np.median(np.asarray(Image.open(shot).convert("L"))) > 200) == (scheme == "light")
+
+
+@browsing
+@shipping
+def test_page_breaks_no_rule_of_accessibility(opened, tmp_path):
+    page = opened(color_scheme="dark")
+    photo(300, 200).save(tmp_path / "photo.png")
+    page.set_input_files("#choose", [tmp_path / "photo.png"])
+    page.wait_for_selector("body[data-state=ready]")
+    page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    assert violations(page) == {}
 
 
 @browsing

@@ -53,7 +53,9 @@ class Asked:
             lines.append(
                 f"{counted(strange, 'of them is', 'of them are')} unfamiliar, and may show none of the classes."
             )
-        lines += [f"Left out: {', '.join(f'{n} {why}' for why, n in self.left_out.items())}."] if self.left_out else []
+        lines += (
+            [f"Left out: {', '.join(f'{why} ({n:,})' for why, n in self.left_out.items())}."] if self.left_out else []
+        )
         lines.append(str(self.retrospect) if self.retrospect else f"No estimate beside random choice: {self.untold}.")
         return "\n".join(lines)
 
@@ -93,7 +95,7 @@ def ask_next(
         raise UsageError(_without_members(method))
     rows, left_out = usable(seen, run)
     if not len(rows):
-        told = ", ".join(f"{number} {why}" for why, number in left_out.items())
+        told = ", ".join(f"{why}: {number}" for why, number in left_out.items())
         raise DataError(f"none of {len(paths)} images is left to ask for ({told}): give others.")
     known = _labelled(run, classifier, seen) if "known" in needs_of(method) else None
     pool = seen.pool(rows, known, several=TASKS[classifier.task].multilabel, seed=seed)

@@ -116,10 +116,14 @@ def _first_of_each(rows: Integers, seen: Seen, classifier: Classifier) -> Intege
 
 def told_of(seen: Seen, classifier: Classifier, rows: Integers) -> list[dict[str, Any]]:
     """A row for each of these images: its path, and what is answered for it."""
-    parts = (seen.outputs.raw, seen.outputs.logits, seen.outputs.probabilities)
-    scores, told = seen.outputs.ood_scores, seen.outputs.uncertainty
+    said = seen.outputs
+    scores, told = said.ood_scores, said.uncertainty
     outputs = Outputs(
-        *(part[rows] for part in parts), None if scores is None else scores[rows], None if told is None else told[rows]
+        said.raw[rows],
+        said.logits[rows],
+        said.probabilities[rows],
+        None if scores is None else scores[rows],
+        None if told is None else told[rows],
     )
     names = [str(seen.paths[row]) for row in rows]
     failed = [seen.failed[row] for row in rows]

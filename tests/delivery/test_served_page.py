@@ -399,6 +399,41 @@ def unfolded(page):
     page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
 
 
+def test_one_version_answers_a_page_throughout(browser):
+    red, blue = Model(one_label()), Model(one_label().with_(classes=("a", "b", "c")), version="2")
+    asked = []
+
+    class Tried(Catalogue):
+        def chosen(self, client, name=None, version=None):
+            asked.append(client)
+            return blue if client else red
+
+    limits = Limits()
+    models = Tried(red)
+    with live(make_application(models, [], limits, [page_router(models, limits)])) as address:
+        page = browser.new_page()
+        asked.clear()
+        page.goto(address)
+        page.wait_for_selector("body[data-state=ready]")
+        give(page, rose=CERTAIN)
+        assert headlines(page) == ["Probably “c”, 99 %"]
+        page.close()
+    assert len(set(asked)) == 1
+    assert len(asked) == 2
+
+
+def test_a_model_that_is_replaced_is_asked_about_again(opened):
+    old, new = one_label(), one_label().with_(classes=("a", "b", "c"))
+    models, limits = Catalogue(Model(old)), Limits()
+    with live(make_application(models, [], limits, [page_router(models, limits)])) as address:
+        page = opened(at=address)
+        models.models = (Model(new, version="2"),)
+        give(page, rose=CERTAIN)
+        assert headlines(page) == ["Probably “c”, 99 %"]
+        page.click("text=What it knows")
+        assert page.inner_text("#classes") == "a, b, c"
+
+
 def test_the_page_is_walked_through_in_order(opened):
     page = opened()
     give(page, rose=CERTAIN)

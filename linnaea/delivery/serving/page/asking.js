@@ -1,6 +1,7 @@
 // What is asked of the server, and what its refusals mean in plain words, with what mends them.
 
 const KEPT = "linnaea-api-key"; // in sessionStorage: for this tab, until it is closed
+const CLIENT = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const PATIENCE = 3; // how often a busy server is asked again
 const LONGEST = 60; // seconds that are waited without being told to
 let notBefore = 0;
@@ -40,7 +41,8 @@ export async function asked(path, options = {}, waiting = () => {}) {
 
 async function sent(path, { headers = {}, ...options }) {
   const key = keyKept();
-  const own = key ? { ...headers, Authorization: `Bearer ${key}` } : headers;
+  const asker = { ...headers, "X-Client-ID": CLIENT }; // so that one version of a model answers this page throughout
+  const own = key ? { ...asker, Authorization: `Bearer ${key}` } : asker;
   try {
     return await fetch(path, { ...options, headers: own, cache: "no-store" });
   } catch {

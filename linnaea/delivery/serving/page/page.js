@@ -39,6 +39,12 @@ async function start() {
   state("ready");
 }
 
+/** Learn what a model knows that was put in the place of another. */
+async function askAnew() {
+  told = await asked("page/facts");
+  describe();
+}
+
 function askForKey() {
   say(keyKept() ? "The server does not take this API key. Enter another." : "The server asks for an API key.");
   keepKey("");
@@ -98,7 +104,7 @@ async function ask(picture) {
   picture.asked = true;
   try {
     picture.answer = await answerTo(picture);
-    if (picture.answer.version !== factsOf(picture.model).version) told = await asked("page/facts"); // it was replaced
+    if (picture.answer.version !== factsOf(picture.model).version) await askAnew();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     picture.refused = error;

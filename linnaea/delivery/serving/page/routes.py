@@ -4,7 +4,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from linnaea.delivery.serving.canary import client_of
 from linnaea.delivery.serving.contract import ServedModels
+from linnaea.delivery.serving.doorway import request_id
 from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.multipart import parts_in
 from linnaea.delivery.serving.page.corrections import FIELDS, Correction, Corrections, require_same_site
@@ -36,7 +38,7 @@ def page_router(
 
     @router.get("/page/facts", summary="What the models know, and what the server takes.")
     async def facts(request: Request) -> Response:
-        told = await run_in_threadpool(facts_of, models, limits, client_of(request), explains)
+        told = await run_in_threadpool(facts_of, models, limits, _client(request), explains)
         return JSONResponse(told | {"review": corrections is not None, "keeps": keeps})
 
     @router.get("/page/{name}", include_in_schema=False)
@@ -68,7 +70,7 @@ def _corrections_router(corrections: Corrections | None, limits: Limits) -> APIR
         kept = wanted(request)
         body = await body_of(request.receive, limits)
         parts = parts_in(body, request.headers.get("content-type", ""), MOST_LABELS + len(FIELDS))
-        return JSONResponse(await run_in_threadpool(kept.file, Correction.read(parts), client_of(request)))
+        return JSONResponse(await run_in_threadpool(kept.file, Correction.read(parts), _client(request)))
 
     @router.delete("/corrections/{sha256}", summary="Take back the last correction of an image.")
     async def undo(request: Request, sha256: str) -> Response:
@@ -78,7 +80,6 @@ def _corrections_router(corrections: Corrections | None, limits: Limits) -> APIR
     return router
 
 
-def client_of(request: Request) -> str:
+def _client(request: Request) -> str:
     """Who asks, as models are chosen for them."""
-    key = request.scope["state"].get("key")
-    return str(key or (request.client.host if request.client else ""))
+    return client_of(request.scope["state"].get("key"), request.headers, request_id(request.scope))

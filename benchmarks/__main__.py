@@ -30,6 +30,7 @@ from benchmarks import (
     frozen,
     growth,
     hierarchical,
+    hostile_requests,
     inference,
     interval_coverage,
     killed,
@@ -42,6 +43,7 @@ from benchmarks import (
     profiling,
     quantized,
     reporting,
+    serving,
     startup,
     streaming,
     time_limit,
@@ -94,6 +96,8 @@ ALL = {
     "quantized": quantized,
     "compressed": compressed,
     "active_learning": active_learning,
+    "serving": serving,
+    "hostile_requests": hostile_requests,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks

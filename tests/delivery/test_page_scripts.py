@@ -167,6 +167,16 @@ SAID = [
         ["That is a group of its classes: it would not say more.", "Could be “bee”."],
     ),
     (
+        {"label": "anything", "reason": "unsure", "prediction_set": ["bee", "ant"]},
+        "It would rather not say",
+        ["None of its classes, and no group of them, is likely enough.", "Could be “bee” or “ant”."],
+    ),
+    (
+        {"label": "anything", "reason": "unfamiliar", "prediction_set": []},
+        "Unlike what it was trained on",
+        [],
+    ),
+    (
         {"label": "bee", "reason": "damaged", "detail": "its end is missing", "prediction_set": ["bee"]},
         "Probably “bee”, 93 %",
         ["Only part of the picture can be seen. Its end is missing."],

@@ -371,6 +371,22 @@ def test_a_key_is_asked_for_and_kept_for_the_tab_alone(opened):
 LONG = "a rather long name of a picture that a phone gave it, and yet longer"
 
 
+def test_a_key_that_is_no_longer_taken_is_asked_for_and_what_was_refused_is_sent_again(opened):
+    def locked(route):
+        held = route.request.headers.get("authorization")
+        route.fallback() if held == "Bearer sesame" else route.fulfill(status=401, body='{"error": "it expired"}')
+
+    page = opened(before=lambda page: page.route("**/predict*", locked))
+    give(page, rose=CERTAIN, wall=STRANGE)
+    assert headlines(page) == ["The server asks for an API key"] * 2
+    assert "It expired." in page.inner_text("#answers")
+    page.fill("#key", "sesame")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Probably “red”, 99 %")
+    assert page.is_hidden("#key-form")
+    assert page.is_visible("#forget")
+
+
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_fits(opened, tmp_path, width, scheme):

@@ -1,5 +1,7 @@
 // An answer as a sentence.
 
+const ROOT = "anything"; // what lies above all classes, where they have no group in common
+
 /** 0.934 as "93 %", never as a certainty that nobody has. */
 export function percent(share) {
   if (share > 0.99 && share < 1) return "over 99 %";
@@ -17,6 +19,10 @@ export function inWords(answer, facts) {
   const share = `${named}, ${percent(answer.confidence)}`;
   const damage = reason === "damaged" ? `Only part of the picture can be seen. ${sentence(detail)}` : "";
   const more = [damage, alternatives(answer, several)].filter(Boolean);
+  if (label === ROOT && !facts.classes.includes(ROOT)) {
+    if (reason === "unfamiliar") return { headline: "Unlike what it was trained on", more };
+    return { headline: "It would rather not say", more: ["None of its classes, and no group of them, is likely enough.", ...more] };
+  }
   if (reason === "unfamiliar") {
     const forced = `If it has to be one of its classes: ${share}.`;
     return { headline: "Unlike what it was trained on", more: [several ? `Its labels would be ${share}.` : forced, ...more] };

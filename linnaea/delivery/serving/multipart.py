@@ -89,8 +89,6 @@ def parts_in(body: bytes, content_type: str, most: int) -> list[Part]:
     parts = []
     for headers, content in found.parts:
         told = parse_options_header(headers.get(b"content-disposition", b""))[1]
-        name, file = (told.get(key) for key in (b"name", b"filename"))
-        parts.append(
-            Part((name or b"").decode(errors="replace"), bytes(content), file and file.decode(errors="replace"))
-        )
+        name, file = told.get(b"name", b"").decode(errors="replace"), told.get(b"filename")
+        parts.append(Part(name, bytes(content), None if file is None else file.decode(errors="replace")))
     return parts

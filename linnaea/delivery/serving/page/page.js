@@ -234,6 +234,7 @@ part("key-form").addEventListener("submit", (event) => {
   keepKey(part("key").value.trim());
   if (!told) return start();
   part("key-form").hidden = true;
+  part("forget").hidden = false;
   for (const picture of pictures.filter(({ refused }) => refused?.status === 401)) again(picture);
 });
 part("forget").addEventListener("click", () => {

@@ -10,6 +10,7 @@ from linnaea.options.explaining import Explaining
 from linnaea.options.grouping import Grouping
 from linnaea.options.learning import Learning
 from linnaea.options.machine import Machine
+from linnaea.options.monitoring import Monitoring
 from linnaea.options.option import Keyword, Only, Option, Options
 from linnaea.options.preparation import Preparation
 from linnaea.options.repetition import Repetition
@@ -29,6 +30,7 @@ __all__ = [
     "Learning",
     "Loggers",
     "Machine",
+    "Monitoring",
     "Only",
     "Option",
     "Options",

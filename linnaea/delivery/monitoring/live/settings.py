@@ -15,17 +15,15 @@ class WatchSettings:
 
     `rate` is that of false alarms: of each window, and of the tests that look after every image, for all time. These
     suspect a change without reason once in `run_length` images, and call it over after `quiet` images without it.
-    `most_waiting` images may wait to be looked at; more are not looked at, and counted. `unlike` of the newest
-    images that were called unfamiliar are kept to be shown.
+    `most_waiting` images may wait to be looked at; more are not looked at, and counted.
     """
 
     window: int = 500
-    windows: int = 24
+    windows: int = 12
     rate: float = RATE
     run_length: float = 10_000.0
     quiet: int = 500
     most_waiting: int = 100_000
-    unlike: int = 12
     seed: int = 0
     guarantee: Guarantee = field(init=False)
 

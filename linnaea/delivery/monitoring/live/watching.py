@@ -22,7 +22,7 @@ from linnaea.runtime.files import read_json, write_json
 
 logger = logging.getLogger("linnaea")
 STATE = "watch.json"
-OF_STREAMS = "sequential"  # findings that are told as changes, after the image that told them
+OF_STREAMS = "sequential"  # the monitor whose findings are told as changes, after the image that told them
 SAVED_AFTER = 1_000  # images
 Referring = Callable[[str], Reference | None]
 
@@ -33,7 +33,7 @@ class Watching:
     `reference_of` gives what the version with a digest was judged on, None where nobody knows: its answers are counted
     as `unwatched`. `left_out` counts those for which there was no room to wait, `overtaken` windows that were judged
     only with the next, `failures` what went wrong, and was said in the log. Alerts go to `channels`. In `folder` the
-    state is kept, so that a restart goes on (None: nowhere).
+    state is kept, so that a restart goes on (None: nowhere); `images` is where an audit log keeps them, to be shown.
     """
 
     def __init__(
@@ -42,18 +42,19 @@ class Watching:
         settings: WatchSettings = WatchSettings(),  # noqa: B008  it is frozen
         channels: Sequence[Channel] = (),
         folder: Path | None = None,
+        images: Path | None = None,
     ) -> None:
-        self.settings, self.folder = settings, folder
+        self.settings, self.folder, self._images = settings, folder, images
         self.telling = Telling(channels)
         self.watches: dict[str, Watch] = {}
-        self.findings: dict[str, Sequence[Finding]] = {}
+        self.findings: dict[str, dict[str, Sequence[Finding]]] = {}
         self.names: dict[str, tuple[str, str]] = {}
-        self.unlike: deque[tuple[Answered, bytes]] = deque(maxlen=settings.unlike)
+        self.latest: str | None = None
         self.unwatched = self.left_out = self.overtaken = self.failures = 0
         self._reference_of = reference_of
         self._kept = self._restored()
         self._waiting: deque[Answered] = deque()
-        self._there = threading.Condition()
+        self._there, self._telling_alone = threading.Condition(), threading.Lock()
         self._looking = ThreadPoolExecutor(1, "monitor")
         self._judging: dict[str, Future[None]] = {}
         self._closing, self._since_saved, self._busy = False, 0, False
@@ -62,9 +63,6 @@ class Watching:
 
     def answered(self, batch: Sequence[Answered]) -> None:
         """These were answered; they wait, without their images, to be looked at."""
-        for one in batch:
-            if one.image is not None and one.answer.get("reason") == "unfamiliar":
-                self.unlike.append((replace(one, image=None), one.image))
         with self._there:
             room = max(0, self.settings.most_waiting - len(self._waiting))
             self._waiting.extend(replace(one, image=None) for one in batch[:room])
@@ -112,8 +110,10 @@ class Watching:
                 self.unwatched += len(own)
                 continue
             changes, windows = watch.told([record_of(one) for one in own])
-            self.telling.model, self.telling.version = own[-1].model, own[-1].version
-            self.telling.changes(changes)
+            self.latest = digest
+            with self._telling_alone:
+                self.telling.model, self.telling.version = own[-1].model, own[-1].version
+                self.telling.changes(changes)
             if windows:
                 self._judge_soon(digest, watch.watched())
         self._since_saved += len(taken)
@@ -125,7 +125,7 @@ class Watching:
             reference = self._reference_of(one.digest)
             if reference is None:
                 return None
-            watch = Watch(reference, self.settings)
+            watch = Watch(reference, self.settings, self._images)
             if one.digest in self._kept:
                 watch.restore(self._kept[one.digest])
             self.watches[one.digest], self.names[one.digest] = watch, (one.model, one.version)
@@ -141,7 +141,9 @@ class Watching:
     def _judge(self, digest: str, watched: Watched) -> None:
         found = findings_of(watched)
         self.findings = {**self.findings, digest: found}
-        self.telling.findings([one for one in found if not one.name.startswith(OF_STREAMS)], ALARM)
+        told = [one for name, each in found.items() if name != OF_STREAMS for one in each]
+        with self._telling_alone:
+            self.telling.findings(told, ALARM)
 
     def _save(self) -> None:
         self._since_saved = 0

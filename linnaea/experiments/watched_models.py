@@ -1,0 +1,111 @@
+"""The watch over models that are served: what each version was judged on, and who is told of a change."""
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from linnaea.classifier import Classifier
+from linnaea.data.images.looks import LOOKS, looks_of
+from linnaea.data.images.opening import UnreadableError
+from linnaea.data.images.pixels import decode_in_batches, read_content
+from linnaea.delivery.monitoring.alerts import channels_of
+from linnaea.delivery.monitoring.live import Reference, Watching, WatchSettings
+from linnaea.delivery.monitoring.seen import Seen
+from linnaea.delivery.serving.models import Models, Served
+from linnaea.errors import LinnaeaError
+from linnaea.experiments.finished_run import own_images
+from linnaea.experiments.surrounding_run import surrounding_run
+from linnaea.options import Monitoring
+from linnaea.run import Run
+from linnaea.runtime.containers import Located
+
+logger = logging.getLogger("linnaea")
+DECODED = 2_000  # images of the reference whose pixels are looked at
+VAL = (
+    "The run has no test split: the reference is val, which also chose the model, and may be answered with more "
+    "confidence than new images are."
+)
+Watched = Callable[[Models], Watching | None]
+
+
+def watching_as_asked(asked: Monitoring, images: Path | None = None) -> Watched:
+    """What makes the watch over models once they are loaded; None where none is asked for.
+
+    `images` is where the audit log keeps them. Raises UsageError, before anything is loaded, for alerts that cannot be.
+    """
+    if asked.monitor is None:
+        return lambda models: None
+    settings, channels = WatchSettings(window=asked.window, rate=asked.alarm_rate), channels_of(asked.alert)
+    folder = Path(asked.monitor)
+    return lambda models: Watching(references(models), settings, channels, folder, images)
+
+
+def references(models: Iterable[Served]) -> Callable[[str], Reference | None]:
+    """What the version with a digest was judged on, of models that may be exchanged while they are served."""
+
+    def of(digest: str) -> Reference | None:
+        served = next((one for one in models if one.digest == digest), None)
+        if served is None:
+            return None
+        try:
+            return reference_of(served)
+        except LinnaeaError as error:
+            logger.warning(f"{served.name} {served.version} is not watched: {error}")
+            return None
+
+    return of
+
+
+def reference_of(served: Served) -> Reference | None:
+    """What the run around a model said of the images that it was judged on; None, with a warning, where there is none.
+
+    Raises RunError where the predictions of the run are not there.
+    """
+    run = surrounding_run(served.folder, served.classifier)
+    if run is None:
+        logger.warning(
+            f"{served.name} {served.version} is not watched: {served.folder} does not lie in the folder of its run, "
+            "and nobody knows what it was judged on."
+        )
+        return None
+    split, classifier = run.judged_on, served.classifier
+    predictions = run.predictions(split)
+    seen, notes = _with_looks(Seen.of_predictions(predictions), run, classifier)
+    named = f"the {split} split of {run.folder.resolve().name}"
+    notes = notes if split == "test" else (VAL, *notes)
+    return Reference(classifier.classes, classifier.task, classifier.policy, seen, named, notes)
+
+
+def _with_looks(seen: Seen, run: Run, classifier: Classifier) -> tuple[Seen, tuple[str, ...]]:
+    """With what the images look like, as far as they are at hand."""
+    try:
+        _, dataset = own_images(run)
+    except LinnaeaError as error:
+        return seen, (f"Pixels are not compared: {error}",)
+    places = dict(zip(dataset.ids, dataset.paths, strict=True))
+    rows = [row for row, name in enumerate(seen.ids) if name in places]
+    drawn = np.random.default_rng(0).permutation(len(rows))[:DECODED]
+    chosen = [rows[place] for place in np.sort(drawn).tolist()]
+    found = looks_in([places[seen.ids[row]] for row in chosen], classifier)
+    looks = {name: np.full(len(seen), np.nan) for name in LOOKS}
+    for row, one in zip(chosen, found, strict=True):
+        for name, value in one.items():
+            looks[name][row] = value
+    return seen.with_(looks=looks), ()
+
+
+def looks_in(paths: list[Located], classifier: Classifier) -> list[dict[str, float]]:
+    """What image files look like to a classifier; nothing of those that cannot be read."""
+    found = list[dict[str, float]]()
+    for decoded in decode_in_batches(paths, classifier.recipe):
+        for row in range(len(decoded.sha256)):
+            place = paths[len(found)]
+            try:
+                known = row not in decoded.failed
+                most = classifier.recipe.max_pixels
+                found.append(looks_of(decoded.images[row], read_content(place), most) if known else {})
+            except UnreadableError:
+                found.append({})
+    return found

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from linnaea.classifier import Classifier
+from linnaea.classifier.bundle import bundle_folder
 from linnaea.data.images.looks import LOOKS, looks_of
 from linnaea.data.images.opening import UnreadableError
 from linnaea.data.images.pixels import decode_in_batches, read_content
 from linnaea.delivery.monitoring.alerts import channels_of
 from linnaea.delivery.monitoring.live import Reference, Watching, WatchSettings
 from linnaea.delivery.monitoring.seen import Seen
-from linnaea.delivery.serving.models import Models, Served
+from linnaea.delivery.serving.models import Served
 from linnaea.errors import LinnaeaError
 from linnaea.experiments.finished_run import own_images
 from linnaea.experiments.surrounding_run import surrounding_run
@@ -27,19 +28,25 @@ VAL = (
     "The run has no test split: the reference is val, which also chose the model, and may be answered with more "
     "confidence than new images are."
 )
-Watched = Callable[[Models], Watching | None]
+Watched = Callable[..., Watching | None]
 
 
 def watching_as_asked(asked: Monitoring, images: Path | None = None) -> Watched:
-    """What makes the watch over models once they are loaded; None where none is asked for.
+    """What makes the watch over models once they are loaded, `worker` of `workers`; None where none is asked for.
 
-    `images` is where the audit log keeps them. Raises UsageError, before anything is loaded, for alerts that cannot be.
+    Each worker watches its own answers, with its part of the rate of false alarms. `images` is where the audit log
+    keeps them. Raises UsageError, before anything is loaded, for alerts that cannot be.
     """
     if asked.monitor is None:
-        return lambda models: None
-    settings, channels = WatchSettings(window=asked.window, rate=asked.alarm_rate), channels_of(asked.alert)
-    folder = Path(asked.monitor)
-    return lambda models: Watching(references(models), settings, channels, folder, images)
+        return lambda models, worker=1, workers=1: None
+    channels, folder = channels_of(asked.alert), Path(asked.monitor)
+
+    def watching(models: Iterable[Served], worker: int = 1, workers: int = 1) -> Watching:
+        settings = WatchSettings(window=asked.window, rate=asked.alarm_rate / workers)
+        own = folder / f"worker-{worker}" if workers > 1 else folder
+        return Watching(references(models), settings, channels, own, images)
+
+    return watching
 
 
 def references(models: Iterable[Served]) -> Callable[[str], Reference | None]:
@@ -63,11 +70,11 @@ def reference_of(served: Served) -> Reference | None:
 
     Raises RunError where the predictions of the run are not there.
     """
-    run = surrounding_run(served.folder, served.classifier)
+    run = _run_of(served)
     if run is None:
         logger.warning(
-            f"{served.name} {served.version} is not watched: {served.folder} does not lie in the folder of its run, "
-            "and nobody knows what it was judged on."
+            f"{served.name} {served.version} is not watched: {served.source.place} does not lie in the folder of its "
+            "run, and nobody knows what it was judged on."
         )
         return None
     split, classifier = run.judged_on, served.classifier
@@ -76,6 +83,12 @@ def reference_of(served: Served) -> Reference | None:
     named = f"the {split} split of {run.folder.resolve().name}"
     notes = notes if split == "test" else (VAL, *notes)
     return Reference(classifier.classes, classifier.task, classifier.policy, seen, named, notes)
+
+
+def _run_of(served: Served) -> Run | None:
+    """The run that the source of a model is, or that lies around it."""
+    place = Path(served.source.place)
+    return Run.open(place) if Run.is_in(place) else surrounding_run(bundle_folder(place), served.classifier)
 
 
 def _with_looks(seen: Seen, run: Run, classifier: Classifier) -> tuple[Seen, tuple[str, ...]]:

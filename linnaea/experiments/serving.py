@@ -11,7 +11,7 @@ from linnaea.errors import MissingExtraError
 from linnaea.experiments.finished_run import placed
 from linnaea.experiments.heat_maps import HeatMaps
 from linnaea.experiments.served_page import review_folder, served_page
-from linnaea.options import Hosting, Serving
+from linnaea.options import Hosting, Monitoring, Serving
 from linnaea.run import Run
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def serve_until_stopped(
     serving: Serving,
     loading: Loading,
     hosting: Hosting = Hosting(),
+    monitoring: Monitoring = Monitoring(),
     *,
     salvage: bool = False,
     review: str | Path | None = None,
@@ -59,8 +60,10 @@ def serve_until_stopped(
     from linnaea.delivery.serving.limits import Limits
     from linnaea.delivery.serving.models import sources_of
     from linnaea.delivery.serving.workers import Workers, require_forks
+    from linnaea.experiments.watched_models import watch_as_asked
 
     require_forks(hosting.workers)
+    watch = watch_as_asked(monitoring)
     limits, sources, reviewed = Limits(**serving.named()), sources_of(models), review_folder(review)
     with listener(*address) as bound, tempfile.TemporaryDirectory(prefix="linnaea-serve-") as folder:
         fleet = _fleet(sources, Path(folder), loading, hosting)
@@ -70,7 +73,9 @@ def serve_until_stopped(
             """In the one process, or in each of several."""
             crew = fleet.crew(staged if post is None else post.staged, post)
             page, told = served_page(crew.models, limits, reviewed)
-            routers, observers = [page, *crew.routers(limits)], [crew.probes, *told]
+            watched = watch(crew.models, *((1, 1) if post is None else (post.number, post.count)))
+            routers = [page, *crew.routers(limits), *watched.routers]
+            observers = [crew.probes, *told, *watched.observers]
             application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
             serve_on(bound, application, limits)
 

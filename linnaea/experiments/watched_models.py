@@ -1,8 +1,10 @@
 """The watch over models that are served: what each version was judged on, and who is told of a change."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +16,18 @@ from linnaea.data.images.pixels import decode_in_batches, read_content
 from linnaea.delivery.monitoring.alerts import channels_of
 from linnaea.delivery.monitoring.live import Reference, Watching, WatchSettings
 from linnaea.delivery.monitoring.seen import Seen
+from linnaea.delivery.serving.contract import Observer
 from linnaea.delivery.serving.models import Served
-from linnaea.errors import LinnaeaError
+from linnaea.errors import LinnaeaError, UsageError
 from linnaea.experiments.finished_run import own_images
 from linnaea.experiments.surrounding_run import surrounding_run
 from linnaea.options import Monitoring
 from linnaea.run import Run
+from linnaea.runtime.boundary import reason_of
 from linnaea.runtime.containers import Located
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 logger = logging.getLogger("linnaea")
 DECODED = 2_000  # images of the reference whose pixels are looked at
@@ -28,25 +35,47 @@ VAL = (
     "The run has no test split: the reference is val, which also chose the model, and may be answered with more "
     "confidence than new images are."
 )
-Watched = Callable[..., Watching | None]
 
 
-def watching_as_asked(asked: Monitoring, images: Path | None = None) -> Watched:
-    """What makes the watch over models once they are loaded, `worker` of `workers`; None where none is asked for.
+@dataclass(frozen=True)
+class Watched:
+    """What a server has of the watch over its models: nothing where none was asked for."""
+
+    watching: Watching | None = None
+
+    @property
+    def observers(self) -> Sequence[Observer]:
+        """Who is told of its answers."""
+        return [] if self.watching is None else [self.watching]
+
+    @property
+    def routers(self) -> "Sequence[APIRouter]":
+        """`/monitor` and `/monitor.json`."""
+        from linnaea.delivery.monitoring.live.page import monitor_routes
+
+        return [] if self.watching is None else [monitor_routes(self.watching)]
+
+
+def watch_as_asked(asked: Monitoring, images: Path | None = None) -> Callable[..., Watched]:
+    """What makes the watch over models once they are loaded, by `worker` 1 to `workers`.
 
     Each worker watches its own answers, with its part of the rate of false alarms. `images` is where the audit log
-    keeps them. Raises UsageError, before anything is loaded, for alerts that cannot be.
+    keeps them. Raises UsageError, before anything is loaded, for alerts that cannot be, and a folder that is none.
     """
     if asked.monitor is None:
-        return lambda models, worker=1, workers=1: None
+        return lambda models, worker=1, workers=1: Watched()
     channels, folder = channels_of(asked.alert), Path(asked.monitor)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"what is watched cannot be kept in {folder}: {reason_of(error)}.") from None
 
-    def watching(models: Iterable[Served], worker: int = 1, workers: int = 1) -> Watching:
+    def watch(models: Iterable[Served], worker: int = 1, workers: int = 1) -> Watched:
         settings = WatchSettings(window=asked.window, rate=asked.alarm_rate / workers)
         own = folder / f"worker-{worker}" if workers > 1 else folder
-        return Watching(references(models), settings, channels, own, images)
+        return Watched(Watching(references(models), settings, channels, own, images))
 
-    return watching
+    return watch
 
 
 def references(models: Iterable[Served]) -> Callable[[str], Reference | None]:

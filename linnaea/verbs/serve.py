@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from linnaea.options import Hosting, Machine, Only, Option, Preparation, Serving, checks
+from linnaea.options import Hosting, Machine, Monitoring, Only, Option, Preparation, Serving, checks
 from linnaea.options.checks import one_of
 from linnaea.options.things import Trusted
 from linnaea.runtime.arguments import DAMAGED
@@ -36,6 +36,7 @@ def serve(
         Option("Folder to file images in whose answers are said to be wrong. Default: nobody can say so.", read=Path),
     ] = None,
     trust: Trusted = (),
+    monitoring: Monitoring = Monitoring(),
     hosting: Hosting = Hosting(),
     serving: Serving = Serving(),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
@@ -45,6 +46,7 @@ def serve(
 
     What is answered is what `predict` answers. Of `models`, each a folder with or without a name, the first is asked
     where a request names none. A person finds a page at `/`; what is said to be wrong there is filed in `review`.
+    What is answered is watched where there is a folder `monitor` (see `docs/watching.md`).
     `damaged`, `trust` and `max_pixels` are as for `predict`; the other limits are those of
     `linnaea.delivery.serving.limits.Limits`. Raises UsageError where the port is in use, before anything is loaded.
     """
@@ -52,4 +54,6 @@ def serve(
 
     given = list(models) if isinstance(models, list | tuple) else [str(models)]
     loading = Loading(trust or None, preparation.max_pixels, machine.device)
-    serve_until_stopped(given, (host, port), serving, loading, hosting, salvage=damaged == "answer", review=review)
+    serve_until_stopped(
+        given, (host, port), serving, loading, hosting, monitoring, salvage=damaged == "answer", review=review
+    )

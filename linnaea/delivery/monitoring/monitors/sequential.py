@@ -42,8 +42,10 @@ def _overall(streams: Streams, changes: Sequence[Change], rate: float) -> Findin
     if not streams.streams:
         return Finding("sequential", "No stream is looked at: the reference has no answers.", "warning")
     if certain:
-        told = f"{'; '.join(in_words(change).rstrip('.') for change in certain)}. Note that {promised}."
-        return Finding("sequential", told, ALARM, len(certain), rows=rows)
+        first = min(certain, key=lambda change: change.since_time)
+        names = ", ".join(STREAMS[change.stream].measure for change in certain)
+        told = f"{STREAMS[first.stream].what}, since about {when(first.since_time)}. Changed for certain: {names}."
+        return Finding("sequential", f"{told} Note that {promised}.", ALARM, len(certain), rows=rows)
     if suspected:
         return Finding(
             "sequential", "; ".join(in_words(one) for one in suspected), "warning", len(suspected), rows=rows

@@ -115,6 +115,7 @@ def ask(
 def audit(
     data: str | Path | Dataset,
     *,
+    also: Sequence[str | Path | Dataset] = (),
     img_size: int | None = None,
     fit: str = 'crop',
     channels: int = 3,
@@ -503,6 +504,7 @@ def split(
 def train(
     data: str | Path | Dataset,
     *,
+    also: Sequence[str | Path | Dataset] = (),
     out: str | Path | None = None,
     resume: bool = False,
     log: Sequence[str] = (),

@@ -188,6 +188,13 @@ def source(_: str, given: Any) -> None:
     find_source(Path(given))
 
 
+def each_source(name: str, given: Any) -> None:
+    """The same of each of any number that is no dataset already."""
+    for one in [given] if isinstance(given, str | Path) else given:
+        if isinstance(one, str | Path):
+            source(name, one)
+
+
 def run(_: str, given: Any) -> None:
     """Raise RunError where the folder of a run is not there."""
     if not Path(given).exists():

@@ -23,6 +23,16 @@ Labelled = Annotated[
         read=Path,
     ),
 ]
+Also = Annotated[
+    "Sequence[str | Path | Dataset]",
+    Option(
+        "Further labelled images, such as the folder of a review; an image that both have gets the label from there. "
+        "May be repeated.",
+        checks.each_source,
+        read=Path,
+        repeated=True,
+    ),
+]
 OtherLabelled = Annotated[
     "str | Path | Dataset | None",
     Option("Labelled images to evaluate the run on. Default: its own test split.", checks.source, read=Path),

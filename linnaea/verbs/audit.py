@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.options import Labelled, Learning, Machine, Only, Option, Preparation
-from linnaea.options.things import AsJson, GuardFormulas
+from linnaea.options.things import Also, AsJson, GuardFormulas
 from linnaea.runtime.saying import say, say_findings
 from linnaea.verbs.contract import VERBS, told_by
 
@@ -43,7 +43,8 @@ def tell(
             f"Findings that need attention: {len(grave)} of {len(found)}.",
         )
         if not broken:
-            say(f"Next: linnaea train {given['data']}")
+            more = "".join(f" --also {one}" for one in given["also"])
+            say(f"Next: linnaea train {given['data']}{more}")
     if broken or (strict and grave):
         sys.exit(1)
 
@@ -58,6 +59,7 @@ def tell(
 def audit(
     data: Labelled,
     *,
+    also: Also = (),
     preparation: Annotated[
         Preparation, Only("img_size", "fit", "max_pixels", "duplicates", "channels")
     ] = Preparation(),
@@ -73,9 +75,7 @@ def audit(
     images will become square, and those of more than `max_pixels` (None: 50 megapixels) are not decoded. Raises
     DataError where no image can be read.
     """
-    from linnaea.data.sources import read
-    from linnaea.dataset import Dataset
+    from linnaea.data.sources.together import read_together
     from linnaea.experiments.audit import audit_images
 
-    dataset = data if isinstance(data, Dataset) else read(data)
-    return audit_images(dataset, preparation, learning.weights, machine.seed)
+    return audit_images(read_together(data, also), preparation, learning.weights, machine.seed)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from linnaea.options import Decision, Labelled, Learning, Loggers, Machine, Option, Options, Preparation, Repetition
+from linnaea.options.things import Also
 from linnaea.options.words import pairs_in
 from linnaea.verbs.contract import VERBS, told_by
 from linnaea.verbs.outcome import tell_new_run
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 def train(
     data: Labelled,
     *,
+    also: Also = (),
     out: Annotated[
         str | Path | None, Option("Folder to write the run to. Default: a new one in runs/.", read=Path)
     ] = None,
@@ -36,11 +38,14 @@ def train(
 ) -> "Classifier":
     """Train a classifier on labelled images and leave the run, with all its evidence, in the folder `out`.
 
-    `data` is what `linnaea.read` takes, or a dataset. `out` None makes a new folder below `runs`. `resume` continues a
-    run that was stopped, with the same arguments; another `aim` may be given. `log` names loggers that are
-    told what happens as well. Of several processes that torchrun started, the first returns the classifier, and the
-    others end where this is called. Raises DataError, UsageError or RunError, each saying how to mend it.
+    `data` is what `linnaea.read` takes, or a dataset. `also` are further ones beside it: an image that both have, by
+    its bytes, stays in its split and gets the later label, so that a review corrects what was trained on. `out` None
+    makes a new folder below `runs`. `resume` continues a run that was stopped, with the same arguments; another `aim`
+    may be given. `log` names loggers that are told what happens as well. Of several processes that torchrun started,
+    the first returns the classifier, and the others end where this is called. Raises DataError, UsageError or RunError,
+    each saying how to mend it.
     """
+    from linnaea.data.sources.together import nameable, place_of, read_together
     from linnaea.experiments.recipe_file import FILE, recipe_of
     from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
     from linnaea.experiments.several import processes
@@ -49,7 +54,8 @@ def train(
     from linnaea.learning.rungs import require_use_of_training
 
     with processes(machine):
-        training = settle(data, preparation, learning, decision, machine, repetition, log)
+        given = read_together(data, also) if also else data
+        training = settle(given, preparation, learning, decision, machine, repetition, log)
         require_use_of_training(training.options, training.steps)
         groups: dict[str, Options] = {
             "preparation": preparation,
@@ -60,7 +66,8 @@ def train(
         }
         options = {name: value for group in groups.values() for name, value in group.named().items()}
         options["model_args"] = pairs_in(learning.model_args)
-        frozen = freeze(training.dataset, {"out": out, "log": log, **options})
+        more = {"also": list(map(place_of, also))} if also else {}
+        frozen = freeze(training.dataset, {"out": out, "log": log, **more, **options})
         folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)
-        recipes = {FILE: recipe_of("train", {"data": data, "log": log}, groups)}
+        recipes = {FILE: recipe_of("train", {"data": data, "also": nameable(also), "log": log}, groups)}
         return carry_out(training, folder, frozen, resume=resume, recipes=recipes)

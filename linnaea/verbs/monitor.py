@@ -12,6 +12,7 @@ from linnaea.verbs.contract import VERBS, told_by
 
 if TYPE_CHECKING:
     from linnaea.experiments.monitoring.monitoring import Monitored
+    from linnaea.finding import Finding
 
 
 def tell(answer: Callable[[], "Monitored"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
@@ -21,11 +22,18 @@ def tell(answer: Callable[[], "Monitored"], given: Mapping[str, Any], *, as_json
         say_json(found.to_json())
     else:
         say(*found.facts["notes"])
-        say_findings(found.findings, as_json=False)
+        told = [one for each in found.found.values() for place, one in enumerate(each) if _is_told(place, one)]
+        say_findings(told, as_json=False)
+        say(f"Findings that are told in full on the page: {len(found.findings)}.")
         say(f"The page is {found.page}, with the same in {found.file.name} beside it.")
     if found.alarms:
         names = ", ".join(dict.fromkeys(finding.name.replace("_", " ") for finding in found.alarms))
         raise CheckFailedError(f"there is an alarm: {names}. See {found.page}.")
+
+
+def _is_told(place: int, finding: "Finding") -> bool:
+    """Whether it is said in the shell: the first of each monitor, and what is no mere information."""
+    return place == 0 or finding.severity != "info"
 
 
 @VERBS.register(

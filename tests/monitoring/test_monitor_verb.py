@@ -179,7 +179,7 @@ def test_a_bundle_without_a_run_needs_a_reference(finished, tmp_path):
 def test_one_image_is_not_tested_and_no_alarm(finished, tmp_path, monkeypatch, capsys):
     draw(tmp_path / "new", 1, 13)
     assert command(["monitor", finished, "--images", tmp_path / "new"], monkeypatch) == 0
-    assert "the window has 1 images, and fewer than 20 are not tested" in capsys.readouterr().out
+    assert "the window has 1 images, and fewer than 10 are not tested" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

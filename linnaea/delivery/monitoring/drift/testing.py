@@ -9,7 +9,7 @@ from linnaea.delivery.monitoring.drift.contract import DRIFT_TESTS, Comparison, 
 from linnaea.delivery.monitoring.seen import Seen
 from linnaea.statistics.exchanging import Exchange, draws_for, judge_jointly
 
-SMALLEST = 20  # images of a sample that is tested
+SMALLEST = 10  # images of a sample that is tested
 
 
 @dataclass(frozen=True, eq=False)

@@ -116,7 +116,7 @@ def _row_of_test(window: str, tested: Tested, name: str, rate: float) -> dict[st
     one = tested.found[name]
     return {
         "window": window,
-        "effect": one.effect,
+        "effect": float(one.effect),
         "measure": one.measure,
         "p": one.p,
         "adjusted": tested.adjusted[name],

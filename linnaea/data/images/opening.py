@@ -55,25 +55,30 @@ class DamagedError(UnreadableError):
         self.damage, self.image = reason, image
 
 
+def format_of(content: bytes) -> str | None:
+    """The first format that the bytes of an image may be in, by how they begin; None for those of no format we know."""
+    accepting = ((name, Image.OPEN[name][1]) for name in FORMATS)
+    return next((name for name, accepts in accepting if accepts is None or accepts(content[:16]) is True), None)
+
+
 def open_image(content: bytes, max_pixels: int = MOST_PIXELS) -> ImageFile.ImageFile:
     """The header of an image file's bytes, in the formats that we know; raises UnreadableError for anything else.
 
     Not `Image.open`, which tries every format, some by starting other programs, and warns of large images.
     """
-    for name in FORMATS:
-        make, accepts = Image.OPEN[name]
-        if accepts is None or accepts(content[:16]) is True:
-            try:
-                if name == "WEBP":
-                    _require_pixels(webp_size(content) or (0, 0), max_pixels)
-                image = make(io.BytesIO(content), "")
-                _require_pixels(image.size, max_pixels)
-                return image
-            except UnreadableError:
-                raise
-            except Exception as error:  # noqa: BLE001
-                raise UnreadableError(f"damaged image: {reason_of(error)}") from None
-    raise UnreadableError(f"not an image in a supported format ({', '.join(FORMATS)})")
+    name = format_of(content)
+    if name is None:
+        raise UnreadableError(f"not an image in a supported format ({', '.join(FORMATS)})")
+    try:
+        if name == "WEBP":
+            _require_pixels(webp_size(content) or (0, 0), max_pixels)
+        image = Image.OPEN[name][0](io.BytesIO(content), "")
+        _require_pixels(image.size, max_pixels)
+        return image
+    except UnreadableError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        raise UnreadableError(f"damaged image: {reason_of(error)}") from None
 
 
 def orientation_of(image: Image.Image) -> int:

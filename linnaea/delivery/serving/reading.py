@@ -10,10 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
-
 from linnaea.arrays import Images
-from linnaea.data.images.opening import FORMATS
+from linnaea.data.images.opening import format_of
 from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.multipart import files_in
 from linnaea.errors import UnreadableImageError
@@ -200,15 +198,6 @@ def _is_deeper(content: Any, most: int) -> bool:
         if not level:
             return False
     return True
-
-
-def format_of(content: bytes) -> str | None:
-    """The name of the format that the bytes of an image begin as; None for what no reader of ours would open."""
-    for name in FORMATS:
-        accepts = Image.OPEN[name][1]
-        if accepts is not None and accepts(content[:16]) is True:
-            return name
-    return None
 
 
 def require_quick(content: bytes) -> None:

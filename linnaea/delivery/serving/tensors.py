@@ -1,6 +1,5 @@
 """Tensors as the Open Inference Protocol sends them, in JSON or in binary after it: bounded and checked."""
 
-import gzip
 import math
 import struct
 import zlib
@@ -298,5 +297,5 @@ def compressed(body: bytes, headers: dict[str, str], accepted: str) -> tuple[byt
     name = next((each for each in COMPRESSIONS if each in able), None)
     if name is None or len(body) < WORTH_COMPRESSING:
         return body, headers
-    packed = gzip.compress(body, 1, mtime=0) if name == "gzip" else zlib.compress(body, 1)
-    return packed, {**headers, "content-encoding": name, "vary": "accept-encoding"}
+    packer = zlib.compressobj(1, wbits=COMPRESSIONS[name])
+    return packer.compress(body) + packer.flush(), {**headers, "content-encoding": name, "vary": "accept-encoding"}

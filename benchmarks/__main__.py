@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks import (
     active_learning,
     all_pairs,
+    audit_log,
     audit_speed,
     balance,
     browser,
@@ -80,6 +81,7 @@ ALL = {
     "near_duplicates": near_duplicates,
     "label_errors": label_errors,
     "audit_speed": audit_speed,
+    "audit_log": audit_log,
     "decoding": decoding,
     "balance": balance,
     "hierarchical": hierarchical,

@@ -8,6 +8,8 @@ from linnaea.data.versions.changes import Diff
 from linnaea.delivery.exporters import Exported
 from linnaea.delivery.model_registries import Pulled
 from linnaea.delivery.model_registries import Pushed
+from linnaea.delivery.serving.audit_log.checking import CheckedLog
+from linnaea.delivery.serving.keys import NewKey
 from linnaea.evidence.comparison.many import Comparisons
 from linnaea.evidence.comparison.over_datasets import DatasetComparisons
 from linnaea.evidence.comparison.two import Comparison
@@ -70,6 +72,7 @@ __all__ = [
     "export",
     "folds",
     "grow",
+    "key",
     "list_models",
     "load",
     "methods",
@@ -115,7 +118,6 @@ def ask(
 def audit(
     data: str | Path | Dataset,
     *,
-    also: Sequence[str | Path | Dataset] = (),
     img_size: int | None = None,
     fit: str = 'crop',
     channels: int = 3,
@@ -333,6 +335,15 @@ def grow(
 ) -> Classifier:
     """Teach the classifier of a run further classes, or more of its own, and leave a new run in the folder `out`."""
 
+def key(
+    name: str,
+    *,
+    file: str | Path = Path("keys.json"),
+    expires: str | float | None = None,
+    revoke: bool = False,
+) -> NewKey:
+    """Make a key of 256 random bits, whose secret is returned and nowhere kept, or take one out of the file."""
+
 def list_models(
     pattern: str | None = None,
     *,
@@ -450,10 +461,14 @@ def serve(
     damaged: str = 'refuse',
     review: str | Path | None = None,
     trust: Sequence[str | Path] = (),
-    monitor: str | Path | None = None,
-    window: int = 500,
-    alarm_rate: float = 0.01,
-    alert: Sequence[str] = ('log',),
+    keys: str | Path | None = None,
+    rate: str | None = None,
+    cors: Sequence[str] = (),
+    log: str | Path | None = None,
+    log_sync: str = 'second',
+    log_size: str = '64MB',
+    keep_images: bool = False,
+    on_log_failure: str = 'refuse',
     workers: int = 1,
     canary: Sequence[str] = (),
     reload_every: float | None = None,
@@ -504,7 +519,6 @@ def split(
 def train(
     data: str | Path | Dataset,
     *,
-    also: Sequence[str | Path | Dataset] = (),
     out: str | Path | None = None,
     resume: bool = False,
     log: Sequence[str] = (),
@@ -646,5 +660,6 @@ def verify(
     run: str | Path | Run,
     *,
     trust: Sequence[str | Path] = (),
-) -> Signed:
+    head: Sequence[str] = (),
+) -> Signed | CheckedLog:
     """Read every file of a bundle and say its address and its signatures; nothing in it is executed."""

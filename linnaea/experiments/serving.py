@@ -11,7 +11,7 @@ from linnaea.errors import MissingExtraError
 from linnaea.experiments.finished_run import placed
 from linnaea.experiments.heat_maps import HeatMaps
 from linnaea.experiments.served_page import review_folder, served_page
-from linnaea.options import Hosting, Monitoring, Serving
+from linnaea.options import Access, AuditLogging, Hosting, Monitoring, Serving
 from linnaea.run import Run
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def serve_until_stopped(
     hosting: Hosting = Hosting(),
     monitoring: Monitoring = Monitoring(),
     *,
+    accounts: tuple[Access, AuditLogging] = (Access(), AuditLogging()),
     salvage: bool = False,
     review: str | Path | None = None,
 ) -> None:
@@ -54,6 +55,8 @@ def serve_until_stopped(
     try:
         from linnaea.delivery.serving.application import make_application
         from linnaea.delivery.serving.connections import listener, serve_on
+        from linnaea.delivery.serving.metrics import worker_ended
+        from linnaea.experiments.accounting import accounting
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from None
     from linnaea.delivery.serving.fleet import preload
@@ -65,25 +68,31 @@ def serve_until_stopped(
     require_forks(hosting.workers)
     watch = watch_as_asked(monitoring)
     limits, sources, reviewed = Limits(**serving.named()), sources_of(models), review_folder(review)
-    with listener(*address) as bound, tempfile.TemporaryDirectory(prefix="linnaea-serve-") as folder:
+    with (
+        listener(*address) as bound,
+        accounting(*accounts, hosting.workers) as made,
+        tempfile.TemporaryDirectory(prefix="linnaea-serve-") as folder,
+    ):
         fleet = _fleet(sources, Path(folder), loading, hosting)
         staged = fleet.staged()
 
         def answer(post: "Post | None" = None) -> None:
             """In the one process, or in each of several."""
+            account = made(0 if post is None else post.number)
             crew = fleet.crew(staged if post is None else post.staged, post)
             page, told = served_page(crew.models, limits, reviewed)
             watched = watch(crew.models, *((1, 1) if post is None else (post.number, post.count)))
-            routers = [page, *crew.routers(limits), *watched.routers]
-            observers = [crew.probes, *told, *watched.observers]
+            routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
+            observers = [*account.observers, crew.probes, *told, *watched.observers]
             application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
-            serve_on(bound, application, limits)
+            serve_on(bound, account.around(application), limits)
 
         if hosting.workers == 1:
             answer()
             return
         preload(staged.values())
-        Workers(answer, hosting.workers, staged, drain=limits.drain_time, bound=[bound]).run()
+        drain = limits.drain_time
+        Workers(answer, hosting.workers, staged, drain=drain, bound=[bound], buried=worker_ended).run()
 
 
 def _fleet(sources: "Sequence[Source]", folder: Path, loading: Loading, hosting: Hosting) -> "Fleet":

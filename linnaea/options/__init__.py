@@ -4,6 +4,8 @@ They come in groups, frozen dataclasses that verbs take as arguments. In Python 
 verb, on the command line flags, in a recipe the keys of a table named as the group.
 """
 
+from linnaea.options.access import Access
+from linnaea.options.audit_logging import AuditLogging
 from linnaea.options.compressing import Compressing
 from linnaea.options.decision import Decision, Redecision
 from linnaea.options.explaining import Explaining
@@ -19,6 +21,8 @@ from linnaea.options.serving import Hosting, Serving
 from linnaea.options.things import ImageFiles, Labelled, Loggers, RunFolder, UnknownImages
 
 __all__ = [
+    "Access",
+    "AuditLogging",
     "Compressing",
     "Decision",
     "Explaining",

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from linnaea.options import Hosting, Machine, Monitoring, Only, Option, Preparation, Serving, checks
+from linnaea.options import (
+    Access,
+    AuditLogging,
+    Hosting,
+    Machine,
+    Monitoring,
+    Only,
+    Option,
+    Preparation,
+    Serving,
+    checks,
+)
 from linnaea.options.checks import one_of
 from linnaea.options.things import Trusted
 from linnaea.runtime.arguments import DAMAGED
@@ -37,6 +48,8 @@ def serve(
     ] = None,
     trust: Trusted = (),
     monitoring: Monitoring = Monitoring(),
+    access: Access = Access(),
+    audit_log: AuditLogging = AuditLogging(),
     hosting: Hosting = Hosting(),
     serving: Serving = Serving(),
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
@@ -48,12 +61,23 @@ def serve(
     where a request names none. A person finds a page at `/`; what is said to be wrong there is filed in `review`.
     What is answered is watched where there is a folder `monitor` (see `docs/watching.md`).
     `damaged`, `trust` and `max_pixels` are as for `predict`; the other limits are those of
-    `linnaea.delivery.serving.limits.Limits`. Raises UsageError where the port is in use, before anything is loaded.
+    `linnaea.delivery.serving.limits.Limits`. Raises UsageError where the port is in use, the file of `keys`
+    holds none or the folder `log` cannot be written, RunError where another server writes there, all before anything is
+    loaded.
     """
     from linnaea.experiments.serving import Loading, serve_until_stopped
 
     given = list(models) if isinstance(models, list | tuple) else [str(models)]
     loading = Loading(trust or None, preparation.max_pixels, machine.device)
+    accounts, salvage = (access, audit_log), damaged == "answer"
     serve_until_stopped(
-        given, (host, port), serving, loading, hosting, monitoring, salvage=damaged == "answer", review=review
+        given,
+        (host, port),
+        serving,
+        loading,
+        hosting,
+        monitoring,
+        accounts=accounts,
+        salvage=salvage,
+        review=review,
     )

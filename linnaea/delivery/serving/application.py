@@ -16,9 +16,10 @@ from linnaea.delivery.serving.contract import Explain, Observer, ServedModel, Se
 from linnaea.delivery.serving.doorway import Doorway, in_json, request_id, said
 from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.reading import Receive, body_of, images_in
-from linnaea.errors import LinnaeaError, suggest
+from linnaea.errors import LinnaeaError, UnavailableError, suggest
 
 JSON = "application/json"
+LATER = 5  # seconds after which what is not possible at present may be
 QUERIES = ("model", "version", "top", "explain")
 DESCRIPTION = "Answers for images: label, confidence, prediction set, how unfamiliar, and a reason for each."
 
@@ -149,6 +150,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 def _as_refused(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
+    if isinstance(error, UnavailableError):
+        return Refused(503, str(error), retry_after=LATER)
     if isinstance(error, HTTPException):
         return Refused(error.status_code, str(error.detail))
     if isinstance(error, RequestValidationError):

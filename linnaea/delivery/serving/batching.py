@@ -16,6 +16,7 @@ from linnaea.arrays import Images
 from linnaea.classifier import Classifier
 from linnaea.decisions import Outputs
 from linnaea.delivery.serving.contract import ServedModel
+from linnaea.errors import UnavailableError
 
 logger = logging.getLogger("linnaea")
 Job = tuple[Callable[[], Any], "Future[Any]"]
@@ -162,7 +163,8 @@ class ModelThread:
         try:
             self._answer(batch)
         except Exception as error:  # the thread must outlive whatever went wrong
-            logger.exception("A batch could not be answered.")
+            if not isinstance(error, UnavailableError):  # who raises that has said it
+                logger.exception("A batch could not be answered.")
             for ticket in {picture.ticket for picture in batch}:
                 ticket.failed(error)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -68,33 +69,31 @@ class Chain:
             )
 
     def _lines_of(self, path: Path, last: bool) -> Iterator[dict[str, Any]]:
+        number = 0
         try:
             with open_regular(path) as stream:
-                number = 0
                 while text := stream.readline(LONGEST):
                     number += 1
-                    if len(text) == LONGEST and not text.endswith(b"\n"):
-                        while (more := stream.readline(LONGEST)) and not more.endswith(b"\n"):
-                            pass
-                    elif not text.endswith(b"\n") and last and self._is_written_to():
-                        return  # its end is on the way
-                    content = self._taken(text, path, number)
-                    if content is not None:
-                        yield content
+                    if text.endswith(b"\n"):
+                        content = self._taken(text[:-1], path, number)
+                        if content is not None:
+                            yield content
+                    elif len(text) == LONGEST:
+                        _skip_line(stream)
+                        self._lost(path, number, "is longer than any that is written")
+                    elif not (last and self._is_written_to()):  # else its end is on the way
+                        self._lost(path, number, "is cut off")
         except OSError as error:
-            self._fault(path, 0, f"cannot be read ({reason_of(error)})")
+            self._fault(path, number, f"cannot be read on ({reason_of(error)})")
 
     def _taken(self, text: bytes, path: Path, number: int) -> dict[str, Any] | None:
         """The content of a line that is what was written, after which the chain is looked at."""
-        if not text.endswith(b"\n"):
-            self._fault(path, number, "is cut off")
-            return self._lost()
-        line = read_line(text[:-1])
+        line = read_line(text)
         self.met |= self.heads & {line.stated}
         if not line.unchanged:
-            self._fault(path, number, "was edited: its content has another hash than it states")
+            self._lost(path, number, "was edited: its content has another hash than it states")
             self._follows, self.head = (line.stated, line.actual), line.stated or line.actual
-            return self._lost()
+            return None
         content, follows = line.content or {}, self._follows
         self._require_sequence(content["sequence"], content["previous"] in follows, path, number)
         self._require_time(content["time"], content["sequence"])
@@ -103,7 +102,8 @@ class Chain:
         self._closed = content.get("event") == "closed"
         return content
 
-    def _lost(self) -> None:
+    def _lost(self, path: Path, number: int, what: str) -> None:
+        self._fault(path, number, what)
         self.sequence, self._closed = self.sequence + 1, False
 
     def _require_sequence(self, sequence: int, follows: bool, path: Path, number: int) -> None:
@@ -147,3 +147,9 @@ class Chain:
     def _note(self, what: str) -> None:
         if len(self.notes) < MOST_NAMED:
             self.notes.append(f"{self.name}: {what}" if self.name else what)
+
+
+def _skip_line(stream: BufferedReader) -> None:
+    """Read on to the end of a line, without keeping it."""
+    while (more := stream.readline(LONGEST)) and not more.endswith(b"\n"):
+        pass

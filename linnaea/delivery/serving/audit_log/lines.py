@@ -55,7 +55,10 @@ def chain_name(worker: int) -> str:
 def line_of(sequence: int, previous: str, content: Mapping[str, Any]) -> tuple[bytes, str]:
     """A line with its end, as bytes, and its hash."""
     whole = {"sequence": sequence, **content, "previous": previous}
-    text = json.dumps(_plain(whole), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        text = _in_json(whole)
+    except ValueError:  # a number that is not finite
+        text = _in_json(_plain(whole))
     body = text.encode("utf-8", "backslashreplace")  # half a surrogate becomes what JSON writes for it
     digest = hashlib.sha256(body).hexdigest()
     return body[:-1] + f',"hash":"{digest}"}}\n'.encode(), digest
@@ -94,6 +97,10 @@ def _has_form(content: Any) -> bool:
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return False
     return isinstance(content.get("event"), str) or all(key in content for key in ANSWER_KEYS)
+
+
+def _in_json(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:

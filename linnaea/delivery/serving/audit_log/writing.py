@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from linnaea.delivery.serving.audit_log.chain_file import ChainFile
 from linnaea.delivery.serving.audit_log.images import keep_image
 from linnaea.delivery.serving.audit_log.lines import IMAGES, LOGIT_DECIMALS, chain_name, line_of, told_time
@@ -38,7 +40,7 @@ class AuditLog:
     def __init__(
         self,
         folder: Path,
-        policy: LogPolicy = LogPolicy(),  # noqa: B008  it is frozen
+        policy: LogPolicy = LogPolicy(),
         *,
         worker: int = 0,
         workers: int = 1,
@@ -146,7 +148,7 @@ def record_of(one: Answered) -> dict[str, Any]:
         "version": one.version,
         "digest": one.digest,
         "answer": {name: one.answer[name] for name in ANSWER if name in one.answer},
-        "logits": [round(float(logit), LOGIT_DECIMALS) for logit in one.logits],
+        "logits": np.round(np.asarray(one.logits, dtype=np.float64), LOGIT_DECIMALS).tolist(),
         "looks": one.looks,
     }
 

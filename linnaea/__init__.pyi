@@ -118,6 +118,7 @@ def ask(
 def audit(
     data: str | Path | Dataset,
     *,
+    also: Sequence[str | Path | Dataset] = (),
     img_size: int | None = None,
     fit: str = 'crop',
     channels: int = 3,
@@ -461,6 +462,10 @@ def serve(
     damaged: str = 'refuse',
     review: str | Path | None = None,
     trust: Sequence[str | Path] = (),
+    monitor: str | Path | None = None,
+    window: int = 500,
+    alarm_rate: float = 0.01,
+    alert: Sequence[str] = ('log',),
     keys: str | Path | None = None,
     rate: str | None = None,
     cors: Sequence[str] = (),
@@ -519,6 +524,7 @@ def split(
 def train(
     data: str | Path | Dataset,
     *,
+    also: Sequence[str | Path | Dataset] = (),
     out: str | Path | None = None,
     resume: bool = False,
     log: Sequence[str] = (),

@@ -1,5 +1,7 @@
 """From JPEG to JSON over HTTP: `linnaea serve` of an exported folder against LitServe and FastAPI around torch."""
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -37,7 +39,7 @@ def main() -> None:
         folder = export(classifier(NETWORK), TO, Path(place) / TO, paths[:16]).folder
         requests = [form(path.read_bytes()) for path in paths]
         linnaea = ("linnaea", "serve", str(folder))
-        rates = in_turns(linnaea, requests)
+        rates, labels = in_turns(linnaea, requests)
         local = in_process(folder, paths)
         with served(*linnaea, "--max-queue", str(QUEUE)) as address:
             peak = at_once(address, requests, CONNECTIONS, SECONDS).rate()
@@ -47,7 +49,7 @@ def main() -> None:
         call = lone_calls(folder, paths)
     ours, rejected = median(rates["linnaea"]), [1e3 * flood.quantile(share, 503) for share in (0.5, 0.99)]
     rows = [
-        row(f"{name} requests/s", f"{median(found):.1f}", "" if name == "linnaea" else f"{ours / median(found):.2f}x")
+        row(f"{name} requests/s", f"{median(found):.1f}", beside(name, ours / median(found), labels))
         for name, found in rates.items()
     ]
     told = 1e3 * alone.quantile(0.5)
@@ -71,16 +73,35 @@ def row(name: str, value: str, beside: str = "") -> dict[str, Any]:
     return {"figure": name, "value": value, "beside": beside}
 
 
-def in_turns(linnaea: Sequence[str], requests: Sequence[bytes]) -> dict[str, list[float]]:
-    """Requests per second of every server, some rounds long."""
+def beside(name: str, ratio: float, labels: dict[str, list[str]]) -> str:
+    """How many times as fast ours is, and how many photos are answered alike: crops differ, and weights are random."""
+    same = sum(a == b for a, b in zip(labels["linnaea"], labels[name], strict=True))
+    return "" if name == "linnaea" else f"{ratio:.2f}x, {same} of {len(labels[name])} labels alike"
+
+
+def in_turns(linnaea: Sequence[str], requests: Sequence[bytes]) -> tuple[dict[str, list[float]], dict[str, list[str]]]:
+    """Requests per second of every server, some rounds long, and the label that each gives to every photo."""
     commands = {"linnaea": linnaea} | {name: ("benchmarks.serving_peers", name) for name in SERVERS}
     rates: dict[str, list[float]] = {name: [] for name in commands}
+    labels: dict[str, list[str]] = {}
     for _ in range(ROUNDS):
         for name, command in commands.items():
             with served(*command) as address:
+                if name not in labels:
+                    labels[name] = [label(address, request) for request in requests]
                 rates[name].append(answered(at_once(address, requests, CONNECTIONS, SECONDS)).rate())
                 print(f"{name}: {rates[name][-1]:.1f}/s", flush=True)
-    return rates
+    return rates, labels
+
+
+def label(address: Address, request: bytes) -> str:
+    """What is answered to a request."""
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall(request)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        told = json.loads(response.read())
+    return str(told.get("answers", [told])[0]["label"])
 
 
 def answered(load: Load) -> Load:
@@ -105,6 +126,8 @@ def served(module: str, *words: str) -> Iterator[Address]:
             if at_once(("127.0.0.1", port), [first], 1, 0.1).count(200):
                 break
             time.sleep(0.2)
+        else:
+            raise SystemExit(f"{module} {' '.join(words)} does not answer.")
         yield "127.0.0.1", port
     finally:
         process.terminate()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -21,6 +22,7 @@ from linnaea.errors import LinnaeaError, UnavailableError, suggest
 JSON = "application/json"
 LATER = 5  # seconds after which what is not possible at present may be
 QUERIES = ("model", "version", "top", "explain")
+AT_ONCE = 256 * 1024  # bytes of a body that are taken apart sooner than a thread is found for it
 DESCRIPTION = "Answers for images: label, confidence, prediction set, how unfamiliar, and a reason for each."
 
 
@@ -66,7 +68,8 @@ def _routes(answering: Answering, limits: Limits) -> APIRouter:
     async def predict(request: Request) -> Response:
         asked = asked_by(request, answering.models)
         body = await body_of(request.receive, limits)
-        images = await answering.decoded(lambda: images_in(body, request.headers, limits))
+        read = partial(images_in, body, request.headers, limits)
+        images = read() if len(body) <= AT_ONCE else await answering.decoded(read)
         if asked.explain is not None and len(images) > 1:
             raise Refused(
                 400, f"explain is for one image at a time, and there are {len(images)}: ask for each by itself."

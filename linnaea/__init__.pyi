@@ -491,6 +491,7 @@ def serve(
     answer_time: float = 30.0,
     idle_time: float = 15.0,
     drain_time: float = 30.0,
+    formats: Sequence[str] = (),
     batch: int = 32,
     decoders: int | None = None,
     max_review: int = 10000,

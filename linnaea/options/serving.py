@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from linnaea.delivery.serving.limits import Limits
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
+from linnaea.options.words import names_in
+from linnaea.runtime.arguments import require_one_of
 
 SECONDS = checks.between(0.05, 86_400, 30)
+
+
+def known_formats(name: str, given: Any) -> None:
+    """Raise UsageError for what is no format of `predict`."""
+    from linnaea.data.images.opening import FORMATS
+
+    for one in [given] if isinstance(given, str) else given:
+        require_one_of(FORMATS, name, one)
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups
@@ -82,6 +92,14 @@ class Serving(Options):
     drain_time: Annotated[
         float, Option("Seconds in which accepted requests are answered when the server is stopped.", SECONDS)
     ] = Limits.drain_time
+    formats: Annotated[
+        Sequence[str],
+        Option(
+            "Formats that are read, told by content, separated by commas, such as JPEG,PNG. Default: all of predict.",
+            known_formats,
+            read=names_in,
+        ),
+    ] = Limits.formats
     batch: Annotated[int, Option("Images that the model is given at once, at most.", checks.at_least(1, "image"))] = (
         Limits.batch
     )

@@ -178,11 +178,11 @@ def test_an_answer_that_takes_too_long_is_given_up():
 def test_a_picture_that_takes_too_long_is_named(monkeypatch):
     go = threading.Event()
 
-    def slow(content):
+    def slow(content, formats):
         go.wait(20)
 
     with client_of(limits=Limits(answer_time=0.2, decoders=1)) as client:
-        monkeypatch.setattr("linnaea.delivery.serving.answering.require_quick", slow)
+        monkeypatch.setattr("linnaea.delivery.serving.answering.require_allowed", slow)
         response = client.post("/predict", content=RED)
         assert response.status_code == 422
         assert "image 0 takes longer than 0.2 seconds" in response.json()["error"]

@@ -24,7 +24,7 @@ ONE = request(RED)
 
 def test_every_limit_is_an_option_with_the_same_default():
     assert Limits(**Serving().named()) == Limits()
-    assert all(value is None or value > 0 for value in Serving().named().values())
+    assert all(value in (None, ()) or value > 0 for value in Serving().named().values())
 
 
 def test_every_limit_stands_in_the_guide_with_its_default():
@@ -32,7 +32,17 @@ def test_every_limit_stands_in_the_guide_with_its_default():
     for name, value in Serving().named().items():
         row = re.search(rf"^\| `--{name.replace('_', '-')}` \| ([^|]+) \|", guide, re.MULTILINE)
         assert row, name
-        assert row[1] == ("as many as cores" if value is None else str(value)), name
+        assert row[1] == {None: "as many as cores", (): "all of `predict`"}.get(value, str(value)), name
+
+
+def test_formats_are_those_that_are_allowed():
+    with client_of(limits=Limits(batch=1, formats=["JPEG", "WEBP"])) as client:
+        assert client.post("/predict", content=image_file(kind="JPEG")).status_code == 200
+        response = client.post("/predict", content=RED, headers={"content-type": "image/jpeg"})
+    assert response.status_code == 422
+    assert "PNG is none of the formats that are read here (JPEG, WEBP)" in response.json()["error"]
+    with pytest.raises(UsageError, match="formats is 'HEIC'; expected one of JPEG, PNG"):
+        Serving(formats=["JPEG", "HEIC"])
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_body", 0), ("header_time", 0), ("batch", 0), ("json_depth", 9999)])

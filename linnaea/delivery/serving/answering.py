@@ -20,7 +20,7 @@ from linnaea.decisions import Outputs
 from linnaea.delivery.serving.batching import ModelThread, Picture, Ticket, warm
 from linnaea.delivery.serving.contract import Answered, Explain, Observer, ServedModel, ServedModels
 from linnaea.delivery.serving.limits import Limits, Refused
-from linnaea.delivery.serving.reading import Given, require_quick
+from linnaea.delivery.serving.reading import Given, require_allowed
 from linnaea.errors import LinnaeaError, UnreadableImageError
 from linnaea.predictions import Predictions
 from linnaea.runtime.machine import available_threads
@@ -196,7 +196,7 @@ class Answering:
     def _decode(self, picture: Picture, content: bytes) -> None:
         """As `predict` decodes, refused where `predict` refuses."""
         try:
-            require_quick(content)
+            require_allowed(content, self.limits.formats)
             picture.pixels, picture.sha256 = picture.ticket.served.classifier.recipe.decode(content)
         except DamagedImageError as error:
             if self._salvage:

@@ -1,5 +1,6 @@
 """What a server takes at most of everything, and how it says no."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MIB = 2**20
@@ -32,6 +33,7 @@ class Limits:
     json_depth: int = 32
     batch: int = 32
     decoders: int | None = None
+    formats: Sequence[str] = ()
     max_review: int = 10_000
 
 

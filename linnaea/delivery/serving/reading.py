@@ -5,7 +5,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -200,9 +200,15 @@ def _is_deeper(content: Any, most: int) -> bool:
     return True
 
 
-def require_quick(content: bytes) -> None:
-    """Raise UnreadableImageError for a JPEG that is made to keep a decoder busy."""
-    if format_of(content) == "JPEG" and content.count(SCAN) > SCANS:
+def require_allowed(content: bytes, formats: Sequence[str]) -> None:
+    """Raise UnreadableImageError for a format that is not among these (empty: all), told by content.
+
+    Also for a JPEG that is made to keep a decoder busy.
+    """
+    found = format_of(content)
+    if formats and found is not None and found not in formats:
+        raise UnreadableImageError(f"{found} is none of the formats that are read here ({', '.join(formats)})")
+    if found == "JPEG" and content.count(SCAN) > SCANS:
         raise UnreadableImageError(
             f"it has more than {SCANS} scans, which no camera writes and which take long to decode: save it again"
         )

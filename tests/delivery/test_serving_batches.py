@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -189,6 +190,27 @@ def test_a_picture_that_takes_too_long_is_named(monkeypatch):
         assert client.app.state.answering.waiting == 1, "its place is not free before its decoder is"
         go.set()
         waits_for(lambda: client.app.state.answering.waiting == 0)
+
+
+def test_a_heat_map_that_takes_too_long_is_given_up_and_no_more_than_a_few_wait():
+    go = threading.Event()
+
+    def slow(classifier, pixels, method):
+        go.wait(20)
+        return b"a picture"
+
+    with client_of(limits=Limits(answer_time=0.3, batch=1), explain=slow) as client:
+        ask = partial(client.post, "/predict?explain=rise", content=RED)
+        response = ask()
+        assert response.status_code == 503
+        assert "rise took longer than 0.3 seconds" in response.json()["error"]
+        go.set()
+        assert ask().status_code == 200
+        client.app.state.answering._drawing = 4
+        response = ask()
+        assert response.status_code == 503
+        assert "4 heat maps are waited for" in response.json()["error"]
+        client.app.state.answering._drawing = 0
 
 
 def test_a_model_that_is_warm_gives_outputs_of_nothing():

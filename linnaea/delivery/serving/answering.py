@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from linnaea.runtime.machine import available_threads
 logger = logging.getLogger("linnaea")
 Result = TypeVar("Result")
 MOST_WAIT = 30  # seconds after which a client is told to come back, at the most
+MOST_DRAWN = 4  # heat maps that may be waited for
 TOP = 5  # classes that are told of each image
 
 
@@ -67,7 +69,7 @@ class Answering:
         self._thread = ModelThread(self._answer, self._left, limits.batch)
         self._empty: dict[str, Outputs] = {}
         self._lock = threading.Lock()
-        self._waiting, self._rate = 0, 0.0
+        self._waiting, self._rate, self._drawing = 0, 0.0, 0
 
     @property
     def waiting(self) -> int:
@@ -165,15 +167,24 @@ class Answering:
         if explain is None or method is None:
             raise Refused(400, "this server makes no heat maps: leave explain out.")
         for picture in pictures:
-            pixels = picture.pixels
-            if pixels is None or picture.answer is None:
-                continue
-            call = (asked.served.classifier, pixels, method)
-            try:
-                made = await asyncio.wrap_future(self._thread.run(lambda call=call: explain(*call)))  # type: ignore[misc]
-            except LinnaeaError as error:
-                raise Refused(400, f"explain is {method!r}: {error}") from None
-            picture.answer["explanation"] = made
+            if picture.pixels is not None and picture.answer is not None:
+                call = partial(explain, asked.served.classifier, picture.pixels, method)
+                picture.answer["explanation"] = await self._drawn(call, method)
+
+    async def _drawn(self, call: Callable[[], bytes], method: str) -> bytes:
+        """A heat map, made between two batches; raises Refused where it cannot be, takes too long, or many wait."""
+        if self._drawing >= MOST_DRAWN:
+            raise Refused(503, f"{self._drawing} heat maps are waited for: try again later.", retry_after=self.patience)
+        self._drawing += 1
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self._thread.run(call)), self.limits.answer_time)
+        except TimeoutError:
+            seconds = f"{self.limits.answer_time:g} seconds (--answer-time)"
+            raise Refused(503, f"{method} took longer than {seconds}: choose another method.", retry_after=1) from None
+        except LinnaeaError as error:
+            raise Refused(400, f"explain is {method!r}: {error}") from None
+        finally:
+            self._drawing -= 1
 
     def _prepare(self, picture: Picture) -> None:
         """In one of the decoders: decode what is still waited for, and queue it."""

@@ -80,7 +80,7 @@ def serve_until_stopped(
             """In the one process, or in each of several."""
             account = made(0 if post is None else post.number)
             crew = fleet.crew(staged if post is None else post.staged, post)
-            page, told = served_page(crew.models, limits, reviewed)
+            page, told = served_page(crew.models, limits, reviewed, accounts[1].kept)
             watched = watch(crew.models, *((1, 1) if post is None else (post.number, post.count)))
             routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
             observers = [*account.observers, crew.probes, *told, *watched.observers]

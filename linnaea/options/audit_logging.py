@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from linnaea.delivery.serving.audit_log.lines import IMAGES
 from linnaea.delivery.serving.audit_log.policy import ON_FAILURE, SYNC, LogPolicy
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
@@ -42,3 +43,8 @@ class AuditLogging(Options):
     def policy(self) -> LogPolicy:
         """The same as the log takes it."""
         return LogPolicy(self.log_sync, parse_bytes(self.log_size), self.keep_images, self.on_log_failure)
+
+    @property
+    def kept(self) -> Path | None:
+        """The folder of the images that are kept; None where none are."""
+        return None if self.log is None or not self.keep_images else Path(self.log) / IMAGES

@@ -14,7 +14,10 @@ from served_page import CERTAIN, CLASSES, STRANGE, UNSURE, live, one_label, pict
 
 from linnaea.data.review import ReviewFolder
 from linnaea.delivery.serving.application import make_application
+from linnaea.delivery.serving.keys import Keys, make_key
+from linnaea.delivery.serving.layers import surround
 from linnaea.delivery.serving.limits import Limits
+from linnaea.delivery.serving.metrics import Metrics
 from linnaea.delivery.serving.page import Corrections, Recent, page_router
 from linnaea.runtime.cells import join_cell, records_in, rows_in, split_cell
 
@@ -342,26 +345,34 @@ def test_a_picture_that_is_too_large_is_not_sent(opened):
     assert not any("predict" in url for url in page.asked)
 
 
-def test_a_key_is_asked_for_and_kept_for_the_tab_alone(opened):
-    def locked(route):
-        held = route.request.headers.get("authorization")
-        route.fallback() if held == "Bearer sesame" else route.fulfill(status=401, body="{}")
+@pytest.fixture
+def locked(tmp_path):
+    """A server with all its layers that asks for a key, and the secret."""
+    models, limits, recent = Catalogue(Model(one_label())), Limits(), Recent()
+    corrections = Corrections(models, ReviewFolder(tmp_path / "review"), recent)
+    application = make_application(models, [recent], limits, [page_router(models, limits, corrections=corrections)])
+    made = make_key(tmp_path / "keys.json", "visitor")
+    with live(surround(application, metrics=Metrics(), keys=Keys(made.file))) as address:
+        yield address, made.secret
 
-    def lock(page):
-        page.route("**/page/facts", locked)
-        page.route("**/predict*", locked)
 
-    page = opened(before=lock)
+def test_a_key_is_asked_for_and_kept_for_the_tab_alone(opened, locked):
+    address, secret = locked
+    page = opened(at=address)
     assert page.inner_text("#state") == "The server asks for an API key."
     assert page.evaluate("document.activeElement.id") == "key"
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=The server does not take this API key. Enter another.")
-    page.fill("#key", "sesame")
+    page.fill("#key", secret)
     page.keyboard.press("Enter")
     page.wait_for_selector("body[data-state=ready]")
     give(page, rose=CERTAIN)
     assert headlines(page) == ["Probably “red”, 99 %"]
+    page.click('text="This is wrong"')
+    page.click(".choice >> nth=0")
+    page.click("text=File for review")
+    page.wait_for_selector('text="Undo"')
     assert page.evaluate("[localStorage.length, document.cookie, sessionStorage.length]") == [0, "", 1]
     page.click("#forget")
     page.wait_for_selector("text=The server asks for an API key.")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
+from linnaea.delivery.monitoring.live import Watching
+from linnaea.delivery.monitoring.live.gauges import Gauges
 from linnaea.delivery.serving.audit_log import AuditLog
 from linnaea.delivery.serving.audit_log.writing import unwritable
 from linnaea.delivery.serving.contract import Observer
@@ -74,6 +76,12 @@ class Accounting:
         return surround(
             application, metrics=self.metrics, keys=self._keys, rates=self._rates, origins=self._access.cors
         )
+
+    def show(self, watching: Watching | None) -> None:
+        """Tell Prometheus of a live watch too, where there is one."""
+        if watching is not None:
+            gauges = Gauges(self.metrics.gauge)
+            self.metrics.keep_up(lambda: gauges.show(watching))
 
     def close(self) -> None:
         """There is nothing more to come, as the observers were told, where the server came so far."""

@@ -66,7 +66,7 @@ def serve_until_stopped(
     from linnaea.experiments.watched_models import watch_as_asked
 
     require_forks(hosting.workers)
-    watch = watch_as_asked(monitoring)
+    watch = watch_as_asked(monitoring, accounts[1].kept)
     limits, sources, reviewed = Limits(**serving.named()), sources_of(models), review_folder(review)
     with (
         listener(*address) as bound,
@@ -82,6 +82,7 @@ def serve_until_stopped(
             crew = fleet.crew(staged if post is None else post.staged, post)
             page, told = served_page(crew.models, limits, reviewed, accounts[1].kept)
             watched = watch(crew.models, *((1, 1) if post is None else (post.number, post.count)))
+            account.show(watched.watching)
             routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
             observers = [*account.observers, crew.probes, *told, *watched.observers]
             application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())

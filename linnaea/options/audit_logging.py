@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from linnaea.delivery.serving.audit_log.lines import IMAGES
-from linnaea.delivery.serving.audit_log.policy import ON_FAILURE, SYNC, LogPolicy
+from linnaea.delivery.serving.audit_log.policy import IMAGES, ON_FAILURE, SYNC, LogPolicy
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
 from linnaea.runtime.cache import parse_bytes

@@ -107,6 +107,17 @@ def test_whoever_has_no_key_is_refused_and_whoever_has_one_is_named(keys):
     assert ask(application()).json()["key"] is None
 
 
+def test_a_browser_is_asked_for_the_key_as_a_password_where_it_only_reads(keys):
+    secret = make_key(keys, "lab").secret
+    client = TestClient(application(keys=Keys(keys)))
+    refused = client.get("/v2", headers={"accept": "text/html,*/*"})
+    assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "Basic")
+    assert client.get("/v2", auth=("anybody", secret)).status_code == 404  # let in, and not there
+    assert client.get("/v2", auth=("anybody", "wrong")).status_code == 401
+    assert client.get("/v2", headers={"authorization": "Basic no base64"}).status_code == 401
+    assert client.post("/predict", auth=("anybody", secret)).status_code == 401
+
+
 def test_a_key_ends_when_it_expires_or_is_taken_out(keys, monkeypatch):
     monkeypatch.setattr("linnaea.delivery.serving.keys.LOOKED_EVERY", 0.0)
     secret, short = make_key(keys, "lab").secret, make_key(keys, "guest", lasting=60).secret

@@ -233,3 +233,10 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ImportError, match=r"linnaea\[serve\]"):
         Metrics()
+
+
+def test_what_others_watch_is_told_too():
+    metrics, seen = Metrics(), iter((3, 4))
+    gauge = metrics.gauge("monitor_change", "Whether anything changed.", ("stream",))
+    metrics.keep_up(lambda: gauge.labels("confidence").set(next(seen)))
+    assert [Samples(metrics.text()[0])["monitor_change", "confidence"] for _ in range(2)] == [3, 4]

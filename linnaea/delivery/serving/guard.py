@@ -12,6 +12,7 @@ from linnaea.delivery.serving.keys import Keys, secret_in
 from linnaea.delivery.serving.rates import Rates, client_of
 
 OPEN = ("/", "/health", "/v2/health/live", "/v2/health/ready")  # the page asks for a key, and probes have none
+BASIC = 'Basic realm="API key of this server, as the password", charset="UTF-8"'
 OPEN_FILES = re.compile(r"/page/[\w-]+\.(css|js|png|svg|webmanifest)")  # what it is made of, the same everywhere
 
 
@@ -38,10 +39,11 @@ class Guard:
         """The status, the words and the headers by which a request is refused; None where it is not."""
         client = client_of(scope["client"][0]) if scope.get("client") else ""
         if self._keys is not None:
-            key = self._keys.holder_of(secret_in(scope["headers"]))
+            reads = scope["method"] in ("GET", "HEAD")  # what changes nothing, so that another page cannot misuse it
+            key = self._keys.holder_of(secret_in(scope["headers"], basic=reads))
             if key is None:
                 said = "expected a key of this server, as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
-                return 401, said, {"www-authenticate": "Bearer"}
+                return 401, said, {"www-authenticate": BASIC if reads and _is_browser(scope) else "Bearer"}
             if key.is_over(time.time()):
                 return (
                     401,
@@ -54,6 +56,11 @@ class Guard:
             wait = math.ceil(seconds)
             return 429, f"there were too many requests: try again in {wait} s.", {"retry-after": str(wait)}
         return None
+
+
+def _is_browser(scope: Scope) -> bool:
+    """Whether a person looks at a page, and can be asked for a key."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 def _is_open(scope: Scope) -> bool:

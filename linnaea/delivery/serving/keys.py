@@ -1,5 +1,6 @@
 """API keys: who may ask, by a secret that is shown once and kept only as a hash."""
 
+import base64
 import hashlib
 import hmac
 import logging
@@ -9,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,8 +151,11 @@ class Keys:
                 logger.error(f"The keys stay what they were: {error}")
 
 
-def secret_in(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The secret in `Authorization: Bearer` or `X-API-Key`; "" where there is none, or where two differ."""
+def secret_in(headers: Iterable[tuple[bytes, bytes]], *, basic: bool = False) -> str:
+    """The secret in `Authorization: Bearer` or `X-API-Key`; "" where there is none, or where two differ.
+
+    With `basic` also the password of `Authorization: Basic`, for which a browser asks whoever opens a page.
+    """
     found = set()
     for name, value in headers:
         text = value.decode("latin-1").strip()
@@ -159,6 +164,9 @@ def secret_in(headers: Iterable[tuple[bytes, bytes]]) -> str:
             found.add(text)
         elif name.lower() == b"authorization" and scheme.lower() == "bearer":
             found.add(rest.strip())
+        elif name.lower() == b"authorization" and scheme.lower() == "basic" and basic:
+            with suppress(ValueError):
+                found.add(base64.b64decode(rest, validate=True).decode("latin-1").partition(":")[2])
     return found.pop() if len(found) == 1 else ""
 
 

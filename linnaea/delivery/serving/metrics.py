@@ -4,6 +4,7 @@ With several workers each writes its numbers into files of a folder that they sh
 whichever is asked adds them up: so they are exact, and what a worker has counted stays counted when it dies.
 """
 
+import logging
 import math
 import os
 import threading
@@ -28,6 +29,7 @@ IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 SCORES = (-100, -30, -10, -5, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 4, 5, 7, 10, 30, 100, 1000)  # of any familiarity
 ROUTES = ("/predict", "/metrics", "/corrections", "/monitor", "/health", "/v2", "/page", "/admin", "/")
+logger = logging.getLogger("linnaea")
 OUTCOMES = {2: "answered", 3: "answered", 4: "refused", 5: "failed"}
 
 
@@ -82,15 +84,23 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._bounded = Bounded()
         self._versions: dict[tuple[str, str, str], None] = {}
-        self._waiting: Callable[[], int] = lambda: 0
+        self._shown: list[Callable[[], object]] = []
         self._closed = threading.Event()
         self._make()
 
     def watch_queue(self, waiting: Callable[[], int]) -> None:
-        """Show how many images wait: when asked, and, where other processes are asked too, about each second."""
-        self._waiting = waiting
-        if self._shared:
-            threading.Thread(target=self._refresh, name="linnaea-queue-depth", daemon=True).start()
+        """Show how many images wait."""
+        self.keep_up(lambda: self._queue.set(waiting()))
+
+    def gauge(self, name: str, said: str, labels: tuple[str, ...] = ()) -> Any:
+        """A further gauge, `linnaea_` and its name; of several workers the greatest value is told."""
+        return self._gauge(name, said, "livemax", *labels)
+
+    def keep_up(self, show: Callable[[], object]) -> None:
+        """Let `show` set gauges: when they are asked for and, where other processes are asked too, each second."""
+        self._shown.append(show)
+        if self._shared and len(self._shown) == 1:
+            threading.Thread(target=self._refresh, name="linnaea-gauges", daemon=True).start()
 
     def answered(self, batch: Sequence[Answered]) -> None:
         """Count these answers."""
@@ -127,7 +137,8 @@ class Metrics:
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        self._queue.set(self._waiting())
+        for show in self._shown:
+            show()
         if not self._shared:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
         everyone = CollectorRegistry()
@@ -146,16 +157,13 @@ class Metrics:
         return router
 
     def _make(self) -> None:
-        from prometheus_client import Counter, Gauge, Histogram
+        from prometheus_client import Counter, Histogram
 
         def counter(name: str, said: str, *labels: str) -> Counter:
             return Counter(f"linnaea_{name}", said, labels, registry=self._registry)
 
         def histogram(name: str, said: str, buckets: Sequence[float], *labels: str) -> Histogram:
             return Histogram(f"linnaea_{name}", said, labels, buckets=buckets, registry=self._registry)
-
-        def gauge(name: str, said: str, mode: Any, *labels: str) -> Gauge:
-            return Gauge(f"linnaea_{name}", said, labels, multiprocess_mode=mode, registry=self._registry)
 
         self._requests = counter("requests", "Requests by route, outcome and status.", "route", "outcome", "status")
         self._seconds = histogram("request_seconds", "Seconds from a request to its answer.", SECONDS, "route")
@@ -164,13 +172,18 @@ class Metrics:
         self._batches = histogram("batch_images", "Images that were answered at once.", IMAGES)
         self._confidences = histogram("confidence", "Confidence of answers.", SHARES, "model")
         self._oddness = histogram("ood_score", "How unlike the training images they were.", SCORES, "model")
-        self._queue = gauge("queue_images", "Images that wait for their answer.", "livesum")
+        self._queue = self._gauge("queue_images", "Images that wait for their answer.", "livesum")
         self._log_failures = counter("log_failures", "Answers that could not be logged.", "outcome")
-        self._models = gauge(
+        self._models = self._gauge(
             "model_answers_since", "When a version first answered.", "min", "model", "version", "digest"
         )
         for outcome in ("refused", "given"):
             self._log_failures.labels(outcome)  # 0 is shown, so that an alert can be made of it
+
+    def _gauge(self, name: str, said: str, mode: Any, *labels: str) -> Any:
+        from prometheus_client import Gauge
+
+        return Gauge(f"linnaea_{name}", said, labels, multiprocess_mode=mode, registry=self._registry)
 
     def _tell_version(self, one: Answered) -> None:
         told = (one.model, one.version, one.digest)
@@ -180,7 +193,11 @@ class Metrics:
 
     def _refresh(self) -> None:
         while not self._closed.wait(1.0):
-            self._queue.set(self._waiting())
+            for show in self._shown:
+                try:
+                    show()
+                except Exception:  # the next one is shown all the same
+                    logger.exception("A number for Prometheus could not be told.")
         self._queue.set(0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from linnaea.delivery.serving.audit_log.chain import MOST_NAMED, Fault
-from linnaea.delivery.serving.audit_log.lines import IMAGES
+from linnaea.delivery.serving.audit_log.policy import IMAGES
 from linnaea.delivery.serving.audit_log.reading import read_log
 from linnaea.runtime.boundary import reason_of
 from linnaea.runtime.files import sha256_of

@@ -17,7 +17,6 @@ from typing import Any
 START = "0" * 64  # what the first line of a chain follows
 FILE = re.compile(r"audit-(\d{6,})\.jsonl")
 CHAIN = re.compile(r"worker-\d+")  # the folder of the chain of one of several workers
-IMAGES = "images"
 LONGEST = 16 * 2**20  # bytes of a line; that of 100,000 classes has about a megabyte
 LOGIT_DECIMALS = 4
 ANSWER_KEYS = ("request", "place", "key", "sha256", "model", "version", "digest", "answer", "logits", "looks")

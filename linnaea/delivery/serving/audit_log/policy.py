@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 SYNC = ("answer", "second", "system")
 ON_FAILURE = ("refuse", "continue")
+IMAGES = "images"  # the folder of those that are kept, within that of the log
 ROTATE_BYTES = 64 * 10**6
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from linnaea.delivery.serving.audit_log.chain_file import ChainFile
 from linnaea.delivery.serving.audit_log.images import keep_image
-from linnaea.delivery.serving.audit_log.lines import IMAGES, LOGIT_DECIMALS, chain_name, line_of, told_time
-from linnaea.delivery.serving.audit_log.policy import LogPolicy
+from linnaea.delivery.serving.audit_log.lines import LOGIT_DECIMALS, chain_name, line_of, told_time
+from linnaea.delivery.serving.audit_log.policy import IMAGES, LogPolicy
 from linnaea.delivery.serving.audit_log.resuming import end_of
 from linnaea.delivery.serving.audit_log.syncing import Syncing
 from linnaea.delivery.serving.audit_log.unlogged import Unlogged

@@ -36,7 +36,7 @@ Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.int64]
 Altered = Callable[[Image.Image, int, np.random.Generator], Image.Image]
-EVIDENTLY = ("evidently==0.7.23",)
+EVIDENTLY = ("evidently==0.7.23", "pandas==2.3.3")  # it imports what pandas 3 no longer has
 SIZE, IMAGES, LEARNT = 128, 3_000, 800
 REFERENCE, WINDOW, RATE = 400, 100, 0.01
 CHANGED = 250  # images of each changed kind, of which windows are drawn

@@ -5,6 +5,7 @@ import hashlib
 import io
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -78,6 +79,12 @@ def photos(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
+@pytest.fixture(scope="module")
+def exported(photos, tmp_path_factory):
+    """The folder of a task's classifier as an ONNX file, made once."""
+    return cache(lambda task: export(answering(task), "onnx", tmp_path_factory.mktemp("onnx") / task, photos).folder)
+
+
 def test_a_body_that_is_an_image_is_answered_as_by_predict(client, tmp_path):
     response = client.post("/predict", content=RED)
     assert response.status_code == 200
@@ -89,10 +96,9 @@ def test_a_body_that_is_an_image_is_answered_as_by_predict(client, tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("exported", [False, True], ids=["run", "export"])
-def test_every_task_is_answered_as_by_predict(task, exported, photos, tmp_path):
-    saved = answering(task)
-    folder = export(saved, "onnx", tmp_path / "onnx", photos).folder if exported else saved.save(tmp_path / "model")
+@pytest.mark.parametrize("kind", ["run", "export"])
+def test_every_task_is_answered_as_by_predict(task, kind, exported, photos, tmp_path):
+    folder = exported(task) if kind == "export" else answering(task).save(tmp_path / "model")
     expected = linnaea.predict(folder, photos)
     with client_of(load(folder)) as client:
         files = [("images", (path.name, path.read_bytes())) for path in photos]
@@ -269,8 +275,8 @@ def test_every_other_way_is_answered_in_json(client):
     assert client.get("/docs").status_code == 404, "its page would fetch from elsewhere"
 
 
-def test_an_exported_folder_is_served_without_torch(photos, tmp_path):
-    folder = export(answering("multiclass"), "onnx", tmp_path / "onnx", photos).folder
+def test_an_exported_folder_is_served_without_torch(photos, exported):
+    folder = exported("multiclass")
     script = f"""
 import sys
 class Never:

@@ -59,6 +59,16 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read():
     assert answer.headers["connection"] == "close"
 
 
+def test_a_client_that_asks_first_is_told_to_send_or_not_to():
+    with running(limits=Limits(max_body=5000, batch=1)) as server:
+        with server.connect() as connection:
+            connection.sendall(request(RED, "Expect: 100-continue")[: -len(RED)])
+            assert connection.recv(4096).startswith(b"HTTP/1.1 100")
+            connection.sendall(RED)
+            assert heard(connection).status == 200
+        assert server.say(request(bytes(9000), "Expect: 100-continue")[:-9000]).status == 413
+
+
 def test_a_body_that_does_not_say_how_long_it_is_is_counted():
     chunk = b"3e8\r\n" + bytes(1000) + b"\r\n"
     head = b"POST /predict HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import linnaea
 from linnaea.delivery.serving.audit_log import AuditLog, LogPolicy, read_log
 from linnaea.delivery.serving.audit_log.lines import file_name, line_of
 from linnaea.delivery.serving.contract import Answered
@@ -113,7 +114,7 @@ def test_no_number_or_name_makes_a_line_unreadable(tmp_path):
     assert found.faults == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_any_flipped_byte_is_found_and_the_rest_readable(whole, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("flipped")
@@ -127,7 +128,7 @@ def test_any_flipped_byte_is_found_and_the_rest_readable(whole, tmp_path_factory
     assert any(name in str(fault) for fault in log.faults) or len(log.faults) > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_removed_swapped_or_doubled_line_is_found(whole, tmp_path_factory, data):
     names = [name for name in sorted(whole) if name.endswith(".jsonl")]
@@ -386,3 +387,20 @@ def test_memory_stays_flat(tmp_path):
     assert sum(1 for _ in log.records) == 2000
     assert tracemalloc.get_traced_memory()[1] < 300_000 < sum(path.stat().st_size for path in tmp_path.iterdir())
     tracemalloc.stop()
+
+
+def test_verify_says_what_a_log_holds_and_whether_it_is_whole(tmp_path):
+    digest = sha256(JPEG).hexdigest()
+    with closing(logging_to(tmp_path, LogPolicy(keep_images=True))) as log:
+        log.answered([answered(0, image=JPEG, sha256=digest)])
+    head = read_log(tmp_path).ends[""][1]
+    found = linnaea.verify(tmp_path, head=[head])
+    assert (found.answers, found.images, found.faults) == (1, 1, ())
+    assert str(found).splitlines()[::2] == [f"{tmp_path} holds 1 answer and 1 kept image.", f"Head: {head}"]
+    assert found.to_json()["heads"] == {"": {"sequence": 3, "hash": head}}
+    (tmp_path / "images" / f"{digest}.jpg").write_bytes(b"other")
+    found = linnaea.verify(tmp_path, head="0" * 64)
+    assert [str(fault) for fault in found.faults] == [
+        f"no line has the hash {'0' * 64}.",
+        f"images/{digest}.jpg: was changed: its name is the hash of other bytes.",
+    ]

@@ -92,10 +92,14 @@ def review(
     run = run_of(classifier, answering)
     place = Path(out) if out is not None else _beside(classifier, run)
     found = gathered(answering, run, None if source is None else Path(source), place, most, before=answers == "before")
-    commands = [f"linnaea audit {quote(str(place))}"]
-    if run is not None:
-        commands.append(f"linnaea retrain {quote(str(run.folder))} --review {quote(str(place))}")
-    return with_next(found, [*commands, f"linnaea train {quote(str(place))}"])
+    labels = quote(str(place))
+    if run is None:
+        commands = [f"linnaea train {labels}"]
+    elif source is None:  # labels of images that the run has already, which train puts in place of the former ones
+        commands = [f"linnaea train {quote(str(run.dataset().root))} --also {labels}"]
+    else:
+        commands = [f"linnaea retrain {quote(str(run.folder))} --review {labels}", f"linnaea train {labels}"]
+    return with_next(found, [f"linnaea audit {labels}", *commands])
 
 
 def _beside(classifier: Any, run: Any) -> Path:

@@ -62,7 +62,7 @@ def serve_until_stopped(
     from linnaea.delivery.serving.fleet import preload
     from linnaea.delivery.serving.limits import Limits
     from linnaea.delivery.serving.models import sources_of
-    from linnaea.delivery.serving.workers import Workers, require_forks
+    from linnaea.delivery.serving.workers import Workers, require_forks, shared
     from linnaea.experiments.watched_models import watch_as_asked
 
     require_forks(hosting.workers)
@@ -86,7 +86,7 @@ def serve_until_stopped(
             routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
             observers = [*account.observers, crew.probes, *told, *watched.observers]
             application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
-            serve_on(bound, account.around(application), limits)
+            serve_on(bound if post is None else shared(bound), account.around(application), limits)
 
         if hosting.workers == 1:
             answer()

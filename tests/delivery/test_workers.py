@@ -17,7 +17,7 @@ import pytest
 from colour_server import save_shades
 from served import image_file
 
-from linnaea.delivery.serving.workers import Workers
+from linnaea.delivery.serving.workers import Workers, shared
 from linnaea.errors import LinnaeaError
 
 RED = image_file()
@@ -265,6 +265,25 @@ def test_only_this_machine_may_reload_and_no_page_in_a_browser(folder):
         assert client.post("/admin/reload?modle=colours").status_code == 400
         assert client.post("/admin/reload?agreement=2").status_code == 400
         assert client.post("/admin/reload?other_classes=1").status_code == 400
+
+
+def test_a_process_takes_one_connection_at_a_time():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        clients = [socket.create_connection(bound.getsockname()) for _ in range(3)]
+        with shared(bound) as ours, shared(bound) as theirs:
+            ours.setblocking(False)
+            for taker in (ours, theirs, ours):
+                taker.accept()[0].close()
+                if taker is not theirs:
+                    with pytest.raises(BlockingIOError):
+                        taker.accept()
+            for _ in range(2):
+                with pytest.raises(BlockingIOError):
+                    ours.accept()
+        for client in clients:
+            client.close()
 
 
 def test_a_server_whose_workers_cannot_begin_says_why_and_ends():

@@ -307,6 +307,29 @@ class Workers:
                 self._start(number)
 
 
+class Shared(socket.socket):
+    """A listening socket of several processes, of which each takes one connection at a time, so that all get some.
+
+    An event loop would take all that wait, and the others find none.
+    """
+
+    _taken = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """One that waits; every second time there is said to be none."""
+        if self._taken:
+            self._taken = False
+            raise BlockingIOError
+        found = super().accept()
+        self._taken = True
+        return found
+
+
+def shared(bound: socket.socket) -> Shared:
+    """The socket, as one of several processes accepts on it."""
+    return Shared(fileno=os.dup(bound.fileno()))
+
+
 @contextmanager
 def _held_back() -> Iterator[None]:
     """Signals come a little later."""

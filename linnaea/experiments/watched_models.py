@@ -51,9 +51,11 @@ class Watched:
     @property
     def routers(self) -> "Sequence[APIRouter]":
         """`/monitor` and `/monitor.json`."""
+        if self.watching is None:  # then nothing is imported that draws
+            return []
         from linnaea.delivery.monitoring.live.page import monitor_routes
 
-        return [] if self.watching is None else [monitor_routes(self.watching)]
+        return [monitor_routes(self.watching)]
 
 
 def watch_as_asked(asked: Monitoring, images: Path | None = None) -> Callable[..., Watched]:

@@ -32,5 +32,5 @@ def served_page(
     if review is None:
         return page_router(models, limits, explains=usual, keeps=kept is not None), []
     recent = Recent()
-    corrections = Corrections(models, review, recent, kept, limits.max_review)
+    corrections = Corrections(models, review, recent, kept, limits)
     return page_router(models, limits, explains=usual, corrections=corrections, keeps=kept is not None), [recent]

@@ -38,8 +38,8 @@ def kept(tmp_path):
 @pytest.fixture
 def client(folder, kept):
     models = Catalogue(Model(one_label()), Model(several_labels(), "tags"))
-    limits, recent = Limits(max_body=50_000), Recent()
-    router = page_router(models, limits, corrections=Corrections(models, folder, recent, kept, most=3))
+    limits, recent = Limits(max_body=50_000, max_review=3, formats=("PNG", "JPEG")), Recent()
+    router = page_router(models, limits, corrections=Corrections(models, folder, recent, kept, limits))
     with TestClient(make_application(models, [recent], limits, [router])) as client:
         yield client
 
@@ -113,6 +113,7 @@ REFUSED = [
     ({"labels": ("red",), "new": "true"}, 422, "knows every label"),
     ({"labels": ("red",), "new": "perhaps"}, 422, "new is 'perhaps'; expected true or false"),
     ({"labels": ("red",), "image": b"words"}, 415, "send JPEG, PNG"),
+    ({"labels": ("red",), "image": b"GIF89a"}, 415, "GIF is none of the formats that are read here (PNG, JPEG)"),
     ({"labels": ("red",), "image": None}, 422, "neither an image nor its sha256"),
     ({"labels": ("red",), "image": None, "sha256": "../../etc/passwd"}, 422, "64 hexadecimal digits"),
     ({"labels": ("red",), "sha256": "0" * 64}, 409, "not the image that was answered"),
@@ -166,6 +167,7 @@ def test_a_full_folder_takes_corrections_of_what_it_holds_alone(client, folder):
         assert correct(client, "red", image=picture((number, 0, 0))).status_code == 200
     refused = correct(client, "red", image=picture((9, 0, 0)))
     assert refused.status_code == 507
+    assert client.get("/page/facts").json()["formats"] == ["image/png", "image/jpeg"]
     assert "holds 3 images" in refused.json()["error"]
     assert correct(client, "blue", image=picture((2, 0, 0))).json()["before"] == "red"
 

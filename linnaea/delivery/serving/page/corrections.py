@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 
 from linnaea.data.review import Change, Facts, ReviewFolder
 from linnaea.delivery.serving.contract import ServedModels
-from linnaea.delivery.serving.limits import Refused
+from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.multipart import Part
 from linnaea.delivery.serving.page.recent import Recent, Was
-from linnaea.errors import DataError, UsageError, suggest
+from linnaea.delivery.serving.reading import require_allowed
+from linnaea.errors import DataError, UnreadableImageError, UsageError, suggest
 from linnaea.runtime.cells import join_cell
 from linnaea.runtime.images import suffix_of
 from linnaea.task import TASKS
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-MOST = 10_000  # images in a review folder, beyond which nothing more is taken
 FIELDS = ("image", "sha256", "label", "none", "new", "model", "request", "place")
 TRUTH = {"true": True, "1": True, "false": False, "0": False, "": False}
 
@@ -72,7 +72,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Corrections:
-    """Files corrections in a review folder, of at most `most` images.
+    """Files corrections in a review folder, of images that the server would read, at most `limits.max_review` of them.
 
     `recent` knows the last answers, `kept` is the folder of images that the audit log keeps, if it keeps any.
     """
@@ -81,7 +81,7 @@ class Corrections:
     folder: ReviewFolder
     recent: Recent = field(default_factory=Recent)
     kept: Path | None = None
-    most: int = MOST
+    limits: Limits = Limits()
 
     def file(self, correction: Correction, client: str = "") -> dict[str, Any]:
         """File an image with its right label; raises Refused with what is wrong."""
@@ -90,11 +90,11 @@ class Corrections:
         image = self._image(correction, was)
         digest = hashlib.sha256(image).hexdigest()
         reviewed = self.folder.reviewed()
-        if len(reviewed) >= self.most and digest not in reviewed:
+        if len(reviewed) >= self.limits.max_review and digest not in reviewed:
             raise Refused(
                 507,
-                f"the review folder holds {len(reviewed):,} images, and at most {self.most:,} are taken: train with "
-                "them, and start the server with another --review.",
+                f"the review folder holds {len(reviewed):,} images, and at most {self.limits.max_review:,} are taken "
+                "(--max-review): train with them, and start the server with another --review.",
             )
         facts = _facts(correction, was)
         try:
@@ -150,6 +150,10 @@ class Corrections:
             image = self._found(wanted)
         if not suffix_of(image):
             raise Refused(415, "the image begins like none that can be read: send JPEG, PNG, WebP, GIF, BMP or TIFF.")
+        try:
+            require_allowed(image, self.limits.formats)
+        except UnreadableImageError as error:
+            raise Refused(415, f"the image is refused: {error}.") from None
         if wanted and hashlib.sha256(image).hexdigest() != wanted:
             raise Refused(
                 409, "this is not the image that was answered: send the very file, with its request and place."

@@ -17,7 +17,7 @@ def facts_of(models: ServedModels, limits: Limits, client: str, explains: Explai
     return {
         "models": [_model(models.chosen(client, name), explains) for name in models.names],
         "limits": {"bytes": limits.max_body},
-        "formats": [f"image/{name.lower()}" for name in FORMATS],
+        "formats": [f"image/{name.lower()}" for name in limits.formats or FORMATS],
     }
 
 

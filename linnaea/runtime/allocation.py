@@ -1,4 +1,4 @@
-"""Memory that is freed is kept for the next step, rather than given back and asked for again."""
+"""Memory that is freed: kept for the next step where the same is asked for again and again, else given back."""
 
 import ctypes
 import os
@@ -8,6 +8,7 @@ from functools import lru_cache
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # glibc's numbers of what can be set, see mallopt(3)
 KEPT = 2**31 - 1
+GIVEN_BACK = 2**20  # bytes from which on
 AHEAD = 64 * 2**20
 LARGEST_KEPT = (2**30, 2**25)  # the second where the library, older, refuses the first
 
@@ -19,8 +20,29 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     much as computing it: a forward pass of MobileNetV2 on 16 images of 224 pixels faults 80,000 times, or never. Only
     for glibc, and not where its allocator was set up or replaced by hand.
     """
+    return _may_be_set(environment) and _set()
+
+
+def give_back_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
+    """Let the C library give back at once what is freed of a mebibyte or more; whether it will.
+
+    Otherwise it learns from the largest image that was ever decoded to keep such blocks in each thread's own heap,
+    where they are cut up, and a server that decodes whatever it is sent grows from one large image to the next. Whoever
+    needs `keep_freed_memory` afterwards has it.
+    """
+    return _may_be_set(environment) and _give_back()
+
+
+def _may_be_set(environment: Mapping[str, str]) -> bool:
     by_hand = any(name in ("GLIBC_TUNABLES", "LD_PRELOAD") or name.startswith("MALLOC_") for name in environment)
-    return not by_hand and sys.platform == "linux" and _set()
+    return not by_hand and sys.platform == "linux"
+
+
+def _give_back() -> bool:
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return False
+    return bool(library.mallopt(MMAP_THRESHOLD, GIVEN_BACK) and library.mallopt(TRIM_THRESHOLD, 16 * GIVEN_BACK))
 
 
 @lru_cache

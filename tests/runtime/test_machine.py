@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from linnaea.runtime import machine
-from linnaea.runtime.allocation import keep_freed_memory
+from linnaea.runtime.allocation import give_back_freed_memory, keep_freed_memory
 from linnaea.runtime.cgroups import Granted, granted
 from linnaea.runtime.machine import available_memory, available_threads, detect, instructions, prepare_processor
 
@@ -212,3 +212,34 @@ def test_memory_is_not_asked_for_again_in_each_step():
 def test_an_allocator_that_was_set_up_by_hand_is_left_alone():
     for name in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "LD_PRELOAD"):
         assert not keep_freed_memory({name: "1"})
+        assert not give_back_freed_memory({name: "1"})
+
+
+FREED = """
+import sys
+from pathlib import Path
+import numpy as np
+from linnaea.runtime.allocation import give_back_freed_memory
+if sys.argv[1] == "given back":
+    assert give_back_freed_memory({})
+resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) // 256
+del (first := [np.ones(30 * 2**20, dtype=np.uint8)])[:]  # from which the library learns
+before = resident()
+large, small = [], []
+for _ in range(8):
+    large.append(np.ones(16 * 2**20, dtype=np.uint8))
+    small.append(bytearray(100_000))  # lies between them
+large.clear()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_memory_of_large_blocks_is_given_back_where_that_is_asked_for():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    kept = [
+        int(subprocess.run([sys.executable, "-c", FREED, how], env=plain, capture_output=True, check=True).stdout)
+        for how in ("given back", "usual")
+    ]
+    assert kept[0] < 10  # MiB, of 128
+    assert kept[1] > 50

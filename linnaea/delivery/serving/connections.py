@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from linnaea.delivery.serving.doorway import in_json
 from linnaea.delivery.serving.limits import Limits
 from linnaea.errors import UsageError
+from linnaea.runtime.allocation import give_back_freed_memory
 from linnaea.runtime.boundary import reason_of
 
 logger = logging.getLogger("linnaea")
@@ -200,4 +201,5 @@ def server_of(application: FastAPI, limits: Limits) -> Server:
 
 def serve_on(bound: socket.socket, application: FastAPI, limits: Limits) -> None:
     """Answer on a socket until SIGTERM or Ctrl-C, then what was accepted."""
+    give_back_freed_memory()
     server_of(application, limits).run([bound])

@@ -110,6 +110,7 @@ def test_images_like_the_reference_are_no_alarm(finished, tmp_path, monkeypatch,
     assert "monitoring.html" in said
 
 
+@pytest.mark.slow
 def test_a_log_is_looked_at_by_day_and_by_key(finished, tmp_path):
     paths = [*draw(tmp_path / "new", 30, 7), *draw(tmp_path / "dark", 30, 8, dark=0.4)]
     log = logged(tmp_path / "log", finished, paths[:30], step=3_600, key="north", keep=True)
@@ -126,6 +127,7 @@ def test_a_log_is_looked_at_by_day_and_by_key(finished, tmp_path):
     assert all(str(log / "images") in path for path in images)
 
 
+@pytest.mark.slow
 def test_answers_of_another_model_are_left_out_and_counted(finished, tmp_path):
     paths = draw(tmp_path / "new", 30, 9)
     log = logged(tmp_path / "log", finished, paths)
@@ -139,6 +141,7 @@ def test_answers_of_another_model_are_left_out_and_counted(finished, tmp_path):
         linnaea.monitor(finished, log=tmp_path / "only")
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_set_back_and_an_edited_log_are_said(finished, tmp_path, caplog):
     paths = draw(tmp_path / "new", 40, 10)
     log = logged(tmp_path / "log", finished, paths[:20])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from linnaea.errors import CheckFailedError
 from linnaea.options import Machine, Only, Option, Preparation, checks
+from linnaea.options.monitoring import Alerts
 from linnaea.options.things import Answering, AsJson
 from linnaea.runtime.saying import say, say_findings, say_json
 from linnaea.verbs.contract import VERBS, told_by
@@ -53,6 +54,14 @@ def monitor(
         "str | Path | Sequence[str | Path] | None",
         Option("Images that came since, in place of a log.", checks.files, read=Path),
     ] = None,
+    labels: Annotated[
+        str | Path | None,
+        Option(
+            "Labels that came later: a CSV file request,place,label[,chance], or a folder of reviewed images. Default: "
+            "none.",
+            read=Path,
+        ),
+    ] = None,
     reference: Annotated[
         str | Path,
         Option("What to compare with: test (the run's own test split), or a file of predictions, .parquet."),
@@ -63,6 +72,7 @@ def monitor(
     rate: Annotated[
         float, Option("Share of windows in which nothing changed that may be called changed.", checks.share(0.01))
     ] = 0.01,
+    alert: Alerts = (),
     out: Annotated[str | Path | None, Option("Folder to write to. Default: RUN/monitoring.", read=Path)] = None,
     preparation: Annotated[Preparation, Only("max_pixels")] = Preparation(),
     machine: Annotated[Machine, Only("seed", "device")] = Machine(),
@@ -75,11 +85,15 @@ def monitor(
     drift tests of a window together call it changed, where nothing changed, in the share `rate` of windows. Features
     are compared where the classifier is a network and images are at hand; else logits, pixels and answers. Written are
     `monitoring.json` and `monitoring.html` into `out` (None: `monitoring` in the folder of the run, or here), in place
-    of earlier ones. On the command line the exit code is 1 where there is an alarm. Raises UsageError where there is no
-    reference, and for one of other classes, DataError where there is nothing of this classifier to look at.
+    of earlier ones. With `labels` that came after the answers of the log, accuracy and coverage are those of labelled
+    images; those of unknown requests are named. `alert` names who is told of an alarm, once until it is over, which
+    `alerts.json` in `out` remembers. On the command line the exit code is 1 where there is an alarm. Raises UsageError
+    where there is no reference, and for one of other classes, DataError where there is nothing of this classifier to
+    look at.
     """
     from linnaea.experiments.monitoring.monitoring import Asked, monitor_classifier
 
-    place = None if out is None else Path(out)
-    how = Asked(str(window), rate, machine.seed, machine.device, preparation.max_pixels, place)
+    place, late = (None if one is None else Path(one) for one in (out, labels))
+    told = (alert,) if isinstance(alert, str) else tuple(alert)
+    how = Asked(str(window), rate, machine.seed, machine.device, preparation.max_pixels, place, late, told)
     return monitor_classifier(classifier, log, images, reference, how)

@@ -79,10 +79,8 @@ def test_a_change_is_on_the_page_in_the_log_and_in_the_gauges(known: Reference, 
     assert "less sure" in page
     sequential = {finding["name"]: finding for finding in after["monitors"]["sequential"]}
     assert sequential["sequential_confidence"]["severity"] == "error"
-    assert "Alert sequential_confidence (opened)" in caplog.text
-    assert alerts.read_text().count('"name": "sequential_confidence"') == caplog.text.count(
-        "Alert sequential_confidence "
-    )
+    assert "Alert change (opened)" in caplog.text
+    assert alerts.read_text().count('"name": "change"') == caplog.text.count("Alert change ")
     labels = {"model": "colours", "version": "1", "stream": "confidence"}
     assert registry.get_sample_value("linnaea_monitor_change", labels) == 2
     assert registry.get_sample_value("linnaea_monitor_evidence", labels) > 1

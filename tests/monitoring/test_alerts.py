@@ -51,7 +51,7 @@ def an_alert() -> Alert:
 def test_an_alert_says_what_since_when_how_much_how_sure_and_what_to_do():
     alert = an_alert()
     assert alert.to_json() == {
-        "name": "sequential_ood_score",
+        "name": "change",
         "event": "opened",
         "severity": "error",
         "what": "OOD scores are distributed otherwise than before",
@@ -81,7 +81,26 @@ def test_a_change_is_told_when_suspected_when_certain_and_when_over():
         ("over", "info"),
         ("opened", "warning"),
     ]
-    assert told.open == {"sequential_ood_score"}
+    assert told.streams == {"ood_score": False}
+
+
+def test_streams_of_one_change_are_one_alert():
+    kept = Kept()
+    told = telling(kept)
+    told.changes([change("suspected"), change("suspected", "confidence"), change("certain", "confidence")])
+    told.changes([change("certain"), change("resolved"), change("resolved", "confidence"), change("suspected")])
+    assert [one.event for one in kept.alerts] == ["opened", "worse", "over", "opened"]
+
+
+def test_a_stream_that_a_log_no_longer_shows_changed_is_over():
+    kept = Kept()
+    told = telling(kept)
+    told.findings([Finding("sequential_ood_score", "OOD scores. And so on.", "error")], "error")
+    told.findings([Finding("sequential", "Nothing.")], "error")
+    assert [(one.event, one.what) for one in kept.alerts] == [
+        ("opened", "OOD scores"),
+        ("over", "Sequential ood score: over"),
+    ]
 
 
 def test_a_window_that_stays_changed_is_told_once():

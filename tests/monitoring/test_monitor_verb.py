@@ -218,3 +218,35 @@ def test_a_reference_of_other_classes_and_a_missing_log_are_refused(finished, tm
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no audit log"):
         linnaea.monitor(finished, log=tmp_path / "empty")
+
+
+def test_labels_that_came_late_give_accuracy_and_those_of_unknown_requests_are_named(finished, tmp_path):
+    paths = draw(tmp_path / "new", 40, 1)
+    folder = logged(tmp_path / "log", finished, paths)
+    from linnaea.delivery.serving.audit_log import read_log
+
+    records = list(read_log(folder).records)
+    rows = [f"{one['request']},{one['place']},{path.parent.name}" for one, path in zip(records, paths, strict=True)]
+    late = tmp_path / "late.csv"
+    late.write_text("\n".join(["request,place,label", *rows, "nobody,0,lines"]) + "\n")
+    found = linnaea.monitor(finished, log=folder, labels=late, window="20")
+    told = {finding.name: finding for finding in found.findings}
+    right = np.mean([one["answer"]["label"] == path.parent.name for one, path in zip(records, paths, strict=True)])
+    assert told["late_accuracy"].figure.value == pytest.approx(right)
+    assert [row["window"] for row in told["late_accuracy"].rows] == ["images 1 to 20", "images 21 to 40"]
+    assert "'nobody/0'" in told["unknown_requests"].summary
+    with pytest.raises(UsageError, match="labels are of requests in a log"):
+        linnaea.monitor(finished, images=tmp_path / "new", labels=late)
+
+
+def test_an_alarm_is_told_once_however_often_it_is_looked_at(finished, tmp_path):
+    draw(tmp_path / "new", 60, 2, dark=0.4)
+    alerts = tmp_path / "alerts.jsonl"
+    for _ in range(2):
+        linnaea.monitor(finished, images=tmp_path / "new", window=60, alert=f"file={alerts}")
+    told = [json.loads(line) for line in alerts.read_text().splitlines()]
+    assert [one["event"] for one in told if one["name"] == "drift"] == ["opened"]
+    draw(tmp_path / "usual", 60, 3)
+    found = linnaea.monitor(finished, images=tmp_path / "usual", window=60, alert=[f"file={alerts}"])
+    assert json.loads(alerts.read_text().splitlines()[-1])["event"] == "over"
+    assert "told file" in found.facts["notes"][-1]

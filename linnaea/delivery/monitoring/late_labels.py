@@ -76,7 +76,7 @@ def _of_row(row: dict[str, str], where: str) -> LateLabel:
 
 
 def joined(seen: Seen, labels: Iterable[LateLabel]) -> tuple[Seen, list[Finding]]:
-    """What was seen with its truth, and the chance of being labelled among its slices; and what did not fit.
+    """What was seen with its truth, and the chance that each image had of being labelled; and what did not fit.
 
     Of several labels of one image the last counts. Labels of requests that were not seen are named and counted.
     """
@@ -93,8 +93,8 @@ def joined(seen: Seen, labels: Iterable[LateLabel]) -> tuple[Seen, list[Finding]
             continue
         again += truth[row] is not None
         truth[row], chances[row] = list(one.label) if isinstance(one.label, tuple) else one.label, one.chance
-    slices = {**seen.slices, CHANCE: chances}
-    return seen.with_(truth=truth, slices=slices), _findings(strange, again)
+    known = np.array([np.nan if chance is None else chance for chance in chances], dtype=np.float64)
+    return seen.with_(truth=truth, chances=known), _findings(strange, again)
 
 
 def _single(ids: Sequence[str]) -> dict[str, str | None]:

@@ -23,7 +23,7 @@ class Seen:
     `reasons` of `linnaea.predictions.REASONS`. `times` (n,) are seconds since 1970, UTC. `looks` are numbers by name
     (n,), see `linnaea.data.images.looks`; `features` (n, D) those of the network, None where none were computed.
     `slices` are further columns by name, such as `version`, `key` and metadata; `truth` are labels that were learnt
-    later. `images` are the files, where they were kept.
+    later, `chances` (n,) how likely each image was to be given one. `images` are the files, where they were kept.
     """
 
     ids: Sequence[str]
@@ -38,6 +38,7 @@ class Seen:
     features: Floats | None = None
     slices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     truth: Sequence[Any] = ()
+    chances: Floats | None = None
     images: Sequence[Path | None] = ()
 
     def __len__(self) -> int:

@@ -1,16 +1,19 @@
 """A classifier watched offline: what came since against what it was judged on, as findings, a file and a page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from linnaea.classifier import Classifier
 from linnaea.delivery.monitoring import ALARM, MONITORS, Watched
+from linnaea.delivery.monitoring.alerts import channels_of
 from linnaea.delivery.monitoring.cutting import cut_into_windows, parse_window
+from linnaea.delivery.monitoring.late_labels import joined, read_late_labels
 from linnaea.delivery.report.monitoring import render_monitoring
 from linnaea.errors import DataError, UsageError
 from linnaea.experiments.finished_run import finished_classifier, placed
+from linnaea.experiments.monitoring.alarms import tell_alarms
 from linnaea.experiments.monitoring.reference import Reference, reference_of, require_reference
 from linnaea.experiments.monitoring.served import Given, Since, since_images, since_log
 from linnaea.experiments.surrounding_run import surrounding_run
@@ -19,12 +22,17 @@ from linnaea.run import Run, now
 from linnaea.runtime.arguments import require_share
 from linnaea.runtime.files import write_json, write_text
 
+ALERTED = "alerts.json"  # what was told, and what waits
 FILE, PAGE = "monitoring.json", "monitoring.html"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """How to look: what windows are, the accepted rate of false alarms, the seed, where to compute, where to write."""
+    """How to look: what windows are, the accepted rate of false alarms, the seed, where to compute, where to write.
+
+    `labels` is a table, or a folder of reviewed images, that came after the answers of a log; `alert` names who is told
+    of alarms.
+    """
 
     window: str = "500"
     rate: float = 0.01
@@ -32,6 +40,8 @@ class Asked:
     device: str = "auto"
     max_pixels: int | None = None
     out: Path | None = None
+    labels: Path | None = None
+    alert: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +78,14 @@ def monitor_classifier(
 ) -> Monitored:
     """Look at a log, or at images, in windows, and write what is found; see `linnaea.monitor`."""
     _require(log, images, how)
+    labels, channels = None if how.labels is None else read_late_labels(how.labels), channels_of(how.alert)
     classifier = placed(finished_classifier(given), how.max_pixels, how.device)
     place, run = _run_of(given, classifier)
     predictions = require_reference(reference, classifier, run, place or "this classifier")
     since = _since(classifier, log, images, run, place)
+    if labels is not None:
+        seen, notes = joined(since.seen, labels)
+        since = replace(since, seen=seen, findings=(*since.findings, *notes))
     decode = bool(since.seen.looks) or since.seen.features is not None
     judged_on = reference_of(reference, predictions, classifier, run, decode=decode, seed=how.seed)
     watched = Watched(
@@ -89,7 +103,9 @@ def monitor_classifier(
         watched, since, judged_on, how, name=run.folder.resolve().name if run else str(place or "classifier")
     )
     out = how.out or (run.folder if run is not None else Path()) / "monitoring"
-    return _written(Monitored(found, facts), out)
+    made = _written(Monitored(found, facts), out)
+    told = tell_alarms(made.findings, channels, out / ALERTED, facts["name"])
+    return replace(made, facts=made.facts | {"notes": [*made.facts["notes"], *told]})
 
 
 def _require(log: str | Path | None, images: Given | None, how: Asked) -> None:
@@ -97,6 +113,8 @@ def _require(log: str | Path | None, images: Given | None, how: Asked) -> None:
     if (log is None) == (images is None or images == []):
         both = "both are given" if log is not None else "neither is given"
         raise UsageError(f"monitor looks at --log LOG or at --images FOLDER, and {both}: give one of them.")
+    if how.labels is not None and log is None:
+        raise UsageError("labels are of requests in a log: give --log LOG with --labels, or leave them out.")
     parse_window(how.window)
     require_share("rate", how.rate, 0.01)
 

@@ -86,6 +86,6 @@ def channel_of(given: str) -> Channel:
     return ALERTS[name](target)
 
 
-def channels_of(given: Sequence[str]) -> list[Channel]:
-    """Those of several, each once."""
-    return [channel_of(one) for one in dict.fromkeys(given)]
+def channels_of(given: str | Sequence[str]) -> list[Channel]:
+    """That of one, or those of several, each once."""
+    return [channel_of(one) for one in dict.fromkeys([given] if isinstance(given, str) else given)]

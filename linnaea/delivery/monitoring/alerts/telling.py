@@ -15,6 +15,7 @@ from linnaea.finding import Finding
 from linnaea.statistics.sequential_alarms import CERTAIN, RESOLVED, Change
 
 logger = logging.getLogger("linnaea")
+OF_STREAM = "sequential_"  # names of findings of streams begin so
 WAITING = 1_000  # alerts that wait for a channel which does not take them
 Clock = Callable[[], datetime]
 
@@ -29,7 +30,8 @@ class Telling:
     """Brings alerts to all channels, in order; those that a channel does not take wait, and are tried with the next.
 
     `sent` and `failed` count what reached a channel and what did not at once; `lost` what did not and was given up,
-    each of them said in the log. `open` are the names of those that are not over.
+    each of them said in the log. `open` are the names of findings whose alarm is not over, `streams` those of streams
+    whose change is not, with whether it is certain: they are mostly of one change, and told together.
     """
 
     channels: Sequence[Channel]
@@ -37,6 +39,7 @@ class Telling:
     version: str = ""
     clock: Clock = now
     open: set[str] = field(default_factory=set)
+    streams: dict[str, bool] = field(default_factory=dict)
     sent: int = 0
     failed: int = 0
     lost: int = 0
@@ -50,21 +53,36 @@ class Telling:
         return sum(map(len, self._waiting))
 
     def changes(self, changes: Sequence[Change]) -> list[Alert]:
-        """Tell what the tests that look after every image said."""
-        return self._tell([self._of_change(change) for change in changes])
+        """Tell what the tests that look after every image said.
+
+        That is when the first stream is suspected of a change, when the first is certain, and when all of it is over.
+        """
+        told = [(change, self._event(change)) for change in changes]
+        return self._tell([self._of_change(change, event) for change, event in told if event])
+
+    def _event(self, change: Change) -> str:
+        """What a change of a stream is, beside those of others; nothing where all was told."""
+        before, certain = bool(self.streams), any(self.streams.values())
+        if change.status == RESOLVED:
+            self.streams.pop(change.stream, None)
+            return OVER if before and not self.streams else ""
+        self.streams[change.stream] = change.status == CERTAIN
+        if not before:
+            return OPENED
+        return WORSE if change.status == CERTAIN and not certain else ""
 
     def findings(self, findings: Sequence[Finding], alarm: str) -> list[Alert]:
         """Tell the findings of the last window: those of the severity `alarm` that are new, and those that are over.
 
-        Findings of one name are told once, until they are over: a finding with rows of windows, when the last of them
-        has no alarm.
+        Findings of one name are told once, until they are over: one with rows of windows, when the last of them has no
+        alarm; that of a stream when it is no longer there.
         """
         now = {finding.name: finding for finding in findings if finding.severity == alarm and _is_current(finding)}
+        known = {finding.name for finding in findings}
         told = [self._of_finding(finding, OPENED) for name, finding in now.items() if name not in self.open]
-        known = {finding.name: finding for finding in findings}
-        over = [known[name] for name in sorted(self.open - set(now)) if name in known]
-        told += [self._of_finding(finding, OVER) for finding in over]
-        self.open = (self.open | set(now)) - {finding.name for finding in over}
+        over = {name for name in self.open - set(now) if name in known or name.startswith(OF_STREAM)}
+        told += [self._of_finding(Finding(name, ""), OVER) for name in sorted(over)]
+        self.open = (self.open | set(now)) - over
         return self._tell(told)
 
     def again(self) -> None:
@@ -103,14 +121,11 @@ class Telling:
         self.lost += 1
         logger.error(f"An alert was never sent to {type(channel).__name__.lower()}, because {why}: {alert}")
 
-    def _of_change(self, change: Change) -> Alert:
-        meaning = STREAMS[change.stream]
-        name, over = f"sequential_{change.stream}", change.status == RESOLVED
-        event = OVER if over else WORSE if name in self.open else OPENED
-        self.open = self.open - {name} if over else self.open | {name}
+    def _of_change(self, change: Change, event: str) -> Alert:
+        meaning, over = STREAMS[change.stream], event == OVER
         much = f"The {meaning.measure} is {change.mean:.3g} since then; it was {change.expected:.3g}."
         return Alert(
-            name=name,
+            name="change",
             event=event,
             severity="info" if over else "error" if change.status == CERTAIN else "warning",
             what=f"{meaning.what}: over" if over else meaning.what,
@@ -129,7 +144,9 @@ class Telling:
             name=finding.name,
             event=event,
             severity="info" if over else "error",
-            what=f"{finding.name} is over" if over else finding.summary.partition(". ")[0].rstrip("."),
+            what=f"{finding.name.replace('_', ' ').capitalize()}: over"
+            if over
+            else finding.summary.partition(". ")[0].rstrip("."),
             since=None,
             how_much="" if over or finding.figure is None else f"It is {finding.figure}.",
             how_sure="" if over else finding.summary.partition(". ")[2],
@@ -141,11 +158,12 @@ class Telling:
 
     def to_json(self) -> dict[str, Any]:
         """What a restart needs to tell nothing twice, and nothing never."""
-        return {"open": sorted(self.open), "waiting": [[one.to_json() for one in part] for part in self._waiting]}
+        waiting = [[one.to_json() for one in part] for part in self._waiting]
+        return {"open": sorted(self.open), "streams": self.streams, "waiting": waiting}
 
     def restore(self, content: Mapping[str, Any]) -> None:
         """Go on where `to_json` was; what waited for channels that are no longer there is given up, and said."""
-        self.open = set(content["open"])
+        self.open, self.streams = set(content["open"]), dict(content["streams"])
         for place, part in enumerate(content["waiting"]):
             alerts = [Alert(**{name: value for name, value in one.items() if name != "text"}) for one in part]
             if place < len(self._waiting):

@@ -23,7 +23,7 @@ from linnaea.runtime.files import read_json, write_json
 logger = logging.getLogger("linnaea")
 STATE = "watch.json"
 OF_STREAMS = "sequential"  # the monitor whose findings are told as changes, after the image that told them
-SAVED_AFTER = 1_000  # images
+SAVED_AFTER = 200  # images
 Referring = Callable[[str], Reference | None]
 
 
@@ -114,6 +114,7 @@ class Watching:
             with self._telling_alone:
                 self.telling.model, self.telling.version = own[-1].model, own[-1].version
                 self.telling.changes(changes)
+            self._since_saved += SAVED_AFTER * bool(changes)
             if windows:
                 self._judge_soon(digest, watch.watched())
         self._since_saved += len(taken)

@@ -7,7 +7,6 @@ import numpy as np
 
 from linnaea.arrays import Flags, Floats
 from linnaea.delivery.monitoring.judging import NONE_OF_THEM, coveredness, rightness
-from linnaea.delivery.monitoring.late_labels import CHANCE
 from linnaea.delivery.monitoring.monitors.accuracy import ONE_LABEL, row_of
 from linnaea.delivery.monitoring.monitors.contract import MONITORS, Watched, Window
 from linnaea.delivery.monitoring.monitors.expected_coverage import expected
@@ -78,14 +77,13 @@ def _labelled(seen: Seen) -> Flags:
 
 def _weights(windows: Sequence[Window]) -> Floats | None:
     """One over the chance that each image had of being labelled (n,), None unless it is known of all that were."""
-    weights = list[float]()
+    weights = list[Floats]()
     for window in windows:
-        chances = window.seen.slices.get(CHANCE, [None] * len(window.seen))
-        for labelled, chance in zip(_labelled(window.seen).tolist(), chances, strict=True):
-            if labelled and chance is None:
-                return None
-            weights.append(1 / chance if labelled else 0.0)
-    return np.array(weights)
+        labelled, chances = _labelled(window.seen), window.seen.chances
+        if chances is None or not np.isfinite(chances[labelled]).all():
+            return None
+        weights.append(np.where(labelled, 1 / np.where(labelled, chances, 1.0), 0.0))
+    return np.concatenate(weights)
 
 
 def _of_classes(watched: Watched, known: Sequence[Window], right: Floats, weights: Floats | None) -> Finding:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
 logger = logging.getLogger("linnaea")
-DECODED = 2_000  # images of the reference whose pixels are looked at
+MOST = 10_000  # images of a reference that are looked at
 VAL = (
     "The run has no test split: the reference is val, which also chose the model, and may be answered with more "
     "confidence than new images are."
@@ -109,11 +109,14 @@ def reference_of(served: Served) -> Reference | None:
         )
         return None
     split, classifier = run.judged_on, served.classifier
-    predictions = run.predictions(split)
-    seen, notes = _with_looks(Seen.of_predictions(predictions), run, classifier)
+    seen, notes = Seen.of_predictions(run.predictions(split)), [] if split == "test" else [VAL]
+    if len(seen) > MOST:
+        seen = seen.take(np.sort(np.random.default_rng(0).permutation(len(seen))[:MOST]))
+        notes.append(f"{MOST:,} images of the reference, drawn by the seed 0, are looked at.")
+    seen, fault = _with_looks(seen, run, classifier)
     named = f"the {split} split of {run.folder.resolve().name}"
-    notes = notes if split == "test" else (VAL, *notes)
-    return Reference(classifier.classes, classifier.task, classifier.policy, seen, named, notes)
+    told = (*notes, *([fault] if fault else []))
+    return Reference(classifier.classes, classifier.task, classifier.policy, seen, named, told)
 
 
 def _run_of(served: Served) -> Run | None:
@@ -122,22 +125,17 @@ def _run_of(served: Served) -> Run | None:
     return Run.open(place) if Run.is_in(place) else surrounding_run(bundle_folder(place), served.classifier)
 
 
-def _with_looks(seen: Seen, run: Run, classifier: Classifier) -> tuple[Seen, tuple[str, ...]]:
-    """With what the images look like, as far as they are at hand."""
+def _with_looks(seen: Seen, run: Run, classifier: Classifier) -> tuple[Seen, str]:
+    """With what the images look like, as far as they are at hand, and what is wrong."""
     try:
         _, dataset = own_images(run)
     except LinnaeaError as error:
-        return seen, (f"Pixels are not compared: {error}",)
+        return seen, f"Pixels are not compared: {error}"
     places = dict(zip(dataset.ids, dataset.paths, strict=True))
-    rows = [row for row, name in enumerate(seen.ids) if name in places]
-    drawn = np.random.default_rng(0).permutation(len(rows))[:DECODED]
-    chosen = [rows[place] for place in np.sort(drawn).tolist()]
-    found = looks_in([places[seen.ids[row]] for row in chosen], classifier)
-    looks = {name: np.full(len(seen), np.nan) for name in LOOKS}
-    for row, one in zip(chosen, found, strict=True):
-        for name, value in one.items():
-            looks[name][row] = value
-    return seen.with_(looks=looks), ()
+    there = [row for row, name in enumerate(seen.ids) if name in places]
+    seen = seen.take(there)
+    found = looks_in([places[name] for name in seen.ids], classifier)
+    return seen.with_(looks={name: np.array([one.get(name, np.nan) for one in found]) for name in LOOKS}), ""
 
 
 def looks_in(paths: list[Located], classifier: Classifier) -> list[dict[str, float]]:

@@ -61,10 +61,11 @@ def test_a_change_is_on_the_page_in_the_log_and_in_the_gauges(known: Reference, 
     prometheus_client = pytest.importorskip("prometheus_client")
     registry = prometheus_client.CollectorRegistry()
     alerts = tmp_path / "alerts.jsonl"
-    watching = Watching(lambda digest: known, SETTINGS, channels_of(["log", f"file={alerts}"]), tmp_path / "state")
     gauges = Gauges(
         lambda name, said, labels: prometheus_client.Gauge(f"linnaea_{name}", said, labels, registry=registry)
     )
+    channels = channels_of(["log", f"file={alerts}"])
+    watching = Watching(lambda digest: known, SETTINGS, channels, tmp_path / "state")
     with (
         caplog.at_level(logging.INFO, logger="linnaea"),
         client_of(colours(), [watching], more=[monitor_routes(watching)]) as client,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -250,3 +251,41 @@ def test_an_alarm_is_told_once_however_often_it_is_looked_at(finished, tmp_path)
     found = linnaea.monitor(finished, images=tmp_path / "usual", window=60, alert=[f"file={alerts}"])
     assert json.loads(alerts.read_text().splitlines()[-1])["event"] == "over"
     assert "told file" in found.facts["notes"][-1]
+
+
+def test_what_is_served_live_is_told_as_the_log_tells_it(finished, tmp_path):
+    from linnaea.delivery.monitoring.live import Watching, WatchSettings
+    from linnaea.delivery.serving.audit_log import read_log
+    from linnaea.delivery.serving.models import Source, load_served
+    from linnaea.experiments.watched_models import references
+
+    usual, dark = draw(tmp_path / "new", 40, 1), draw(tmp_path / "dark", 40, 2, dark=0.4)
+    folder = logged(tmp_path / "log", finished, [*usual, *dark])
+    offline = linnaea.monitor(finished, log=folder, window="40", rate=0.02)
+    served = load_served(Source.read(str(finished)))
+    live = Watching(references([served]), WatchSettings(window=40, rate=0.02))
+    live.answered([_answered(record) for record in read_log(folder).records])
+    live.settle()
+    live.close()
+    told = live.findings[served.digest]
+    assert list(told) == [name for name in offline.found if name != "log"]
+    for name, findings in told.items():
+        assert [one.to_json() for one in findings] == [one.to_json() for one in offline.found[name]], name
+    assert offline.alarms
+
+
+def _answered(record):
+    time = datetime.fromisoformat(record["time"]).timestamp()
+    known = {name: record[name] for name in ("request", "place", "model", "version", "digest", "answer", "sha256")}
+    return Answered(time=time, logits=tuple(record["logits"]), looks=record["looks"], **known)
+
+
+def test_a_model_without_its_run_is_not_watched_and_that_is_said(finished, tmp_path, caplog):
+    from linnaea.delivery.serving.models import Source, load_served
+    from linnaea.experiments.watched_models import references
+
+    shutil.copytree(finished / "model", tmp_path / "alone")
+    served = load_served(Source.read(str(tmp_path / "alone")))
+    assert references([served])(served.digest) is None
+    assert "nobody knows what it was judged on" in caplog.text
+    assert references([])(served.digest) is None

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from linnaea.delivery.monitoring.live.page import findings_in
-from linnaea.delivery.monitoring.live.watching import Watching
+from linnaea.delivery.monitoring.live.watching import Watching, findings_in
 from linnaea.statistics.sequential_alarms import CERTAIN
 
 Gauge = Callable[[str, str, tuple[str, ...]], Any]

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 
 from linnaea.delivery.monitoring.live.watching import Watching
 from linnaea.delivery.report.monitoring import render_monitoring
-from linnaea.finding import Finding
 from linnaea.runtime.words import counted
 
 JSON, HTML = "application/json", "text/html; charset=utf-8"
@@ -90,10 +89,3 @@ def _notes(watching: Watching) -> list[str]:
         (telling.lost, "alert was", "alerts were", "never sent: see the log"),
     )
     return [f"{counted(count, one, many)} {what}." for count, one, many, what in counts if count]
-
-
-def findings_in(watching: Watching) -> list[tuple[str, Finding]]:
-    """Every finding with the digest of the version that it is about."""
-    return [
-        (digest, finding) for digest, found in watching.findings.items() for each in found.values() for finding in each
-    ]

@@ -168,3 +168,10 @@ class Watching:
         except (RunError, LookupError, TypeError, ValueError) as error:
             logger.warning(f"{self.folder / STATE} cannot be used, and the watch begins again: {error}")
             return {}
+
+
+def findings_in(watching: Watching) -> list[tuple[str, Finding]]:
+    """Every finding with the digest of the version that it is about."""
+    return [
+        (digest, finding) for digest, found in watching.findings.items() for each in found.values() for finding in each
+    ]

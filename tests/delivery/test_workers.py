@@ -17,8 +17,8 @@ import pytest
 from colour_server import save_shades
 from served import image_file
 
-from linnaea.delivery.serving.workers import Workers, shared
-from linnaea.errors import LinnaeaError
+from linnaea.delivery.serving.audit_log import read_log
+from linnaea.delivery.serving.workers import shared
 
 RED = image_file()
 SCRIPT = Path(__file__).with_name("colour_server.py")
@@ -43,7 +43,7 @@ class Running:
         return [int(number) for number in children.split()]
 
     def client(self):
-        return httpx2.Client(base_url=self.address, timeout=PATIENCE)
+        return httpx2.Client(base_url=self.address, timeout=PATIENCE, verify=False)
 
     def version(self):
         with self.client() as client:
@@ -130,7 +130,7 @@ def folder(tmp_path):
     return save_shades(tmp_path / "colours")
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_reload_under_load_fails_no_request_and_all_processes_switch(folder, workers):
     with serving([folder], workers=workers) as running:
         first = running.version()
@@ -157,6 +157,7 @@ def test_a_reload_under_load_fails_no_request_and_all_processes_switch(folder, w
         assert set(running.versions()) != {before}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sighup_reloads_and_what_is_refused_is_logged(folder, workers):
     with serving([folder], workers=workers) as running:
@@ -171,6 +172,7 @@ def test_sighup_reloads_and_what_is_refused_is_logged(folder, workers):
         assert set(running.versions()) == {second}
 
 
+@pytest.mark.slow
 def test_what_is_put_into_the_folder_is_found(folder):
     with serving([folder], workers=2, reload_every=0.1) as running:
         first = running.version()
@@ -178,6 +180,7 @@ def test_what_is_put_into_the_folder_is_found(folder):
         wait_until(lambda: first not in running.versions(), "all had the new version")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_loads_what_the_others_have(folder):
     with serving([folder], workers=2) as running:
         version = running.version()
@@ -203,7 +206,7 @@ def accepted(running):
     return connection
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_what_was_accepted_is_answered_before_the_end(tmp_path, workers):
     folder = save_shades(tmp_path / "colours", seconds=0.2)
     with serving([folder], workers=workers) as running:
@@ -219,6 +222,7 @@ def test_what_was_accepted_is_answered_before_the_end(tmp_path, workers):
         assert running.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.slow
 def test_workers_end_when_the_process_that_keeps_them_is_killed(folder):
     with serving([folder], workers=2) as running:
         workers = running.workers()
@@ -237,6 +241,7 @@ def _lives(number):
     return state != "Z"
 
 
+@pytest.mark.slow
 def test_a_share_of_clients_tries_the_second_version_in_every_process(tmp_path):
     old, new = save_shades(tmp_path / "old"), save_shades(tmp_path / "new", blue=0.1)
     models = [f"colours={old}", f"colours={new}"]
@@ -253,6 +258,34 @@ def test_a_share_of_clients_tries_the_second_version_in_every_process(tmp_path):
         assert set(count) == {first, second}
         assert count[first] > count[second]
         assert client.post("/predict?version=" + second, content=RED).json()["version"] == second
+
+
+def images_counted(client):
+    """The images that all processes have answered, as `/metrics` says."""
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("linnaea_images_total{"))
+
+
+def test_metrics_are_exact_and_the_log_is_whole_when_a_worker_was_killed(folder, tmp_path):
+    log = tmp_path / "log"
+    with serving([folder], workers=2, log=str(log)) as running:
+        for _ in range(12):
+            with running.client() as client:  # on a connection of its own, so that both answer
+                client.post("/predict", content=RED).raise_for_status()
+        with running.client() as client:
+            assert images_counted(client) == 12
+        before = running.workers()
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: any("SIGKILL" in line for line in running.said), "it was said")
+        wait_until(lambda: len(running.workers()) == 2 and before[0] not in running.workers(), "there were two again")
+        for asked in range(12, 20):
+            with running.client() as client:
+                client.post("/predict", content=RED).raise_for_status()
+            with running.client() as client:
+                assert images_counted(client) == asked + 1
+    read = read_log(log)
+    assert len(list(read.records)) == 20
+    assert not read.faults
 
 
 def test_only_this_machine_may_reload_and_no_page_in_a_browser(folder):
@@ -287,9 +320,6 @@ def test_a_process_takes_one_connection_at_a_time():
 
 
 def test_a_server_whose_workers_cannot_begin_says_why_and_ends():
-    def work(post):
-        raise LinnaeaError("the disk is gone")
-
     script = (
         "from linnaea.delivery.serving.workers import Workers\n"
         "from linnaea.errors import LinnaeaError\n"
@@ -299,9 +329,9 @@ def test_a_server_whose_workers_cannot_begin_says_why_and_ends():
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1
     assert "LinnaeaError: the disk is gone" in ended.stderr
-    assert Workers is not None
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_said_before_anything_is_served(folder):
     (folder / "shade.json").write_text('{"blue": 9}')
     asked = {"models": [str(folder)], "port": free_port(), "options": {"workers": 2}}

@@ -8,6 +8,7 @@ from linnaea.data.versions.changes import Diff
 from linnaea.delivery.exporters import Exported
 from linnaea.delivery.model_registries import Pulled
 from linnaea.delivery.model_registries import Pushed
+from linnaea.delivery.model_registries.promotion import Moved
 from linnaea.delivery.serving.audit_log.checking import CheckedLog
 from linnaea.delivery.serving.keys import NewKey
 from linnaea.evidence.comparison.many import Comparisons
@@ -24,6 +25,7 @@ from linnaea.experiments.monitoring.monitoring import Monitored
 from linnaea.experiments.network_list import NetworkList
 from linnaea.experiments.preview_sheet import Preview
 from linnaea.experiments.release import Check
+from linnaea.experiments.retraining import Retrained
 from linnaea.experiments.reviewing.gathering import Review
 from linnaea.experiments.scoring import Scored
 from linnaea.registry.overview import Listing
@@ -83,7 +85,9 @@ __all__ = [
     "push",
     "read",
     "report",
+    "retrain",
     "review",
+    "rollback",
     "score",
     "serve",
     "sign",
@@ -430,6 +434,28 @@ def report(
 ) -> Path:
     """Write the run's report again and return its path; raises RunError where predictions of it have changed."""
 
+def retrain(
+    run: str | Path | Run,
+    *,
+    review: str | Path | None = None,
+    log: str | Path | None = None,
+    monitoring: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    trust: Sequence[str | Path] = (),
+    when: Sequence[str] = ('drift', 'coverage', 'labels:200', 'every:30d'),
+    test_share: float = 0.3,
+    val_share: float = 0.15,
+    margin: float = 0.02,
+    on_new: str = 'better',
+    rules: str | Path | Mapping[str, Any] | None = None,
+    place: str | None = None,
+    tag: str = 'production',
+    warm_start: bool = False,
+    device: str = 'auto',
+) -> Retrained:
+    """Train a run again where something calls for it, and promote the new one only where all that is asked holds."""
+
 def review(
     classifier: Classifier | Run | str | Path,
     *,
@@ -441,6 +467,16 @@ def review(
     device: str = 'auto',
 ) -> Review:
     """List the images that somebody should look at, those in most doubt first; the command serves them in a page."""
+
+def rollback(
+    place: str,
+    *,
+    reason: str = '',
+    to: str | None = None,
+    tag: str = 'production',
+    trust: Sequence[str | Path] = (),
+) -> Moved:
+    """Let the tag of a place point to the version before, which is checked first; the history says why and when."""
 
 def score(
     classifier: str | Path | Run,

@@ -27,7 +27,9 @@ from linnaea.task import TASKS
 
 RECORDED_LIBRARIES = ("linnaea", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn")
 logger = logging.getLogger("linnaea")
-TRAINS = ("linnaea train ", "python -m linnaea train ", "linnaea tune ", "python -m linnaea tune ")
+TRAINS = tuple(
+    f"{program} {verb} " for program in ("linnaea", "python -m linnaea") for verb in ("train", "tune", "retrain")
+)
 NO_FACTS = ("path", "label", "split", "sha256", *LISTS)  # of a file that was left out
 WITHOUT_RESUME = {  # the verb, and what it does, by an argument that only its runs have
     "grown_from": ("grow", "Growing"),

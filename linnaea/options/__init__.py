@@ -16,6 +16,7 @@ from linnaea.options.monitoring import Monitoring
 from linnaea.options.option import Keyword, Only, Option, Options
 from linnaea.options.preparation import Preparation
 from linnaea.options.repetition import Repetition
+from linnaea.options.retraining import Retraining
 from linnaea.options.searching import Searching
 from linnaea.options.serving import Hosting, Serving
 from linnaea.options.things import ImageFiles, Labelled, Loggers, RunFolder, UnknownImages
@@ -41,6 +42,7 @@ __all__ = [
     "Preparation",
     "Redecision",
     "Repetition",
+    "Retraining",
     "RunFolder",
     "Searching",
     "Serving",

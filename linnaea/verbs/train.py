@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from linnaea.options import Decision, Labelled, Learning, Loggers, Machine, Option, Options, Preparation, Repetition
+from linnaea.options import Decision, Labelled, Learning, Loggers, Machine, Option, Preparation, Repetition
 from linnaea.options.things import Also
-from linnaea.options.words import pairs_in
 from linnaea.verbs.contract import VERBS, told_by
 from linnaea.verbs.outcome import tell_new_run
 
@@ -45,29 +44,7 @@ def train(
     the first returns the classifier, and the others end where this is called. Raises DataError, UsageError or RunError,
     each saying how to mend it.
     """
-    from linnaea.data.sources.together import nameable, place_of, read_together
-    from linnaea.experiments.recipe_file import FILE, recipe_of
-    from linnaea.experiments.run_life import find_unfinished, freeze, new_folder
-    from linnaea.experiments.several import processes
-    from linnaea.experiments.training import settle
-    from linnaea.experiments.training_run import carry_out
-    from linnaea.learning.rungs import require_use_of_training
+    from linnaea.experiments.asked_training import Asked, train_as_asked
 
-    with processes(machine):
-        given = read_together(data, also) if also else data
-        training = settle(given, preparation, learning, decision, machine, repetition, log)
-        require_use_of_training(training.options, training.steps)
-        groups: dict[str, Options] = {
-            "preparation": preparation,
-            "learning": learning,
-            "decision": decision,
-            "machine": machine,
-            "repetition": repetition,
-        }
-        options = {name: value for group in groups.values() for name, value in group.named().items()}
-        options["model_args"] = pairs_in(learning.model_args)
-        more = {"also": list(map(place_of, also))} if also else {}
-        frozen = freeze(training.dataset, {"out": out, "log": log, **more, **options})
-        folder = Path(out) if out is not None else find_unfinished(frozen) if resume else new_folder(training.dataset)
-        recipes = {FILE: recipe_of("train", {"data": data, "also": nameable(also), "log": log}, groups)}
-        return carry_out(training, folder, frozen, resume=resume, recipes=recipes)
+    asked = Asked(preparation, learning, decision, machine, repetition, log)
+    return train_as_asked(data, asked, out, resume=resume, also=also)

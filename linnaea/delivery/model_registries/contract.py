@@ -4,8 +4,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from linnaea.classifier.content import SCHEME, Content
 from linnaea.errors import LinnaeaError, RegistryError, UsageError, suggest
@@ -13,6 +15,10 @@ from linnaea.registry import Registry
 from linnaea.runtime.boundary import reason_of
 
 LATEST = "latest"
+PUSH, PROMOTION, ROLLBACK = "push", "promotion", "rollback"  # what moves a tag
+NO_HISTORY = (
+    "{} keeps no history of its tags, so that nothing could be taken back: promote into a folder or into MLflow."
+)
 DIGEST = "sha256-"  # how an address begins in a target
 TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}[A-Za-z0-9]|[A-Za-z]")
 
@@ -33,6 +39,35 @@ class Version:
         return f"version {self.number}{tags}"
 
 
+@dataclass(frozen=True)
+class Move:
+    """That a tag was made to point to a version: which one, and what it pointed to `before` (None: nothing).
+
+    `by` is one of `PUSH`, `PROMOTION` and `ROLLBACK`, `reason` why, and `time` when, ISO 8601.
+    """
+
+    version: int
+    before: int | None
+    by: str
+    reason: str
+    time: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON types."""
+        return asdict(self)
+
+
+def in_force(moves: Sequence[Move]) -> list[int]:
+    """The versions that a tag pointed to one after the other, the present one last, less those that were taken back."""
+    known = [] if not moves or moves[0].before is None else [moves[0].before]
+    for move in moves:
+        if move.by == ROLLBACK and move.version in known:
+            del known[known.index(move.version) + 1 :]
+        elif known[-1:] != [move.version]:
+            known = [*(one for one in known if one != move.version), move.version]
+    return known
+
+
 class ModelRegistry(ABC):
     """The versions of one bundle, under the name that stands after the kind in a target: `kind:place`.
 
@@ -51,6 +86,22 @@ class ModelRegistry(ABC):
     @abstractmethod
     def versions(self) -> list[Version]:
         """All versions, by number; none where the name is not known."""
+
+    def move(self, tag: str, version: int, *, expected: int | None, by: str, reason: str) -> Move:
+        """Let a tag point to another version, where it still points to the one `expected` (None: to none).
+
+        The move is kept in the history of the tag. Raises RegistryError where it points elsewhere by now, and where the
+        registry keeps no history.
+        """
+        raise RegistryError(NO_HISTORY.format(self.place))
+
+    def moves(self, tag: str) -> list[Move]:
+        """The history of a tag, the first move first; raises RegistryError where the registry keeps none."""
+        raise RegistryError(NO_HISTORY.format(self.place))
+
+    def pointed(self, tag: str) -> int | None:
+        """The version that a tag points to; None where there is no such tag."""
+        return next((version.number for version in self.versions() if tag in version.tags), None)
 
     @abstractmethod
     def fetch(self, version: Version, folder: Path) -> None:
@@ -84,6 +135,21 @@ def _is_meant(version: Version, wanted: str, last: Version) -> bool:
     return wanted in (str(version.number), *version.tags)
 
 
+def require_expected(place: str, tag: str, found: int | None, expected: int | None) -> None:
+    """Raise RegistryError where a tag was moved by somebody else meanwhile."""
+    if found != expected:
+        was, is_now = ("no version" if number is None else f"version {number}" for number in (expected, found))
+        raise RegistryError(
+            f"{tag} of {place} points to {is_now}, and to {was} when this began: somebody else moved it meanwhile. "
+            "Nothing was changed; look at what is there now, and compare with that."
+        )
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 @contextmanager
 def asking(whom: str) -> Iterator[None]:
     """Turn whatever the client of a registry raises into a RegistryError that names it; our own errors pass."""
@@ -110,3 +176,4 @@ MODEL_REGISTRIES: Registry[type[ModelRegistry]] = Registry(
     title="Model registries",
     use="Named in the target of `linnaea push` and `linnaea pull`: `kind:place@version`.",
 )
+"""Capability: `history`, it keeps every move of its tags, so that a promotion can be taken back."""

@@ -2,7 +2,7 @@
 
 /models/blobs/ab/ab12...           every file, and the listing of every content, under its own hash
 /models/birds/versions/3.json      which content it is, and its signature
-/models/birds/tags/production.json
+/models/birds/tags/production.json    which version it points to, and every version that it pointed to before
 """
 
 import hashlib
@@ -11,15 +11,25 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from linnaea.classifier.content import SCHEME, SIGNATURE, Content, is_address, require_names
 from linnaea.classifier.signature import signature_text
-from linnaea.delivery.model_registries.contract import MODEL_REGISTRIES, ModelRegistry, Version
+from linnaea.delivery.model_registries.contract import (
+    MODEL_REGISTRIES,
+    PUSH,
+    ModelRegistry,
+    Move,
+    Version,
+    now,
+    require_expected,
+)
 from linnaea.errors import BundleError, RegistryError, RunError, UsageError
 from linnaea.runtime.files import read_json, sha256_of, write_json
+from linnaea.runtime.locks import held_soon
 
 BLOBS, VERSIONS, TAGS = "blobs", "versions", "tags"
 FORMAT = "linnaea model registry 1"
@@ -32,6 +42,7 @@ HASH = re.compile(r"[0-9a-f]{64}")
     title="Folder",
     meaning="A folder on this machine or a shared disk: `folder:/models/birds` is the name birds in /models.",
     order=1,
+    history=True,
 )
 class FolderRegistry(ModelRegistry):
     """Several processes, on several machines, may push and pull at once: nothing is ever written over but tags."""
@@ -55,9 +66,8 @@ class FolderRegistry(ModelRegistry):
         signature = signature_text(content)
         number = self._same_as_last(content.address, signature) or self._numbered(content.address, signature)
         for tag in tags:
-            file = self.folder / TAGS / f"{tag}.json"
-            _write_hashed(partial := _beside(file), {"format": FORMAT, "version": number})
-            partial.replace(file)  # of a name that no process on another machine has as well
+            with self._changing_tags():
+                self._point(tag, Move(number, self._pointed(tag), PUSH, "", now()))
         return next(version for version in self.versions() if version.number == number)
 
     def versions(self) -> list[Version]:
@@ -69,6 +79,43 @@ class FolderRegistry(ModelRegistry):
             )
             for number in self._numbers()
         ]
+
+    def move(self, tag: str, version: int, *, expected: int | None, by: str, reason: str) -> Move:
+        """Under a lock, so that of several processes that expect the same version only one moves it."""
+        with self._changing_tags():
+            before = self._pointed(tag)
+            require_expected(self.place, tag, before, expected)
+            self._record(version)  # which must be there, and whole
+            made = Move(version, before, by, reason, now())
+            self._point(tag, made)
+        return made
+
+    def moves(self, tag: str) -> list[Move]:
+        """What the file of the tag holds; tags of earlier versions of Linnaea have none."""
+        file = self._tag_file(tag)
+        return [Move(**told) for told in _read_hashed(file).get("moves", ())] if file.is_file() else []
+
+    @contextmanager
+    def _changing_tags(self) -> Iterator[None]:
+        with held_soon(self.folder / TAGS):
+            yield
+
+    def _tag_file(self, tag: str) -> Path:
+        return self.folder / TAGS / f"{tag}.json"
+
+    def _pointed(self, tag: str) -> int | None:
+        file = self._tag_file(tag)
+        return int(_read_hashed(file)["version"]) if file.is_file() else None
+
+    def _point(self, tag: str, made: Move) -> None:
+        """Write the tag with its whole history, in one stroke; a push of what it points to already changes nothing."""
+        if made.by == PUSH and made.version == made.before:
+            return
+        moves = [*(move.to_json() for move in self.moves(tag)), made.to_json()]
+        file = self._tag_file(tag)
+        partial = _beside(file)  # of a name that no process on another machine has as well
+        _write_hashed(partial, {"format": FORMAT, "version": made.version, "moves": moves})
+        partial.replace(file)
 
     def fetch(self, version: Version, folder: Path) -> None:
         """Copy its files; a blob whose bytes are not those of its name is refused."""

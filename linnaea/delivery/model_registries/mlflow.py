@@ -1,6 +1,7 @@
 """MLflow as a model registry: a registered model, whose versions have the bundle as artifacts of a run."""
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -14,12 +15,22 @@ from typing import Any
 
 from linnaea.classifier.content import SIGNATURE, Content, is_address
 from linnaea.classifier.signature import signature_text
-from linnaea.delivery.model_registries.contract import MODEL_REGISTRIES, ModelRegistry, Version, asking
+from linnaea.delivery.model_registries.contract import (
+    MODEL_REGISTRIES,
+    PUSH,
+    ModelRegistry,
+    Move,
+    Version,
+    asking,
+    now,
+    require_expected,
+)
 from linnaea.errors import MissingExtraError, UsageError
 
 EXPERIMENT = "linnaea"  # unless MLFLOW_EXPERIMENT_NAME says otherwise
 VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 ADDRESS, SIGNED = "linnaea.address", "linnaea.signature"  # tags of a version
+LONGEST_REASON = 2_000  # letters that a tag surely holds
 BUNDLE, DOWNLOAD = "bundle", ".download"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}")
 SETTINGS = {
@@ -36,6 +47,7 @@ SETTINGS = {
     meaning="A registered model on the server, or in the database, of MLFLOW_TRACKING_URI: `mlflow:birds`; tags are "
     "its aliases.",
     order=2,
+    history=True,
 )
 class MLflowRegistry(ModelRegistry):
     """Each push logs a run with the bundle as its artifacts, and registers that as the next version."""
@@ -61,8 +73,10 @@ class MLflowRegistry(ModelRegistry):
             last = max(known, key=lambda version: int(version.version), default=None)
             if last is None or {name: last.tags.get(name) for name in facts} != facts:
                 last = self._registered(content, signature, facts)
-            for tag in tags:
-                self.client.set_registered_model_alias(self.place, tag, str(last.version))
+        for tag in tags:
+            before = self.pointed(tag)
+            if before != int(last.version):
+                self._point(tag, Move(int(last.version), before, PUSH, "", now()))
         return next(version for version in self.versions() if version.number == int(last.version))
 
     def versions(self) -> list[Version]:
@@ -83,6 +97,29 @@ class MLflowRegistry(ModelRegistry):
             ),
             key=lambda version: version.number,
         )
+
+    def move(self, tag: str, version: int, *, expected: int | None, by: str, reason: str) -> Move:
+        """MLflow has no lock: what the alias points to is looked at just before it is moved."""
+        before = self.pointed(tag)
+        require_expected(self.place, tag, before, expected)
+        made = Move(version, before, by, reason[:LONGEST_REASON], now())
+        self._point(tag, made)
+        return made
+
+    def moves(self, tag: str) -> list[Move]:
+        """Kept as tags of the versions, `linnaea.production.000001`."""
+        with self._asking():
+            found = self.client.search_model_versions(f"name='{self.place}'") if self._is_there() else []
+        begin = f"linnaea.{tag}."
+        told = {key: text for one in found for key, text in one.tags.items() if key.startswith(begin)}
+        return [Move(**json.loads(told[key])) for key in sorted(told)]
+
+    def _point(self, tag: str, made: Move) -> None:
+        """Write the move down, then make it."""
+        key = f"linnaea.{tag}.{len(self.moves(tag)) + 1:06}"
+        with self._asking():
+            self.client.set_model_version_tag(self.place, str(made.version), key, json.dumps(made.to_json()))
+            self.client.set_registered_model_alias(self.place, tag, str(made.version))
 
     def fetch(self, version: Version, folder: Path) -> None:
         """Download the artifacts of a version."""

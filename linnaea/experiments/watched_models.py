@@ -75,7 +75,8 @@ def watch_as_asked(asked: Monitoring, images: Path | None = None) -> Callable[..
     def watch(models: Iterable[Served], worker: int = 1, workers: int = 1) -> Watched:
         settings = WatchSettings(window=asked.window, rate=asked.alarm_rate / workers)
         own = folder / f"worker-{worker}" if workers > 1 else folder
-        return Watched(Watching(references(models), settings, channels, own, images))
+        notes = (f"These are the answers of worker {worker} of {workers}.",) if workers > 1 else ()
+        return Watched(Watching(references(models), settings, channels, own, images, notes))
 
     return watch
 

@@ -90,11 +90,12 @@ def test_a_change_is_on_the_page_in_the_log_and_in_the_gauges(known: Reference, 
 
 
 def test_nothing_was_answered_yet_and_what_nobody_knows_is_said(known: Reference):
-    watching = Watching(lambda digest: None, SETTINGS)
+    watching = Watching(lambda digest: None, SETTINGS, notes=["These are the answers of worker 1 of 2."])
     with client_of(colours(), [watching], more=[monitor_routes(watching)]) as client:
         assert "Nothing was answered yet" in client.get("/monitor").text
         asked(client, watching, 10)
         assert "10 answers were not watched" in client.get("/monitor").text
+        assert "worker 1 of 2" in client.get("/monitor").text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium browser on the PATH to look at the page")

@@ -88,4 +88,4 @@ def _notes(watching: Watching) -> list[str]:
         (telling.waiting, "alert waits", "alerts wait", "for a channel that does not take them"),
         (telling.lost, "alert was", "alerts were", "never sent: see the log"),
     )
-    return [f"{counted(count, one, many)} {what}." for count, one, many, what in counts if count]
+    return [*watching.notes, *(f"{counted(count, one, many)} {what}." for count, one, many, what in counts if count)]

@@ -34,6 +34,7 @@ class Watching:
     as `unwatched`. `left_out` counts those for which there was no room to wait, `overtaken` windows that were judged
     only with the next, `failures` what went wrong, and was said in the log. Alerts go to `channels`. In `folder` the
     state is kept, so that a restart goes on (None: nowhere); `images` is where an audit log keeps them, to be shown.
+    `notes` are to be known by who reads the page.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class Watching:
         channels: Sequence[Channel] = (),
         folder: Path | None = None,
         images: Path | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
-        self.settings, self.folder, self._images = settings, folder, images
+        self.settings, self.folder, self.notes, self._images = settings, folder, notes, images
         self.telling = Telling(channels)
         self.watches: dict[str, Watch] = {}
         self.findings: dict[str, dict[str, Sequence[Finding]]] = {}

@@ -32,7 +32,10 @@ def serve(
     models: Annotated[
         "str | Path | Sequence[str | Path]",
         Option(
-            "Folders of runs, bundles or exports, each as FOLDER or NAME=FOLDER.", read=str, many=True, metavar="MODEL"
+            "Runs, bundles, exports or registry targets, each as FOLDER or NAME=FOLDER.",
+            read=str,
+            many=True,
+            metavar="MODEL",
         ),
     ],
     *,

@@ -288,18 +288,6 @@ def test_metrics_are_exact_and_the_log_is_whole_when_a_worker_was_killed(folder,
     assert not read.faults
 
 
-def test_only_this_machine_may_reload_and_no_page_in_a_browser(folder):
-    with serving([folder]) as running, running.client() as client:
-        assert client.post("/admin/reload").status_code == 200
-        for header in ("origin", "x-forwarded-for", "forwarded"):
-            refused = client.post("/admin/reload", headers={header: "http://127.0.0.1"})
-            assert refused.status_code == 403
-        assert client.post("/admin/reload?model=shapes").status_code == 404
-        assert client.post("/admin/reload?modle=colours").status_code == 400
-        assert client.post("/admin/reload?agreement=2").status_code == 400
-        assert client.post("/admin/reload?other_classes=1").status_code == 400
-
-
 def test_a_process_takes_one_connection_at_a_time():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))

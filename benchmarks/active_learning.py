@@ -21,14 +21,13 @@ from linnaea.learning.query_trials import Known, Parts, accuracies, best_strengt
 from linnaea.models.embedding import measure_embedding
 from linnaea.models.feature_cache import embed_once
 from linnaea.models.weights import read_weights
-from linnaea.statistics.repeats import mean_over
 
 SETS = ("clothing", "cifar10")
 METHODS = ("margin", "mix", "badge")
 IMAGES, SEEDS, SIDE = 4_000, 10, 128
 JUDGED = 0.3
 START, STEP, BUDGET = 100, 100, 800  # labels; a class has one at least
-AIM = 0.7
+AIM, REPLICATES = 0.7, 1_000
 RANDOM, CONTROL = ("random", "random, drawn again"), "random, drawn once more"
 CHANCE = (*RANDOM, CONTROL)
 
@@ -40,28 +39,27 @@ class Curves:
     labels: list[int]
     by_way: dict[str, list[float]]
 
-    @property
-    def target(self) -> float:
-        """The accuracy of random choice at the end, the mean of two."""
-        return float(np.mean([self.by_way[way][-1] for way in RANDOM]))
 
-    def share(self, way: str) -> float:
-        """The share of random choice's labels that a way takes to its accuracy at the end; 1 if it never gets there.
+def share_of(found: Sequence[Curves], way: str) -> float:
+    """The share of random choice's labels that a way takes to its accuracy at the end; 1 if it never gets there.
 
-        Curves are made to rise (isotonic regression), as one lucky step is no accuracy that was reached.
-        """
-        target = self.target
-        rising = IsotonicRegression().fit_transform(self.labels, self.by_way[way])
-        reached = np.flatnonzero(rising >= target)
-        if not len(reached):
-            return 1.0
-        place = int(reached[0])
-        if place == 0:
-            return self.labels[0] / self.labels[-1]
-        low, high = rising[place - 1], rising[place]
-        between = (target - low) / (high - low)
-        before, after = self.labels[place - 1], self.labels[place]
-        return float((before + between * (after - before)) / self.labels[-1])
+    Both are means over seeds, random choice also over two draws for each; curves are made to rise (isotonic
+    regression), as one lucky step is no accuracy that was reached.
+    """
+    labels = found[0].labels
+    target = np.mean([one.by_way[drawn][-1] for one in found for drawn in RANDOM])
+    rising = IsotonicRegression().fit_transform(labels, np.mean([one.by_way[way] for one in found], axis=0))
+    return float(np.interp(target, rising, labels, right=labels[-1]) / labels[-1])
+
+
+def limits_of(found: Sequence[Curves], way: str) -> tuple[float, float]:
+    """Its 95 % interval, by the bootstrap over seeds."""
+    random = np.random.default_rng(0)
+    drawn = [
+        share_of([found[row] for row in random.integers(0, len(found), len(found))], way) for _ in range(REPLICATES)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def main() -> None:
@@ -73,10 +71,10 @@ def main() -> None:
         f"A head (logistic regression) on the features of a frozen network, {SIDE} pixels, for each of {seeds} seeds: "
         f"{JUDGED:.0%} of the images judge, {START} of the others have labels at the start, {STEP} labels are asked "
         f"for at a time, {BUDGET:,} in all. Labels: how many of those that random choice took to its final accuracy "
-        "(the mean of two random choices) the strategy took to be as accurate, with the 95 % interval over seeds; "
-        "curves are smoothed to rise, and a strategy that never gets there counts as 100 %. Random choice drawn once "
-        "more shows what that way of counting gives where there is nothing to gain. The strength of the head was "
-        "chosen once for each set, at the start."
+        "(the mean of two random choices) the strategy took to be as accurate, by the mean curves over seeds, which "
+        "are smoothed to rise, with the 95 % interval of the bootstrap over seeds; one that never gets there counts as "
+        "100 %. Random choice drawn once more shows what that way of counting gives where there is nothing to gain. "
+        "The strength of the head was chosen once for each set, for as many labels at random."
     )
     keep("active_learning", "What to label next", rows, remarks)
 
@@ -85,25 +83,23 @@ def rows_of(name: str, images: int, seeds: int) -> list[dict[str, Any]]:
     """A row for each strategy."""
     began = time.perf_counter()
     known = known_of(name, images)
-    strength = best_strength(known, parts_of(known, 0))
+    strength = best_strength(known, parts_of(known, 0), BUDGET - START)
     found = [curves(known, seed, strength) for seed in range(seeds)]
     print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
     return [row(name, way, found, len(known)) for way in (*METHODS, CONTROL)]
 
 
 def row(name: str, way: str, found: Sequence[Curves], images: int) -> dict[str, Any]:
-    shares = [one.share(way) for one in found]
-    told = mean_over(shares, images, "seed")
-    span = "" if told.lo is None else f" ({told.lo:.0%} to {told.hi:.0%})"
-    ends = [one.by_way[way][-1] - one.target for one in found]
-    at_random = np.mean([one.target for one in found])
+    share, (low, high) = share_of(found, way), limits_of(found, way)
+    at_random = np.mean([one.by_way[drawn][-1] for one in found for drawn in RANDOM])
+    own = np.mean([one.by_way[way][-1] for one in found])
     return {
         "photos": f"{name}, {images:,}",
         "strategy": way,
-        "labels": f"{np.mean(shares):.0%}{span}",
+        "labels": f"{share:.0%} ({low:.0%} to {high:.0%})",
         "aim": "" if way == CONTROL else f"at most {AIM:.0%}",
         "accuracy of random": f"{at_random:.1%}",
-        "with as many labels": f"{100 * np.mean(ends):+.1f} points",
+        "with as many labels": f"{100 * (own - at_random):+.1f} points",
     }
 
 

@@ -179,7 +179,7 @@ def test_no_image_judges_that_was_asked_for():
     together = np.concatenate([parts.start, parts.pool, parts.judged])
     assert sorted(together.tolist()) == list(range(120))
     assert len(np.unique(known.targets[parts.start])) == 2
-    strength = best_strength(known, parts)
+    strength = best_strength(known, parts, 10)
     curve = accuracies(known, parts, "bald", [5, 5], strength=strength, seed=1)
     assert len(curve) == 3
     assert all(0 <= value <= 1 for value in curve)

@@ -53,9 +53,10 @@ def divided(known: Known, start: int, judged: int, seed: int) -> Parts:
     return Parts(sequence[:start], sequence[start:], order[:judged])
 
 
-def best_strength(known: Known, parts: Parts) -> float:
-    """The strength of heads that suits the images at the start, by those that judge."""
-    heads = fit_path(known.features[parts.start], known.targets[parts.start], known.classes)
+def best_strength(known: Known, parts: Parts, asked: int) -> float:
+    """The strength of heads that suits the images at the start and so many more, by those that judge."""
+    rows = np.concatenate([parts.start, parts.pool[:asked]])  # the pool is in random order
+    heads = fit_path(known.features[rows], known.targets[rows], known.classes)
     return choose(heads, known.features[parts.judged], known.targets[parts.judged]).strength
 
 

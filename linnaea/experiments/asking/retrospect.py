@@ -84,7 +84,7 @@ def in_retrospect(known: Known, method: str, ratio: float, *, seed: int = 0, dra
     rest = len(known) - judged
     start = max(2 * known.classes, round(min(rest / 2, rest / (1 + 4 * ratio))))
     asked = max(1, min(round(ratio * start), (rest - start) // 2))
-    strength = best_strength(known, divided(known, start, judged, seed))
+    strength = best_strength(known, divided(known, start, judged, seed), asked)
     found = []
     for draw in track(range(seed, seed + draws), "in retrospect", draws):
         parts = divided(known, start, judged, draw)

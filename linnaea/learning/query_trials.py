@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import softmax
 
 from linnaea.arrays import Float32, Floats, Integers
-from linnaea.learning.heads import LinearHead, choose, fit_path
+from linnaea.learning.heads import LinearHead, fit_path
 from linnaea.learning.queries.contract import QUERIES, Pool, needs_of
 
 MEMBERS = 5  # heads on images drawn with replacement, where a strategy needs members
@@ -54,10 +54,15 @@ def divided(known: Known, start: int, judged: int, seed: int) -> Parts:
 
 
 def best_strength(known: Known, parts: Parts, asked: int) -> float:
-    """The strength of heads that suits the images at the start and so many more, by those that judge."""
+    """The strength of heads that answer most of those that judge correctly, with so many labels more at random.
+
+    Of several that are as good it is the middle one, as the labels that a strategy asks for are others.
+    """
     rows = np.concatenate([parts.start, parts.pool[:asked]])  # the pool is in random order
     heads = fit_path(known.features[rows], known.targets[rows], known.classes)
-    return choose(heads, known.features[parts.judged], known.targets[parts.judged]).strength
+    right = [known.accuracy(head, parts.judged) for head in heads]
+    best = [head.strength for head, share in zip(heads, right, strict=True) if share == max(right)]
+    return best[len(best) // 2]
 
 
 def accuracies(

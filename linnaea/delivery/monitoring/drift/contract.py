@@ -19,7 +19,7 @@ from linnaea.delivery.monitoring.seen import Seen
 from linnaea.registry import Registry
 from linnaea.statistics.exchanging import Exchange, p_of_first
 
-PROJECTIONS = 128
+PROJECTIONS = 64
 ROWS = 4_096  # of features that are projected together
 
 

@@ -41,13 +41,13 @@ def main(few: int = FEW, many: int = MANY) -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         run = trained(root)
-        shards(root / "shards", many)
+        shards(root / "shards", few)
         folder(root / "few", few)
         folder(root / "many", many)
         rows = [
             scored(run, root / "few", root / "few.parquet", f"folder of {few:,}"),
             scored(run, root / "many", root / "many.parquet", f"folder of {many:,}"),
-            scored(run, root / "shards", root / "shards.parquet", f"shards of {many:,}"),
+            scored(run, root / "shards", root / "shards.parquet", f"shards of {few:,}"),
             killed(run, root / "many", root / "killed.parquet", root / "many.parquet", many),
         ]
     growth = rows[1]["peak, MiB"] - rows[0]["peak, MiB"]

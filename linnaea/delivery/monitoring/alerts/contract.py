@@ -6,6 +6,7 @@
 An alert is about one change; the same change is not told again until it is over.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Alert:
         return asdict(self) | {"text": str(self)}
 
 
-class Channel:
+class Channel(ABC):
     """Where alerts go; `target` is what the operator gave behind the name, such as a file or an address.
 
     Making one refuses what cannot be right, with UsageError. Capabilities: `target`, a word for what it takes, or none.
@@ -60,9 +61,9 @@ class Channel:
     def __init__(self, target: str) -> None:
         self.target = target
 
+    @abstractmethod
     def send(self, alert: Alert) -> None:
         """Bring it there; raises AlertNotSentError, after which it is tried again later."""
-        raise NotImplementedError
 
 
 ALERTS: Registry[type[Channel]] = Registry(

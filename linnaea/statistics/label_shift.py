@@ -13,10 +13,11 @@ from scipy.special import ndtri
 from linnaea.arrays import Flags, Float64, Floats, Integers
 from linnaea.errors import DataError
 from linnaea.finding import Estimate
-from linnaea.statistics.spread import Z
+from linnaea.statistics.shares import wilson
 
 STEPS = 10_000
 TOLERANCE = 1e-9
+TINY = 1e-300
 WORST = 1e4  # condition of the confusion: beyond it classes cannot be told apart well enough
 
 
@@ -100,10 +101,11 @@ def accuracy_of_shares(
     new = solved.off_new @ weight
     known = (solved.value / counts)[targets] * ((right - recall[targets]) - solved.off_known @ weight)
     variance = float(np.sum(np.square(new)) / len(new) ** 2 + np.sum(np.square(known)))
-    value, half = float(np.clip(recall @ solved.value, 0, 1)), Z * np.sqrt(variance)
-    lo, hi = max(0.0, value - half), min(1.0, value + half)
+    value = np.clip(recall @ solved.value, 0, 1)
+    lo, hi = _limits(value, np.asarray(variance), min(len(new), len(targets)))
     method = "recall of each class at its estimated share, without labels"
-    return Estimate(value, lo, hi, len(probabilities), method), shares_by_confusion(labelled, targets, probabilities)
+    told = Estimate(float(value), float(lo), float(hi), len(probabilities), method)
+    return told, shares_by_confusion(labelled, targets, probabilities)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +148,21 @@ def _solved(labelled: Floats, targets: Integers, probabilities: Floats) -> _Solv
 
 
 def _shares(value: Float64, covariance: Float64, known: Float64, of_known: Float64, images: int, method: str) -> Shares:
-    error = np.sqrt(np.maximum(np.diag(covariance), 0))
-    lo, hi = np.clip(value - Z * error, 0, 1), np.clip(value + Z * error, 0, 1)
-    apart = -ndtri(0.025 / len(value)) * np.sqrt(np.square(error) + of_known)  # of all classes together (Bonferroni)
+    variance = np.maximum(np.diag(covariance), 0)
+    lo, hi = _limits(value, variance, images)
+    least = known * (1 - known) / images  # that of shares as they were: few images may happen to be all of one class
+    error = np.sqrt(np.maximum(variance, least) + of_known)
+    apart = -ndtri(0.025 / len(value)) * error  # of all classes together (Bonferroni)
     return Shares(value, lo, hi, value - known > apart, known - value > apart, images, method)
+
+
+def _limits(value: Floats, variance: Floats, images: int) -> tuple[Floats, Floats]:
+    """Wilson's limits (K,) for as many images as shares have this variance, and never for more than there are."""
+    spread = value * (1 - value)
+    worth = np.where(variance > 0, spread / np.maximum(variance, TINY), images)
+    worth = np.minimum(np.where(spread > 0, worth, images), images)
+    lo, hi = wilson(value * worth, worth)
+    return np.asarray(lo), np.asarray(hi)
 
 
 def _within(classes: int) -> Float64:

@@ -115,17 +115,18 @@ class Stream:
         return cls(name, bet, guarantee, expected, detectable, Capital.new(bet.kinds), Since.new(bet.kinds))
 
     @classmethod
-    def of_mean(cls, name: str, reference: Floats, side: str, guarantee: Guarantee) -> "Stream":
+    def of_mean(cls, name: str, reference: Floats, side: str, guarantee: Guarantee, *, most: float = 1.0) -> "Stream":
         """Whether the mean falls below, or rises above, what the reference (n,), numbers in [0, 1], says it may be.
 
-        Half of the rate is for a reference whose own mean is further off than its limits say. Raises DataError for one
-        of fewer than two values.
+        Half of the rate is for a reference whose own mean is further off than its limits say. A mean of `most` or more
+        is never too low, whatever the reference. Raises DataError for one of fewer than two values.
         """
         if len(reference) < 2:
             raise DataError(f"the reference of {name} has {len(reference)} values; expected two or more.")
         half = guarantee.rate / 2
         bound = mean_limits(reference, half)[0 if side == FALLING else 1]
         mean = float(np.mean(reference))
+        bound = min(bound, most)
         return cls.beyond(name, bound, side, replace(guarantee, rate=half), expected=mean)
 
     @classmethod

@@ -218,3 +218,32 @@ def test_fewer_right_answers_are_certain_by_late_labels():
     seen, _ = joined(window.seen, [LateLabel(f"r{row}", 0, CLASSES[k]) for row, k in enumerate(wrong.tolist())])
     found = said("sequential", watched(reference(random), replace(window, seen=seen)))
     assert {"sequential_accuracy", "sequential_coverage"} <= set(found)
+
+
+def test_labels_of_doubtful_images_raise_no_alarm_where_nothing_changed():
+    random = np.random.default_rng(11)
+    logits, scores, truth = drawn(random, 3000, apart=1.5)
+    window = windows((logits, scores))[0]
+    known = reference(random, apart=1.5)
+    doubtful = np.flatnonzero(window.seen.confidence < 0.8).tolist()
+    labels = [LateLabel(f"r{row}", 0, CLASSES[truth[row]]) for row in doubtful]
+    found = said("sequential", watched(known, replace(window, seen=joined(window.seen, labels)[0])))
+    assert found["sequential_accuracy"].severity == "warning"
+    assert "nobody said how the labelled images were chosen" in found["sequential_accuracy"].summary
+    assert found["sequential"].severity == "warning"
+
+
+def test_labels_by_chance_are_tested_as_if_all_were_as_likely():
+    random = np.random.default_rng(12)
+    logits, scores, truth = drawn(random, 6000, apart=1.5)
+    window, known = windows((logits, scores))[0], reference(random, apart=1.5)
+    chance = np.where(window.seen.confidence < 0.8, 0.9, 0.3)
+    chosen = np.flatnonzero(random.random(6000) < chance).tolist()
+
+    def told(wrong: float) -> dict:
+        shown = np.where(random.random(6000) < wrong, (truth + 1) % 3, truth)
+        labels = [LateLabel(f"r{row}", 0, CLASSES[shown[row]], float(chance[row])) for row in chosen]
+        return said("sequential", watched(known, replace(window, seen=joined(window.seen, labels)[0])))
+
+    assert told(0.0)["sequential"].severity == "info"
+    assert told(0.3)["sequential_accuracy"].severity == "error"

@@ -80,3 +80,23 @@ def test_what_cannot_be_told_apart_is_refused():
         shares_by_confusion(probabilities, np.arange(40) % 2, probabilities)
     with pytest.raises(DataError, match="1 of 2 classes"):
         shares_by_confusion(probabilities, np.zeros(40, dtype=np.int64), probabilities)
+
+
+def sure(targets: np.ndarray) -> np.ndarray:
+    """Probabilities of answers that are right and beyond doubt."""
+    return np.where(np.eye(2)[targets] > 0, 0.999, 0.001)
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_few_sure_answers_are_not_taken_for_a_shift_nor_for_certain(n):
+    random, targets = np.random.default_rng(4), np.arange(40) % 2
+    differs = held = 0
+    for _ in range(200):
+        found = shares_by_confusion(sure(targets), targets, sure(random.integers(0, 2, n)))
+        differs += (found.rises | found.falls).any()
+        held += found.lo[0] <= 0.5 <= found.hi[0]
+    assert differs <= 12
+    assert held >= 170
+    accuracy, shares = accuracy_of_shares(sure(targets), targets, np.ones(40, dtype=bool), sure(np.zeros(n, dtype=int)))
+    assert accuracy.lo < 0.8
+    assert shares.lo[0] < 0.8

@@ -176,3 +176,23 @@ def test_values_that_cannot_be_are_refused():
         Guarantee(rate=1.5)
     with pytest.raises(DataError, match="between 0 and 1"):
         MeanBet(1.0)
+
+
+def test_sets_that_were_calibrated_on_few_images_break_no_promise_by_chance():
+    random, certain = np.random.default_rng(5), 0
+    for _ in range(30):
+        held = np.sort(random.random(200))[180]  # what sets calibrated on 200 images hold, 0.9 on average
+        reference = (random.random(200) <= held).astype(float)
+        stream = Stream.of_mean("coverage", reference, FALLING, Guarantee(rate=0.01), most=0.9)
+        _, changes = stream.told((random.random(10_000) <= held).astype(float), np.zeros(10_000))
+        certain += any(change.status == "certain" for change in changes)
+    assert certain == 0
+
+
+def test_sets_that_hold_more_than_was_promised_may_come_to_hold_less():
+    random = np.random.default_rng(6)
+    stream = Stream.of_mean("coverage", np.ones(1000), FALLING, Guarantee(rate=0.01), most=0.9)
+    _, changes = stream.told((random.random(5_000) < 0.93).astype(float), np.zeros(5_000))
+    assert changes == []
+    _, changes = stream.told((random.random(5_000) < 0.8).astype(float), np.zeros(5_000))
+    assert changes[-1].status == "certain"

@@ -148,9 +148,8 @@ def _stream(name: str, reference: Floats, guarantee: Guarantee, coverage: float,
     test = STREAMS[name].test
     if test == ORDER:
         return Stream.of_ranks(name, reference, guarantee, seed=seed)
-    if name == "coverage":  # what was promised is known
-        return Stream.beyond(name, coverage, test, guarantee)
-    return Stream.of_mean(name, reference, test, guarantee)
+    most = coverage if name == "coverage" else 1.0  # sets that hold more than was promised may come to hold less
+    return Stream.of_mean(name, reference, test, guarantee, most=most)
 
 
 def _finite(values: Floats) -> Floats:

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from linnaea.arrays import Flags, Floats
+from linnaea.arrays import Floats
 from linnaea.delivery.monitoring.judging import NONE_OF_THEM, coveredness, rightness
+from linnaea.delivery.monitoring.labelling import labelled_in
 from linnaea.delivery.monitoring.monitors.accuracy import ONE_LABEL, row_of
 from linnaea.delivery.monitoring.monitors.contract import MONITORS, Watched, Window
 from linnaea.delivery.monitoring.monitors.expected_coverage import expected
-from linnaea.delivery.monitoring.seen import Seen
 from linnaea.finding import Estimate, Finding
 from linnaea.statistics.weighed import share_of
 
@@ -31,7 +31,7 @@ BIASED = (
 )
 def performance(watched: Watched) -> Sequence[Finding]:
     """Over the windows, and of each class over all of them; nothing where no label came."""
-    known = [window for window in watched.windows if _labelled(window.seen).any()]
+    known = [window for window in watched.windows if labelled_in(window.seen).any()]
     if not known:
         return []
     usual = share_of(rightness(watched.reference, watched.policy))
@@ -71,15 +71,11 @@ def coverage(watched: Watched) -> Sequence[Finding]:
     return [late, *found]
 
 
-def _labelled(seen: Seen) -> Flags:
-    return np.array([one is not None for one in seen.truth] if len(seen.truth) else np.zeros(len(seen)), dtype=bool)
-
-
 def _weights(windows: Sequence[Window]) -> Floats | None:
     """One over the chance that each image had of being labelled (n,), None unless it is known of all that were."""
     weights = list[Floats]()
     for window in windows:
-        labelled, chances = _labelled(window.seen), window.seen.chances
+        labelled, chances = labelled_in(window.seen), window.seen.chances
         if chances is None or not np.isfinite(chances[labelled]).all():
             return None
         weights.append(np.where(labelled, 1 / np.where(labelled, chances, 1.0), 0.0))
@@ -121,7 +117,7 @@ def _strangers(known: Sequence[Window]) -> list[Finding]:
 def _selection(known: Sequence[Window]) -> list[Finding]:
     """Whether labelled images are those it was less sure of, which tells how they were chosen."""
     seen = [window.seen for window in known]
-    labelled = np.concatenate([_labelled(one) for one in seen])
+    labelled = np.concatenate([labelled_in(one) for one in seen])
     confidence = np.concatenate([one.confidence for one in seen])
     sound = np.isfinite(confidence)
     own, rest = confidence[labelled & sound], confidence[~labelled & sound]

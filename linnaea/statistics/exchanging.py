@@ -19,6 +19,7 @@ MOST_BLOCKS = 2_000  # that change sides; of more images several do so together
 ENOUGH_BLOCKS = 500  # of each sample, for which the blocks are made smaller
 BEYOND = 10  # draws at the least that are as extreme as the rate asks for
 MOST_DRAWS = 9_999
+LEAST_RATE = 1 / (MOST_DRAWS + 1)  # of false alarms: of so many draws no p-value is smaller
 TAIL = 0.1  # of the draws, in which scores go on beyond ranks
 AT_ONCE = 2**22  # numbers
 PLACES = 64

@@ -142,6 +142,17 @@ def test_answers_of_another_model_are_left_out_and_counted(finished, tmp_path):
         linnaea.monitor(finished, log=tmp_path / "only")
 
 
+def test_a_classifier_in_memory_does_not_take_the_answers_of_others_for_its_own(finished, tmp_path):
+    paths, reference = draw(tmp_path / "new", 12, 9), finished / "predictions" / "test.parquet"
+    log = logged(tmp_path / "log", finished, paths, digest="linnaea:sha256-" + "1" * 64)
+    how = {"log": log, "reference": reference, "window": 12, "out": tmp_path / "out"}
+    found = {one.name: one for one in linnaea.monitor(linnaea.load(finished), **how).findings}
+    assert "those of stripes 111111 (12) are taken" in found["unproven_model"].summary
+    logged(log, finished, paths, digest="linnaea:sha256-" + "0" * 64, name="other")
+    with pytest.raises(DataError, match=r"holds answers of stripes 111111 \(12\), other 000000 \(12\)"):
+        linnaea.monitor(linnaea.load(finished), **how)
+
+
 @pytest.mark.slow
 def test_a_clock_that_was_set_back_and_an_edited_log_are_said(finished, tmp_path, caplog):
     paths = draw(tmp_path / "new", 40, 10)
@@ -194,6 +205,7 @@ def test_one_image_is_not_tested_and_no_alarm(finished, tmp_path, monkeypatch, c
         ({"images": "new", "window": "often"}, "expected a number of images, such as 500, or a time"),
         ({"images": "new", "window": 0}, "expected 1 or more"),
         ({"images": "new", "rate": 1.5}, "rate is 1.5"),
+        ({"images": "new", "rate": 0.00005}, "no window would ever be an alarm"),
         ({"images": "new", "window": "1d"}, "nobody knows when these images came"),
         ({"images": "new", "reference": "val"}, "ends in .parquet"),
     ],

@@ -9,6 +9,7 @@ from linnaea.classifier import Classifier
 from linnaea.delivery.monitoring import ALARM, MONITORS, Watched
 from linnaea.delivery.monitoring.alerts import channels_of
 from linnaea.delivery.monitoring.cutting import cut_into_windows, parse_window
+from linnaea.delivery.monitoring.drift.testing import require_rate
 from linnaea.delivery.monitoring.late_labels import joined, read_late_labels
 from linnaea.delivery.report.monitoring import render_monitoring
 from linnaea.errors import DataError, UsageError
@@ -117,6 +118,7 @@ def _require(log: str | Path | None, images: Given | None, how: Asked) -> None:
         raise UsageError("labels are of requests in a log: give --log LOG with --labels, or leave them out.")
     parse_window(how.window)
     require_share("rate", how.rate, 0.01)
+    require_rate(how.rate)
 
 
 def _run_of(given: Classifier | Run | str | Path, classifier: Classifier) -> tuple[Path | None, Run | None]:

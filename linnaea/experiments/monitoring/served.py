@@ -49,7 +49,8 @@ def since_images(classifier: Classifier, images: Given) -> Since:
 def since_log(classifier: Classifier, folder: Path, run: Run | None, given: Path | None) -> Since:
     """What an audit log holds of this classifier, and of exports beside it; features where images were kept.
 
-    Answers of other models are left out and counted. Raises DataError where there is none of this classifier.
+    Answers of other models are left out and counted. Raises DataError where there is none of this classifier, and
+    where there are several models and nobody knows which of them this classifier is.
     """
     log, others, parts = read_log(folder), Counter[tuple[str, str]](), list[Seen]()
     ours = addresses(run, given)
@@ -65,6 +66,8 @@ def since_log(classifier: Classifier, folder: Path, run: Run | None, given: Path
             + ": give the run or the export that was served."
         )
     seen = joined_seen(parts)
+    if not ours:
+        findings.append(_unproven(folder, seen))
     if kept:
         seen = seen.with_(images=[path for part in parts for path in part.images])
         seen = _with_features(classifier, seen)
@@ -122,6 +125,18 @@ def _other_models(others: Mapping[tuple[str, str], int]) -> list[Finding]:
     told = f"{counted(sum(others.values()), 'answer')} of another model are left out: {_listed(others)}."
     rows = [{"model": model, "version": version, "answers": count} for (model, version), count in others.items()]
     return [Finding("other_models", told, "warning", sum(others.values()), rows=rows)]
+
+
+def _unproven(folder: Path, seen: Seen) -> Finding:
+    """That answers are taken on trust, of a classifier that was given without its folder."""
+    models = Counter(zip(seen.slices["model"], seen.slices["version"], strict=True))
+    if len(models) > 1:
+        raise DataError(
+            f"{folder} holds answers of {_listed(models)}, and a classifier in memory does not say which of them are "
+            "its own: give the folder of the run or of the export that was served."
+        )
+    told = f"A classifier in memory does not say whether answers are its own: those of {_listed(models)} are taken."
+    return Finding("unproven_model", told, "warning", len(seen))
 
 
 def _listed(others: Mapping[tuple[str, str], int]) -> str:

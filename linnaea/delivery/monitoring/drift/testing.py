@@ -7,7 +7,8 @@ import numpy as np
 
 from linnaea.delivery.monitoring.drift.contract import DRIFT_TESTS, Comparison, Drift
 from linnaea.delivery.monitoring.seen import Seen
-from linnaea.statistics.exchanging import Exchange, draws_for, judge_jointly
+from linnaea.errors import UsageError
+from linnaea.statistics.exchanging import LEAST_RATE, Exchange, draws_for, judge_jointly
 
 SMALLEST = 10  # images of a sample that is tested
 
@@ -29,6 +30,15 @@ class Tested:
     def changed(self) -> list[str]:
         """The names of tests, the surest first: those within the rate where there is an alarm."""
         return sorted(self.found, key=lambda name: (self.adjusted[name], -self.found[name].statistic))
+
+
+def require_rate(rate: float) -> None:
+    """Raise UsageError for a rate of false alarms so small that no window, whatever it held, would be an alarm."""
+    if rate < LEAST_RATE:
+        raise UsageError(
+            f"the rate of false alarms is {rate:g}, and no window would ever be an alarm: the drift tests tell chances "
+            f"down to {LEAST_RATE:g}. Give that or more."
+        )
 
 
 def too_small(reference: Seen, window: Seen) -> str:

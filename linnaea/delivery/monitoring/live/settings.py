@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from linnaea.delivery.monitoring.drift.testing import require_rate
 from linnaea.delivery.monitoring.monitors.contract import RATE
 from linnaea.errors import UsageError
 from linnaea.statistics.sequential_alarms import Guarantee
@@ -30,4 +31,5 @@ class WatchSettings:
     def __post_init__(self) -> None:
         if self.window < SMALLEST:
             raise UsageError(f"a window has {self.window} images; expected {SMALLEST} or more, such as 500.")
+        require_rate(self.rate)
         object.__setattr__(self, "guarantee", Guarantee(self.rate, self.run_length, self.quiet))

@@ -17,6 +17,7 @@ from linnaea.dataset import Dataset
 from linnaea.delivery.report.retraining import render_retraining
 from linnaea.errors import DataError, UsageError
 from linnaea.evidence.comparison.many import compare_many
+from linnaea.experiments.retraining import Order, retrain
 from linnaea.experiments.retraining.deciding import _better, _not_worse
 from linnaea.experiments.retraining.triggers import TRIGGERS, Signs, called, read_triggers
 from linnaea.experiments.retraining.version import Shares, new_to, new_version, require_shares, reviewed_images
@@ -272,6 +273,16 @@ def test_reasons_hold_by_paired_tests(before, after, not_worse, better):
     worse = _not_worse(found, "old_test", "old", 0.02)
     assert (worse.holds, _better(found).holds) == (not_worse, better)
     assert f"accuracy was {before / 2:.1f} % and is {after / 2:.1f} %" in worse.because
+
+
+def test_a_run_that_is_better_on_reviewed_images_is_not_said_to_be_better_on_all():
+    first, second = (answered(np.arange(200) < count) for count in (140, 180))
+    assert "reviewed: where these were chosen because" in _better(compare_many({"old": first, "new": second})).because
+
+
+def test_to_resume_the_new_run_must_be_named(planted):
+    with pytest.raises(UsageError, match="name the one that was interrupted with --out"):
+        retrain(planted, Order(when=["always"], resume=True))
 
 
 def test_where_nothing_differs_a_promotion_would_be_by_chance_in_few_of_a_hundred():

@@ -14,7 +14,7 @@ from linnaea.data.images.looks import looks_of
 from linnaea.data.review import Facts, ReviewFolder
 from linnaea.delivery.serving.audit_log import AuditLog, LogPolicy
 from linnaea.delivery.serving.contract import Answered
-from linnaea.errors import DataError, RegistryError
+from linnaea.errors import DataError, RegistryError, RunError
 from linnaea.experiments.digits import write_digits
 
 pytestmark = pytest.mark.slow
@@ -161,6 +161,25 @@ def test_wrong_labels_are_kept_back_and_the_old_run_stays_in_use(place, log, tmp
     pulled = linnaea.pull(f"{models}@production", tmp_path / "served")
     assert pulled.version.number == 1
     assert linnaea.load(pulled.folder).provenance == linnaea.load(old).provenance
+
+
+def test_what_was_stopped_between_training_and_decision_is_decided(place, log, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    old, out = place / "runs" / "digits", tmp_path / "runs" / "digits-2"
+    asked = {"review": reviewed(place, log, tmp_path / "review", str), "when": ["always"], "out": out}
+    with monkeypatch.context() as patched:
+        patched.setattr("linnaea.experiments.retraining.carrying_out.judged", killed)
+        with pytest.raises(KeyboardInterrupt):
+            linnaea.retrain(old, **asked)
+    trained = (out / "model" / "classifier.json").read_bytes()
+    found = linnaea.retrain(old, **asked, resume=True)
+    assert found.judged is not None
+    assert (out / "retraining.json").is_file()
+    assert (out / "model" / "classifier.json").read_bytes() == trained
+    with pytest.raises(RunError, match="already finished"):
+        linnaea.retrain(old, **asked, resume=True)
 
 
 def test_on_real_photos_where_there_are_some(photo_sets, tmp_path):

@@ -64,7 +64,9 @@ def retrain(
         str | Path | None,
         Option("Folder to write the new run to. Default: a new one beside the old run.", read=Path),
     ] = None,
-    resume: Annotated[bool, Option("Continue a retraining that was interrupted; give it the same options.")] = False,
+    resume: Annotated[
+        bool, Option("Continue a retraining that was interrupted; give it the same options, and --out.")
+    ] = False,
     trust: Trusted = (),
     retraining: Retraining = Retraining(),
     machine: Annotated[Machine, Only("device")] = Machine(),

@@ -15,7 +15,7 @@ from linnaea.classifier.signature import Trust
 from linnaea.delivery.model_registries.promotion import Moved, Place, description_of, in_use, promote
 from linnaea.delivery.report import write_report
 from linnaea.delivery.report.retraining import render_retraining
-from linnaea.errors import DataError, RegistryError
+from linnaea.errors import DataError, RegistryError, UsageError
 from linnaea.experiments.asked_training import train_as_asked
 from linnaea.experiments.finished_run import placed
 from linnaea.experiments.retraining.deciding import Demands, Judged, judged, require_test_set
@@ -118,6 +118,11 @@ class Order:
 
 def retrain(run: Run, order: Order) -> Retrained:
     """Look whether anything calls for a training; if so train, compare, check, and promote where all of it holds."""
+    if order.resume and order.out is None:
+        raise UsageError(
+            "there is nothing to resume without the folder of the new run, which would be another one each time: name "
+            "the one that was interrupted with --out."
+        )
     run.require_finished()
     require_test_set(run)
     read_triggers(order.when)
@@ -136,7 +141,10 @@ def retrain(run: Run, order: Order) -> Retrained:
     logger.info(str(version))
     out = free_beside(run) if order.out is None else order.out
     facts = {"retrained_from": str(run.folder.resolve()), "reviewed": str(order.review)}
-    train_as_asked(version.dataset, settings, out, resume=order.resume, more=facts)
+    if order.resume and _waits(out, version, facts):
+        logger.info(f"{out} is trained, and was never judged: that is what is left.")
+    else:
+        train_as_asked(version.dataset, settings, out, resume=order.resume, more=facts)
     new = Run.open(out)
     found = judged(run, new, before, version.fresh["test"], order.demands, order.device)
     result = replace(result, new=out, version=version, judged=found)
@@ -144,6 +152,16 @@ def retrain(run: Run, order: Order) -> Retrained:
         result = _promoted(result, new, order.place, expected)
     _record(result, new)
     return result
+
+
+def _waits(out: Path, version: NewVersion, facts: Mapping[str, str]) -> bool:
+    """Whether this retraining was stopped between the training and the decision."""
+    if not Run.is_in(out) or (out / RECORD).exists():
+        return False
+    run = Run.open(out)
+    record = run.record()
+    same = all(record["arguments"].get(name) == value for name, value in facts.items())
+    return same and record["status"] == "finished" and run.dataset().fingerprint == version.dataset.fingerprint
 
 
 def _nothing_new(run: Run, order: Order, answers: Mapping[str, Called], reviewed: bool) -> DataError:

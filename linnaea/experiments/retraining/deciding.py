@@ -15,6 +15,10 @@ from linnaea.run import Run
 from linnaea.statistics.margins import BETTER, EQUIVALENT, NOT_WORSE
 
 OLD, NEW = "old", "new"
+CHOSEN = (
+    "It is so of images that were reviewed: where these were chosen because the old one was in doubt or wrong, another "
+    "run that is no better than it may do better on them."
+)
 GOOD_ENOUGH = (EQUIVALENT, NOT_WORSE, BETTER)
 ASKED_OF_NEW = ("better", "not_worse")
 
@@ -117,7 +121,7 @@ def _better(found: Comparisons) -> Reason:
     told = f"On the new test set of {found.n:,} images {_figures(found)}"
     p = "" if pair.p_value is None else f", {pair.test} p = {pair.p_value:.3g}"
     if pair.better == NEW:
-        return Reason("new_test", True, f"{told}: it is shown to be better{p}.")
+        return Reason("new_test", True, f"{told}: it is shown to be better{p}. {CHOSEN}")
     needed = f"; about {pair.images_to_decide:,} images would show it" if pair.images_to_decide else ""
     return Reason("new_test", False, f"{told}: it is not shown to be better{p}{needed}.")
 

@@ -6,6 +6,7 @@ import json
 import struct
 import threading
 import time
+import tracemalloc
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,10 @@ from served import colours, image_file
 
 from linnaea.delivery.serving.application import make_application
 from linnaea.delivery.serving.connections import listener
-from linnaea.delivery.serving.limits import Limits
+from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.models import Models, Served, Source
 from linnaea.delivery.serving.protocol import protocol
+from linnaea.delivery.serving.tensors import Tensor, compressed
 
 RED, BLUE = image_file(), image_file((20, 30, 210))
 GREY = image_file((120, 120, 120), kind="JPEG")
@@ -270,6 +272,8 @@ DEEP = "[" * 100 + "]" * 100
         (tensor(**PIXELS, data=[-1] * 768), 400, "no whole number from 0 to 255"),
         (tensor(**PIXELS, data=[True] * 768), 400, "no whole number from 0 to 255"),
         (tensor(**PIXELS, data=["0"] * 768), 400, "no whole number from 0 to 255"),
+        (tensor(**PIXELS, data=["x" * 2**13, *[""] * 767]), 400, "no whole number from 0 to 255"),
+        (tensor(**PIXELS, data=[[1, 2], 3]), 400, "holds 0 numbers"),
         (tensor(**PIXELS, data=[10**30] * 768), 400, "no whole number from 0 to 255"),
         (tensor(**PIXELS | {"shape": [1, 8, 8, 3]}, data=[0] * 192), 400, r"expected UINT8, \[N, 16, 16, 3\]"),
     ],
@@ -323,6 +327,25 @@ def test_a_compressed_body_is_bounded_and_must_be_whole(client):
         response = infer(client, body, headers={"content-encoding": encoding})
         assert response.status_code == status, response.text
         assert told in response.json()["error"]
+
+
+def test_no_header_makes_the_server_fail_or_pack_what_is_not_taken(client):
+    content = json.dumps({"inputs": [tensor(data=["QQ=="])]})
+    refused = infer(client, content, headers={"Inference-Header-Content-Length": "0" * 5000})
+    assert refused.status_code == 400
+    assert [compressed(b"a" * 5000, {}, said)[1] for said in ("gzip; q=0", "gzip;q=0.0, br", "identity")] == [{}] * 3
+    assert compressed(b"a" * 5000, {}, "deflate;q=0, gzip;q=0.5")[1]["content-encoding"] == "gzip"
+
+
+def test_one_long_text_among_pixels_costs_no_more_memory_than_it_has_bytes():
+    text = Tensor("pixels", "UINT8", (1, 4, 4, 3), ["x" * 10_000, *[""] * 2_000])
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused, match="2,001 numbers"):
+            text.pixels()
+        assert tracemalloc.get_traced_memory()[1] < 2**20  # NumPy would make it 80 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_unknown_places_and_methods_are_errors_of_the_same_form(client):

@@ -1,6 +1,7 @@
 """Tensors as the Open Inference Protocol sends them, in JSON or in binary after it: bounded and checked."""
 
 import math
+import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,9 @@ BINARY, BINARY_SIZE = "binary_data", "binary_data_size"
 BYTES, UINT8, BOOL, FP32 = "BYTES", "UINT8", "BOOL", "FP32"
 MOST_DIMENSIONS, MOST_TENSORS, LONGEST_NAME = 8, 64, 100
 LONGEST_ID = 255
+LONGEST_LENGTH = 20  # digits
 COMPRESSIONS = {"gzip": 31, "deflate": 15}  # as zlib knows them
+REFUSING = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)", re.IGNORECASE)  # what a client does not take
 WORTH_COMPRESSING = 1024  # bytes
 
 
@@ -54,20 +57,22 @@ class Tensor:
     def pixels(self) -> Images:
         """The numbers in a tensor of UINT8, in its shape; raises Refused for any that are not from 0 to 255."""
         count = math.prod(self.shape)
-        if self.block is not None:
-            values: Array = np.frombuffer(self.block, dtype=np.uint8)
+        if self.block is None:
+            values = _even(self.data)
+            self._require_size(len(values), count)
+            numbers = _bytes_of(values)  # not by NumPy: a text among them would be as long in every place
         else:
-            try:
-                values = np.asarray(self.data)
-            except (ValueError, OverflowError):  # lists of different lengths
-                values = np.empty(0)
-        if values.size != count:
-            raise Refused(
-                400, f"{self.where} holds {values.size:,} numbers, and its shape {list(self.shape)} says {count:,}."
-            )
-        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
+            self._require_size(len(self.block), count)
+            numbers = bytes(self.block)
+        if numbers is None:
             raise Refused(400, f"{self.where} holds what is no whole number from 0 to 255, which {UINT8} has.")
-        return values.astype(np.uint8).reshape(self.shape)
+        return np.frombuffer(numbers, dtype=np.uint8).reshape(self.shape)
+
+    def _require_size(self, found: int, count: int) -> None:
+        if found != count:
+            raise Refused(
+                400, f"{self.where} holds {found:,} numbers, and its shape {list(self.shape)} says {count:,}."
+            )
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ def require_known(content: Mapping[str, Any], known: Sequence[str], where: str) 
 def _json_length(given: str | None, whole: int) -> int:
     if given is None:
         return whole
-    if not given.isascii() or not given.isdecimal() or int(given[:20]) > whole:
+    if not (given.isascii() and given.isdecimal() and len(given) <= LONGEST_LENGTH) or int(given) > whole:
         raise Refused(400, f"{JSON_LENGTH} is {given[:40]!r}; expected how many of the {whole} bytes are JSON.")
     return int(given)
 
@@ -228,6 +233,26 @@ def _flat(tensor: Tensor) -> list[Any]:
     return values
 
 
+def _even(data: Any) -> list[Any]:
+    """The elements of lists in lists, one after the other; none where lists beside each other differ in length."""
+    values = data if isinstance(data, list) else [data]
+    while any(isinstance(value, list) for value in values):
+        if len({len(value) if isinstance(value, list) else -1 for value in values}) > 1:
+            return []
+        values = [inner for value in values for inner in value]
+    return values
+
+
+def _bytes_of(values: Sequence[Any]) -> bytes | None:
+    """Whole numbers from 0 to 255 as bytes; None where any is something else."""
+    if any(type(value) is not int for value in values):
+        return None
+    try:
+        return bytes(values)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _counted(block: memoryview, where: str) -> list[bytes]:
     """The elements of a block, each after its length in four bytes, the lowest first."""
     found, start = [], 0
@@ -293,7 +318,7 @@ def written(facts: Mapping[str, Any], outputs: Sequence[Output], asked: Inferenc
 
 def compressed(body: bytes, headers: dict[str, str], accepted: str) -> tuple[bytes, dict[str, str]]:
     """A response as the client accepts it, compressed where that is worth it."""
-    able = {part.partition(";")[0].strip().lower() for part in accepted.split(",") if "q=0" not in part.split(";")[1:]}
+    able = {part.partition(";")[0].strip().lower() for part in accepted.split(",") if not REFUSING.search(part)}
     name = next((each for each in COMPRESSIONS if each in able), None)
     if name is None or len(body) < WORTH_COMPRESSING:
         return body, headers

@@ -31,6 +31,7 @@ TABLE, HISTORY, IMAGES, NONE = "review.csv", "history.jsonl", "images", "none"
 COLUMNS = ("path", "label", "was", "confidence", "reason", "request", "place", "time", "excluded")
 NONE_OF_THESE = "none of the classes"
 LONGEST = 1_000  # letters of a label
+LONGEST_CELL = 100_000  # letters: readers of CSV refuse a table with a longer one
 Label = str | Sequence[str] | None
 Row = dict[str, str]
 
@@ -91,7 +92,7 @@ class ReviewFolder:
         """Keep an image's bytes under their hash, once, and its right label in place of any earlier one.
 
         `label` is a name, several names for an image that may show several classes, or None where it shows none of
-        them. Raises DataError for bytes that begin like no image, UsageError for a label that cannot be one.
+        them. Raises DataError for bytes that begin like no image, UsageError for what the table cannot hold.
         """
         suffix, cell = suffix_of(image), _cell_of(label)
         if not suffix:
@@ -111,6 +112,7 @@ class ReviewFolder:
             "time": facts.time or _now(),
             "excluded": NONE_OF_THESE if label is None else "",
         }
+        _require_short(row)
         with self._changing() as rows:
             if label is not None:
                 self._require_same_kind(cell, digest, rows)
@@ -259,6 +261,13 @@ def _cell_of(label: Label) -> str:
         if blank or len(name) > LONGEST or "\0" in name or name != name.encode("utf-8", "replace").decode():
             raise UsageError(f"the label is {name!r:.60}; expected the name of a class, of up to {LONGEST:,} letters.")
     return "" if label is None else escape(label) if isinstance(label, str) else join_cell(names)
+
+
+def _require_short(row: Row) -> None:
+    """Raise UsageError for a cell with which the whole table could not be read any more."""
+    for name, cell in row.items():
+        if len(cell) > LONGEST_CELL:
+            raise UsageError(f"{name} has {len(cell):,} letters; expected at most {LONGEST_CELL:,}.")
 
 
 def _change(digest: str, before: Row | None, after: Row | None) -> Change:

@@ -115,6 +115,15 @@ def test_what_cannot_be_a_label_is_refused(folder, label):
     assert not folder.folder.exists()
 
 
+def test_a_cell_that_would_make_the_table_unreadable_is_refused(folder):
+    folder.file(photo(1), "red")
+    with pytest.raises(UsageError, match="request has 200,000 letters"):
+        folder.file(photo(2), "blue", Facts(request="x" * 200_000))
+    with pytest.raises(UsageError, match="label has"):
+        folder.file(photo(2), [f"{number}{'x' * 900}" for number in range(150)])
+    assert len(folder.reviewed()) == 1
+
+
 def test_what_is_no_image_is_refused(folder):
     with pytest.raises(DataError, match="begin like no image"):
         folder.file(b"<svg onload=alert(1)>", "ant")

@@ -119,6 +119,8 @@ REFUSED = [
     ({"labels": ("red",), "sha256": "0" * 64}, 409, "not the image that was answered"),
     ({"labels": ("red",), "model": "birds"}, 404, "no model 'birds'"),
     ({"labels": ("red",), "place": "-1"}, 422, "place is '-1'"),
+    ({"labels": ("red",), "request": "x" * 40_000}, 422, "expected the id that the answer came with"),
+    ({"labels": ("red",), "request": "a\0b"}, 422, "expected the id that the answer came with"),
     ({"labels": ("red",), "comment": "hello"}, 422, "a field 'comment'"),
     ({"labels": (" ",), "new": "true"}, 422, "expected the name of a class"),
     ({"labels": ("red",), "image": bytes(60_000)}, 413, "longer than 50,000 bytes"),

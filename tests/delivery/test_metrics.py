@@ -68,6 +68,13 @@ def test_many_classes_do_not_make_many_series():
     assert found[OTHER] > 4800
 
 
+def test_many_classes_leave_the_reasons_their_names():
+    metrics = Metrics()
+    metrics.answered([replace(ONE, answer={"label": f"class {number}"}) for number in range(500)])
+    metrics.answered([replace(ONE, answer={"label": None, "reason": "unfamiliar"})])
+    assert Samples(metrics.text()[0])["images_total", "bees", "3", "unfamiliar"] == 1
+
+
 def test_no_name_of_a_class_breaks_what_prometheus_reads():
     metrics = Metrics()
     names = ['a"b\\c\nd', "é\u2028", "\udc80", "x" * 5000, "a{b=c} 1\n# HELP"]

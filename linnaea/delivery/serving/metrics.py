@@ -82,7 +82,7 @@ class Metrics:
         self._shared = os.environ.get(SHARED)
         _keep_values(bool(self._shared))
         self._registry = CollectorRegistry()
-        self._bounded = Bounded()
+        self._reasons, self._classes = Bounded(), Bounded()
         self._versions: dict[tuple[str, str, str], None] = {}
         self._shown: list[Callable[[], object]] = []
         self._closed = threading.Event()
@@ -108,10 +108,10 @@ class Metrics:
         for one in batch:
             self._tell_version(one)
             answer = one.answer
-            reason = self._bounded("reason", str(answer.get("reason") or "ok"))
+            reason = self._reasons(str(answer.get("reason") or "ok"))
             self._images.labels(one.model, one.version, reason).inc()
             for label in _labels_of(answer.get("label")):
-                self._predictions.labels(one.model, self._bounded("class", one.model, label)).inc()
+                self._predictions.labels(one.model, self._classes(one.model, label)).inc()
             for histogram, name in ((self._confidences, "confidence"), (self._oddness, "ood_score")):
                 value = answer.get(name)
                 if isinstance(value, int | float) and math.isfinite(value):

@@ -22,6 +22,7 @@ from linnaea.task import TASKS
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 FIELDS = ("image", "sha256", "label", "none", "new", "model", "request", "place")
+LONGEST_REQUEST = 100  # letters of an id
 TRUTH = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 
@@ -56,6 +57,9 @@ class Correction:
         sha256, place = texts.get("sha256", ""), texts.get("place", "")
         if sha256 and not DIGEST.fullmatch(sha256):
             raise Refused(422, f"sha256 is {sha256[:80]!r}; expected 64 hexadecimal digits in small letters.")
+        request = texts.get("request", "")
+        if len(request) > LONGEST_REQUEST or not request.isprintable():
+            raise Refused(422, f"request is {request[:40]!r}; expected the id that the answer came with.")
         if place and not (place.isascii() and place.isdecimal() and len(place) < 7):
             raise Refused(422, f"place is {place[:40]!r}; expected which image of its request it was, from 0.")
         return cls(
@@ -65,7 +69,7 @@ class Correction:
             none=_truth("none", texts),
             new=_truth("new", texts),
             model=texts.get("model") or None,
-            request=texts.get("request", ""),
+            request=request,
             place=int(place) if place else None,
         )
 

@@ -15,9 +15,15 @@ from linnaea.options import Access, AuditLogging, Hosting, Monitoring, Serving
 from linnaea.run import Run
 
 if TYPE_CHECKING:
-    from linnaea.delivery.serving.fleet import Fleet
+    import socket
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+    from linnaea.delivery.serving.fleet import Crew, Fleet
     from linnaea.delivery.serving.models import Served, Source
     from linnaea.delivery.serving.post import Post
+    from linnaea.experiments.accounting import Accounting
 
 
 @dataclass(frozen=True)
@@ -39,61 +45,88 @@ class Loading:
         return replace(served, classifier=placed(served.classifier, self.max_pixels, self.device))
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How a server answers: within which limits, in how many processes, whom, and what it logs, watches and files.
+
+    `salvage` says that what is left of damaged images is answered, `review` is the folder that corrections go to.
+    """
+
+    serving: Serving
+    hosting: Hosting
+    access: Access
+    audit_log: AuditLogging
+    monitoring: Monitoring
+    salvage: bool = False
+    review: str | Path | None = None
+
+
 def serve_until_stopped(
-    models: Sequence[str | Path],
-    address: tuple[str, int],
-    serving: Serving,
-    loading: Loading,
-    hosting: Hosting = Hosting(),
-    monitoring: Monitoring = Monitoring(),
-    *,
-    accounts: tuple[Access, AuditLogging] = (Access(), AuditLogging()),
-    salvage: bool = False,
-    review: str | Path | None = None,
+    models: Sequence[str | Path], address: tuple[str, int], loading: Loading, manner: Manner
 ) -> None:
     """Bind the address, load the models, and answer until the process is told to end; see `linnaea.serve`."""
     try:
-        from linnaea.delivery.serving.application import make_application
-        from linnaea.delivery.serving.connections import listener, serve_on
-        from linnaea.delivery.serving.metrics import worker_ended
+        from linnaea.delivery.serving.connections import listener
         from linnaea.experiments.accounting import accounting
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from None
-    from linnaea.delivery.serving.fleet import preload
-    from linnaea.delivery.serving.limits import Limits
     from linnaea.delivery.serving.models import sources_of
-    from linnaea.delivery.serving.workers import Workers, require_forks, shared
-    from linnaea.experiments.watched_models import watch_as_asked
+    from linnaea.delivery.serving.workers import require_forks
 
+    hosting = manner.hosting
     require_forks(hosting.workers)
-    watch = watch_as_asked(monitoring, accounts[1].kept)
-    limits, sources, reviewed = Limits(**serving.named()), sources_of(models), review_folder(review)
+    answer = _Answer(manner)
+    sources = sources_of(models)
     with (
         listener(*address) as bound,
-        accounting(*accounts, hosting.workers) as made,
+        accounting(manner.access, manner.audit_log, hosting.workers) as made,
         tempfile.TemporaryDirectory(prefix="linnaea-serve-") as folder,
     ):
-        fleet = _fleet(sources, Path(folder), loading, hosting)
-        staged = fleet.staged()
+        answer.run(bound, made, _fleet(sources, Path(folder), loading, hosting))
 
-        def answer(post: "Post | None" = None) -> None:
-            """In the one process, or in each of several."""
-            account = made(0 if post is None else post.number)
-            crew = fleet.crew(staged if post is None else post.staged, post)
-            page, told = served_page(crew.models, limits, reviewed, accounts[1].kept)
-            watched = watch(crew.models, *((1, 1) if post is None else (post.number, post.count)))
-            account.show(watched.watching)
-            routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
-            observers = [*account.observers, crew.probes, *told, *watched.observers]
-            application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
-            serve_on(bound if post is None else shared(bound), account.around(application), limits)
 
-        if hosting.workers == 1:
-            answer()
+class _Answer:
+    """What each process of a server does, from the options that are checked before an address is bound."""
+
+    def __init__(self, manner: Manner) -> None:
+        from linnaea.delivery.serving.limits import Limits
+        from linnaea.experiments.watched_models import watch_as_asked
+
+        self._manner, self._kept = manner, manner.audit_log.kept
+        self._watch = watch_as_asked(manner.monitoring, self._kept)
+        self._limits, self._reviewed = Limits(**manner.serving.named()), review_folder(manner.review)
+
+    def run(self, bound: "socket.socket", made: "Callable[[int], Accounting]", fleet: "Fleet") -> None:
+        """Answer on the socket, in this process or in several that it keeps, until it is told to end."""
+        from linnaea.delivery.serving.connections import serve_on
+        from linnaea.delivery.serving.fleet import preload
+        from linnaea.delivery.serving.metrics import worker_ended
+        from linnaea.delivery.serving.workers import Workers, shared
+
+        staged, limits, workers = fleet.staged(), self._limits, self._manner.hosting.workers
+        if workers == 1:
+            serve_on(bound, self._application(made(0), fleet.crew(staged), (1, 1)), limits)
             return
+
+        def work(post: "Post") -> None:
+            account, crew = made(post.number), fleet.crew(post.staged, post)
+            serve_on(shared(bound), self._application(account, crew, (post.number, post.count)), limits)
+
         preload(staged.values())
-        drain = limits.drain_time
-        Workers(answer, hosting.workers, staged, drain=drain, bound=[bound], buried=worker_ended).run()
+        Workers(work, workers, staged, drain=limits.drain_time, bound=[bound], buried=worker_ended).run()
+
+    def _application(self, account: "Accounting", crew: "Crew", place: tuple[int, int]) -> "FastAPI":
+        """What answers in one process, the first of `place` of the second."""
+        from linnaea.delivery.serving.application import make_application
+
+        limits, salvage = self._limits, self._manner.salvage
+        page, told = served_page(crew.models, limits, self._reviewed, self._kept)
+        watched = self._watch(crew.models, *place)
+        account.show(watched.watching)
+        routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
+        observers = [*account.observers, crew.probes, *told, *watched.observers]
+        application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
+        return account.around(application)
 
 
 def _fleet(sources: "Sequence[Source]", folder: Path, loading: Loading, hosting: Hosting) -> "Fleet":

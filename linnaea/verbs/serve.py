@@ -68,19 +68,9 @@ def serve(
     holds none or the folder `log` cannot be written, RunError where another server writes there, all before anything is
     loaded.
     """
-    from linnaea.experiments.serving import Loading, serve_until_stopped
+    from linnaea.experiments.serving import Loading, Manner, serve_until_stopped
 
     given = list(models) if isinstance(models, list | tuple) else [str(models)]
     loading = Loading(trust or None, preparation.max_pixels, machine.device)
-    accounts, salvage = (access, audit_log), damaged == "answer"
-    serve_until_stopped(
-        given,
-        (host, port),
-        serving,
-        loading,
-        hosting,
-        monitoring,
-        accounts=accounts,
-        salvage=salvage,
-        review=review,
-    )
+    manner = Manner(serving, hosting, access, audit_log, monitoring, damaged == "answer", review)
+    serve_until_stopped(given, (host, port), loading, manner)

@@ -91,6 +91,9 @@ class Catalogue:
     def names(self):
         return [model.name for model in self.models]
 
+    def __iter__(self):
+        return iter(self.models)
+
     def chosen(self, client, name=None, version=None):
         for model in self.models:
             if name in (None, model.name) and version in (None, model.version):

@@ -6,8 +6,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from served import ColourScorer, Told, client_of, colours, image_file
+from fastapi.testclient import TestClient
+from served import FAST, Catalogue, ColourScorer, Model, Told, client_of, colours, image_file
 
+from linnaea.delivery.serving.application import make_application
 from linnaea.delivery.serving.batching import ModelThread, Picture, buckets, warm
 from linnaea.delivery.serving.limits import Limits
 
@@ -224,3 +226,10 @@ def waits_for(condition, seconds=20):
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
+
+
+def test_a_version_that_is_only_tried_is_warm_too_before_the_server_is_ready():
+    usual, tried = ColourScorer(), ColourScorer()
+    models = Catalogue(Model(colours(usual)), Model(colours(tried), version="2"))
+    with TestClient(make_application(models, limits=FAST)):
+        assert usual.batches_seen == tried.batches_seen == [1, 2, 4]

@@ -7,13 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from fastapi import APIRouter, Response
 from served import FAST, ColourScorer, Told, client_of, colours, heard, image_file, request, running
 
 import linnaea
+from linnaea.delivery.serving import connections
 from linnaea.delivery.serving.limits import Limits
 from linnaea.errors import UsageError
 from linnaea.options import Serving
@@ -126,6 +129,20 @@ def test_an_idle_connection_is_closed():
         connection.sendall(ONE)
         assert heard(connection).status == 200
         assert connection.recv(1) == b""
+
+
+def test_a_client_that_takes_no_answer_does_not_keep_its_connection(monkeypatch):
+    monkeypatch.setattr(connections, "TAKING", 0.3)
+    router = APIRouter()
+    router.add_api_route("/large", lambda: Response(bytes(16 * 2**20)))
+    with running(more=[router]) as server, server.connect() as connection:
+        connection.sendall(request(b"", path="/large", method="GET"))
+        assert connection.recv(4) == b"HTTP"
+        until = time.monotonic() + 10
+        while server.server.server_state.connections and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not server.server.server_state.connections
+        assert server.say(request(image_file())).status == 200
 
 
 def test_connections_beyond_the_limit_are_refused_and_others_go_on():
@@ -317,8 +334,11 @@ def test_the_command_answers_until_sigterm_and_ends_with_success(tmp_path):
     folder = saved(tmp_path / "model")
     command = [sys.executable, "-m", "linnaea", "serve", f"stripes={folder}", "--port", "0", "--batch", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        late = threading.Timer(60, process.kill)  # its lines end then
+        late.start()
         try:
-            address = next(line.split()[1] for line in process.stderr if line.startswith("Ready: "))
+            said = (json.loads(line)["message"] for line in process.stderr)
+            address = next(message.split()[1] for message in said if message.startswith("Ready: "))
             host, port = address.removeprefix("http://").split(":")
             with socket.create_connection((host, int(port)), 20) as connection:
                 connection.sendall(ONE)
@@ -329,6 +349,7 @@ def test_the_command_answers_until_sigterm_and_ends_with_success(tmp_path):
             assert process.wait(30) == 0
             assert "Traceback" not in process.stderr.read()
         finally:
+            late.cancel()
             process.kill()
 
 

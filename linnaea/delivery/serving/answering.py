@@ -77,9 +77,9 @@ class Answering:
         return self._waiting
 
     def start(self) -> None:
-        """Warm every model that is asked for without a version, and begin to answer."""
-        for name in self.models.names:
-            self.warm(self.models.chosen("", name))
+        """Warm every version of every model, one that is tried on a share of clients too, and begin to answer."""
+        for served in self.models:
+            self.warm(served)
         self._thread.start()
 
     def warm(self, served: ServedModel) -> None:

@@ -23,12 +23,13 @@ from linnaea.runtime.boundary import reason_of
 
 logger = logging.getLogger("linnaea")
 GRACE = 0.5  # seconds in which an idle connection may still ask when a server stops
+TAKING = 30.0  # seconds in which a client must go on taking what it is sent
 LATE = 10.0  # seconds after which a body that is not read any more ends its connection
 CLOSE = (b"connection", b"close")
 
 
 class Connection(H11Protocol):
-    """One connection: it ends where a header or a body takes too long to arrive, and is refused where there are many.
+    """One connection: it ends where a header, a body or an answer takes too long, and is refused where there are many.
 
     What is no HTTP is answered in JSON, like everything else.
     """
@@ -37,6 +38,7 @@ class Connection(H11Protocol):
         super().__init__(*given, **options)
         self._limits, self.timeout_keep_alive = limits, limits.idle_time  # type: ignore[assignment]  # seconds
         self._timer: asyncio.TimerHandle | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
         self._expected: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -60,7 +62,33 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._unwatch()
+        self._go_on()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes nothing at present: unless it goes on soon, the connection ends, and what waits in it."""
+        super().pause_writing()
+        self._give_up_later()
+
+    def resume_writing(self) -> None:
+        """It goes on."""
+        if not self.transport.is_closing():
+            self._go_on()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """It was idle for too long; what it has not taken by then is not waited for."""
+        super().timeout_keep_alive_handler()
+        self._give_up_later()
+
+    def _give_up_later(self) -> None:
+        if self._giving_up is None:  # to close is not enough: that waits until all is taken
+            self._giving_up = self.loop.call_later(TAKING, self.transport.abort)
+
+    def _go_on(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
     def on_response_complete(self) -> None:
         """One request was answered, and the next may be there already."""
@@ -78,10 +106,13 @@ class Connection(H11Protocol):
     def _end(self) -> None:
         if not self.transport.is_closing():
             super().shutdown()
+            self._give_up_later()
 
     def _watch(self) -> None:
         """Give what is expected its time, once."""
         state = self.conn.their_state
+        if self.transport.is_closing():
+            self._give_up_later()
         incomplete = state is h11.SEND_BODY or (state is h11.IDLE and self.timeout_keep_alive_task is None)
         if not incomplete or self.transport.is_closing():
             self._unwatch()
@@ -125,6 +156,7 @@ class Connection(H11Protocol):
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+        self._give_up_later()
 
 
 class Server(uvicorn.Server):

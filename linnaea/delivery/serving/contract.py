@@ -3,7 +3,7 @@
 Metrics, the audit log and the watch over what is served are all told in the same way, and none of them knows another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -33,6 +33,9 @@ class ServedModel(Protocol):
 
 class ServedModels(Protocol):
     """All that a server answers with, by name and version; what was found answers, whatever takes its place later."""
+
+    def __iter__(self) -> Iterator[ServedModel]:
+        """Every version of every model."""
 
     @property
     def names(self) -> Sequence[str]:

@@ -1,6 +1,5 @@
 """What every request passes first: it gets an id, and is refused at once where there is no room for it."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Mapping, MutableMapping
@@ -14,7 +13,6 @@ from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.reading import length_of
 
 logger = logging.getLogger("linnaea")
-SEND_TIME = 30.0  # seconds in which a client must take an answer
 
 
 def request_id(scope: MutableMapping[str, Any]) -> str:
@@ -62,8 +60,6 @@ class Doorway:
                 self._inside -= busy
         except Refused as refused:
             await door.refuse(refused)
-        except TimeoutError:
-            raise  # the client does not take its answer: the connection ends
         except Exception:
             logger.exception(f"The request {request} failed.")
             await door.refuse(Refused(500, "the server failed, and its log says why under this request's id."))
@@ -97,12 +93,11 @@ class _Door:
         self._begun = False
 
     async def send(self, message: Message) -> None:
-        """Pass it on, with the id; raises TimeoutError where the client does not take it."""
+        """Pass it on, with the id."""
         if message["type"] == "http.response.start":
             self._begun = True
             message["headers"] = [*message.get("headers", []), (b"x-request-id", self._request.encode())]
-        async with asyncio.timeout(SEND_TIME):
-            await self._send(message)
+        await self._send(message)
 
     async def refuse(self, refused: Refused) -> None:
         """Say no, where nothing has been said yet."""

@@ -156,7 +156,7 @@ class Models:
     """All that a server answers with, in the order in which they were given; the first name is the default.
 
     What was found keeps answering the request that it was found for, whatever is put in its place meanwhile. Raises
-    UsageError where one version is given twice, and where a canary has no second version to try.
+    UsageError where a canary has no second version to try.
     """
 
     served: Sequence[Served]

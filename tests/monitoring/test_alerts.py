@@ -103,6 +103,27 @@ def test_a_stream_that_a_log_no_longer_shows_changed_is_over():
     ]
 
 
+def test_a_version_that_is_well_does_not_end_the_alarm_of_another():
+    kept = Kept()
+    told = telling(kept)
+    ill, well = Finding("drift", "Drift in 1 of 1 windows.", "error"), Finding("drift", "No drift is shown.")
+    for _ in range(3):
+        for version, finding in (("1", ill), ("2", well)):
+            told.version = version
+            told.findings([finding], "error")
+    told.version = "2"
+    told.changes([change("certain"), change("resolved")])
+    told.version = "1"
+    told.changes([change("suspected")])
+    said = [(alert.name, alert.version, alert.event) for alert in kept.alerts]
+    expected = [("drift", "1", "opened"), ("change", "2", "opened"), ("change", "2", "over"), ("change", "1", "opened")]
+    assert said == expected
+    again = telling(kept)
+    again.restore(json.loads(json.dumps(told.to_json())))
+    again.version = "1"
+    assert (again.open, again.streams) == ({"drift"}, {"ood_score": False})
+
+
 def test_a_window_that_stays_changed_is_told_once():
     def drift(*alarms: bool) -> list[Finding]:
         rows = [{"window": number, "alarm": alarm} for number, alarm in enumerate(alarms)]

@@ -107,6 +107,19 @@ def test_a_restart_goes_on(known: Reference, tmp_path: Path):
     assert len(names) == len(set(names))
 
 
+def test_a_state_of_another_rate_is_not_taken_for_one_of_this_rate(known: Reference, tmp_path: Path, caplog):
+    kept = Kept()
+    for rate in (0.05, 0.001):
+        watching = Watching(lambda digest: known, replace(SETTINGS, rate=rate), [kept], tmp_path)
+        fed(watching, stream(3.0))
+        watching.close()
+        assert {alert.event for alert in kept.alerts if alert.name == "change"} >= {"opened"}
+        kept.alerts.clear()
+    (watch,) = watching.watches.values()
+    assert "held to another rate" in caplog.text
+    assert watch.streams.streams["confidence"].guarantee.rate < 0.001
+
+
 def test_a_damaged_state_is_told_and_the_watch_begins_again(known: Reference, tmp_path: Path, caplog):
     (tmp_path / "watch.json").write_text('{"watches": {')
     watching = Watching(lambda digest: known, SETTINGS, [], tmp_path)

@@ -128,6 +128,11 @@ class Streams:
         return replace(self, streams=streams), sorted(changes, key=lambda change: change.time)
 
     @property
+    def promises(self) -> dict[str, tuple[Guarantee, float, float]]:
+        """What each stream is held to: its guarantee, what is expected of it, and what can be noticed."""
+        return {name: (one.guarantee, one.expected, one.detectable) for name, one in self.streams.items()}
+
+    @property
     def open(self) -> list[Change]:
         """The changes that were told and are not over."""
         return [stream.alarm for stream in self.streams.values() if stream.alarm is not None]

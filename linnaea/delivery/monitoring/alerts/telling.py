@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,22 +30,33 @@ class Telling:
     """Brings alerts to all channels, in order; those that a channel does not take wait, and are tried with the next.
 
     `sent` and `failed` count what reached a channel and what did not at once; `lost` what did not and was given up,
-    each of them said in the log. `open` are the names of findings whose alarm is not over, `streams` those of streams
-    whose change is not, with whether it is certain: they are mostly of one change, and told together.
+    each of them said in the log. What is not over is known of each `version` of a `model` by itself: of the present one
+    `open` are the names of findings, and `streams` those of streams with whether their change is certain: they are
+    mostly of one change, and told together.
     """
 
     channels: Sequence[Channel]
     model: str = ""
     version: str = ""
     clock: Clock = now
-    open: set[str] = field(default_factory=set)
-    streams: dict[str, bool] = field(default_factory=dict)
     sent: int = 0
     failed: int = 0
     lost: int = 0
 
     def __post_init__(self) -> None:
         self._waiting: list[deque[Alert]] = [deque() for _ in self.channels]
+        self._open: dict[str, set[str]] = {}
+        self._streams: dict[str, dict[str, bool]] = {}
+
+    @property
+    def open(self) -> set[str]:
+        """The names of findings of the present version whose alarm is not over."""
+        return self._open.setdefault(f"{self.model} {self.version}", set())
+
+    @property
+    def streams(self) -> dict[str, bool]:
+        """The streams of the present version whose change is not over, and whether it is certain."""
+        return self._streams.setdefault(f"{self.model} {self.version}", {})
 
     @property
     def waiting(self) -> int:
@@ -82,7 +93,7 @@ class Telling:
         told = [self._of_finding(finding, OPENED) for name, finding in now.items() if name not in self.open]
         over = {name for name in self.open - set(now) if name in known or name.startswith(OF_STREAM)}
         told += [self._of_finding(Finding(name, ""), OVER) for name in sorted(over)]
-        self.open = (self.open | set(now)) - over
+        self._open[f"{self.model} {self.version}"] = (self.open | set(now)) - over
         return self._tell(told)
 
     def again(self) -> None:
@@ -159,11 +170,14 @@ class Telling:
     def to_json(self) -> dict[str, Any]:
         """What a restart needs to tell nothing twice, and nothing never."""
         waiting = [[one.to_json() for one in part] for part in self._waiting]
-        return {"open": sorted(self.open), "streams": self.streams, "waiting": waiting}
+        known = {version: sorted(names) for version, names in self._open.items() if names}
+        return {"open": known, "streams": {one: dict(each) for one, each in self._streams.items()}, "waiting": waiting}
 
     def restore(self, content: Mapping[str, Any]) -> None:
         """Go on where `to_json` was; what waited for channels that are no longer there is given up, and said."""
-        self.open, self.streams = set(content["open"]), dict(content["streams"])
+        known = dict(content["open"]), dict(content["streams"])
+        self._open = {version: set(names) for version, names in known[0].items()}
+        self._streams = {version: dict(streams) for version, streams in known[1].items()}
         for place, part in enumerate(content["waiting"]):
             alerts = [Alert(**{name: value for name, value in one.items() if name != "text"}) for one in part]
             if place < len(self._waiting):

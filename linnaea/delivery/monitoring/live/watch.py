@@ -1,5 +1,6 @@
 """The watch over one version of a model: what is known of its answers, in bounded memory."""
 
+import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from linnaea.delivery.monitoring.streams import Streams
 from linnaea.finding import Finding
 from linnaea.statistics.sequential_alarms import Change
 
+logger = logging.getLogger("linnaea")
 TOLD = 200  # changes that are kept to be shown
 
 
@@ -100,11 +102,16 @@ class Watch:
         changes = [one.to_json() for one in self.changes]
         return {"streams": self.streams.to_json(), "changes": changes, "count": self.told_images}
 
-    def restore(self, content: Mapping[str, Any]) -> None:
-        """Go on where `to_json` was."""
-        self.streams = Streams.from_json(content["streams"])
+    def restore(self, content: Mapping[str, Any]) -> bool:
+        """Go on where `to_json` was, or begin again and say so (False), where the rate or the reference is another."""
+        streams = Streams.from_json(content["streams"])
+        if streams.promises != self.streams.promises:
+            logger.warning("What was watched was held to another rate or another reference: the tests begin again.")
+            return False
+        self.streams = streams
         self.changes.extend(Change.from_json(one) for one in content["changes"])
         self._count = content["count"]
+        return True
 
 
 def window_of(seen: Seen, first: int) -> Window:

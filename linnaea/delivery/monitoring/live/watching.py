@@ -129,8 +129,10 @@ class Watching:
             if reference is None:
                 return None
             watch = Watch(reference, self.settings, self._images)
-            if one.digest in self._kept:
-                watch.restore(self._kept[one.digest])
+            if one.digest in self._kept and not watch.restore(self._kept[one.digest]):
+                with self._telling_alone:  # what was told of tests that began again is told again
+                    self.telling.model, self.telling.version = one.model, one.version
+                    self.telling.streams.clear()
             self.watches[one.digest], self.names[one.digest] = watch, (one.model, one.version)
         return self.watches[one.digest]
 
@@ -146,6 +148,7 @@ class Watching:
         self.findings = {**self.findings, digest: found}
         told = [one for name, each in found.items() if name != OF_STREAMS for one in each]
         with self._telling_alone:
+            self.telling.model, self.telling.version = self.names[digest]
             self.telling.findings(told, ALARM)
 
     def _save(self) -> None:

@@ -186,6 +186,16 @@ def test_a_chain_that_was_forged_from_an_answer_on_is_found_by_a_hash_that_was_n
     assert faults_in(tmp_path / "forged", heads=[head]) == [f"no line has the hash {head}."]
 
 
+def test_a_log_that_is_cut_back_to_an_earlier_end_is_found_by_a_hash_that_was_noted(tmp_path):
+    folder = written(tmp_path / "log", 2, LogPolicy())
+    early = (folder / file_name(1)).read_bytes()
+    written(folder, 3, LogPolicy())
+    ((_, head),) = read_log(folder).ends.values()
+    (folder / file_name(1)).write_bytes(early)
+    assert faults_in(folder) == []
+    assert faults_in(folder, heads=[head]) == [f"no line has the hash {head}."]
+
+
 def test_a_log_goes_on_where_the_last_one_was_closed(tmp_path):
     written(written(tmp_path / "log", 2), 2)
     log = read_log(tmp_path / "log")

@@ -21,8 +21,9 @@ from linnaea.delivery.serving.application import make_application
 from linnaea.delivery.serving.connections import listener
 from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.models import Models, Served, Source
+from linnaea.delivery.serving.outputs import compressed
 from linnaea.delivery.serving.protocol import protocol
-from linnaea.delivery.serving.tensors import Tensor, compressed
+from linnaea.delivery.serving.tensors import Tensor
 
 RED, BLUE = image_file(), image_file((20, 30, 210))
 GREY = image_file((120, 120, 120), kind="JPEG")

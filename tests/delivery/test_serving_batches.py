@@ -159,10 +159,12 @@ def test_more_images_than_may_wait_are_refused_at_once_and_the_others_answered()
     assert len(told.answers) == 4
 
 
-def test_a_request_of_more_images_than_have_room_is_refused_whole():
+def test_a_request_of_more_images_than_may_ever_wait_is_refused_whole_and_not_told_to_come_back():
     with client_of(limits=Limits(max_queue=2)) as client:
         response = client.post("/predict", files=[("a", (str(n), RED)) for n in range(3)])
-        assert response.status_code == 503
+        assert response.status_code == 413
+        assert "at most 2 may wait" in response.json()["error"]
+        assert "retry-after" not in response.headers
         assert client.app.state.answering.waiting == 0
 
 

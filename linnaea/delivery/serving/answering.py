@@ -95,6 +95,12 @@ class Answering:
 
     def require_room(self, count: int = 1) -> None:
         """Raise Refused where so many more images would be more than may wait."""
+        if count > self.limits.max_queue:  # however long the client waits
+            raise Refused(
+                413,
+                f"the request has {count} images, and at most {self.limits.max_queue} may wait for their answer "
+                "(--max-queue): send several.",
+            )
         if self._waiting + count > self.limits.max_queue:
             raise Refused(
                 503,

@@ -18,19 +18,9 @@ from linnaea.delivery.serving.contract import ServedModel
 from linnaea.delivery.serving.doorway import in_json, request_id
 from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.models import Models, UnknownModelError
+from linnaea.delivery.serving.outputs import Output, compressed, written
 from linnaea.delivery.serving.reading import Given, body_of, require_count
-from linnaea.delivery.serving.tensors import (
-    BOOL,
-    BYTES,
-    FP32,
-    UINT8,
-    Inference,
-    Output,
-    Tensor,
-    compressed,
-    read_inference,
-    written,
-)
+from linnaea.delivery.serving.tensors import BOOL, BYTES, FP32, UINT8, Inference, Tensor, read_inference
 
 FILE, PIXELS = "image", "pixels"
 SEVERAL = "|"  # between the labels of an image that has several, as in tables

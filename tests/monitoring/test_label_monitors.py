@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from planted import CLASSES, POLICY, answered, drawn, reference
 
+from linnaea.data.review import Facts, ReviewFolder
 from linnaea.delivery.monitoring import MONITORS, Seen, Watched, Window
 from linnaea.delivery.monitoring.answers import seen_of
 from linnaea.delivery.monitoring.late_labels import LateLabel, joined, read_late_labels
@@ -247,3 +248,22 @@ def test_labels_by_chance_are_tested_as_if_all_were_as_likely():
 
     assert told(0.0)["sequential"].severity == "info"
     assert told(0.3)["sequential_accuracy"].severity == "error"
+
+
+def test_labels_that_are_no_class_are_named():
+    random = np.random.default_rng(13)
+    logits, scores, truth = drawn(random, 20)
+    window = windows((logits, scores))[0]
+    labels = [LateLabel(f"r{row}", 0, "Ant" if row < 3 else CLASSES[truth[row]]) for row in range(20)]
+    found = said("performance", watched(reference(random), replace(window, seen=joined(window.seen, labels)[0])))
+    assert found["late_unknown_classes"].severity == "warning"
+    assert "3 labels are no class of the classifier: 'Ant' (3)" in found["late_unknown_classes"].summary
+
+
+def test_a_table_without_labels_is_refused(tmp_path):
+    (tmp_path / "late.csv").write_text("request,place,label\n")
+    with pytest.raises(DataError, match="holds no label"):
+        read_late_labels(tmp_path / "late.csv")
+    ReviewFolder(tmp_path / "review").file(TINY, "ant", Facts())
+    with pytest.raises(DataError, match="1 reviewed image, none of which is of a request"):
+        read_late_labels(tmp_path / "review")

@@ -43,22 +43,34 @@ def read_late_labels(place: Path) -> list[LateLabel]:
     """
     if ReviewFolder.is_in(place) or (place.name == "review.csv" and ReviewFolder.is_in(place.parent)):
         folder = place if place.is_dir() else place.parent
-        reviewed = ReviewFolder(folder).reviewed().values()
-        return [
-            LateLabel(one.facts.request, one.facts.place, NONE_OF_THEM if one.label is None else one.label)
-            for one in reviewed
-            if one.facts.request
-        ]
+        return _of_review(folder)
     if place.is_dir():
         raise DataError(f"{place} is a folder without review.csv: give a folder of reviewed images, or a CSV file.")
     try:
         rows = list(records_in(read_text(place)))
     except csv.Error as error:
         raise DataError(f"{place} cannot be read ({error}): save it as CSV separated by commas.") from None
-    missing = [name for name in NEEDED if rows and name not in rows[0]]
+    if not rows:
+        raise DataError(f"{place} holds no label: expected rows of {','.join(NEEDED)} and maybe {CHANCE}.")
+    missing = [name for name in NEEDED if name not in rows[0]]
     if missing:
         raise DataError(f"{place} has no column {', '.join(missing)}: expected {','.join(NEEDED)} and maybe {CHANCE}.")
     return [_of_row(row, f"{place}, row {number}") for number, row in enumerate(rows, 2)]
+
+
+def _of_review(folder: Path) -> list[LateLabel]:
+    reviewed = ReviewFolder(folder).reviewed().values()
+    labels = [
+        LateLabel(one.facts.request, one.facts.place, NONE_OF_THEM if one.label is None else one.label)
+        for one in reviewed
+        if one.facts.request
+    ]
+    if not labels:
+        raise DataError(
+            f"{folder} has {counted(len(reviewed), 'reviewed image')}, none of which is of a request that was logged: "
+            "review the images of the log (`linnaea review RUN --from LOG`)."
+        )
+    return labels
 
 
 def _of_row(row: dict[str, str], where: str) -> LateLabel:

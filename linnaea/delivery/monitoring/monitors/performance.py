@@ -1,5 +1,6 @@
 """How right the answers were, where labels have come since."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from linnaea.delivery.monitoring.monitors.accuracy import ONE_LABEL, row_of
 from linnaea.delivery.monitoring.monitors.contract import MONITORS, Watched, Window
 from linnaea.delivery.monitoring.monitors.expected_coverage import expected
 from linnaea.finding import Estimate, Finding
+from linnaea.runtime.words import counted
 from linnaea.statistics.weighed import share_of
 
 SHOWN = 100  # classes of the table
+NAMED = 5  # labels that are no class
 RANDOM = "Figures are of labelled images, weighed by the chance that each had of being labelled."
 BIASED = (
     "Figures are of labelled images, and nobody said how these were chosen. Images that were reviewed because they "
@@ -43,7 +46,7 @@ def performance(watched: Watched) -> Sequence[Finding]:
     told = f"Accuracy of {over.n:,} labelled images: {over}; it was {usual} in the reference. {caution}"
     rows = [row_of(one, share_of(r, _weights([one])), usual.lo) for one, r in zip(known, right, strict=True)]
     found = [Finding("late_accuracy", told, "info", over.n, over, rows), _of_classes(watched, known, whole, weights)]
-    return [*found, *_strangers(known), *_selection(known)]
+    return [*found, *_strangers(known), *_of_no_class(watched, known), *_selection(known)]
 
 
 @MONITORS.register(
@@ -112,6 +115,25 @@ def _strangers(known: Sequence[Window]) -> list[Finding]:
     return [
         Finding("late_strangers", told, "warning", len(strange), rows=[{"image": name} for name, _ in strange[:20]])
     ]
+
+
+def _of_no_class(watched: Watched, known: Sequence[Window]) -> list[Finding]:
+    """Labels that are no class of the classifier: new classes, or misspelt ones."""
+    names = {*watched.classes, *dict(watched.policy.parents).values(), NONE_OF_THEM}
+    given = Counter(
+        name
+        for window in known
+        for truth in window.seen.truth
+        if truth is not None
+        for name in (truth if isinstance(truth, list | tuple) else [truth])
+        if name not in names
+    )
+    if not given:
+        return []
+    named = ", ".join(f"{name!r} ({count})" for name, count in given.most_common(NAMED))
+    told = f"{counted(given.total(), 'label is', 'labels are')} no class of the classifier: {named}"
+    more = ", ..." * (len(given) > NAMED)
+    return [Finding("late_unknown_classes", f"{told}{more}. Their images count as answered wrongly.", "warning")]
 
 
 def _selection(known: Sequence[Window]) -> list[Finding]:

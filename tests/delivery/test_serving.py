@@ -262,8 +262,10 @@ def test_a_heat_map_is_refused_with_those_that_can():
     assert response.status_code == 400
     assert "has no layer with a map" in response.json()["error"]
     assert "choose one of " in response.json()["error"]
-    with client_of() as client:
+    told = Told()
+    with client_of(None, [told]) as client:
         assert client.post("/predict?explain=gradcam", content=RED).status_code == 400
+    assert not told.answers  # what is refused at once is not answered, and not logged as if it were
 
 
 def test_every_other_way_is_answered_in_json(client):

@@ -127,6 +127,8 @@ class Answering:
         Refused, also where too many wait.
         """
         self.require_room(len(given))
+        if asked.explain is not None:
+            self._require_drawing()  # sooner than an answer is logged that is not given
         done = asyncio.get_running_loop().create_future()
         ticket = Ticket(asked.served, asked.request, asked.key, asked.top, done, len(given))
         pictures = [Picture(ticket, place, one.name, one.content, one.pixels) for place, one in enumerate(given)]
@@ -169,18 +171,22 @@ class Answering:
 
     async def _explained(self, pictures: Sequence[Picture], asked: Asked) -> None:
         """Add the heat map of the one picture that was asked for."""
-        explain, method = self._explain, asked.explain
-        if explain is None or method is None:
-            raise Refused(400, "this server makes no heat maps: leave explain out.")
+        explain, method = self._require_drawing(), str(asked.explain)
         for picture in pictures:
             if picture.pixels is not None and picture.answer is not None:
                 call = partial(explain, asked.served.classifier, picture.pixels, method)
                 picture.answer["explanation"] = await self._drawn(call, method)
 
-    async def _drawn(self, call: Callable[[], bytes], method: str) -> bytes:
-        """A heat map, made between two batches; raises Refused where it cannot be, takes too long, or many wait."""
+    def _require_drawing(self) -> Explain:
+        """What draws heat maps; raises Refused where nothing does, or many wait for it."""
+        if self._explain is None:
+            raise Refused(400, "this server makes no heat maps: leave explain out.")
         if self._drawing >= MOST_DRAWN:
             raise Refused(503, f"{self._drawing} heat maps are waited for: try again later.", retry_after=self.patience)
+        return self._explain
+
+    async def _drawn(self, call: Callable[[], bytes], method: str) -> bytes:
+        """A heat map, made between two batches; raises Refused where it cannot be, or takes too long."""
         self._drawing += 1
         try:
             return await asyncio.wait_for(asyncio.wrap_future(self._thread.run(call)), self.limits.answer_time)

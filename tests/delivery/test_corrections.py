@@ -10,7 +10,7 @@ from served_page import CERTAIN, CLASSES, UNSURE, one_label, picture, several_la
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe
-from linnaea.data.review import ReviewFolder
+from linnaea.data.review import HISTORY, ReviewFolder
 from linnaea.delivery.serving.application import make_application
 from linnaea.delivery.serving.limits import Limits
 from linnaea.delivery.serving.page import Corrections, Recent, page_router
@@ -172,6 +172,13 @@ def test_a_full_folder_takes_corrections_of_what_it_holds_alone(client, folder):
     assert client.get("/page/facts").json()["formats"] == ["image/png", "image/jpeg"]
     assert "holds 3 images" in refused.json()["error"]
     assert correct(client, "blue", image=picture((2, 0, 0))).json()["before"] == "red"
+
+
+def test_one_image_that_is_filed_for_ever_does_not_fill_the_disk(client, folder):
+    statuses = [correct(client, ("red", "blue")[number % 2]).status_code for number in range(60)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 507
+    assert (folder.folder / HISTORY).stat().st_size < 32_000
 
 
 def test_the_oldest_answers_are_forgotten():

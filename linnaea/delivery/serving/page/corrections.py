@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from linnaea.data.review import Change, Facts, ReviewFolder
+from linnaea.data.review import HISTORY, Change, Facts, ReviewFolder
 from linnaea.delivery.serving.contract import ServedModels
 from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.multipart import Part
@@ -22,6 +22,7 @@ from linnaea.task import TASKS
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 FIELDS = ("image", "sha256", "label", "none", "new", "model", "request", "place")
+EACH = 10_000  # bytes of history for each image that may be filed; a filing has some hundreds
 LONGEST_REQUEST = 100  # letters of an id
 TRUTH = {"true": True, "1": True, "false": False, "0": False, "": False}
 
@@ -100,6 +101,7 @@ class Corrections:
                 f"the review folder holds {len(reviewed):,} images, and at most {self.limits.max_review:,} are taken "
                 "(--max-review): train with them, and start the server with another --review.",
             )
+        self._require_room_for_history()
         facts = _facts(correction, was)
         try:
             change = self.folder.file(image, label, facts)
@@ -118,6 +120,17 @@ class Corrections:
         except (DataError, UsageError) as error:
             raise Refused(409, str(error)) from None
         return {"sha256": sha256, "undone": True}
+
+    def _require_room_for_history(self) -> None:
+        """Raise Refused where the same images were filed again and again: nothing is ever taken out of the history."""
+        history = self.folder.folder / HISTORY
+        most = self.limits.max_review * EACH
+        if history.is_file() and history.stat().st_size > most:
+            raise Refused(
+                507,
+                f"the history of the review folder has more than {most:,} bytes, which --max-review lets it have: "
+                "start the server with another --review.",
+            )
 
     def _label(self, correction: Correction, client: str) -> str | tuple[str, ...] | None:
         """The right label as the review folder has it."""

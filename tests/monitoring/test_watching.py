@@ -3,7 +3,9 @@
 import json
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ from linnaea.delivery.monitoring import ALARM, MONITORS, Watched, Window
 from linnaea.delivery.monitoring.alerts import Channel
 from linnaea.delivery.monitoring.answers import seen_of
 from linnaea.delivery.monitoring.live import Reference, Watching, WatchSettings
+from linnaea.delivery.monitoring.live.gauges import Gauges
 from linnaea.delivery.serving.audit_log import AuditLog, read_log
 from linnaea.errors import UsageError
+from linnaea.finding import Finding
 
 SETTINGS = WatchSettings(window=100, windows=5, rate=0.05)
 
@@ -190,6 +194,21 @@ def test_a_fault_is_said_and_the_watch_goes_on(known: Reference, caplog):
     assert watching.failures == 1
     assert "20 answers could not be looked at: no such run" in caplog.text
     assert set(watching.watches) == {"d1"}
+
+
+def test_the_gauge_of_an_alarm_that_is_over_is_none(known: Reference):
+    values = {}
+
+    def gauge(name: str, _: str, __: tuple[str, ...]) -> SimpleNamespace:
+        return SimpleNamespace(labels=lambda *given: SimpleNamespace(set=partial(values.__setitem__, (name, *given))))
+
+    gauges, watching = Gauges(gauge), Watching(lambda digest: known, SETTINGS)
+    watching.names = {"d1": ("insects", "d1")}
+    for found in ([Finding("sequential_confidence", "Less sure.", "error")], [Finding("sequential", "No change.")]):
+        watching.findings = {"d1": {"sequential": found}}
+        gauges.show(watching)
+    watching.close()
+    assert values["monitor_alarm", "insects", "d1", "sequential_confidence"] == 0
 
 
 def test_windows_that_are_too_small_are_refused():

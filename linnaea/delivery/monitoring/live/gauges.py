@@ -20,6 +20,7 @@ class Gauges:
             "monitor_evidence", "Evidence of a change, as a power of ten: 2 is 100 to 1 against chance.", of_stream
         )
         self._change = gauge("monitor_change", "0: none, 1: a change is suspected, 2: it is certain.", of_stream)
+        self._alarms = set[tuple[str, ...]]()  # that were shown, and are over where no finding says them any more
         self._alarm = gauge(
             "monitor_alarm", "1 where a finding of the last windows is an alarm.", (*OF_MODEL, "finding")
         )
@@ -37,8 +38,12 @@ class Gauges:
                 self._evidence.labels(*labels).set(math.log10(max(stream.evidence, 1e-300)))
                 status = 0 if stream.alarm is None else 2 if stream.alarm.status == CERTAIN else 1
                 self._change.labels(*labels).set(status)
-        for digest, finding in findings_in(watching):
+        found = findings_in(watching)
+        for gone in self._alarms - {(*watching.names[digest], finding.name) for digest, finding in found}:
+            self._alarm.labels(*gone).set(0.0)
+        for digest, finding in found:
             labels = (*watching.names[digest], finding.name)
+            self._alarms.add(labels)
             self._alarm.labels(*labels).set(float(finding.severity == "error"))
             figure = finding.figure
             for limit in ("value", "lo", "hi") if figure is not None else ():

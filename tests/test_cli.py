@@ -39,17 +39,24 @@ VERBS = (
         "verify",
         "push",
         "pull",
+        "serve",
+        "monitor",
+        "ask",
+        "review",
+        "retrain",
+        "rollback",
+        "key",
     ),
 )
 COMMANDS = (*VERBS, "methods", "models", "cache", "doctor", "demo")
-FLAG_NAMES = {"model_args": "model_arg", "learning_rate": "lr"}
+FLAG_NAMES = {"model_args": "model_arg", "learning_rate": "lr", "source": "from"}
 ONLY_ON_THE_COMMAND_LINE = {
     "audit": {"as_json", "strict", "fix_list", "report_file", "guard_formulas"},
     "split": {"out", "check", "as_json", "guard_formulas"},
     "diff": {"as_json", "strict"},
-    "evaluate": {"as_json"},
+    "evaluate": {"every", "as_json"},
     "discover": {"as_json"},
-    "predict": {"output_format", "out", "guard_formulas"},
+    "predict": {"output_format", "out", "guard_formulas", "on", "as_json"},
     "compare": {"as_json"},
     "explain": {"as_json"},
     "calibrate": {"as_json"},
@@ -62,6 +69,13 @@ ONLY_ON_THE_COMMAND_LINE = {
     "verify": {"as_json"},
     "push": {"as_json"},
     "pull": {"as_json"},
+    "monitor": {"as_json"},
+    "ask": {"as_json", "out", "guard_formulas"},
+    "review": {"as_json", "port"},
+    "serve": {"as_json"},
+    "retrain": {"as_json"},
+    "rollback": {"as_json"},
+    "key": {"as_json"},
 }
 DEFAULTS_THAT_DIFFER = {"split": {"out"}, "predict": {"output_format", "out"}}
 

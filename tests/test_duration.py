@@ -24,7 +24,7 @@ def test_durations_in_seconds(text, seconds):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5m", "10 m", "5d", "m", "1m-", "0", "0s", -3, float("nan")])
+@pytest.mark.parametrize("text", ["", "soon", "-5m", "10 m", "5w", "m", "1m-", "0", "0s", -3, float("nan")])
 def test_anything_else_says_what_was_expected(text):
     with pytest.raises(UsageError, match="expected"):
         parse_duration(text)

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,8 +110,9 @@ class _Answer:
             return
 
         def work(post: "Post") -> None:
-            account, crew = made(post.number), fleet.crew(post.staged, post)
-            serve_on(shared(bound), self._application(account, crew, (post.number, post.count)), limits)
+            with closing(made(post.number)) as account:  # also where it is told to end before it answers
+                crew = fleet.crew(post.staged, post)
+                serve_on(shared(bound), self._application(account, crew, (post.number, post.count)), limits)
 
         preload(staged.values())
         Workers(work, workers, staged, drain=limits.drain_time, bound=[bound], buried=worker_ended).run()

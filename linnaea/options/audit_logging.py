@@ -7,7 +7,7 @@ from typing import Annotated
 from linnaea.delivery.serving.audit_log.policy import IMAGES, ON_FAILURE, SYNC, LogPolicy
 from linnaea.options import checks
 from linnaea.options.option import Option, Options
-from linnaea.runtime.cache import parse_bytes
+from linnaea.runtime.sizes import parse_bytes
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # as of all groups

@@ -5,7 +5,6 @@
 
 import logging
 import os
-import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,13 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from linnaea.errors import UsageError
 from linnaea.runtime.documents import documents
+from linnaea.runtime.sizes import parse_bytes
 from linnaea.runtime.store import Store
 
 DEFAULT_LIMIT = "10GB"
 PLANS = "plans"  # the folder of the execution plans, within that of the cache
-UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 Result = TypeVar("Result")
 logger = logging.getLogger("linnaea")
 
@@ -36,14 +34,6 @@ def cache_folder() -> Path | None:
 def cache_limit() -> int:
     """The most bytes that the cache may hold; raises UsageError for what is no number of bytes."""
     return parse_bytes(os.environ.get("LINNAEA_CACHE_LIMIT") or DEFAULT_LIMIT)
-
-
-def parse_bytes(text: str) -> int:
-    """A number of bytes from a text such as "500MB" or "1.5 GB" (powers of ten); raises UsageError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)?\s*", text.upper())
-    if match is None:
-        raise UsageError(f"{text!r} is not a size: expected something like 500MB or 20GB.")
-    return int(float(match[1]) * UNITS[match[2] if match[2] and match[2] != "B" else ""])
 
 
 def cached(use: Callable[[Store], Result], otherwise: Result) -> Result:

@@ -1,6 +1,5 @@
 """Every form of labelled images is read, and what is not used is listed with its reason."""
 
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from PIL import Image
 from linnaea.data.sources import SOURCES, read
 from linnaea.data.sources.folders import images_in
 from linnaea.data.sources.missing import MISSING
+from linnaea.data.sources.trees import Folder
 from linnaea.errors import DataError
 
 
@@ -131,8 +131,9 @@ def test_absent_paths_and_other_files_are_refused(tmp_path):
 def test_images_in_a_folder(tmp_path):
     touch(tmp_path, "b/2.png", "a.jpg", "c.jfif", "d.HEIC", ".hidden/3.png", "notes.txt", "empty")
     Image.new("L", (4, 4)).save(tmp_path / "unnamed", "PNG")
-    images, others = images_in(tmp_path)
-    assert {os.path.relpath(file, tmp_path) for file in images} == {"a.jpg", "b/2.png", "c.jfif", "d.HEIC", "unnamed"}
+    found = list(images_in(Folder(tmp_path)))
+    others = [entry for entry in found if not isinstance(entry, str)]
+    assert {name for name in found if isinstance(name, str)} == {"a.jpg", "b/2.png", "c.jfif", "d.HEIC", "unnamed"}
     assert {entry.path: entry.reason for entry in others} == {
         ".hidden/3.png": "hidden",
         "notes.txt": "not an image file (.txt)",

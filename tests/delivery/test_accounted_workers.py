@@ -8,7 +8,7 @@ from collections import Counter
 import httpx2
 from colour_server import save_shades
 from served import image_file
-from test_workers import serving
+from test_workers import serving, times_opened, wait_until
 
 from linnaea.delivery.serving.audit_log import read_log
 from linnaea.delivery.serving.keys import make_key
@@ -43,6 +43,7 @@ def test_numbers_and_logs_of_workers_are_exact_also_when_one_is_killed(tmp_path,
         while set(running.workers()) & {before[0]} or len(running.workers()) < 2:
             assert time.monotonic() < until
             time.sleep(0.05)
+        wait_until(lambda: times_opened(log) == 3, "the new one had its log")
         told += asked(running, secret, 20)
         until = time.monotonic() + 150
         answered = 'linnaea_requests_total{outcome="answered",route="/predict",status="200"}'

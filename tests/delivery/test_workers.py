@@ -135,6 +135,7 @@ def test_a_reload_under_load_fails_no_request_and_all_processes_switch(folder, w
     with serving([folder], workers=workers) as running:
         first = running.version()
         with Load(running) as load:
+            wait_until(lambda: first in load.told, "the first was asked")
             for blue in (0.1, 0.2, 0.3):
                 save_shades(folder, blue=blue)
                 told = running.reload()
@@ -142,9 +143,8 @@ def test_a_reload_under_load_fails_no_request_and_all_processes_switch(folder, w
                 (row,) = told.json()["reloaded"]
                 assert row["switched"]
                 assert set(running.versions()) == {row["after"]}
+                wait_until(lambda version=row["after"]: version in load.told or load.failed, "the new one was asked")
         assert not load.failed
-        assert first in load.told
-        assert row["after"] in load.told
         before = running.version()
         (folder / "shade.json").write_text("{}")
         told = running.reload()
@@ -266,6 +266,11 @@ def images_counted(client):
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("linnaea_images_total{"))
 
 
+def times_opened(log):
+    """How often a worker has begun to write into the log: what was not, a replacement that is stopped cannot close."""
+    return sum(text.count('"event":"opened"') for text in map(Path.read_text, log.rglob("audit-*.jsonl")))
+
+
 def test_metrics_are_exact_and_the_log_is_whole_when_a_worker_was_killed(folder, tmp_path):
     log = tmp_path / "log"
     with serving([folder], workers=2, log=str(log)) as running:
@@ -278,6 +283,7 @@ def test_metrics_are_exact_and_the_log_is_whole_when_a_worker_was_killed(folder,
         os.kill(before[0], signal.SIGKILL)
         wait_until(lambda: any("SIGKILL" in line for line in running.said), "it was said")
         wait_until(lambda: len(running.workers()) == 2 and before[0] not in running.workers(), "there were two again")
+        wait_until(lambda: times_opened(log) == 3, "the new one had its log")
         for asked in range(12, 20):
             with running.client() as client:
                 client.post("/predict", content=RED).raise_for_status()

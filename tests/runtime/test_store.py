@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from linnaea.errors import UsageError
 from linnaea.runtime import cache
+from linnaea.runtime.sizes import parse_bytes
 from linnaea.runtime.store import Stamp, Store
 
 
@@ -119,9 +120,9 @@ def test_a_changed_file_is_not_known(tmp_path):
 
 
 def test_sizes_are_parsed():
-    assert [cache.parse_bytes(text) for text in ("12", "1.5 kb", "20GB")] == [12, 1500, 20 * 10**9]
+    assert [parse_bytes(text) for text in ("12", "1.5 kb", "20GB")] == [12, 1500, 20 * 10**9]
     with pytest.raises(UsageError, match="expected something like"):
-        cache.parse_bytes("a lot")
+        parse_bytes("a lot")
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk I/O error")])

@@ -15,10 +15,10 @@ import numpy as np
 from linnaea.arrays import Images, Integers
 from linnaea.data.images.pixels import IN_MEMORY_BYTES, Decoded, Recipe, decode_files, decode_in_batches
 from linnaea.errors import DataError
-from linnaea.runtime.cache import parse_bytes
 from linnaea.runtime.containers import Located
 from linnaea.runtime.machine import available_threads
 from linnaea.runtime.progress import track
+from linnaea.runtime.sizes import parse_bytes
 
 ROOM = "LINNAEA_PIXEL_ROOM"
 DISK_SHARE = 0.8  # of what is free

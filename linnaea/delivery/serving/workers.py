@@ -152,7 +152,7 @@ class Workers:
     def _child(self, post: Post, others: Sequence[connection.Connection]) -> None:
         """In the new process: leave behind what is the parent's, and work."""
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
@@ -344,6 +344,11 @@ def require_forks(count: int) -> None:
     """Raise UsageError for several processes where a process cannot be divided."""
     if count > 1 and not hasattr(os, "fork"):
         raise UsageError(f"workers is {count}, and this system cannot divide a process: start several servers instead.")
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """A process that is told to end before it answers closes what it has opened."""
+    raise SystemExit(128 + number)
 
 
 def _end_of(slot: Slot) -> str:

@@ -18,13 +18,14 @@ from linnaea.data.images.pixels import Recipe
 from linnaea.delivery.exporters import export
 from linnaea.models.network import Network
 
-TURNS, CLASSES, SIZE, AIM = 9, 10, 224, 0.6
+TURNS, CLASSES, SIZE, AIM = 5, 10, 224, 0.6
 NETWORKS = ("mobilenetv2_100", "tf_efficientnet_lite0", "resnet18")
 FORMATS = ("onnx", "openvino")
 WATCHED = """
-import runpy, sys
+import pathlib, runpy, sys
 
 sys.argv = {words!r}
+sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))  # as Python does for a script
 try:
     {run}
 except SystemExit:

@@ -3,7 +3,8 @@
 import csv
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ COUNTS = np.array(
         [0, 0, 1, 0, 1, 6],
     ]
 )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, of which each test opens what it needs."""
+    pytest.importorskip("playwright", reason="needs playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

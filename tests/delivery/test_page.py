@@ -84,16 +84,6 @@ def exported(classifier, pictures, tmp_path_factory):
     return export(classifier, "web", tmp_path_factory.mktemp("page") / "web", pictures)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def opened(browser, exported):
     """Open the page of a folder, and what it asked for and complained of."""

@@ -215,17 +215,6 @@ def test_a_port_in_use_is_said(served, session):
         Served(session, 70_000)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    pytest.importorskip("playwright", reason="needs playwright")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
-
-
 def opened(browser, served, **more):
     page = browser.new_page(**more)
     page.set_default_timeout(60_000)

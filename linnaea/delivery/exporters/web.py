@@ -15,13 +15,13 @@ from linnaea.decisions import by_common_threshold
 from linnaea.delivery.exporters import onnx
 from linnaea.delivery.exporters.contract import EXPORTERS, Exporter, Order, needs_a_network
 from linnaea.delivery.exporters.onnxruntime_web import FetchError, runtime_files
+from linnaea.delivery.pages import PARTS
 from linnaea.errors import UsageError
 from linnaea.runtime.cache import cache_folder
 from linnaea.runtime.files import write_json
 
 logger = logging.getLogger("linnaea")
 PAGE = Path(__file__).with_name("page")
-SHARED = Path(__file__).parents[1] / "browser"  # what the page of a server is made of, too
 INDEX, RUNTIME, EXPECTED, PICTURE = "index.html", "onnxruntime", "expected.json", "expected.webp"
 PICTURE_SIZE = (160, 120)
 TALL_FIRST = 13  # the version of Pillow that began to shrink the height of tall images first
@@ -37,7 +37,7 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
     except FetchError as error:
         raise UsageError(str(error)) from None
     onnx.write(classifier, folder, order)
-    page = Path(shutil.copytree(SHARED, folder / PAGE.name))
+    page = Path(shutil.copytree(PARTS, folder / PAGE.name))
     shutil.copytree(PAGE, page, dirs_exist_ok=True)
     shutil.copytree(runtime, page / RUNTIME)
     picture().save(page / PICTURE, lossless=True)

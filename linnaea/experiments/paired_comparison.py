@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from linnaea.classifier.bundle import is_bundle
 from linnaea.dataset import Dataset
@@ -12,6 +14,9 @@ from linnaea.evidence.comparison.two import Comparison
 from linnaea.evidence.comparison.two import compare as compare_predictions
 from linnaea.predictions import Predictions
 from linnaea.run import Run
+
+if TYPE_CHECKING:
+    from linnaea.classifier import Classifier
 
 logger = logging.getLogger("linnaea")
 
@@ -38,10 +43,16 @@ class Side:
         """The run itself, or the one in whose folder a bundle lies; None where that is not known."""
         if self.run is not None or self.given.suffix == ".parquet":
             return self.run
-        from linnaea.classifier import load
         from linnaea.experiments.surrounding_run import surrounding_run
 
-        return surrounding_run(self.given, load(self.given))
+        return surrounding_run(self.given, self.classifier)
+
+    @cached_property
+    def classifier(self) -> "Classifier":
+        """Its classifier, loaded once."""
+        from linnaea.classifier import load
+
+        return load(self.given)
 
     @property
     def kept(self) -> Predictions | None:
@@ -52,13 +63,11 @@ class Side:
 
     def answers(self, images: Dataset) -> Predictions:
         """What it answers for these images now; a file of predictions has no further answers."""
-        from linnaea.classifier import load
         from linnaea.experiments.evaluation_images import known_images
 
         if self.given.suffix == ".parquet":
             raise UsageError(f"{self.given} holds finished predictions: leave --data out, or give its classifier.")
-        classifier = load(self.given)
-        return classifier.predict(known_images(images, classifier))
+        return self.classifier.predict(known_images(images, self.classifier))
 
 
 def compare_sides(first: str | Path, second: str | Path, data: str | Path | Dataset | None = None) -> Comparison:

@@ -44,6 +44,11 @@ class Exports:
         """The one in a format; KeyError where there is none."""
         return {exported.to: exported for exported in self.each}[to]
 
+    @property
+    def next(self) -> list[str]:
+        """What comes next after each."""
+        return [exported.next for exported in self.each]
+
     def to_json(self) -> list[dict[str, Any]]:
         """A list of what each says, of JSON types."""
         return [exported.to_json() for exported in self.each]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from linnaea.options.things import AsJson
 from linnaea.registry import Registry
-from linnaea.runtime.saying import say_json, say_text
+from linnaea.runtime.saying import say, say_json, say_text
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 Tell = Callable[..., None]
@@ -49,9 +49,15 @@ def telling_of(verb: Callable[..., Any]) -> Tell:
 
 
 def tell_result(answer: Callable[[], Any], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
-    """Say what the verb returns in its own words or, where it has `to_json`, as JSON."""
+    """Say what the verb returns in its own words or, where it has `to_json`, as JSON.
+
+    A result may name the command that comes `next`, or several.
+    """
     result = answer()
     if as_json:
         say_json(result.to_json() if hasattr(result, "to_json") else result)
     elif result is not None:
         say_text(str(result))
+        following = getattr(result, "next", ())
+        for command in [following] if isinstance(following, str) else following:
+            say(f"Next: {command}")

@@ -1,17 +1,15 @@
 """`export`: the classifier of a run as folders for other programs and machines."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from linnaea.errors import UsageError
 from linnaea.options import Option, RunFolder, checks
 from linnaea.options.checks import one_of
-from linnaea.options.things import AsJson
 from linnaea.options.words import names_in
 from linnaea.runtime.arguments import EXPORT_PRECISIONS, require_export_precision
-from linnaea.runtime.saying import say
-from linnaea.verbs.contract import VERBS, tell_result, told_by
+from linnaea.verbs.contract import VERBS
 
 if TYPE_CHECKING:
     from linnaea.delivery.exporters import Exported
@@ -39,27 +37,12 @@ def _require(names: Sequence[str], precision: str, out: str | Path | None) -> No
         )
 
 
-def tell(answer: Callable[[], Any], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
-    """Say where the files are, whether they answer the same, and what comes next."""
-    results = []
-
-    def once() -> Any:
-        results.append(answer())
-        return results[0]
-
-    tell_result(once, given, as_json=as_json)
-    if not as_json:
-        for exported in [results[0]] if hasattr(results[0], "next") else results[0]:
-            say(f"Next: {exported.next}")
-
-
 @VERBS.register(
     "export",
     title="Export",
     meaning="Export the classifier of a run and check that the files give the same answers.",
     order=60,
 )
-@told_by(tell)
 def export(
     run: RunFolder,
     to: Annotated[

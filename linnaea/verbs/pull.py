@@ -1,26 +1,14 @@
 """`pull`: a classifier out of a model registry."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from linnaea.options import Option
-from linnaea.options.things import AsJson, Trusted
-from linnaea.runtime.saying import say, say_json, say_text
-from linnaea.verbs.contract import VERBS, told_by
+from linnaea.options.things import Trusted
+from linnaea.verbs.contract import VERBS
 
 if TYPE_CHECKING:
     from linnaea.delivery.model_registries import Pulled
-
-
-def tell(answer: Callable[[], "Pulled"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
-    """Say which version it is, where it lies, and what comes next."""
-    pulled = answer()
-    if as_json:
-        say_json(pulled.to_json())
-        return
-    say_text(str(pulled))
-    say(f"Next: linnaea predict {pulled.folder} PHOTO.jpg")
 
 
 @VERBS.register(
@@ -29,7 +17,6 @@ def tell(answer: Callable[[], "Pulled"], given: Mapping[str, Any], *, as_json: A
     meaning="Fetch a version of a classifier from a model registry into a new folder, checked before it appears there.",
     order=69,
 )
-@told_by(tell)
 def pull(
     source: Annotated[
         str, Option("Where from: models/birds@3, mlflow:birds@production, hf:user/birds. Default version: the latest.")

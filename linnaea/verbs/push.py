@@ -1,25 +1,14 @@
 """`push`: a classifier into a model registry."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from linnaea.options import Option
-from linnaea.options.things import AsJson, BundleFolder
-from linnaea.runtime.saying import say, say_json, say_text
-from linnaea.verbs.contract import VERBS, told_by
+from linnaea.options.things import BundleFolder
+from linnaea.verbs.contract import VERBS
 
 if TYPE_CHECKING:
     from linnaea.delivery.model_registries import Pushed
-
-
-def tell(answer: Callable[[], "Pushed"], given: Mapping[str, Any], *, as_json: AsJson = False) -> None:
-    """Say as which version it is kept, and how to get it."""
-    pushed = answer()
-    if as_json:
-        say_json(pushed.to_json())
-        return
-    say_text(str(pushed))
-    say(f"Next: linnaea pull {pushed.source} FOLDER")
 
 
 @VERBS.register(
@@ -28,7 +17,6 @@ def tell(answer: Callable[[], "Pushed"], given: Mapping[str, Any], *, as_json: A
     meaning="Keep a classifier as a new version in a model registry: a folder, MLflow, or the Hugging Face Hub.",
     order=68,
 )
-@told_by(tell)
 def push(
     run: BundleFolder,
     target: Annotated[str, Option("Where to: a path such as models/birds, mlflow:birds, or hf:user/birds.")],

@@ -36,6 +36,11 @@ class Pushed:
         """What `linnaea pull` takes to get this version: by the tag that was asked for, else by its number."""
         return f"{self.target.kind}:{self.target.place}@{self.tag or self.version.number}"
 
+    @property
+    def next(self) -> str:
+        """The command that gets it."""
+        return f"linnaea pull {self.source} FOLDER"
+
     def __str__(self) -> str:
         told = "signed" if self.signed else "not signed"
         return f"{self.target} holds it as {self.version}, {told}\n{self.version.address}"
@@ -53,6 +58,11 @@ class Pulled:
     folder: Path
     version: Version
     signed_by: str = ""
+
+    @property
+    def next(self) -> str:
+        """The command that uses it."""
+        return f"linnaea predict {self.folder} PHOTO.jpg"
 
     def __str__(self) -> str:
         told = f", signed by the key {self.signed_by}" if self.signed_by else ", its signature not checked"

@@ -190,7 +190,9 @@ class ReviewFolder:
             return
         if not self.folder.is_dir():
             raise UsageError(f"{self.folder} is a file: expected a folder to keep reviewed images in.")
-        strange = [one.name for one in self.folder.iterdir() if one.name not in (LOCK, IMAGES, NONE)]
+        # The folder of another writer, who is about to write its table, has that table under a hidden name.
+        names = (one.name for one in self.folder.iterdir())
+        strange = [name for name in names if name not in (LOCK, IMAGES, NONE) and not name.startswith(f".{TABLE}.")]
         if strange:
             raise UsageError(
                 f"{self.folder} holds {sorted(strange)[0]!r} and no {TABLE}: it is the folder of something else. "

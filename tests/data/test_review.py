@@ -154,6 +154,13 @@ def test_two_writers_lose_nothing(folder):
     assert not list(folder.folder.rglob("*.partial"))
 
 
+def test_a_folder_that_another_is_about_to_begin_is_no_other(folder):
+    folder.folder.mkdir()
+    (folder.folder / f".{TABLE}.798.partial").write_text("path,label")
+    folder.file(photo(1), "ant")
+    assert len(folder.reviewed()) == 1
+
+
 def test_whoever_waits_too_long_is_told_who_holds_it(tmp_path):
     with held(tmp_path), pytest.raises(RunError, match="in use by process"), held_soon(tmp_path, 0.02):
         pass

@@ -13,7 +13,8 @@ from PIL import Image
 from linnaea.data.images.decoding import Bounds, decode
 from linnaea.data.images.opening import UnreadableError
 from linnaea.decisions import Outputs, Policy, answer
-from linnaea.delivery.exporters.web import PAGE, SHARED, TALL_FIRST
+from linnaea.delivery.exporters.web import PAGE, TALL_FIRST
+from linnaea.delivery.pages import PARTS
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the chromium browser on the PATH")
@@ -47,19 +48,15 @@ SETS = [
 
 
 @pytest.fixture(scope="module")
-def scripts(tmp_path_factory):
+def scripts(tmp_path_factory, browser):
     """A page beside the scripts."""
-    from playwright.sync_api import sync_playwright
-
     folder = tmp_path_factory.mktemp("scripts")
-    for part in (SHARED, PAGE):
+    for part in (PARTS, PAGE):
         shutil.copytree(part, folder, dirs_exist_ok=True)
-    with served(folder) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with served(folder) as address:
         page = browser.new_page()
         page.goto(address + "style.css")
         yield page
-        browser.close()
 
 
 def decoded(scripts, files, size=48, fit="crop", channels=3, **bounds):

@@ -91,6 +91,7 @@ def test_every_trigger_says_why_or_why_not_and_refuses_other_words(planted, name
 ALARM = Finding("drift", "Drift in 3 of 4 windows.", "error")
 QUIET = Finding("drift", "No drift is shown.")
 MISSED = Finding("late_coverage", "Sets hold the truth in 0.7; 0.9 was promised: missed.", "warning")
+SUSPECTED = Finding("sequential_coverage", "Coverage fell. This is no alarm: who chose the images?", "warning")
 KEPT = Finding("late_coverage", "Sets hold the truth in 0.9; 0.9 was promised: kept.")
 
 
@@ -102,6 +103,7 @@ KEPT = Finding("late_coverage", "Sets hold the truth in 0.9; 0.9 was promised: k
         ("coverage", {"monitored": [ALARM, MISSED]}, True, "missed"),
         ("coverage", {"monitored": [ALARM, KEPT]}, False, "kept"),
         ("coverage", {"monitored": [ALARM]}, False, "says nothing of coverage"),
+        ("coverage", {"monitored": [SUSPECTED]}, False, "This is no alarm"),
         ("labels:40", {"labels": 40}, True, "40 reviewed images are new to the run, and 40 were asked for"),
         ("labels:40", {"labels": 39}, False, "39 reviewed images"),
         ("every:10d", {}, True, "10.0 days old"),

@@ -103,7 +103,13 @@ def test_the_whole_cycle(place, log, tmp_path, monkeypatch, capfd):
     assert "is not trained again: nothing calls for it." in told
     assert run(["monitor", old, "--log", log, "--window", "100"], monkeypatch) == 1, "it is an alarm"
     with pytest.raises(DataError, match=r"should be trained again \(drift: Drift in .*no reviewed labels were given"):
-        linnaea.retrain(old, when=["drift"])
+        linnaea.retrain(old, when=["drift"], place=models)
+    assert not (tmp_path / "models").exists()
+    found = json.loads((old / "monitoring" / "monitoring.json").read_text())
+    other = tmp_path / "monitoring.json"
+    other.write_text(json.dumps(found | {"name": "wasps", "classifiers": ["sha256:" + "0" * 64]}))
+    with pytest.raises(DataError, match="was found of wasps, which is not the classifier of"):
+        linnaea.retrain(old, when=["drift"], monitoring=other)
     review = reviewed(place, log, tmp_path / "review", str)
     out = tmp_path / "runs" / "digits-2"
     words = ["retrain", old, "--review", review, "--when", "drift", "--out", out, "--place", models, "--json"]
@@ -151,6 +157,7 @@ def test_wrong_labels_are_kept_back_and_the_old_run_stays_in_use(place, log, tmp
     random = np.random.default_rng(0)
     review = reviewed(place, log, tmp_path / "review", lambda _: str(random.choice(DIGITS)))
     out = tmp_path / "runs" / "digits-2"
+    linnaea.push(old, models, tag="production")
     words = ["retrain", old, "--review", review, "--when", "labels:100", "--out", out, "--place", models]
     assert run([*words, "--margin", "0.01"], monkeypatch) == 1
     told = capfd.readouterr()
@@ -158,6 +165,8 @@ def test_wrong_labels_are_kept_back_and_the_old_run_stays_in_use(place, log, tmp
     assert "fails" in told.out
     decision = json.loads((out / "retraining.json").read_text())
     assert decision["moved"] is None
+    found = linnaea.monitor(old, log=log, window=100)
+    assert found.alarms, "the log is still that of the run, into which the push wrote a bill of materials"
     pulled = linnaea.pull(f"{models}@production", tmp_path / "served")
     assert pulled.version.number == 1
     assert linnaea.load(pulled.folder).provenance == linnaea.load(old).provenance

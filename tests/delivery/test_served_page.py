@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from accessibility import violations
 from PIL import Image
-from served import Catalogue, Model
+from served import Catalogue, Draws, Model
 from served_page import CERTAIN, CLASSES, STRANGE, UNSURE, live, one_label, picture, several_labels
 
 from linnaea.data.review import ReviewFolder
@@ -33,8 +33,8 @@ DROP = """async (files) => {
 PASTE = DROP.replace("new DragEvent('drop', { dataTransfer", "new ClipboardEvent('paste', { clipboardData")
 
 
-def drawn(classifier, pixels, method):
-    """A heat map: the picture in yellow."""
+def yellow():
+    """A heat map: nothing but yellow."""
     stream = io.BytesIO()
     Image.new("RGB", (32, 32), (250, 250, 40)).save(stream, "PNG")
     return stream.getvalue()
@@ -60,7 +60,7 @@ def address(review):
     corrections = Corrections(models, ReviewFolder(review), recent)
     explains = lambda classifier: "gradcam" if classifier.task == "multiclass" else None  # noqa: E731
     router = page_router(models, limits, explains=explains, corrections=corrections)
-    with live(make_application(models, [recent], limits, [router], explain=drawn)) as address:
+    with live(make_application(models, [recent], limits, [router], explain=Draws(picture=yellow()))) as address:
         yield address
 
 

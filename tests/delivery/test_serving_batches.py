@@ -2,12 +2,13 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from served import FAST, Catalogue, ColourScorer, Model, Told, client_of, colours, image_file
+from served import FAST, Catalogue, ColourScorer, Draws, Model, Told, client_of, colours, image_file
 
 from linnaea.delivery.serving.application import make_application
 from linnaea.delivery.serving.batching import ModelThread, Picture, buckets, warm
@@ -197,24 +198,56 @@ def test_a_picture_that_takes_too_long_is_named(monkeypatch):
 
 
 def test_a_heat_map_that_takes_too_long_is_given_up_and_no_more_than_a_few_wait():
-    go = threading.Event()
+    go, given_up = threading.Event(), threading.Event()
 
-    def slow(classifier, pixels, method):
+    def slow(between):
         go.wait(20)
-        return b"a picture"
+        try:
+            between(lambda: None)
+        finally:
+            given_up.set()
 
-    with client_of(limits=Limits(answer_time=0.3, batch=1), explain=slow) as client:
+    with client_of(limits=Limits(answer_time=0.3, batch=1), explain=Draws(slow)) as client:
         ask = partial(client.post, "/predict?explain=rise", content=RED)
-        response = ask()
-        assert response.status_code == 503
-        assert "rise took longer than 0.3 seconds" in response.json()["error"]
+        with ThreadPoolExecutor(5) as pool:
+            told = [response.json()["error"] for response in pool.map(lambda _: ask(), range(5))]
+        assert sum("rise took longer than 0.3 seconds" in error for error in told) == 4
+        assert sum("4 heat maps are waited for" in error for error in told) == 1
         go.set()
+        assert given_up.wait(5), "what nobody waits for asks the model no more"
         assert ask().status_code == 200
-        client.app.state.answering._drawing = 4
-        response = ask()
-        assert response.status_code == 503
-        assert "4 heat maps are waited for" in response.json()["error"]
-        client.app.state.answering._drawing = 0
+
+
+def test_others_are_answered_while_a_heat_map_is_drawn():
+    begun, done = threading.Event(), threading.Event()
+
+    def in_pieces(between):
+        while not done.is_set():
+            between(begun.set)
+
+    with client_of(explain=Draws(in_pieces)) as client, ThreadPoolExecutor(1) as pool:
+        drawn = pool.submit(client.post, "/predict?explain=rise", content=RED)
+        assert begun.wait(10)
+        try:
+            assert [client.post("/predict", content=RED).status_code for _ in range(3)] == [200] * 3
+            assert not drawn.done()
+        finally:
+            done.set()
+        assert drawn.result().status_code == 200
+
+
+def test_a_server_that_ends_gives_up_what_is_being_drawn():
+    begun = threading.Event()
+
+    def for_ever(between):
+        while True:
+            between(begun.set)
+
+    with ThreadPoolExecutor(1) as pool, client_of(limits=Limits(answer_time=5), explain=Draws(for_ever)) as client:
+        drawn = pool.submit(client.post, "/predict?explain=rise", content=RED)
+        assert begun.wait(10)
+        client.app.state.answering.close()
+        assert "the server ended" in drawn.result().json()["error"]
 
 
 def test_a_model_that_is_warm_gives_outputs_of_nothing():

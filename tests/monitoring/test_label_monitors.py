@@ -101,6 +101,23 @@ def test_late_labels_give_accuracy_classes_and_coverage():
     assert found["late_selection"].severity == "info"
 
 
+def test_coverage_is_missed_only_where_the_choice_of_images_cannot_be_why():
+    random = np.random.default_rng(8)
+    window = windows(drawn(random, 300, apart=1.5)[:2])[0]
+    beside = [next((name for name in CLASSES if name not in held), "ant") for held in window.seen.sets]
+
+    def late(rows, chance=None):
+        labels = [LateLabel(f"r{row}", 0, beside[row], chance) for row in rows]
+        seen, _ = joined(window.seen, labels)
+        return said("coverage", watched(reference(random), replace(window, seen=seen)))["late_coverage"]
+
+    some, drawn_at_random, whole = late(range(0, 300, 3)), late(range(0, 300, 3), 1 / 3), late(range(300))
+    assert (some.severity, drawn_at_random.severity, whole.severity) == ("info", "warning", "warning")
+    assert "missed among these. Figures are of labelled images, and nobody said" in some.summary
+    assert "missed. Figures are of labelled images, weighed" in drawn_at_random.summary
+    assert "missed. Every image of these windows has its label." in whole.summary
+
+
 def test_reviewing_the_doubtful_is_seen_and_chances_undo_it():
     random = np.random.default_rng(4)
     logits, scores, truth = drawn(random, 4000, apart=1.5)

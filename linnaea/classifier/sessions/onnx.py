@@ -20,6 +20,8 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors are raised; of its own business it need not talk
+        # Threads that wait for work by spinning would take the cores from those that decode.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(
             str(Path(folder) / FILES[0]), options, providers=["CPUExecutionProvider"]
         )

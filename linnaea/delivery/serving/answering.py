@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,16 +19,16 @@ from linnaea.data.images.pixels import DamagedImageError
 from linnaea.decisions import Outputs
 from linnaea.delivery.serving.batching import ModelThread, Picture, Ticket, warm
 from linnaea.delivery.serving.contract import Answered, Explain, Observer, ServedModel, ServedModels
+from linnaea.delivery.serving.drawing import Drawing
 from linnaea.delivery.serving.limits import Limits, Refused
 from linnaea.delivery.serving.reading import Given, require_allowed
-from linnaea.errors import LinnaeaError, UnreadableImageError
+from linnaea.errors import UnreadableImageError
 from linnaea.predictions import Predictions
 from linnaea.runtime.machine import available_threads
 
 logger = logging.getLogger("linnaea")
 Result = TypeVar("Result")
 MOST_WAIT = 30  # seconds after which a client is told to come back, at the most
-MOST_DRAWN = 4  # heat maps that may be waited for
 TOP = 5  # classes that are told of each image
 
 
@@ -64,12 +63,13 @@ class Answering:
         explain: Explain | None = None,
     ) -> None:
         self.models, self.limits, self._observers = models, limits, list(observers)
-        self._salvage, self._explain = salvage, explain
+        self._salvage = salvage
         self._decoders = ThreadPoolExecutor(limits.decoders or available_threads(), "decode")
         self._thread = ModelThread(self._answer, self._left, limits.batch)
+        self._drawing = Drawing(explain, self._thread, limits)
         self._empty: dict[str, Outputs] = {}
         self._lock = threading.Lock()
-        self._waiting, self._rate, self._drawing = 0, 0.0, 0
+        self._waiting, self._rate = 0, 0.0
 
     @property
     def waiting(self) -> int:
@@ -88,6 +88,7 @@ class Answering:
 
     def close(self) -> None:
         """Answer what was accepted, and tell those who were told of answers that there are no more."""
+        self._drawing.close()
         self._decoders.shutdown()
         self._thread.close()
         for observer in self._observers:
@@ -128,7 +129,7 @@ class Answering:
         """
         self.require_room(len(given))
         if asked.explain is not None:
-            self._require_drawing()  # sooner than an answer is logged that is not given
+            await self._drawing.require(asked.served.classifier, asked.explain)  # sooner than its answer is logged
         done = asyncio.get_running_loop().create_future()
         ticket = Ticket(asked.served, asked.request, asked.key, asked.top, done, len(given))
         pictures = [Picture(ticket, place, one.name, one.content, one.pixels) for place, one in enumerate(given)]
@@ -137,8 +138,10 @@ class Answering:
         for picture in pictures:
             self._decoders.submit(self._prepare, picture)
         await self._awaited(ticket, pictures, gone)
-        if asked.explain is not None:
-            await self._explained(pictures, asked)
+        for picture in pictures if asked.explain is not None else ():
+            if picture.pixels is not None and picture.answer is not None:
+                drawn = self._drawing.drawn(asked.served.classifier, picture.pixels, str(asked.explain))
+                picture.answer["explanation"] = await drawn
         return [picture.answer or {} for picture in pictures]
 
     async def _awaited(
@@ -168,35 +171,6 @@ class Answering:
         if stuck:
             return Refused(422, f"image {stuck[0]} takes longer than {seconds} to decode: send a smaller one.")
         return Refused(503, f"there was no answer within {seconds}: try again later.", retry_after=self.patience)
-
-    async def _explained(self, pictures: Sequence[Picture], asked: Asked) -> None:
-        """Add the heat map of the one picture that was asked for."""
-        explain, method = self._require_drawing(), str(asked.explain)
-        for picture in pictures:
-            if picture.pixels is not None and picture.answer is not None:
-                call = partial(explain, asked.served.classifier, picture.pixels, method)
-                picture.answer["explanation"] = await self._drawn(call, method)
-
-    def _require_drawing(self) -> Explain:
-        """What draws heat maps; raises Refused where nothing does, or many wait for it."""
-        if self._explain is None:
-            raise Refused(400, "this server makes no heat maps: leave explain out.")
-        if self._drawing >= MOST_DRAWN:
-            raise Refused(503, f"{self._drawing} heat maps are waited for: try again later.", retry_after=self.patience)
-        return self._explain
-
-    async def _drawn(self, call: Callable[[], bytes], method: str) -> bytes:
-        """A heat map, made between two batches; raises Refused where it cannot be, or takes too long."""
-        self._drawing += 1
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(self._thread.run(call)), self.limits.answer_time)
-        except TimeoutError:
-            seconds = f"{self.limits.answer_time:g} seconds (--answer-time)"
-            raise Refused(503, f"{method} took longer than {seconds}: choose another method.", retry_after=1) from None
-        except LinnaeaError as error:
-            raise Refused(400, f"explain is {method!r}: {error}") from None
-        finally:
-            self._drawing -= 1
 
     def _prepare(self, picture: Picture) -> None:
         """In one of the decoders: decode what is still waited for, and queue it."""

@@ -3,12 +3,14 @@
 Metrics, the audit log and the watch over what is served are all told in the same way, and none of them knows another.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from linnaea.arrays import Images
 from linnaea.classifier import Classifier
+
+Result = TypeVar("Result")
 
 
 class ServedModel(Protocol):
@@ -48,15 +50,24 @@ class ServedModels(Protocol):
         """
 
 
+class Between(Protocol):
+    """Does a piece of work in the thread of the model, between two batches, and gives what comes of it."""
+
+    def __call__(self, work: Callable[[], Result]) -> Result:
+        """What comes of it; raises what it raises."""
+
+
 class Explain(Protocol):
-    """A heat map over an image (S, S, C), by the method of this name, as the bytes of a PNG.
+    """Draws heat maps over images (S, S, C), by the method of a name, as the bytes of a PNG."""
 
-    It is called from the thread of the model. Raises UsageError, with those that can, where the method cannot explain
-    the classifier.
-    """
+    def require(self, classifier: Classifier, method: str) -> None:
+        """Raise UsageError, with those that can, where the method cannot explain the classifier.
 
-    def __call__(self, classifier: Classifier, pixels: Images, method: str) -> bytes:
-        """The picture."""
+        It is called in the thread of the model.
+        """
+
+    def draw(self, classifier: Classifier, pixels: Images, method: str, between: Between) -> bytes:
+        """The picture. It is called in a thread of its own, and asks the model for anything by `between` alone."""
 
 
 @dataclass(frozen=True)

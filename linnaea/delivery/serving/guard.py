@@ -5,6 +5,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,6 +14,7 @@ from linnaea.delivery.serving.rates import Rates, client_of
 
 OPEN = ("/", "/health", "/v2/health/live", "/v2/health/ready")  # the page asks for a key, and probes have none
 BASIC = 'Basic realm="API key of this server, as the password", charset="UTF-8"'
+PORT = re.compile(r":\d+$")
 OPEN_FILES = re.compile(r"/page/[\w-]+\.(css|js|png|svg|webmanifest)")  # what it is made of, the same everywhere
 
 
@@ -20,7 +22,8 @@ class Guard:
     """An ASGI middleware that refuses requests without a key, where keys are in use, and those that come too often.
 
     The name of the key is put into `scope["state"]["key"]`. Rates are those of the key or, where none are in use, of
-    the address. What is open to everyone, the page and the probes, needs neither.
+    the address. What is open to everyone, the page and the probes, needs neither. Without keys, a server on this
+    machine alone is asked by its own name alone: a page from elsewhere, whose name is made to point here, is refused.
     """
 
     def __init__(self, app: ASGIApp, *, keys: Keys | None = None, rates: Rates | None = None) -> None:
@@ -52,10 +55,41 @@ class Guard:
                 )
             client = key.name
             scope.setdefault("state", {})["key"] = client
+        elif host := _foreign_host(scope):
+            said = (
+                f"Host is {host[:60]!r}, and this server answers on this machine alone: ask it as localhost or by a "
+                "number. Let a proxy send `Host: localhost`, or give the server keys."
+            )
+            return 421, said, {}
         if self._rates is not None and (seconds := self._rates.wait(client)):
             wait = math.ceil(seconds)
             return 429, f"there were too many requests: try again in {wait} s.", {"retry-after": str(wait)}
         return None
+
+
+def _foreign_host(scope: Scope) -> str:
+    """The name that a server on a loopback address is asked by, where somebody elsewhere could own that name.
+
+    Names without a dot are those of a network of one's own.
+    """
+    server = scope.get("server")
+    if not server or not _is_loopback(server[0]):
+        return ""
+    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    host = PORT.sub("", given).strip("[]").lower().rstrip(".")
+    return "" if "." not in host or host.endswith(".localhost") or _is_number(host) else host
+
+
+def _is_loopback(address: str) -> bool:
+    return _is_number(address) and ip_address(address).is_loopback
+
+
+def _is_number(address: str) -> bool:
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_browser(scope: Scope) -> bool:

@@ -89,13 +89,30 @@ def layercam(subject: Subject, pixels: Array, targets: Integers, settings: Setti
 
 
 @EXPLAINERS.register(
+    "hirescam",
+    title="HiResCAM",
+    meaning="As Grad-CAM, each position weighed by its own gradient: places that the class does not go by stay dark, "
+    "also in a transformer (Draelos and Carin 2020).",
+    kind="map",
+    needs="layer",
+    signed=False,
+    order=4,
+)
+def hirescam(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
+    """Maps (N, S, S) of 0 and above; those of Grad-CAM where the map is averaged and read by a linear head."""
+    layer = subject.layer(settings.layer)
+    activation, gradient = at_layer(subject, layer, pixels, targets)
+    return Maps(enlarged(functional.relu((gradient * activation).sum(dim=1)), subject.size), str(layer))
+
+
+@EXPLAINERS.register(
     "eigencam",
     title="Eigen-CAM",
     meaning="What the channels of the last map have most in common, whatever the class (Muhammad and Yeasin 2020).",
     kind="map",
     needs="layer",
     signed=False,
-    order=4,
+    order=5,
 )
 def eigencam(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
     """Maps (N, S, S) of 0 and above: each image's positions on the first right singular vector of its map."""

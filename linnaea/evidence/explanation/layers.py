@@ -3,11 +3,13 @@
 A layer has a map where its output for a square image has a square of more than one position: (N, C, H, H),
 (N, H, H, C), or tokens (N, L, C), of which the first few may stand for no place: class, distillation and register
 tokens. The one to look at is the last whose map reaches the features: in a transformer that reads its class token, what
-follows the last attention does not.
+follows the last attention does not. Where a network looks at smaller and smaller maps, and at the smallest by attention
+between all of its places, as Swin does, it is the last before that attention: what was found in one place is known in
+all of them afterwards.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -50,16 +52,20 @@ class Layer:
 
 
 @contextmanager
-def outputs_of(network: nn.Module, names: Mapping[str, object]) -> Iterator[dict[str, Tensor]]:
+def outputs_of(
+    network: nn.Module, names: Mapping[str, object], told: Callable[[str], object] = lambda name: None
+) -> Iterator[dict[str, Tensor]]:
     """What layers of these names give when the network is called within, in the order in which they are done.
 
-    Of a layer that is used several times, as by networks that look at the mirror image too, it is the first.
+    Of a layer that is used several times, as by networks that look at the mirror image too, it is the first; `told` is
+    called with its name as it is done.
     """
     found: dict[str, Tensor] = {}
 
     def keep(name: str, output: object) -> None:
-        if isinstance(output, Tensor):
-            found.setdefault(name, output)
+        if isinstance(output, Tensor) and name not in found:
+            found[name] = output
+            told(name)
 
     hooks = [
         module.register_forward_hook(lambda _, __, output, name=name: keep(name, output))
@@ -113,7 +119,9 @@ def layers_of(network: Model, shape: Shape) -> Layers:
     random = torch.Generator().manual_seed(0)
     noise = torch.rand((IMAGES, channels, side, side), generator=random).to(network.device).requires_grad_()
     kinds = {name: module for name, module in network.named_modules() if name and _learns(module)}
-    with outputs_of(network, kinds) as found, Recording() as recording:
+    attended: dict[str, int] = {}  # how often there was attention before a layer was done
+    recording = Recording()
+    with outputs_of(network, kinds, lambda name: attended.update({name: len(recording.found)})) as found, recording:
         features = network.eval().features(noise)
     outputs = {name: output for name, output in found.items() if len(output) == IMAGES}
     prefix = _told_prefix(network)
@@ -123,7 +131,20 @@ def layers_of(network: Model, shape: Shape) -> Layers:
     weights = torch.randn(features.shape, generator=random).to(features)
     number = (features * weights).sum()
     attention = attending(recording.found, IMAGES, number, outputs, prefix)
-    return Layers(layers, _last_reaching(number, outputs, layers), attention)
+    last = _last_reaching(number, outputs, layers)
+    mixed = None if last is None else _mixed_at(recording.found, last, layers)
+    if mixed is not None:
+        before = {name: layer for name, layer in layers.items() if attended[name] <= mixed}
+        last = _last_reaching(number, outputs, before) or last
+    return Layers(layers, last, attention)
+
+
+def _mixed_at(attention: Sequence[Tensor], last: Layer, layers: Mapping[str, Layer]) -> int | None:
+    """Which attention is the first between all places of the last map, where larger maps came before it."""
+    if all(layer.grid <= last.grid for layer in layers.values()):
+        return None
+    places = last.grid**2 + last.prefix
+    return next((k for k, one in enumerate(attention) if len(one) == IMAGES and one.shape[-2:] == (places,) * 2), None)
 
 
 def _told_prefix(network: nn.Module) -> int:

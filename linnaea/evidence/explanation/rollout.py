@@ -17,7 +17,7 @@ from linnaea.evidence.explanation.subject import Subject
     kind="map",
     needs="attention",
     signed=False,
-    order=5,
+    order=6,
 )
 def rollout(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
     """Maps (N, S, S) of 0 and above; heads are averaged, and half of each layer is what it was given."""

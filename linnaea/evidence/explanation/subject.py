@@ -1,8 +1,8 @@
 """What is explained: a classifier as explainers see it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -157,3 +157,22 @@ class Subject:
             return None
         dataset = self.run.dataset()
         return dataset.split("train") if dataset.has("split") else dataset
+
+
+@dataclass(frozen=True, eq=False)
+class SharedSubject(Subject):
+    """A classifier that others use too: nothing is asked of it but answers, each time by `between`.
+
+    `between(work)` gives what comes of `work()` once the classifier is free.
+    """
+
+    between: Callable[[Callable[[], Float64]], Float64] = lambda work: work()
+
+    @property
+    def can(self) -> frozenset[str]:
+        """Answers alone."""
+        return frozenset({"answers"})
+
+    def answer(self, pixels: Array) -> Float64:
+        """Calibrated probabilities (N, K) of pixels."""
+        return self.between(partial(super().answer, pixels))

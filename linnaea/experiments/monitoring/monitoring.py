@@ -16,7 +16,7 @@ from linnaea.errors import DataError, UsageError
 from linnaea.experiments.finished_run import finished_classifier, placed
 from linnaea.experiments.monitoring.alarms import tell_alarms
 from linnaea.experiments.monitoring.reference import Reference, reference_of, require_reference
-from linnaea.experiments.monitoring.served import Given, Since, since_images, since_log
+from linnaea.experiments.monitoring.served import Given, Since, addresses, since_images, since_log
 from linnaea.experiments.surrounding_run import surrounding_run
 from linnaea.finding import Finding
 from linnaea.run import Run, now
@@ -100,9 +100,9 @@ def monitor_classifier(
     )
     found: dict[str, Sequence[Finding]] = {"log": since.findings} if since.findings else {}
     found |= {name: monitor(watched) for name, monitor in MONITORS.items()}
-    facts = _facts(
-        watched, since, judged_on, how, name=run.folder.resolve().name if run else str(place or "classifier")
-    )
+    name = run.folder.resolve().name if run else str(place or "classifier")
+    of = {"name": name, "classifiers": sorted(addresses(run, place))}
+    facts = of | _facts(watched, since, judged_on, how)
     out = how.out or (run.folder if run is not None else Path()) / "monitoring"
     made = _written(Monitored(found, facts), out)
     told = tell_alarms(made.findings, channels, out / ALERTED, facts["name"])
@@ -143,9 +143,8 @@ def _since(
     return since
 
 
-def _facts(watched: Watched, since: Since, reference: Reference, how: Asked, *, name: str) -> dict[str, Any]:
+def _facts(watched: Watched, since: Since, reference: Reference, how: Asked) -> dict[str, Any]:
     return {
-        "name": name,
         "made": now(),
         "since": since.named,
         "images": len(since.seen),

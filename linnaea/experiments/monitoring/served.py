@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from linnaea.classifier import Classifier
 from linnaea.classifier.bundle import is_bundle
 from linnaea.classifier.content import content_of
+from linnaea.delivery.bill_of_materials import FILE as BILL
 from linnaea.delivery.monitoring import Seen
 from linnaea.delivery.monitoring.answers import joined_seen, seen_of
 from linnaea.delivery.monitoring.cutting import set_back
@@ -78,11 +79,16 @@ def since_log(classifier: Classifier, folder: Path, run: Run | None, given: Path
 
 
 def addresses(run: Run | None, given: Path | None) -> set[str]:
-    """The addresses of what answers as the classifier does: its bundle and the exports in the folder of the run."""
+    """The addresses of what answers as the classifier does: its bundle and the exports in the folder of the run.
+
+    Each also as it was before a push wrote the bill of materials into it.
+    """
     places = {given} if given is not None else set()
     if run is not None:
         places |= {run.model_folder, *(path.parent for path in (run.folder / EXPORTS).rglob("classifier.json"))}
-    return {content_of(place).address for place in places if is_bundle(place) and not Run.is_in(place)}
+    contents = [content_of(place) for place in places if is_bundle(place) and not Run.is_in(place)]
+    before = [replace(one, files={name: sha for name, sha in one.files.items() if name != BILL}) for one in contents]
+    return {one.address for one in (*contents, *before)}
 
 
 def _of_these(

@@ -8,6 +8,7 @@ from typing import Any
 from linnaea.delivery.model_registries.promotion import Place
 from linnaea.errors import DataError, RunError, UsageError
 from linnaea.experiments.monitoring.monitoring import FILE, Asked, monitor_classifier
+from linnaea.experiments.monitoring.served import addresses
 from linnaea.experiments.retraining.carrying_out import Order
 from linnaea.experiments.retraining.deciding import require_demands
 from linnaea.experiments.retraining.triggers import read_triggers
@@ -57,15 +58,23 @@ def found_before(run: Run, given: Path | None) -> Sequence[Finding] | None:
     place = run.folder / "monitoring" if given is None else given
     file = place / FILE if place.is_dir() else place
     if file.is_file():
-        return _findings(file)
+        return _findings(file, run)
     if given is not None:
         raise DataError(f"{given} holds no {FILE}: `linnaea monitor {run.folder}` writes one.")
     return None
 
 
-def _findings(file: Path) -> list[Finding]:
+def _findings(file: Path, run: Run) -> list[Finding]:
+    """What was found; raises DataError where it was found of another classifier."""
     content = read_json(file)
     try:
-        return [Finding.from_json(one) for each in content["monitors"].values() for one in each]
+        watched, name = set(content["classifiers"]), str(content["name"])
+        found = [Finding.from_json(one) for each in content["monitors"].values() for one in each]
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise RunError(f"{file} is not what `linnaea monitor` wrote ({error}): run it again.") from None
+        raise RunError(f"{file} is not what `linnaea monitor` wrote ({error!r}): run it again.") from None
+    if watched and not watched & addresses(run, None):
+        raise DataError(
+            f"{file} was found of {name}, which is not the classifier of {run.folder}, nor an export in it: run "
+            f"`linnaea monitor {run.folder}`."
+        )
+    return found

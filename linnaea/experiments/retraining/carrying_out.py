@@ -149,7 +149,7 @@ def retrain(run: Run, order: Order) -> Retrained:
     found = judged(run, new, before, version.fresh["test"], order.demands, order.device)
     result = replace(result, new=out, version=version, judged=found)
     if order.place is not None and found.passed:
-        result = _promoted(result, new, order.place, expected)
+        result = _promoted(result, run, new, order.place, expected)
     _record(result, new)
     return result
 
@@ -175,17 +175,14 @@ def _nothing_new(run: Run, order: Order, answers: Mapping[str, Called], reviewed
     )
 
 
-def _incumbent(run: Run, place: Place, trust: Trust) -> int:
-    """The version in use, which is that of the old run; where nothing is in use, the old run is promoted first.
+def _incumbent(run: Run, place: Place, trust: Trust) -> int | None:
+    """The version in use, which is that of the old run; None where nothing is in use.
 
     Raises RegistryError where something else is in use: then the comparison would be with the wrong one.
     """
     version = in_use(place)
     if version is None:
-        told = f"It was in use before {run.folder.name} was trained again."
-        with tempfile.TemporaryDirectory(prefix="linnaea-old-") as around:
-            copy = shutil.copytree(run.model_folder, Path(around) / "bundle")  # as a push adds a bill of materials
-            return promote(copy, place, expected=None, reason=told).version.number
+        return None
     if description_of(place, version, trust) != sha256_of(run.model_folder / DESCRIPTION):
         raise RegistryError(
             f"{place} is version {version.number}, which is not the classifier of {run.folder}: retrain the run that "
@@ -194,11 +191,19 @@ def _incumbent(run: Run, place: Place, trust: Trust) -> int:
     return version.number
 
 
-def _promoted(result: Retrained, new: Run, place: Place, expected: int | None) -> Retrained:
-    """With the move, or with the reason why somebody else's move was respected."""
+def _promoted(result: Retrained, old: Run, new: Run, place: Place, expected: int | None) -> Retrained:
+    """With the move, or with the reason why somebody else's move was respected.
+
+    Where nothing was in use, the old run is promoted first, so that it can be brought back.
+    """
     assert result.judged is not None, "it was judged"
     reason = " ".join(one.because for one in result.judged.reasons)
     try:
+        if expected is None:
+            before = f"It was in use before {old.folder.name} was trained again."
+            with tempfile.TemporaryDirectory(prefix="linnaea-old-") as around:
+                copy = shutil.copytree(old.model_folder, Path(around) / "bundle")  # a push adds a bill of materials
+                expected = promote(copy, place, expected=None, reason=before).version.number
         return replace(result, moved=promote(new.model_folder, place, expected=expected, reason=reason))
     except RegistryError as error:
         logger.warning(str(error))

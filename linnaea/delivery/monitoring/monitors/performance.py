@@ -19,6 +19,7 @@ from linnaea.statistics.weighed import share_of
 SHOWN = 100  # classes of the table
 NAMED = 5  # labels that are no class
 RANDOM = "Figures are of labelled images, weighed by the chance that each had of being labelled."
+ALL = "Every image of these windows has its label."
 BIASED = (
     "Figures are of labelled images, and nobody said how these were chosen. Images that were reviewed because they "
     "were doubtful are no random sample: of all images more answers may well be right. Label a random share, and give "
@@ -42,7 +43,7 @@ def performance(watched: Watched) -> Sequence[Finding]:
     whole = np.concatenate(right)
     weights = _weights(known)
     over = share_of(whole, weights)
-    caution = RANDOM if weights is not None else BIASED
+    caution = _caution(weights)
     told = f"Accuracy of {over.n:,} labelled images: {over}; it was {usual} in the reference. {caution}"
     rows = [row_of(one, share_of(r, _weights([one])), usual.lo) for one, r in zip(known, right, strict=True)]
     found = [Finding("late_accuracy", told, "info", over.n, over, rows), _of_classes(watched, known, whole, weights)]
@@ -62,21 +63,31 @@ def coverage(watched: Watched) -> Sequence[Finding]:
     known = [window for window in watched.windows if np.isfinite(coveredness(window.seen)).any()]
     if not known:
         return found
-    each = [share_of(coveredness(one.seen), _weights([one])) for one in known]
-    over = share_of(np.concatenate([coveredness(one.seen) for one in known]), _weights(known))
+    each, weights = [share_of(coveredness(one.seen), _weights([one])) for one in known], _weights(known)
+    over = share_of(np.concatenate([coveredness(one.seen) for one in known]), weights)
     kept = "kept" if over.lo is not None and over.lo >= promised else "undecided"
     broken = over.hi is not None and over.hi < promised
     told = f"Prediction sets of {over.n:,} labelled images hold the truth in {over}; {promised:g} was promised"
-    said = "missed" if broken else kept
+    said = "missed" if broken and weights is not None else "missed among these" if broken else kept
     rows = [row_of(one, estimate, promised) for one, estimate in zip(known, each, strict=True)]
-    caution = RANDOM if _weights(known) is not None else BIASED
-    late = Finding("late_coverage", f"{told}: {said}. {caution}", "warning" if broken else "info", over.n, over, rows)
+    severity = "warning" if broken and weights is not None else "info"
+    late = Finding("late_coverage", f"{told}: {said}. {_caution(weights)}", severity, over.n, over, rows)
     return [late, *found]
 
 
+def _caution(weights: Floats | None) -> str:
+    """What is to be known of how the labelled images were chosen, which have these weights."""
+    return BIASED if weights is None else ALL if np.ptp(weights) == 0 and weights[0] == 1 else RANDOM
+
+
 def _weights(windows: Sequence[Window]) -> Floats | None:
-    """One over the chance that each image had of being labelled (n,), None unless it is known of all that were."""
+    """One over the chance that each image had of being labelled (n,), None unless it is known of all that were.
+
+    Where every image has its label, none was chosen.
+    """
     weights = list[Floats]()
+    if all(labelled_in(window.seen).all() for window in windows):
+        return np.ones(sum(len(window.seen) for window in windows))
     for window in windows:
         labelled, chances = labelled_in(window.seen), window.seen.chances
         if chances is None or not np.isfinite(chances[labelled]).all():

@@ -1,7 +1,9 @@
 """Coverage: prediction sets hold the true class less often than promised."""
 
 from linnaea.experiments.retraining.triggers.contract import TRIGGERS, Called, Signs
-from linnaea.experiments.retraining.triggers.drift import UNKNOWN, is_of_coverage, nothing_more
+from linnaea.experiments.retraining.triggers.drift import ALARM, UNKNOWN, is_of_coverage, nothing_more
+
+MISSED = {"late_coverage": ("warning", ALARM), "sequential_coverage": (ALARM,)}  # the severities that say so
 
 
 @TRIGGERS.register(
@@ -20,11 +22,11 @@ class Coverage:
 
     @staticmethod
     def judge(signs: Signs, asked: None) -> Called:
-        """By the first warning or alarm about coverage, or by what else is said of it."""
+        """By the first finding that coverage is missed, or by what else is said of it; a suspicion is none."""
         if signs.monitored is None:
             return Called(False, UNKNOWN)
         told = [finding for finding in signs.monitored if is_of_coverage(finding)]
-        missed = next((finding for finding in told if finding.severity != "info"), None)
+        missed = next((finding for finding in told if finding.severity in MISSED[finding.name]), None)
         if missed is not None:
             return Called(True, missed.summary)
         if told:

@@ -1,4 +1,4 @@
-"""Whether Grad-CAM finds what decides, for one network of each family with no layer named, and how soon maps are there.
+"""Whether maps find what decides, for one network of each family with no layer named, and how soon they are there.
 
     python -m benchmarks explaining
 
@@ -38,6 +38,7 @@ from linnaea.models.textbook import TextbookNetwork
 CLASSES = ("none", "square")
 LEARNT, ASKED, BATCH = 512, 48, 16
 TRAININGS, SETTLED = 3, 128
+METHODS = ("gradcam", "hirescam")
 PHOTOS, TRIES = 16, 3
 SHARE = 3  # of the side that the square takes: one third
 OWN = {"compact": Compact, "lenet5": LeNet5, "textbook_cnn": TextbookNetwork}
@@ -130,15 +131,16 @@ def _settle(network: nn.Module, pixels: torch.Tensor) -> None:
         network(part)
 
 
-def pointed(small: Small, seed: int = 0, method: str = "gradcam") -> tuple[str, float, float]:
-    """The layer that was found, the share of right answers, and the share of squares that were pointed at."""
+def pointed(small: Small, seed: int = 0) -> tuple[str, float, list[float]]:
+    """The layer that was found, the share of right answers, and that of squares that each of `METHODS` points at."""
     subject = learnt(small, seed)
     images, labels, corners = planted(2 * ASKED, small.side, 2 * seed + 1)
     accuracy = float((subject.answer(images).argmax(axis=1) == labels).mean())
     shown, layer = labels == 1, subject.layer()
-    maps = run_explainer(method, subject, images[shown], labels[shown], Settings()).values
-    found = hits(maps, corners[shown], small.side // SHARE, small.side / layer.grid / 2)
-    return str(layer), accuracy, float(found.mean())
+    maps = [run_explainer(method, subject, images[shown], labels[shown], Settings()).values for method in METHODS]
+    tolerance = small.side / layer.grid / 2
+    found = [float(hits(each, corners[shown], small.side // SHARE, tolerance).mean()) for each in maps]
+    return str(layer), accuracy, found
 
 
 def hits(maps: np.ndarray, corners: np.ndarray, width: int, tolerance: float) -> np.ndarray:
@@ -175,13 +177,14 @@ def main() -> None:
     rows = []
     for family, small in FAMILIES.items():
         layers, accuracies, shares = zip(*(pointed(small, seed) for seed in range(TRAININGS)), strict=True)
-        figures = {"accuracy": f"{np.mean(accuracies):.3f}", "pointed": f"{np.mean(shares):.3f}"}
-        each = ", ".join(f"{share:.2f}" for share in shares)
-        rows.append({"family": family, "network": small.name, "found": layers[0], **figures, "each training": each})
-        print(rows[-1], flush=True)
+        row = {"family": family, "network": small.name, "found": layers[0], "accuracy": f"{np.mean(accuracies):.3f}"}
+        for method, each in zip(METHODS, zip(*shares, strict=True), strict=True):
+            row[method] = f"{np.mean(each):.2f} ({', '.join(f'{share:.2f}' for share in each)})"
+        rows.append(row)
+        print(row, flush=True)
     seconds = seconds_of_command()
     told = f"`linnaea explain` of {PHOTOS} photos by Grad-CAM with MobileNetV2, from a cold start: {seconds:.1f} s."
-    keep("explaining", "Grad-CAM with no layer named, on planted squares", rows, told)
+    keep("explaining", "Grad-CAM and HiResCAM with no layer named, on planted squares", rows, told)
 
 
 if __name__ == "__main__":

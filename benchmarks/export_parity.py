@@ -23,7 +23,7 @@ from linnaea.models.embedding import embed
 from linnaea.models.network import Network
 
 IMAGES, CLASSES, SIZE = 500, 8, 224
-NETWORKS = ("mobilenetv2_100", "tf_efficientnet_lite0")
+NETWORKS = {"mobilenetv2_100": "multiclass", "tf_efficientnet_lite0": "multilabel"}  # both of both take twice as long
 CHECKED = ("fp32", "bf16")
 
 
@@ -34,6 +34,7 @@ def main() -> None:
         for name, classifier, images in classifiers():
             for to, precision in asked():
                 rows.append(row(name, classifier, images, to, precision, Path(place) / "export"))
+                print(rows[-1], flush=True)
     remarks = (
         f"Up to {IMAGES} photos, from the bytes of a file to the answer, by the predict.py of the folder against "
         "the classifier. The difference is the largest of probabilities, uncertainty in nats and OOD scores in "
@@ -48,15 +49,14 @@ def asked() -> Iterator[tuple[str, str]]:
 
 
 def classifiers() -> Iterator[tuple[str, Classifier, list[Path]]]:
-    """Calibrated ones, with a familiarity score, of ImageNet weights and a fitted head, for each kind of task."""
+    """Calibrated ones, with a familiarity score, of ImageNet weights and a fitted head: one for each kind of task."""
     photos = sorted((photo_sets() / "clothing").rglob("*.jpg"))
     random = np.random.default_rng(0)
     random.shuffle(photos)  # type: ignore[arg-type]  in place
     seen, asked_of = photos[:IMAGES], photos[IMAGES : 2 * IMAGES]
     labels = sorted({path.parent.name for path in photos})[:CLASSES]
-    for network in NETWORKS:
-        for task in ("multiclass", "multilabel"):
-            yield f"{network}, {task}", fitted(network, task, seen, labels), asked_of
+    for network, task in NETWORKS.items():
+        yield f"{network}, {task}", fitted(network, task, seen, labels), asked_of
 
 
 def fitted(network: str, task: str, photos: list[Path], labels: list[str]) -> Classifier:

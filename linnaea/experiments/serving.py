@@ -111,8 +111,9 @@ class _Answer:
 
         def work(post: "Post") -> None:
             with closing(made(post.number)) as account:  # also where it is told to end before it answers
-                crew = fleet.crew(post.staged, post)
-                serve_on(shared(bound), self._application(account, crew, (post.number, post.count)), limits)
+                crew, own = fleet.crew(post.staged, post), shared(bound)
+                bound.close()  # told to end, nobody listens: a client that connects is refused, and not left to wait
+                serve_on(own, self._application(account, crew, (post.number, post.count)), limits)
 
         preload(staged.values())
         Workers(work, workers, staged, drain=limits.drain_time, bound=[bound], buried=worker_ended).run()

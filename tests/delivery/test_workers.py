@@ -206,6 +206,15 @@ def accepted(running):
     return connection
 
 
+def refused(running):
+    """Whether a new connection is."""
+    try:
+        socket.create_connection(("127.0.0.1", int(running.address.rpartition(":")[2])), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_what_was_accepted_is_answered_before_the_end(tmp_path, workers):
     folder = save_shades(tmp_path / "colours", seconds=0.2)
@@ -214,6 +223,7 @@ def test_what_was_accepted_is_answered_before_the_end(tmp_path, workers):
         for connection in connections[:3]:
             connection.sendall(RED)
         running.process.terminate()
+        wait_until(lambda: refused(running), "nobody new was listened to")
         for connection in connections[3:]:
             connection.sendall(RED)
         for connection in connections:

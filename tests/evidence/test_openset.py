@@ -117,28 +117,42 @@ def test_a_score_is_built_anew_from_json_and_tensors(name, several):
     np.testing.assert_array_equal(scores_of(other, features), scores_of(score, features))
 
 
-@pytest.mark.parametrize(("name", "several"), CASES)
-def test_a_score_exports(name, several, tmp_path):
-    score, model = fitted(name, several=several), a_model(40)
+class Together(torch.nn.Module):
+    """Several scores of the same features, so that one export does for all."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = torch.nn.ModuleList(scores)
+
+    def forward(self, features, logits):
+        return [score(features, logits) for score in self.scores]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_scores_export(several, tmp_path):
+    names, model = [name for name, alike in CASES if alike == several], a_model(40)
+    together = Together([fitted(name, several=several) for name in names]).eval()
     features = torch.from_numpy(np.r_[pictures(20, 40, 2)[0], strangers(20, 40)])
     with torch.no_grad():
         logits = model.head(features)
-        expected = score(features, logits).numpy()
+        expected = together(features, logits)
     pictures_there = {0: torch.export.Dim("pictures", min=1)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own
         program = torch.onnx.export(
-            score,
+            together,
             (features[:3], logits[:3]),
             dynamo=True,
             input_names=["features", "logits"],
+            output_names=names,
             dynamic_shapes=(pictures_there, pictures_there),
             verbose=False,
         )
-    program.save(tmp_path / "score.onnx")
-    session = onnxruntime.InferenceSession(str(tmp_path / "score.onnx"), providers=["CPUExecutionProvider"])
-    given = {entry.name: {"features": features, "logits": logits}[entry.name].numpy() for entry in session.get_inputs()}
-    np.testing.assert_allclose(session.run(None, given)[0], expected, rtol=1e-4, atol=1e-4)
+    program.save(tmp_path / "scores.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "scores.onnx"), providers=["CPUExecutionProvider"])
+    found = session.run(names, {"features": features.numpy(), "logits": logits.numpy()})
+    for name, ours, theirs in zip(names, expected, found, strict=True):
+        np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize(("name", "several"), CASES)

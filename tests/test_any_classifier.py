@@ -143,6 +143,7 @@ def test_predict_imports_nothing_heavy_for_an_exported_folder(exported, photos):
     assert done.stderr.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_two_formats_in_one_run_keep_both_parities(run):
     with EXPORTERS.restored():
         EXPORTERS.register("again")(EXPORTERS["onnx"])
@@ -153,6 +154,7 @@ def test_two_formats_in_one_run_keep_both_parities(run):
     assert {"parity.json", "classifier.json"} <= {path.name for path in (run / "export" / "again").iterdir()}
 
 
+@pytest.mark.slow
 def test_several_formats_go_each_into_its_own_folder(run, tmp_path, monkeypatch, capsys):
     words = ["export", run, "--to", "onnx,openvino", "--precision", "bf16", "--out", tmp_path / "out", "--json"]
     assert command(words, monkeypatch) == 0

@@ -694,6 +694,7 @@ def test_the_exit_code_of_a_process(tmp_path):
     assert err == "Error: nothing does not exist: expected a folder of images, or a CSV or Parquet file.\n"
 
 
+@pytest.mark.slow
 def test_a_real_signal_stops_a_training_that_then_goes_on(linnaea, shapes, tmp_path):
     flags = ("--out", "run", "--model", "scratch", "--weights", "none", "--epochs", "100000", "--augment", "none")
     process = start("train", shapes, *flags, folder=tmp_path)

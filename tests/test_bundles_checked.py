@@ -34,6 +34,7 @@ KINDS = {
     "bare": ("majority", {}, None, "none"),
     "adapted": ("hog", {"size": SIZE}, None, "knn"),
 }
+SLOW = ("multilabel", "hierarchical")  # of networks, which take longest
 
 
 def make(name):
@@ -140,7 +141,7 @@ def changed(description, place, value):
     return content
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KINDS])
 def test_whatever_is_changed_is_refused_or_answers_the_same(bundles, tmp_path, name):
     folder = shutil.copytree(bundles[name], tmp_path / name)
     description, expected = described(folder), answers_of(load(folder))

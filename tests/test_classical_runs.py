@@ -245,6 +245,7 @@ def test_it_is_balanced_by_weights(shapes, tmp_path):
     assert "Balanced by class_weights" in rows(tmp_path / "run")["colours+svm"]["note"]
 
 
+@pytest.mark.slow
 def test_heads_of_one_ladder_share_the_features(shapes, tmp_path, monkeypatch):
     from linnaea.learning.rungs import pipelines
 

@@ -25,6 +25,7 @@ from linnaea.registry import families
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITHOUT_RUN = {"README.md"}  # its reader trains the first run; on every other page there is one in runs/photos
+SLOW = {"README.md", "compression.md", "evidence.md", "export.md", "fairness.md", "learning.md", "models.md"}
 SHOWN_ONLY = {"text", "mermaid"}
 SHAPES = ("circle", "cross", "square")
 FENCE = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -114,7 +115,9 @@ def workplace(tmp_path, monkeypatch, photos, tables):
     logger.setLevel(level)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=named(page), marks=[pytest.mark.slow] * (page.name in SLOW)) for page in PAGES]
+)
 def test_every_block_runs(page, workplace, request, monkeypatch, capsys, caplog):
     if page.name not in WITHOUT_RUN and any(block.language in ("python", "console") for block in blocks_of(page)):
         shutil.copytree(request.getfixturevalue("run"), workplace / "runs" / "photos")

@@ -147,6 +147,7 @@ def test_a_run_is_not_resumed_with_other_weights_or_sizes(photos, tmp_path, monk
         learn(photos, tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_a_fixed_camera_is_recognised(tmp_path):
     generator = np.random.default_rng(0)
     product = generator.integers(0, 255, (8, 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1).astype(int)

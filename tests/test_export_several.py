@@ -38,6 +38,7 @@ def off(folder, description):
     return answer
 
 
+@pytest.mark.slow
 def test_one_that_fails_hides_no_other(trained, tmp_path, monkeypatch, capsys):
     with EXPORTERS.restored():
         EXPORTERS.register("unknown", precisions=("fp32",))(replace(EXPORTERS["onnx"], write=refuse))

@@ -123,6 +123,7 @@ def wait_for(file, process):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_training_that_is_stopped_from_outside_goes_on(photos, tmp_path, number):
     process = start("train", photos, "--out", "run", *TRAINING, folder=tmp_path)

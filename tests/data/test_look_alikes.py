@@ -193,6 +193,7 @@ def trousers(number):
     return as_picture(inside * (random.uniform(120, 220) + np.asarray(folds)))
 
 
+@pytest.mark.slow
 def test_small_look_alikes_are_told_from_copies_by_their_mirror_images():
     count, copied = 160, 12
     originals = [smooth(number, 28) for number in range(copied)]

@@ -116,6 +116,7 @@ def answers_of(page, count):
     return {told["id"]: told for told in map(json.loads, lines)}
 
 
+@pytest.mark.slow
 @browsing
 @shipping
 def test_answers_are_those_of_predict(opened, exported, classifier, pictures):

@@ -210,6 +210,7 @@ def test_a_batch_larger_than_the_data_is_brought_down_with_a_note(job, caplog):
     assert fitted.plan["notes"][0].startswith("Batches of 160")
 
 
+@pytest.mark.slow
 def test_batch_auto_takes_what_was_found_and_keeps_it(job, monkeypatch, tmp_path):
     """On 1600 images an epoch has 20 steps of 80."""
     monkeypatch.setattr("linnaea.runtime.plan.growing.GAIN", 0.0)

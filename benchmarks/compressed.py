@@ -8,14 +8,13 @@ half of the time that an image takes, measured here, and `prune,distill` to a fi
 teacher. Accuracy is compared on the same test images. On two cores it takes about ten minutes for one network.
 """
 
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import linnaea
-from benchmarks.table import keep, photo_sets
+from benchmarks.table import keep, photo_sets, weights_of
 from linnaea.data.images.pixels import decode_files
 from linnaea.experiments.compression.speed import speeds
 from linnaea.run import Run
@@ -72,14 +71,6 @@ def row(name: str, told: str, out: Path) -> dict[str, str]:
         "times faster": f"{time['before'] / time['after']:.2f}",
         "times smaller": f"{size['before'] / size['after']:.2f}",
     }
-
-
-def weights_of(name: str) -> Path:
-    """The weights of a network, beside those that LINNAEA_WEIGHTS names."""
-    given = os.environ.get("LINNAEA_WEIGHTS")
-    if not given:
-        raise SystemExit("Set LINNAEA_WEIGHTS to a file of ImageNet weights to run this benchmark.")
-    return Path(given).with_name(f"{name}.imagenet.safetensors")
 
 
 if __name__ == "__main__":

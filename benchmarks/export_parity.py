@@ -1,6 +1,5 @@
 """Whether exported folders answer as their classifier does: 500 real images, each runtime that runs here."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.table import keep, photo_sets
+from benchmarks.table import keep, photo_sets, weights_of
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.torch_model import TorchScorer
 from linnaea.data.images.pixels import Recipe, decode_files
@@ -51,10 +50,7 @@ def asked() -> Iterator[tuple[str, str]]:
 
 
 def classifiers() -> Iterator[tuple[str, Classifier, list[Path]]]:
-    """Calibrated ones, with a familiarity score and a fitted head: one for each kind of task.
-
-    Of the weights in LINNAEA_WEIGHTS, several joined as in PATH, or of random ones.
-    """
+    """Calibrated ones, with a familiarity score, of ImageNet weights and a fitted head: one for each kind of task."""
     photos = sorted((photo_sets() / "clothing").rglob("*.jpg"))
     labels = sorted({path.parent.name for path in photos})[:CLASSES]
     photos = [path for path in photos if path.parent.name in labels]
@@ -68,9 +64,7 @@ def fitted(network: str, task: str, photos: list[Path], labels: list[str]) -> Cl
     """A frozen body with the head of a ridge regression, calibrated on a third of the photos that are seen."""
     recipe = Recipe(SIZE)
     model = Network(network, len(labels), SIZE)
-    for file in os.environ.get("LINNAEA_WEIGHTS", "").split(os.pathsep):
-        if network in Path(file).name:
-            model.body.load_state_dict(load_file(file), strict=False)
+    model.body.load_state_dict(load_file(weights_of(network)), strict=False)
     decoded = decode_files(photos, recipe).kept().images
     features = embed(model, decoded)
     targets = np.array([labels.index(path.parent.name) for path in photos])

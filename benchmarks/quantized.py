@@ -8,7 +8,6 @@ random weights and is only timed. PyTorch is timed as it is usually written: fil
 float32 as it comes from timm, in batches of 16, with the same threads.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ import torch
 from PIL import Image
 
 import linnaea
-from benchmarks.table import keep, photo_sets
+from benchmarks.table import keep, photo_sets, weights_of
 from linnaea.classifier import Classifier
 from linnaea.classifier.scorers.torch_model import scorer_of
 from linnaea.data.images.pixels import decode_files
@@ -147,14 +146,6 @@ def by_turns(ways: dict[str, Callable[[], object]], count: int) -> dict[str, flo
             if turn:
                 best[name] = min(best[name], time.perf_counter() - started)
     return {name: count / seconds for name, seconds in best.items()}
-
-
-def weights_of(name: str) -> Path:
-    """The file of ImageNet weights beside the one that LINNAEA_WEIGHTS names."""
-    given = os.environ.get("LINNAEA_WEIGHTS")
-    if not given:
-        raise SystemExit("Set LINNAEA_WEIGHTS to a file of ImageNet weights to run this benchmark.")
-    return Path(given).with_name(f"{name}.imagenet.safetensors")
 
 
 if __name__ == "__main__":

@@ -46,3 +46,11 @@ def photo_sets() -> Path:
     if not folder:
         raise SystemExit("Set LINNAEA_DATA to the folder of photo sets to run this benchmark.")
     return Path(folder)
+
+
+def weights_of(network: str) -> Path:
+    """The file of its ImageNet weights, beside the one that LINNAEA_WEIGHTS names; exits where there is none."""
+    given = os.environ.get("LINNAEA_WEIGHTS")
+    if not given:
+        raise SystemExit("Set LINNAEA_WEIGHTS to a file of ImageNet weights to run this benchmark.")
+    return Path(given).with_name(f"{network}.imagenet.safetensors")

@@ -242,3 +242,9 @@ def test_a_card_of_odd_classes(tmp_path):
     assert "\\<b\\>dog" in card
     assert "\\[red\\](http:" in card
     assert "<b>" not in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_nothing_to_say_is_no_empty_line(capsys):
+    say()
+    say(*(line for line in ()), err=True)
+    assert capsys.readouterr() == ("", "")

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines, on standard error if `err`; each stays one line, whatever the names in it hold."""
+    """Print lines, if any, on standard error if `err`; each stays one line, whatever the names in it hold."""
+    if not lines:
+        return
     from linnaea.runtime.neutral import neutral  # help is shown sooner without it, here and below
 
     _write("\n".join(map(neutral, lines)), err=err)

@@ -48,6 +48,8 @@ def _converted(classifier: Classifier, order: Order) -> Any:
     graph = folded(classifier.to("cpu"), torch.contiguous_format).graph()
     example = torch.zeros(1, *classifier.recipe.shape)
     precision = coremltools.precision.FLOAT32 if order.precision == PLAIN else coremltools.precision.FLOAT16
+    passes = coremltools.PassPipeline()
+    passes.remove_passes(["common::noop_elimination"])  # logits that are the raw scores would be one output twice
     with converting("Core ML"), _quiet(), torch.no_grad():
         traced = torch.jit.trace(graph, example, check_trace=False)  # type: ignore[no-untyped-call]
         return coremltools.convert(
@@ -56,6 +58,7 @@ def _converted(classifier: Classifier, order: Order) -> Any:
             inputs=[coremltools.TensorType(INPUT, shape=tuple(example.shape))],
             outputs=[coremltools.TensorType(name) for name in outputs_of(classifier)],
             compute_precision=precision,
+            pass_pipeline=passes,
             minimum_deployment_target=coremltools.target.iOS17,
             skip_model_load=True,
         )

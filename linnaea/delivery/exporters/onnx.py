@@ -13,7 +13,7 @@ from linnaea.models.engines import ONNX
 from linnaea.runtime.files import write_atomically
 
 FILE = "model.onnx"
-SMALLEST = 64  # numbers in a constant that is worth storing in fewer bits
+FEWEST = 64  # terms of a sum, over which the rounding of weights evens out; fewer are of depthwise kernels and biases
 
 
 def write(classifier: Classifier, folder: Path, order: Order) -> Path:
@@ -42,7 +42,10 @@ def unfit(classifier: Classifier) -> str:
 
 
 def store_in_16_bits(model: Any, precision: str) -> None:
-    """Put weights of 32 bits into 16, each with a node that makes 32 of them when the model is loaded."""
+    """Put weights of 32 bits into 16, each with a node that makes 32 of them when the model is loaded.
+
+    Those of short sums keep their bits: they are few, and every output hangs on each of them.
+    """
     import ml_dtypes
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
@@ -50,7 +53,7 @@ def store_in_16_bits(model: Any, precision: str) -> None:
     kind = {"bf16": np.dtype(ml_dtypes.bfloat16), "fp16": np.dtype(np.float16)}[precision]
     casts = []
     for constant in model.graph.initializer:
-        if constant.data_type != TensorProto.FLOAT or int(np.prod(constant.dims)) < SMALLEST:
+        if constant.data_type != TensorProto.FLOAT or len(constant.dims) < 2 or np.prod(constant.dims[1:]) < FEWEST:
             continue
         values = numpy_helper.to_array(constant)
         if precision == "fp16" and np.abs(values).max() > np.finfo(np.float16).max:

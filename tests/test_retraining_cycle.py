@@ -107,7 +107,11 @@ def test_the_whole_cycle(place, log, tmp_path, monkeypatch, capfd):
     assert not (tmp_path / "models").exists()
     found = json.loads((old / "monitoring" / "monitoring.json").read_text())
     other = tmp_path / "monitoring.json"
-    other.write_text(json.dumps(found | {"name": "wasps", "classifiers": ["sha256:" + "0" * 64]}))
+    strange = {"name": "wasps", "classifiers": ["linnaea:sha256-" + "0" * 64]}
+    other.write_text(json.dumps(found | strange))  # as of an export elsewhere
+    with pytest.raises(DataError, match=r"should be trained again \(drift"):
+        linnaea.retrain(old, when=["drift"], monitoring=other)
+    other.write_text(json.dumps(found | strange | {"provenance": {"run": "wasps"}}))
     with pytest.raises(DataError, match="was found of wasps, which is not the classifier of"):
         linnaea.retrain(old, when=["drift"], monitoring=other)
     review = reviewed(place, log, tmp_path / "review", str)

@@ -70,11 +70,16 @@ class Accounting:
         """`/metrics`."""
         return [self.metrics.router()]
 
-    def around(self, application: FastAPI) -> FastAPI:
-        """The application with the layers around it."""
+    def around(self, application: FastAPI, *, local: bool = False) -> FastAPI:
+        """The application with the layers around it; `local` says that this machine alone can ask it."""
         self.metrics.watch_queue(lambda: application.state.answering.waiting)
         return surround(
-            application, metrics=self.metrics, keys=self._keys, rates=self._rates, origins=self._access.cors
+            application,
+            metrics=self.metrics,
+            keys=self._keys,
+            rates=self._rates,
+            origins=self._access.cors,
+            local=local,
         )
 
     def show(self, watching: Watching | None) -> None:

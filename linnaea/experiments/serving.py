@@ -96,15 +96,18 @@ class _Answer:
         self._manner, self._kept = manner, manner.audit_log.kept
         self._watch = watch_as_asked(manner.monitoring, self._kept)
         self._limits, self._reviewed = Limits(**manner.serving.named()), review_folder(manner.review)
+        self._local = False
 
     def run(self, bound: "socket.socket", made: "Callable[[int], Accounting]", fleet: "Fleet") -> None:
         """Answer on the socket, in this process or in several that it keeps, until it is told to end."""
         from linnaea.delivery.serving.connections import serve_on
         from linnaea.delivery.serving.fleet import preload
+        from linnaea.delivery.serving.guard import is_loopback
         from linnaea.delivery.serving.metrics import worker_ended
         from linnaea.delivery.serving.workers import Workers, shared
 
         staged, limits, workers = fleet.staged(), self._limits, self._manner.hosting.workers
+        self._local = is_loopback(bound.getsockname()[0])
         if workers == 1:
             serve_on(bound, self._application(made(0), fleet.crew(staged), (1, 1)), limits)
             return
@@ -129,7 +132,7 @@ class _Answer:
         routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
         observers = [*account.observers, crew.probes, *told, *watched.observers]
         application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
-        return account.around(application)
+        return account.around(application, local=self._local)
 
 
 def _fleet(sources: "Sequence[Source]", folder: Path, loading: Loading, hosting: Hosting) -> "Fleet":

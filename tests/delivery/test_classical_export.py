@@ -58,7 +58,9 @@ def fitted(name, photos, *, several=False, channels=3):
         "multilabel" if several else "multiclass",
         recipe,
         calibrator=Temperature(1.7),
-        policy=Policy(thresholds=(0.4, 0.5, 0.6)) if several else Policy(set_threshold=0.2, confidence_threshold=0.4),
+        policy=Policy(thresholds=(0.4, 0.5, 0.6), sets="risk")
+        if several
+        else Policy(set_threshold=0.2, confidence_threshold=0.4),
     )
     return own if several else own.with_(familiarity=fit_familiarity(whole, samples.features, targets))
 

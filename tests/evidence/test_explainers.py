@@ -14,6 +14,7 @@ from linnaea.errors import LinnaeaError, UsageError
 from linnaea.evidence.explanation import EXPLAINERS, Settings, Subject, fitting_explainers, run_explainer
 from linnaea.evidence.explanation.contract import KINDS, NEEDS
 from linnaea.evidence.explanation.running import is_signed, kind_of, needs_of
+from linnaea.experiments.heat_maps import HeatMaps
 from linnaea.models.compact import Compact
 from linnaea.models.hog import Hog
 from linnaea.models.majority import Majority
@@ -146,3 +147,50 @@ def test_a_class_that_is_not_there_is_refused_with_a_suggestion(subjects):
         UsageError, match=r"target is 'bea', which is no class: one of ant, bee, wasp. Did you mean 'bee'"
     ):
         subjects["map"].class_number("bea")
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "smaller", "layer"),
+    [
+        (
+            "swin_tiny_patch4_window7_224",
+            112,
+            {"embed_dim": 24, "depths": [2, 2, 2], "num_heads": [2, 2, 4]},
+            "body.layers.2.blocks.0.norm1",
+        ),
+        ("pvt_v2_b0", 64, {}, "body.stages"),
+        ("vit_tiny_r_s16_p8_224", 64, {"embed_dim": 24, "depth": 3, "num_heads": 2}, "body.blocks.2.norm1"),
+    ],
+)
+def test_the_layer_is_the_last_before_places_are_mixed(name, side, smaller, layer):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Network.fitting(name, 3, side, arguments_of_body=smaller)
+    assert Subject(classifier_of(network, side)).layer().name == layer
+
+
+def test_hirescam_is_gradcam_where_a_mean_is_read_by_a_linear_head():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Network("test_resnet", 3, 64)
+        torch.nn.init.normal_(network.classifier.weight)
+    subject = Subject(classifier_of(network, 64))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    ours, known = (run_explainer(one, subject, pixels, np.array([0, 2]), FEW).values for one in ("hirescam", "gradcam"))
+    assert known.max() > 0
+    np.testing.assert_allclose(ours, known, rtol=1e-4, atol=1e-6)
+
+
+def test_a_heat_map_leaves_the_model_to_others_between_batches(subjects, images):
+    pieces, maps = [], HeatMaps()
+
+    def between(work):
+        pieces.append(work)
+        return work()
+
+    classifier = subjects["map"].classifier
+    for method, many in (("gradcam", False), ("occlusion", True)):
+        pieces.clear()
+        maps.require(classifier, method)
+        assert maps.draw(classifier, images[0], method, between).startswith(b"\x89PNG")
+        assert len(pieces) > 2 if many else len(pieces) == 2

@@ -14,7 +14,7 @@ SLOW = ("compact", "DeiT", "DenseNet", "EfficientNet", "SqueezeNet")
 @pytest.mark.parametrize("family", [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)])
 @pytest.mark.filterwarnings("ignore")  # of the libraries, while their networks learn
 def test_the_square_is_pointed_at(family):
-    _, accuracy, share = pointed(FAMILIES[family])
+    _, accuracy, (share, _) = pointed(FAMILIES[family])
     assert accuracy >= 0.9
     assert share >= 0.85  # 0.9 and more on the machine that the figures are from; they hang on its arithmetic a little
 
@@ -22,7 +22,7 @@ def test_the_square_is_pointed_at(family):
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_is_pointed_at_by_a_network_that_has_learnt_nothing():
     untaught = replace(FAMILIES["Conv-Pool-Dense"], steps=1, rate=1e-9)
-    assert pointed(untaught)[2] < 0.6
+    assert pointed(untaught)[2][0] < 0.6
 
 
 def test_a_point_beside_the_square_is_no_hit():

@@ -115,7 +115,9 @@ def test_coverage_is_missed_only_where_the_choice_of_images_cannot_be_why():
     assert (some.severity, drawn_at_random.severity, whole.severity) == ("info", "warning", "warning")
     assert "missed among these. Figures are of labelled images, and nobody said" in some.summary
     assert "missed. Figures are of labelled images, weighed" in drawn_at_random.summary
-    assert "missed. Every image of these windows has its label." in whole.summary
+    assert "missed. All images from the first labelled one to the last" in whole.summary
+    assert late(range(5, 290)).severity == "warning", "the newest wait for their label"
+    assert whole.figure.method == "Wilson"
 
 
 def test_reviewing_the_doubtful_is_seen_and_chances_undo_it():

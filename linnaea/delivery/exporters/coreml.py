@@ -45,11 +45,9 @@ def write(classifier: Classifier, folder: Path, order: Order) -> Path:
 def _converted(classifier: Classifier, order: Order) -> Any:
     with _quiet():
         import coremltools
-    graph = folded(classifier.to("cpu"), torch.contiguous_format).graph()
+    graph = _Apart(folded(classifier.to("cpu"), torch.contiguous_format).graph())
     example = torch.zeros(1, *classifier.recipe.shape)
     precision = coremltools.precision.FLOAT32 if order.precision == PLAIN else coremltools.precision.FLOAT16
-    passes = coremltools.PassPipeline()
-    passes.remove_passes(["common::noop_elimination"])  # logits that are the raw scores would be one output twice
     with converting("Core ML"), _quiet(), torch.no_grad():
         traced = torch.jit.trace(graph, example, check_trace=False)  # type: ignore[no-untyped-call]
         return coremltools.convert(
@@ -58,10 +56,21 @@ def _converted(classifier: Classifier, order: Order) -> Any:
             inputs=[coremltools.TensorType(INPUT, shape=tuple(example.shape))],
             outputs=[coremltools.TensorType(name) for name in outputs_of(classifier)],
             compute_precision=precision,
-            pass_pipeline=passes,
             minimum_deployment_target=coremltools.target.iOS17,
             skip_model_load=True,
         )
+
+
+class _Apart(torch.nn.Module):
+    """The same outputs, of which the first is its own: where logits are the raw scores, one would be lost."""
+
+    def __init__(self, graph: torch.nn.Module) -> None:
+        super().__init__()
+        self.whole = graph
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        raw, *others = self.whole(images)
+        return raw.clamp(min=-torch.finfo(raw.dtype).max), *others
 
 
 def checked(spec: Any, classifier: Classifier) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """One ONNX file: from decoded pixels to probabilities, with class names and the decoding recipe in its metadata."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,9 @@ def store_in_16_bits(model: Any, precision: str) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     kind = {"bf16": np.dtype(ml_dtypes.bfloat16), "fp16": np.dtype(np.float16)}[precision]
-    casts = []
+    casts, terms = [], _terms_of(model)
     for constant in model.graph.initializer:
-        if constant.data_type != TensorProto.FLOAT or len(constant.dims) < 2 or np.prod(constant.dims[1:]) < FEWEST:
+        if constant.data_type != TensorProto.FLOAT or terms.get(constant.name, 0) < FEWEST:
             continue
         values = numpy_helper.to_array(constant)
         if precision == "fp16" and np.abs(values).max() > np.finfo(np.float16).max:
@@ -63,6 +64,23 @@ def store_in_16_bits(model: Any, precision: str) -> None:
         casts.append(helper.make_node("Cast", [constant.name], [name], f"{name}_in_32_bits", to=TensorProto.FLOAT))
     for place, cast in enumerate(casts):
         model.graph.node.insert(place, cast)
+
+
+def _terms_of(model: Any) -> dict[str, int]:
+    """How many products of a weight make up one output, by the name of the weights that products are made with."""
+    shapes = {constant.name: list(constant.dims) for constant in model.graph.initializer}
+    terms: dict[str, int] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            shape = shapes.get(name, ())
+            if len(shape) < 2:
+                continue
+            across = any(one.name == "transB" and one.i for one in node.attribute)
+            if node.op_type == "Conv" or (node.op_type == "Gemm" and across):
+                terms[name] = math.prod(shape[1:])
+            elif node.op_type in ("Gemm", "MatMul"):
+                terms[name] = shape[-2]
+    return terms
 
 
 EXPORTERS.register(

@@ -21,15 +21,21 @@ def evenly_labelled(parts: Sequence[Seen], seed: int = 0) -> tuple[list[Seen], b
     """
     if not parts:
         return [], True
-    labelled, readable = (np.concatenate([of(one) for one in parts]) for of in (labelled_in, _readable))
+    labelled = np.concatenate([labelled_in(one) for one in parts])
     if not labelled.any():
         return list(parts), True
     chances = np.concatenate([_chances(one) for one in parts])[labelled]
     if not np.isfinite(chances).all():
-        places = np.flatnonzero(labelled)
-        return list(parts), bool((labelled | ~readable)[places[0] : places[-1] + 1].all())
+        return list(parts), nobody_chose(parts)
     least, random = float(chances.min()), np.random.default_rng((seed, 3))
     return [_thinned(one, least, random) for one in parts], True
+
+
+def nobody_chose(parts: Sequence[Seen]) -> bool:
+    """Whether all images that can be read, from the first that has a label to the last, have one."""
+    labelled, readable = (np.concatenate([of(one) for one in parts]) for of in (labelled_in, _readable))
+    places = np.flatnonzero(labelled)
+    return not len(places) or bool((labelled | ~readable)[places[0] : places[-1] + 1].all())
 
 
 def _readable(seen: Seen) -> Flags:

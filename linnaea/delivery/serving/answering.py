@@ -127,9 +127,16 @@ class Answering:
         `gone()` ends when nobody waits any more: then, and where they take too long, what is queued is dropped. Raises
         Refused, also where too many wait.
         """
-        self.require_room(len(given))
-        if asked.explain is not None:
+        if asked.explain is None:
+            return await self._answers(given, asked, gone)
+        with self._drawing.place():
             await self._drawing.require(asked.served.classifier, asked.explain)  # sooner than its answer is logged
+            return await self._answers(given, asked, gone)
+
+    async def _answers(
+        self, given: Sequence[Given], asked: Asked, gone: Callable[[], Coroutine[Any, Any, object]] | None
+    ) -> list[dict[str, Any]]:
+        self.require_room(len(given))
         done = asyncio.get_running_loop().create_future()
         ticket = Ticket(asked.served, asked.request, asked.key, asked.top, done, len(given))
         pictures = [Picture(ticket, place, one.name, one.content, one.pixels) for place, one in enumerate(given)]

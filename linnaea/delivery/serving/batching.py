@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from linnaea.delivery.serving.contract import ServedModel
 from linnaea.errors import UnavailableError
 
 logger = logging.getLogger("linnaea")
+Result = TypeVar("Result")
 Job = tuple[Callable[[], Any], "Future[Any]"]
 
 
@@ -127,9 +128,9 @@ class ModelThread:
             self._waiting.append(picture)
             self._changed.notify()
 
-    def run(self, work: Callable[[], Any]) -> "Future[Any]":
+    def run(self, work: Callable[[], Result]) -> "Future[Result]":
         """Do something else in this thread, between two batches."""
-        future: Future[Any] = Future()
+        future: Future[Result] = Future()
         with self._changed:
             self._jobs.append((work, future))
             self._changed.notify()

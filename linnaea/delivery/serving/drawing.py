@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -31,30 +31,36 @@ class Drawing:
         self._ended = threading.Event()
         self._waiting = 0
 
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among those who wait for a heat map; raises Refused where nothing draws, or too many wait."""
+        self._there()
+        if self._waiting >= MOST:
+            raise Refused(503, f"{self._waiting} heat maps are waited for: try again later.", retry_after=1)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
     async def require(self, classifier: Classifier, method: str) -> None:
-        """Raise Refused where nothing draws, many wait for it, or the method cannot explain the classifier."""
-        explain = self._there()
-        with self._refusing(method):
-            await self._in_time(asyncio.wrap_future(self._model.run(partial(explain.require, classifier, method))))
+        """Raise Refused where nothing draws, or the method cannot explain the classifier."""
+        explain, over = self._there(), threading.Event()
+        with self._refusing(method, "there was no answer"):
+            await self._in_time(
+                asyncio.wrap_future(self._asked(over, partial(explain.require, classifier, method))), over
+            )
 
     async def drawn(self, classifier: Classifier, pixels: Images, method: str) -> bytes:
         """A heat map over an image (S, S, C); raises Refused where it cannot be made, or takes too long."""
         explain, over = self._there(), threading.Event()
 
         def between(work: Callable[[], Result]) -> Result:
-            if over.is_set() or self._ended.is_set():
-                raise _NobodyWaitsError
-            result: Result = self._model.run(work).result()
-            return result
+            return self._asked(over, work).result()
 
         call = partial(explain.draw, classifier, pixels, method, between)
-        self._waiting += 1
-        try:
-            with self._refusing(method):
-                return await self._in_time(asyncio.get_running_loop().run_in_executor(self._hand, call))
-        finally:
-            self._waiting -= 1
-            over.set()
+        with self._refusing(method, f"{method} was not done"):
+            return await self._in_time(asyncio.get_running_loop().run_in_executor(self._hand, call), over)
 
     def close(self) -> None:
         """Give up what is being drawn."""
@@ -64,20 +70,32 @@ class Drawing:
     def _there(self) -> Explain:
         if self._explain is None:
             raise Refused(400, "this server makes no heat maps: leave explain out.")
-        if self._waiting >= MOST:
-            raise Refused(503, f"{self._waiting} heat maps are waited for: try again later.", retry_after=1)
         return self._explain
 
-    async def _in_time(self, work: "asyncio.Future[Result]") -> Result:
-        return await asyncio.wait_for(work, self._limits.answer_time)
+    def _asked(self, over: threading.Event, work: Callable[[], Result]) -> "Future[Result]":
+        """Work for the thread of the model, which is passed over once nobody waits for it."""
+
+        def wanted() -> Result:
+            if over.is_set() or self._ended.is_set():
+                raise _NobodyWaitsError
+            return work()
+
+        return self._model.run(wanted)
+
+    async def _in_time(self, work: "asyncio.Future[Result]", over: threading.Event) -> Result:
+        try:
+            return await asyncio.wait_for(work, self._limits.answer_time)
+        finally:
+            over.set()
 
     @contextmanager
-    def _refusing(self, method: str) -> Iterator[None]:
+    def _refusing(self, method: str, late: str) -> Iterator[None]:
         try:
             yield
         except TimeoutError:
             seconds = f"{self._limits.answer_time:g} seconds (--answer-time)"
-            raise Refused(503, f"{method} took longer than {seconds}: choose another method.", retry_after=1) from None
+            told = f"{late} within {seconds}: the model is busy, or the method takes long."
+            raise Refused(503, f"{told} Try again, or choose another.", retry_after=1) from None
         except _NobodyWaitsError:
             raise Refused(503, "the server ended before the heat map was drawn: try again.", retry_after=1) from None
         except LinnaeaError as error:

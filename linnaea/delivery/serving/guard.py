@@ -22,12 +22,14 @@ class Guard:
     """An ASGI middleware that refuses requests without a key, where keys are in use, and those that come too often.
 
     The name of the key is put into `scope["state"]["key"]`. Rates are those of the key or, where none are in use, of
-    the address. What is open to everyone, the page and the probes, needs neither. Without keys, a server on this
-    machine alone is asked by its own name alone: a page from elsewhere, whose name is made to point here, is refused.
+    the address. What is open to everyone, the page and the probes, needs neither. `local` says that this machine alone
+    can ask: without keys a page from elsewhere, whose name is made to point here, is refused.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: Keys | None = None, rates: Rates | None = None) -> None:
-        self._app, self._keys, self._rates = app, keys, rates
+    def __init__(
+        self, app: ASGIApp, *, keys: Keys | None = None, rates: Rates | None = None, local: bool = False
+    ) -> None:
+        self._app, self._keys, self._rates, self._local = app, keys, rates, local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -55,7 +57,7 @@ class Guard:
                 )
             client = key.name
             scope.setdefault("state", {})["key"] = client
-        elif host := _foreign_host(scope):
+        elif self._local and (host := _foreign_host(scope)):
             said = (
                 f"Host is {host[:60]!r}, and this server answers on this machine alone: ask it as localhost or by a "
                 "number. Let a proxy send `Host: localhost`, or give the server keys."
@@ -68,19 +70,14 @@ class Guard:
 
 
 def _foreign_host(scope: Scope) -> str:
-    """The name that a server on a loopback address is asked by, where somebody elsewhere could own that name.
-
-    Names without a dot are those of a network of one's own.
-    """
-    server = scope.get("server")
-    if not server or not _is_loopback(server[0]):
-        return ""
+    """The name that a server is asked by, where somebody elsewhere could own it; one without a dot nobody can."""
     given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
     host = PORT.sub("", given).strip("[]").lower().rstrip(".")
     return "" if "." not in host or host.endswith(".localhost") or _is_number(host) else host
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether it is a number by which a machine asks itself alone."""
     return _is_number(address) and ip_address(address).is_loopback
 
 

@@ -23,12 +23,14 @@ def surround(
     keys: Keys | None = None,
     rates: Rates | None = None,
     origins: Sequence[str] = (),
+    local: bool = False,
 ) -> FastAPI:
     """Put the layers around an application, from the inside out; what is refused by one is counted and logged too.
 
     Without `keys` everybody may ask, without `rates` as often as they like; `origins` are those whose pages may.
+    `local` says that the server is bound to an address of this machine alone.
     """
-    application.add_middleware(Guard, keys=keys, rates=rates)
+    application.add_middleware(Guard, keys=keys, rates=rates, local=local)
     if origins:
         application.add_middleware(
             CORSMiddleware,

@@ -3,7 +3,7 @@
 A layer has a map where its output for a square image has a square of more than one position: (N, C, H, H),
 (N, H, H, C), or tokens (N, L, C), of which the first few may stand for no place: class, distillation and register
 tokens. The one to look at is the last whose map reaches the features: in a transformer that reads its class token, what
-follows the last attention does not. Where a network looks at smaller and smaller maps, and at the smallest by attention
+follows the last attention does not. Where a network attends within smaller and smaller maps, and at the smallest
 between all of its places, as Swin does, it is the last before that attention: what was found in one place is known in
 all of them afterwards.
 """
@@ -133,18 +133,23 @@ def layers_of(network: Model, shape: Shape) -> Layers:
     attention = attending(recording.found, IMAGES, number, outputs, prefix)
     last = _last_reaching(number, outputs, layers)
     mixed = None if last is None else _mixed_at(recording.found, last, layers)
-    if mixed is not None:
-        before = {name: layer for name, layer in layers.items() if attended[name] <= mixed}
+    if last is not None and mixed is not None:
+        alike = (last.layout, last.channels)  # not queries, keys and values
+        before = {n: one for n, one in layers.items() if attended[n] <= mixed and (one.layout, one.channels) == alike}
         last = _last_reaching(number, outputs, before) or last
     return Layers(layers, last, attention)
 
 
 def _mixed_at(attention: Sequence[Tensor], last: Layer, layers: Mapping[str, Layer]) -> int | None:
-    """Which attention is the first between all places of the last map, where larger maps came before it."""
-    if all(layer.grid <= last.grid for layer in layers.values()):
+    """Which attention is the first between all places of the last map, where attention within larger maps came before.
+
+    None where there is none, and where convolutions, which are done channels first, come between or before.
+    """
+    if last.layout != LAST or all(layer.grid <= last.grid for layer in layers.values()):
         return None
     places = last.grid**2 + last.prefix
-    return next((k for k, one in enumerate(attention) if len(one) == IMAGES and one.shape[-2:] == (places,) * 2), None)
+    found = (k for k, one in enumerate(attention) if len(one) == IMAGES and one.shape[-2:] == (places, places))
+    return next(found, 0) or None
 
 
 def _told_prefix(network: nn.Module) -> int:

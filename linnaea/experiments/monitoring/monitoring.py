@@ -101,7 +101,7 @@ def monitor_classifier(
     found: dict[str, Sequence[Finding]] = {"log": since.findings} if since.findings else {}
     found |= {name: monitor(watched) for name, monitor in MONITORS.items()}
     name = run.folder.resolve().name if run else str(place or "classifier")
-    of = {"name": name, "classifiers": sorted(addresses(run, place))}
+    of = {"name": name, "classifiers": sorted(addresses(run, place)), "provenance": classifier.provenance}
     facts = of | _facts(watched, since, judged_on, how)
     out = how.out or (run.folder if run is not None else Path()) / "monitoring"
     made = _written(Monitored(found, facts), out)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from linnaea.classifier.content import DESCRIPTION
 from linnaea.delivery.model_registries.promotion import Place
 from linnaea.errors import DataError, RunError, UsageError
 from linnaea.experiments.monitoring.monitoring import FILE, Asked, monitor_classifier
@@ -68,13 +69,14 @@ def _findings(file: Path, run: Run) -> list[Finding]:
     """What was found; raises DataError where it was found of another classifier."""
     content = read_json(file)
     try:
-        watched, name = set(content["classifiers"]), str(content["name"])
+        watched, made_from = set(content.get("classifiers", ())), content.get("provenance")
         found = [Finding.from_json(one) for each in content["monitors"].values() for one in each]
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise RunError(f"{file} is not what `linnaea monitor` wrote ({error!r}): run it again.") from None
-    if watched and not watched & addresses(run, None):
+    ours = read_json(run.model_folder / DESCRIPTION).get("provenance")
+    if watched and not watched & addresses(run, None) and (not ours or made_from != ours):
         raise DataError(
-            f"{file} was found of {name}, which is not the classifier of {run.folder}, nor an export in it: run "
-            f"`linnaea monitor {run.folder}`."
+            f"{file} was found of {content.get('name')}, which is not the classifier of {run.folder}, nor exported "
+            f"from it: run `linnaea monitor {run.folder}`."
         )
     return found

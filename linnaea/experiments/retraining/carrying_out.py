@@ -1,8 +1,6 @@
 """A retraining from what calls for it to the decision: nothing is promoted silently, and nothing kept back silently."""
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ from typing import Any
 from linnaea.classifier import load
 from linnaea.classifier.content import DESCRIPTION
 from linnaea.classifier.signature import Trust
+from linnaea.delivery.bill_of_materials import with_bill
 from linnaea.delivery.model_registries.promotion import Moved, Place, description_of, in_use, promote
 from linnaea.delivery.report import write_report
 from linnaea.delivery.report.retraining import render_retraining
@@ -178,8 +177,10 @@ def _nothing_new(run: Run, order: Order, answers: Mapping[str, Called], reviewed
 def _incumbent(run: Run, place: Place, trust: Trust) -> int | None:
     """The version in use, which is that of the old run; None where nothing is in use.
 
-    Raises RegistryError where something else is in use: then the comparison would be with the wrong one.
+    What a push needs is looked at before the training: raises MissingExtraError where a library is missing. Raises
+    RegistryError where something else is in use: then the comparison would be with the wrong one.
     """
+    with_bill(run.model_folder)
     version = in_use(place)
     if version is None:
         return None
@@ -201,11 +202,9 @@ def _promoted(result: Retrained, old: Run, new: Run, place: Place, expected: int
     try:
         if expected is None:
             before = f"It was in use before {old.folder.name} was trained again."
-            with tempfile.TemporaryDirectory(prefix="linnaea-old-") as around:
-                copy = shutil.copytree(old.model_folder, Path(around) / "bundle")  # a push adds a bill of materials
-                expected = promote(copy, place, expected=None, reason=before).version.number
+            expected = promote(old.model_folder, place, expected=None, reason=before).version.number
         return replace(result, moved=promote(new.model_folder, place, expected=expected, reason=reason))
-    except RegistryError as error:
+    except (RegistryError, OSError) as error:
         logger.warning(str(error))
         return replace(result, why_not=str(error))
 

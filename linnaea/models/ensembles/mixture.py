@@ -42,7 +42,7 @@ def mixed(scores: Tensor, *, several: bool) -> Tensor:
     """The scores of the mean probabilities (N, K) of members with raw scores (N, M, K)."""
     if not several:
         return _mean(functional.log_softmax(scores, dim=-1))
-    return _mean(functional.logsigmoid(scores)) - _mean(functional.logsigmoid(-scores))
+    return _mean(_log_sigmoid(scores)) - _mean(_log_sigmoid(-scores))
 
 
 def parts(scores: Tensor, *, several: bool) -> Tensor:
@@ -63,8 +63,13 @@ def parts(scores: Tensor, *, several: bool) -> Tensor:
 def _logs(scores: Tensor, *, several: bool) -> Tensor:
     """Log-probabilities (N, M, L, C) of members, of L decisions among C outcomes each."""
     if several:
-        return torch.stack([functional.logsigmoid(scores), functional.logsigmoid(-scores)], dim=-1)
+        return torch.stack([_log_sigmoid(scores), _log_sigmoid(-scores)], dim=-1)
     return functional.log_softmax(scores, dim=-1).unsqueeze(2)
+
+
+def _log_sigmoid(scores: Tensor) -> Tensor:
+    """By an operator that every format has; Core ML has no `logsigmoid`."""
+    return -functional.softplus(-scores)
 
 
 def _mean(logs: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 
 from linnaea.arrays import Floats
 from linnaea.delivery.monitoring.judging import NONE_OF_THEM, coveredness, rightness
-from linnaea.delivery.monitoring.labelling import labelled_in
+from linnaea.delivery.monitoring.labelling import labelled_in, nobody_chose
 from linnaea.delivery.monitoring.monitors.accuracy import ONE_LABEL, row_of
 from linnaea.delivery.monitoring.monitors.contract import MONITORS, Watched, Window
 from linnaea.delivery.monitoring.monitors.expected_coverage import expected
@@ -19,7 +19,7 @@ from linnaea.statistics.weighed import share_of
 SHOWN = 100  # classes of the table
 NAMED = 5  # labels that are no class
 RANDOM = "Figures are of labelled images, weighed by the chance that each had of being labelled."
-ALL = "Every image of these windows has its label."
+ALL = "All images from the first labelled one to the last have their label: nobody chose."
 BIASED = (
     "Figures are of labelled images, and nobody said how these were chosen. Images that were reviewed because they "
     "were doubtful are no random sample: of all images more answers may well be right. Label a random share, and give "
@@ -43,7 +43,7 @@ def performance(watched: Watched) -> Sequence[Finding]:
     whole = np.concatenate(right)
     weights = _weights(known)
     over = share_of(whole, weights)
-    caution = _caution(weights)
+    caution = _caution(watched, weights)
     told = f"Accuracy of {over.n:,} labelled images: {over}; it was {usual} in the reference. {caution}"
     rows = [row_of(one, share_of(r, _weights([one])), usual.lo) for one, r in zip(known, right, strict=True)]
     found = [Finding("late_accuracy", told, "info", over.n, over, rows), _of_classes(watched, known, whole, weights)]
@@ -68,26 +68,24 @@ def coverage(watched: Watched) -> Sequence[Finding]:
     kept = "kept" if over.lo is not None and over.lo >= promised else "undecided"
     broken = over.hi is not None and over.hi < promised
     told = f"Prediction sets of {over.n:,} labelled images hold the truth in {over}; {promised:g} was promised"
-    said = "missed" if broken and weights is not None else "missed among these" if broken else kept
+    caution = _caution(watched, weights)
+    sure = broken and caution != BIASED
+    said = "missed" if sure else "missed among these" if broken else kept
     rows = [row_of(one, estimate, promised) for one, estimate in zip(known, each, strict=True)]
-    severity = "warning" if broken and weights is not None else "info"
-    late = Finding("late_coverage", f"{told}: {said}. {_caution(weights)}", severity, over.n, over, rows)
+    late = Finding("late_coverage", f"{told}: {said}. {caution}", "warning" if sure else "info", over.n, over, rows)
     return [late, *found]
 
 
-def _caution(weights: Floats | None) -> str:
+def _caution(watched: Watched, weights: Floats | None) -> str:
     """What is to be known of how the labelled images were chosen, which have these weights."""
-    return BIASED if weights is None else ALL if np.ptp(weights) == 0 and weights[0] == 1 else RANDOM
+    if weights is not None:
+        return RANDOM
+    return ALL if nobody_chose([window.seen for window in watched.windows]) else BIASED
 
 
 def _weights(windows: Sequence[Window]) -> Floats | None:
-    """One over the chance that each image had of being labelled (n,), None unless it is known of all that were.
-
-    Where every image has its label, none was chosen.
-    """
+    """One over the chance that each image had of being labelled (n,), None unless it is known of all that were."""
     weights = list[Floats]()
-    if all(labelled_in(window.seen).all() for window in windows):
-        return np.ones(sum(len(window.seen) for window in windows))
     for window in windows:
         labelled, chances = labelled_in(window.seen), window.seen.chances
         if chances is None or not np.isfinite(chances[labelled]).all():

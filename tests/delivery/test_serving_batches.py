@@ -239,6 +239,26 @@ def test_others_are_answered_while_a_heat_map_is_drawn():
         assert drawn.result().status_code == 200
 
 
+def test_a_quick_heat_map_does_not_wait_for_a_slow_one():
+    begun, done = threading.Event(), threading.Event()
+
+    def slow_at_first(between):
+        if not begun.is_set():
+            begun.set()
+            assert done.wait(20)
+
+    with client_of(explain=Draws(slow_at_first)) as client, ThreadPoolExecutor(1) as pool:
+        ask = partial(client.post, "/predict?explain=rise", content=RED)
+        slow = pool.submit(ask)
+        assert begun.wait(10)
+        try:
+            assert ask().status_code == 200
+            assert not slow.done()
+        finally:
+            done.set()
+        assert slow.result().status_code == 200
+
+
 def test_a_server_that_ends_gives_up_what_is_being_drawn():
     begun = threading.Event()
 

@@ -67,7 +67,7 @@ class Explain(Protocol):
         """
 
     def draw(self, classifier: Classifier, pixels: Images, method: str, between: Between) -> bytes:
-        """The picture. It is called in a thread of its own, and asks the model for anything by `between` alone."""
+        """The picture. It is called in one of several threads, and asks the model for anything by `between` alone."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Heat maps beside answers: drawn in a thread of their own, which asks that of the model for one piece at a time."""
+"""Heat maps beside answers: drawn in threads of their own, which ask that of the model for one piece at a time."""
 
 import asyncio
 import threading
@@ -20,14 +20,14 @@ MOST = 4  # heat maps that may be waited for
 
 
 class Drawing:
-    """What draws heat maps, one after the other; `explain` None: nothing does.
+    """What draws heat maps, a few at a time; `explain` None: nothing does.
 
     A method that asks for hundreds of answers leaves the model to others between any two of its batches.
     """
 
     def __init__(self, explain: Explain | None, model: ModelThread, limits: Limits) -> None:
         self._explain, self._model, self._limits = explain, model, limits
-        self._hand = ThreadPoolExecutor(1, "draw")
+        self._hands = ThreadPoolExecutor(MOST, "draw")
         self._ended = threading.Event()
         self._waiting = 0
 
@@ -60,12 +60,12 @@ class Drawing:
 
         call = partial(explain.draw, classifier, pixels, method, between)
         with self._refusing(method, f"{method} was not done"):
-            return await self._in_time(asyncio.get_running_loop().run_in_executor(self._hand, call), over)
+            return await self._in_time(asyncio.get_running_loop().run_in_executor(self._hands, call), over)
 
     def close(self) -> None:
         """Give up what is being drawn."""
         self._ended.set()
-        self._hand.shutdown()
+        self._hands.shutdown()
 
     def _there(self) -> Explain:
         if self._explain is None:

@@ -96,7 +96,6 @@ class _Answer:
         self._manner, self._kept = manner, manner.audit_log.kept
         self._watch = watch_as_asked(manner.monitoring, self._kept)
         self._limits, self._reviewed = Limits(**manner.serving.named()), review_folder(manner.review)
-        self._local = False
 
     def run(self, bound: "socket.socket", made: "Callable[[int], Accounting]", fleet: "Fleet") -> None:
         """Answer on the socket, in this process or in several that it keeps, until it is told to end."""
@@ -107,22 +106,23 @@ class _Answer:
         from linnaea.delivery.serving.workers import Workers, shared
 
         staged, limits, workers = fleet.staged(), self._limits, self._manner.hosting.workers
-        self._local = is_loopback(bound.getsockname()[0])
+        local = is_loopback(bound.getsockname()[0])
         if workers == 1:
-            serve_on(bound, self._application(made(0), fleet.crew(staged), (1, 1)), limits)
+            serve_on(bound, self._application(made(0), fleet.crew(staged), (1, 1), local=local), limits)
             return
 
         def work(post: "Post") -> None:
             with closing(made(post.number)) as account:  # also where it is told to end before it answers
                 crew, own = fleet.crew(post.staged, post), shared(bound)
                 bound.close()  # told to end, nobody listens: a client that connects is refused, and not left to wait
-                serve_on(own, self._application(account, crew, (post.number, post.count)), limits)
+                application = self._application(account, crew, (post.number, post.count), local=local)
+                serve_on(own, application, limits)
 
         preload(staged.values())
         Workers(work, workers, staged, drain=limits.drain_time, bound=[bound], buried=worker_ended).run()
 
-    def _application(self, account: "Accounting", crew: "Crew", place: tuple[int, int]) -> "FastAPI":
-        """What answers in one process, the first of `place` of the second."""
+    def _application(self, account: "Accounting", crew: "Crew", place: tuple[int, int], *, local: bool) -> "FastAPI":
+        """What answers in one process, the first of `place` of the second; `local`, this machine alone can ask it."""
         from linnaea.delivery.serving.application import make_application
 
         limits, salvage = self._limits, self._manner.salvage
@@ -132,7 +132,7 @@ class _Answer:
         routers = [page, *crew.routers(limits), *account.routers, *watched.routers]
         observers = [*account.observers, crew.probes, *told, *watched.observers]
         application = make_application(crew.models, observers, limits, routers, salvage=salvage, explain=HeatMaps())
-        return account.around(application, local=self._local)
+        return account.around(application, local=local)
 
 
 def _fleet(sources: "Sequence[Source]", folder: Path, loading: Loading, hosting: Hosting) -> "Fleet":

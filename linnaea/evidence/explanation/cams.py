@@ -1,5 +1,7 @@
 """Class activation maps: the channels of a layer, weighed by what they do for a class."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,10 +23,24 @@ from linnaea.evidence.explanation.subject import Subject
 )
 def gradcam(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
     """Maps (N, S, S) of 0 and above: the layer's own, enlarged bilinearly."""
+    return _weighed(subject, pixels, targets, settings, lambda _, gradient: gradient.mean(dim=(2, 3), keepdim=True))
+
+
+def _weighed(
+    subject: Subject,
+    pixels: Array,
+    targets: Integers,
+    settings: Settings,
+    weights: Callable[[Tensor, Tensor], Tensor],
+) -> Maps:
+    """What the channels of the layer have in common, weighed by what `weights` makes of its maps and their gradients.
+
+    Weights are (N, C, 1, 1) or (N, C, H, H), as the maps and gradients are.
+    """
     layer = subject.layer(settings.layer)
     activation, gradient = at_layer(subject, layer, pixels, targets)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return Maps(enlarged(functional.relu((weights * activation).sum(dim=1)), subject.size), str(layer))
+    added = (weights(activation, gradient) * activation).sum(dim=1)
+    return Maps(enlarged(functional.relu(added), subject.size), str(layer))
 
 
 @torch.enable_grad()
@@ -61,12 +77,13 @@ def gradcam_plus_plus(subject: Subject, pixels: Array, targets: Integers, settin
     With g the gradient and S the sum of a channel's positive responses, its weights are g² / (2 g² + S g³), which is
     1 / (2 + S g), where g is positive.
     """
-    layer = subject.layer(settings.layer)
-    activation, gradient = at_layer(subject, layer, pixels, targets)
-    positive = functional.relu(gradient)
-    responses = functional.relu(activation).sum(dim=(2, 3), keepdim=True)
-    weights = (positive / (2 + responses * positive)).sum(dim=(2, 3), keepdim=True)
-    return Maps(enlarged(functional.relu((weights * activation).sum(dim=1)), subject.size), str(layer))
+
+    def weights(activation: Tensor, gradient: Tensor) -> Tensor:
+        positive = functional.relu(gradient)
+        responses = functional.relu(activation).sum(dim=(2, 3), keepdim=True)
+        return (positive / (2 + responses * positive)).sum(dim=(2, 3), keepdim=True)
+
+    return _weighed(subject, pixels, targets, settings, weights)
 
 
 @EXPLAINERS.register(
@@ -81,11 +98,7 @@ def gradcam_plus_plus(subject: Subject, pixels: Array, targets: Integers, settin
 )
 def layercam(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
     """Maps (N, S, S) of 0 and above."""
-    layer = subject.layer(settings.layer)
-    activation, gradient = at_layer(subject, layer, pixels, targets)
-    return Maps(
-        enlarged(functional.relu((functional.relu(gradient) * activation).sum(dim=1)), subject.size), str(layer)
-    )
+    return _weighed(subject, pixels, targets, settings, lambda _, gradient: functional.relu(gradient))
 
 
 @EXPLAINERS.register(
@@ -100,9 +113,7 @@ def layercam(subject: Subject, pixels: Array, targets: Integers, settings: Setti
 )
 def hirescam(subject: Subject, pixels: Array, targets: Integers, settings: Settings) -> Maps:
     """Maps (N, S, S) of 0 and above; those of Grad-CAM where the map is averaged and read by a linear head."""
-    layer = subject.layer(settings.layer)
-    activation, gradient = at_layer(subject, layer, pixels, targets)
-    return Maps(enlarged(functional.relu((gradient * activation).sum(dim=1)), subject.size), str(layer))
+    return _weighed(subject, pixels, targets, settings, lambda _, gradient: gradient)
 
 
 @EXPLAINERS.register(

@@ -112,6 +112,7 @@ class Layers:
         )
 
 
+@torch.inference_mode(mode=False)  # also where somebody asks in the midst of an answer
 @torch.enable_grad()
 def layers_of(network: Model, shape: Shape) -> Layers:
     """The layers with maps for images of this shape (S, S, C), by one run on noise."""
